@@ -1,0 +1,95 @@
+import type { Config } from './config.ts'
+import type { Network } from './network.ts'
+import type { DataPlaneKind, NodeDescription } from './node.ts'
+import type { OverlayChange } from './overlay-view.ts'
+import type { Secret } from './secret.ts'
+import type { Task, TaskStatus } from './task.ts'
+
+/**
+ * The session between a node's agent and the leader's dispatcher: one bidirectional rpc stream, method `agent.session`, opened by
+ * the agent with a `SessionRequest`. A manager that is not the leader answers with one `redirect` and ends the stream.
+ */
+export interface SessionRequest {
+  nodeId: string
+  description: NodeDescription
+  /** host:port of the node's own cluster port. */
+  addr: string
+}
+
+/** A manager that agents can reach. */
+export interface ManagerAddr {
+  nodeId: string
+  addr: string
+}
+
+/** What the dispatcher sends. */
+export type DispatcherMessage =
+  | {
+      kind: 'session'
+      sessionId: string
+      heartbeatPeriodMs: number
+      /** The wanted role: when it differs from the certificate's the node renews its certificate. */
+      role: 'worker' | 'manager'
+      /** This node's number in the address plans. */
+      index: number
+      /** What other nodes are to reach: kept on disk for reconnecting. */
+      managers: ManagerAddr[]
+      rootCACert: string
+    }
+  | { kind: 'managers'; managers: ManagerAddr[]; role: 'worker' | 'manager' }
+  | { kind: 'redirect'; leader?: ManagerAddr; managers: ManagerAddr[] }
+  | AssignmentsMessage
+  | OverlayMessage
+  /** The endpoints of these tasks have left the tables of every live node: they may drain and stop (design §8). */
+  | { kind: 'out-of-rotation'; taskIds: string[] }
+  /** The node was removed from the cluster (`node rm --force`): clean up and forget it. */
+  | { kind: 'removed' }
+
+/** A complete set first, then increments chained by sequence; a gap makes the agent reconnect. */
+export interface AssignmentsMessage {
+  kind: 'assignments'
+  complete: boolean
+  sequence: number
+  tasks: { put: Task[]; remove: string[] }
+  /** With data; only what this node's tasks refer to. Never written to the node's disk. */
+  secrets: { put: Secret[]; remove: string[] }
+  configs: { put: Config[]; remove: string[] }
+  networks: { put: Network[]; remove: string[] }
+}
+
+export interface OverlayMessage {
+  kind: 'overlay'
+  complete: boolean
+  /** Monotonic within a session; the agent answers with `overlay-applied` once the node's tables hold it. */
+  version: number
+  change: OverlayChange
+}
+
+/** What the agent sends. */
+export type AgentMessage =
+  | { kind: 'heartbeat' }
+  | { kind: 'task-status'; updates: { taskId: string; status: TaskStatus }[] }
+  | { kind: 'overlay-applied'; version: number }
+  | { kind: 'description'; description: NodeDescription }
+
+/** Rpc stream method `agent.logs`, opened by a manager on the agent's connection; the agent answers with LogMessages. */
+export interface LogsRequest {
+  taskId: string
+  follow: boolean
+  stdout: boolean
+  stderr: boolean
+  /** Seconds since the epoch with fraction, as the Engine takes it; '' is from the start. */
+  since: string
+  /** Lines from the end, or `all`. */
+  tail: string
+}
+
+export interface LogMessage {
+  /** RFC 3339 with nanoseconds. */
+  timestamp: string
+  stream: 'stdout' | 'stderr'
+  /** One line with its newline. */
+  data: Uint8Array
+}
+
+export type { DataPlaneKind }

@@ -1,0 +1,74 @@
+import type { DataPlaneKind } from './node.ts'
+import type { PortConfig } from './service-spec.ts'
+
+/** A node as the overlay sees it. */
+export interface OverlayNode {
+  id: string
+  /** 1–254, number of its block, fwmark and routing table. */
+  index: number
+  /** IPv4 that VXLAN packets go to. */
+  dataPathAddr: string
+  dataPlane: DataPlaneKind
+  /** host:port of the cluster port: the proxy's tunnel goes there. */
+  addr: string
+  /** False when its agent is gone: its endpoints are out of rotation and connections to them are reset. */
+  live: boolean
+}
+
+export interface OverlayNetwork {
+  id: string
+  name: string
+  /** 1–4094, names the bridge. */
+  index: number
+  /** CIDR. */
+  subnet: string
+  plan: 'blocks' | 'flat'
+  /** In a flat subnet each node's own gateway address, by node id. In `blocks` node N's gateway is the block's .1 */
+  gateways: Record<string, string>
+  internal: boolean
+  ingress: boolean
+  /** MTU from `com.docker.network.driver.mtu`, 0 = derive from the underlay. */
+  mtu: number
+}
+
+export interface OverlayService {
+  id: string
+  name: string
+  mode: 'vip' | 'dnsrr'
+  /** Without mask. */
+  vips: { networkId: string; addr: string }[]
+  /** Names on each network besides the service's own. */
+  aliases: { networkId: string; names: string[] }[]
+  /** Ingress-mode ports with allocated numbers. */
+  ports: PortConfig[]
+}
+
+/** `starting` has addresses but gets nothing yet; `ready` is in rotation; `draining` gets no new connections. */
+export type EndpointState = 'starting' | 'ready' | 'draining'
+
+export interface OverlayEndpoint {
+  taskId: string
+  serviceId: string
+  nodeId: string
+  state: EndpointState
+  /** Hostname the container got, resolvable on its networks; may be empty. */
+  hostname: string
+  /** Addresses without mask. */
+  addresses: { networkId: string; addr: string; aliases: string[] }[]
+}
+
+/** All that a node's forwarding table is computed from. Keys are ids. */
+export interface OverlayView {
+  nodes: Map<string, OverlayNode>
+  networks: Map<string, OverlayNetwork>
+  services: Map<string, OverlayService>
+  endpoints: Map<string, OverlayEndpoint>
+}
+
+/** A difference between two views; with `complete` in its message it replaces everything. */
+export interface OverlayChange {
+  nodes: { put: OverlayNode[]; remove: string[] }
+  networks: { put: OverlayNetwork[]; remove: string[] }
+  services: { put: OverlayService[]; remove: string[] }
+  endpoints: { put: OverlayEndpoint[]; remove: string[] }
+}

@@ -1,0 +1,86 @@
+import { z } from 'zod'
+import type { Meta } from './meta.ts'
+
+/** The cluster-wide settings that `swarm update` changes. */
+export const SwarmSpec = z.object({
+  Name: z.string().default('default'),
+  Labels: z.record(z.string(), z.string()).default({}),
+  Orchestration: z
+    .object({ TaskHistoryRetentionLimit: z.number().int().nonnegative().optional() })
+    .optional(),
+  Raft: z
+    .object({
+      SnapshotInterval: z.number().int().optional(),
+      KeepOldSnapshots: z.number().int().optional(),
+      LogEntriesForSlowFollowers: z.number().int().optional(),
+      ElectionTick: z.number().int().optional(),
+      HeartbeatTick: z.number().int().optional(),
+    })
+    .optional(),
+  Dispatcher: z.object({ HeartbeatPeriod: z.number().int().optional() }).optional(),
+  CAConfig: z
+    .object({
+      NodeCertExpiry: z.number().int().optional(),
+      ExternalCAs: z.array(z.object({}).loose()).optional(),
+      SigningCACert: z.string().optional(),
+      SigningCAKey: z.string().optional(),
+      ForceRotate: z.number().int().optional(),
+    })
+    .optional(),
+  TaskDefaults: z
+    .object({
+      LogDriver: z
+        .object({
+          Name: z.string().optional(),
+          Options: z.record(z.string(), z.string()).optional(),
+        })
+        .optional(),
+    })
+    .optional(),
+  EncryptionConfig: z.object({ AutoLockManagers: z.boolean().optional() }).optional(),
+})
+export type SwarmSpec = z.infer<typeof SwarmSpec>
+
+/** Body of `POST /swarm/init`. */
+export const InitRequest = z.object({
+  ListenAddr: z.string().default('0.0.0.0:2377'),
+  AdvertiseAddr: z.string().default(''),
+  DataPathAddr: z.string().default(''),
+  DataPathPort: z.number().int().default(0),
+  ForceNewCluster: z.boolean().default(false),
+  AutoLockManagers: z.boolean().default(false),
+  Availability: z.string().default(''),
+  DefaultAddrPool: z.array(z.string()).default([]),
+  SubnetSize: z.number().int().default(0),
+  Spec: SwarmSpec.default({ Name: 'default', Labels: {} }),
+})
+export type InitRequest = z.infer<typeof InitRequest>
+
+/** Body of `POST /swarm/join`. */
+export const JoinRequest = z.object({
+  ListenAddr: z.string().default('0.0.0.0:2377'),
+  AdvertiseAddr: z.string().default(''),
+  DataPathAddr: z.string().default(''),
+  RemoteAddrs: z.array(z.string()).default([]),
+  JoinToken: z.string().default(''),
+  Availability: z.string().default(''),
+})
+export type JoinRequest = z.infer<typeof JoinRequest>
+
+/** The one cluster object. */
+export interface Cluster extends Meta {
+  Spec: SwarmSpec
+  TLSInfo: { TrustRoot: string; CertIssuerSubject: string; CertIssuerPublicKey: string }
+  RootRotationInProgress: boolean
+  DefaultAddrPool: string[]
+  SubnetSize: number
+  DataPathPort: number
+  JoinTokens: { Worker: string; Manager: string }
+  Swarmctl: {
+    /** PEM, PKCS #8: replicated to managers only, sealed on their disks, never in an answer. */
+    RootCAKey: string
+    RootCACert: string
+    /** Ids of removed nodes: their certificates are refused, their ids never used again. */
+    RemovedNodes: string[]
+  }
+}
