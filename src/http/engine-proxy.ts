@@ -1,0 +1,103 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { request as httpRequest } from 'node:http'
+import type { NetConnectOpts } from 'node:net'
+import { createConnection } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { SwarmctlError } from '../api/errors.ts'
+import type { EnginePort } from './ports.ts'
+import { sendError } from './reply.ts'
+
+/** One line for an Engine that does not answer. */
+export const engineUnavailable = (cause: unknown): SwarmctlError =>
+  new SwarmctlError(
+    'ENGINE_UNAVAILABLE',
+    `the local Docker Engine does not answer (${(cause as Error).message}); start it, e.g. with systemctl start docker`,
+    { cause },
+  )
+
+/** Passes a request on to the local Engine, both bodies streamed; `body` stands for a body already read. */
+export const proxyToEngine = (
+  engine: EnginePort,
+  request: IncomingMessage,
+  response: ServerResponse,
+  body?: Buffer,
+): void => {
+  const upstream = httpRequest({
+    ...engine.address(),
+    method: request.method,
+    path: request.url,
+    headers: request.headers,
+    agent: false,
+  })
+  upstream.on('response', (answer) => {
+    response.writeHead(answer.statusCode ?? 502, answer.headers)
+    // Streams such as `logs --follow` show their head before the first line.
+    response.flushHeaders()
+    answer.pipe(response)
+    answer.on('error', () => response.destroy())
+  })
+  upstream.on('error', (error) => sendError(response, engineUnavailable(error)))
+  response.on('close', () => upstream.destroy())
+  if (body) upstream.end(body)
+  else request.pipe(upstream)
+}
+
+/** Rebuilds a request's head as it came in. */
+const requestHead = (request: IncomingMessage): string => {
+  const lines = [`${request.method} ${request.url} HTTP/1.1`]
+  for (let at = 0; at < request.rawHeaders.length; at += 2) {
+    lines.push(`${request.rawHeaders[at]}: ${request.rawHeaders[at + 1]}`)
+  }
+  return `${lines.join('\r\n')}\r\n\r\n`
+}
+
+/** Passes a hijacked connection (attach, exec, build sessions) on to the Engine; each side may close its half first. */
+export const proxyUpgrade = (
+  engine: EnginePort,
+  request: IncomingMessage,
+  client: Duplex,
+  head: Buffer,
+): void => {
+  const upstream = createConnection({ ...engine.address(), allowHalfOpen: true } as NetConnectOpts)
+  const end = () => {
+    client.destroy()
+    upstream.destroy()
+  }
+  upstream.on('connect', () => {
+    upstream.write(requestHead(request))
+    upstream.write(head)
+    client.pipe(upstream)
+    upstream.pipe(client)
+  })
+  upstream.on('error', end)
+  client.on('error', end)
+  client.on('close', () => upstream.destroy())
+}
+
+/** Gets a JSON document from the Engine. */
+export const engineJson = (engine: EnginePort, path: string): Promise<unknown> =>
+  new Promise((resolve, reject) => {
+    const upstream = httpRequest({ ...engine.address(), path, agent: false }, (answer) => {
+      const chunks: Buffer[] = []
+      answer.on('data', (chunk: Buffer) => chunks.push(chunk))
+      answer.on('error', (error) => reject(engineUnavailable(error)))
+      answer.on('end', () => {
+        const text = Buffer.concat(chunks).toString('utf8')
+        try {
+          const body = JSON.parse(text)
+          if ((answer.statusCode ?? 500) < 400) resolve(body)
+          else
+            reject(
+              new SwarmctlError(
+                answer.statusCode === 404 ? 'NOT_FOUND' : 'ENGINE_UNAVAILABLE',
+                String(body.message),
+              ),
+            )
+        } catch (error) {
+          reject(engineUnavailable(error))
+        }
+      })
+    })
+    upstream.on('error', (error) => reject(engineUnavailable(error)))
+    upstream.end()
+  })

@@ -1,0 +1,127 @@
+import { readJson } from './body.ts'
+import type { Filters } from './filters.ts'
+import { parseFilters } from './filters.ts'
+import { sendEmpty, sendJson } from './reply.ts'
+import type { Exchange, Route } from './routes.ts'
+import { param, queryFlag } from './routes.ts'
+import { versionOf } from './service-routes.ts'
+
+/** The verbs that secrets and configs share. */
+interface Verbs {
+  list(exchange: Exchange, filters: Filters): Promise<unknown>
+  create(exchange: Exchange, body: unknown): Promise<unknown>
+  get(exchange: Exchange, ref: string): Promise<unknown>
+  update(exchange: Exchange, ref: string, version: number, body: unknown): Promise<unknown>
+  remove(exchange: Exchange, ref: string): Promise<unknown>
+}
+
+const verbRoutes = (base: string, verbs: Verbs): Route[] => [
+  {
+    method: 'GET',
+    path: base,
+    place: 'leader',
+    async handle(exchange) {
+      const filters = parseFilters(exchange.query.get('filters'))
+      sendJson(exchange.response, 200, await verbs.list(exchange, filters))
+    },
+  },
+  {
+    method: 'POST',
+    path: `${base}/create`,
+    place: 'leader',
+    async handle(exchange) {
+      const body = await readJson(exchange.request)
+      sendJson(exchange.response, 201, await verbs.create(exchange, body))
+    },
+  },
+  {
+    method: 'GET',
+    path: `${base}/:id`,
+    place: 'leader',
+    async handle(exchange) {
+      sendJson(exchange.response, 200, await verbs.get(exchange, param(exchange, 'id')))
+    },
+  },
+  {
+    method: 'POST',
+    path: `${base}/:id/update`,
+    place: 'leader',
+    async handle(exchange) {
+      const version = versionOf(exchange.query)
+      const body = await readJson(exchange.request)
+      await verbs.update(exchange, param(exchange, 'id'), version, body)
+      sendEmpty(exchange.response, 200)
+    },
+  },
+  {
+    method: 'DELETE',
+    path: `${base}/:id`,
+    place: 'leader',
+    async handle(exchange) {
+      await verbs.remove(exchange, param(exchange, 'id'))
+      sendEmpty(exchange.response, 204)
+    },
+  },
+]
+
+/** `/secrets` and `/configs`. */
+export const secretAndConfigRoutes: readonly Route[] = [
+  ...verbRoutes('/secrets', {
+    list: (exchange, filters) => exchange.port.control().listSecrets(filters),
+    create: (exchange, body) => exchange.port.control().createSecret(body),
+    get: (exchange, ref) => exchange.port.control().getSecret(ref),
+    update: (exchange, ref, version, body) =>
+      exchange.port.control().updateSecret(ref, version, body),
+    remove: (exchange, ref) => exchange.port.control().removeSecret(ref),
+  }),
+  ...verbRoutes('/configs', {
+    list: (exchange, filters) => exchange.port.control().listConfigs(filters),
+    create: (exchange, body) => exchange.port.control().createConfig(body),
+    get: (exchange, ref) => exchange.port.control().getConfig(ref),
+    update: (exchange, ref, version, body) =>
+      exchange.port.control().updateConfig(ref, version, body),
+    remove: (exchange, ref) => exchange.port.control().removeConfig(ref),
+  }),
+]
+
+/** `/nodes`. */
+export const nodeRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/nodes',
+    place: 'leader',
+    async handle(exchange) {
+      const filters = parseFilters(exchange.query.get('filters'))
+      sendJson(exchange.response, 200, await exchange.port.control().listNodes(filters))
+    },
+  },
+  {
+    method: 'GET',
+    path: '/nodes/:id',
+    place: 'leader',
+    async handle(exchange) {
+      sendJson(exchange.response, 200, await exchange.port.control().getNode(param(exchange, 'id')))
+    },
+  },
+  {
+    method: 'POST',
+    path: '/nodes/:id/update',
+    place: 'leader',
+    async handle(exchange) {
+      const version = versionOf(exchange.query)
+      const body = await readJson(exchange.request)
+      await exchange.port.control().updateNode(param(exchange, 'id'), version, body)
+      sendEmpty(exchange.response, 200)
+    },
+  },
+  {
+    method: 'DELETE',
+    path: '/nodes/:id',
+    place: 'leader',
+    async handle(exchange) {
+      const force = queryFlag(exchange.query, 'force')
+      await exchange.port.control().removeNode(param(exchange, 'id'), force)
+      sendEmpty(exchange.response, 200)
+    },
+  },
+]

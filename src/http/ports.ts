@@ -1,0 +1,60 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { LogMessage, LogsRequest } from '../api/assignment.ts'
+import type { ObjectChange } from '../api/object.ts'
+import type { InitRequest, JoinRequest } from '../api/swarm.ts'
+import type { Control } from '../manager/control/control.ts'
+
+/** `docker info`'s and `/_ping`'s words for this node's membership. */
+export type LocalNodeState = 'inactive' | 'pending' | 'active' | 'error' | 'locked'
+
+/** What the surface shows of this node's membership. */
+export interface NodeStatus {
+  localNodeState: LocalNodeState
+  nodeId: string
+  nodeAddr: string
+  role: 'worker' | 'manager'
+  /** One line when something is wrong, else empty. */
+  error: string
+  remoteManagers: { NodeID: string; Addr: string }[]
+}
+
+/** Who answers for the cluster's state right now. */
+export type LeaderRoute =
+  | { kind: 'self' }
+  /** Another manager leads: the request is forwarded as it is. */
+  | { kind: 'forward'; nodeId: string }
+  /** Nobody is known to lead, or this node is no manager: `message` is the answer's text (503). */
+  | { kind: 'none'; message: string }
+
+/** The node as the HTTP surface needs it; the daemon implements it. */
+export interface SwarmPort {
+  status(): NodeStatus
+  /** Waits a bounded time for a leader to be known. */
+  route(): Promise<LeaderRoute>
+  /** Sends the request to the leader over the cluster port and its answer back, streaming both; `body` stands for a body already read. */
+  forward(
+    request: IncomingMessage,
+    response: ServerResponse,
+    nodeId: string,
+    body?: Buffer,
+  ): Promise<void>
+  /** Present on managers. */
+  control(): Control
+  init(request: InitRequest): Promise<string>
+  join(request: JoinRequest): Promise<void>
+  leave(force: boolean): Promise<void>
+  unlock(key: string): Promise<void>
+  unlockKey(): Promise<string>
+  /** The leader's view of a task's log. */
+  taskLogs(nodeId: string, request: LogsRequest, signal: AbortSignal): AsyncIterable<LogMessage>
+  /** Changes of the applied state, for `/events` and followed logs; returns the unsubscriber. */
+  watch(run: (changes: ObjectChange[]) => void): () => void
+}
+
+/** The local Docker Engine, as an HTTP server behind a socket. */
+export interface EnginePort {
+  /** `{ socketPath }` or `{ host, port }`, for node:http and node:net. */
+  address(): { socketPath: string } | { host: string; port: number }
+  /** Highest API version of the Engine, e.g. `1.41`; the last one known while it is down. */
+  apiVersion(): Promise<string>
+}

@@ -1,0 +1,39 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { HTTPMethod } from 'find-my-way'
+import type { Clock } from '../api/clock.ts'
+import type { EnginePort, SwarmPort } from './ports.ts'
+
+/** One request on its way through the surface. */
+export interface Exchange {
+  request: IncomingMessage
+  response: ServerResponse
+  /** Path parameters, decoded. */
+  params: Record<string, string>
+  query: URLSearchParams
+  /** API version that the client speaks. */
+  version: string
+  port: SwarmPort
+  engine: EnginePort
+  clock: Clock
+}
+
+/**
+ * Where a route is answered: `local` by this node whatever it is; `leader` by the leader, to whom other managers forward; `mixed`
+ * decides itself, since its answer is part swarm, part local Engine.
+ */
+export type Place = 'local' | 'leader' | 'mixed'
+
+/** One row of the routing table. */
+export interface Route {
+  method: HTTPMethod
+  path: string
+  place: Place
+  handle(exchange: Exchange): Promise<void> | void
+}
+
+/** The value of a path parameter that the route's path names. */
+export const param = (exchange: Exchange, name: string): string => exchange.params[name] as string
+
+/** Whether a query parameter is set to what Go reads as true. */
+export const queryFlag = (query: URLSearchParams, name: string): boolean =>
+  ['1', 't', 'T', 'true', 'TRUE', 'True'].includes(query.get(name) ?? '')

@@ -1,0 +1,146 @@
+import { invalid } from '../api/errors.ts'
+import type { Service } from '../api/service.ts'
+import type { Task } from '../api/task.ts'
+import { readJson } from './body.ts'
+import { parseFilters } from './filters.ts'
+import { LogStream, parseLogQuery } from './logs.ts'
+import { sendEmpty, sendJson } from './reply.ts'
+import type { Exchange, Route } from './routes.ts'
+import { param, queryFlag } from './routes.ts'
+
+/** The `version` query parameter of an update. */
+export const versionOf = (query: URLSearchParams): number => {
+  const text = query.get('version') ?? ''
+  if (!/^\d+$/.test(text)) throw invalid(`invalid version "${text}": the object's Version.Index`)
+  return Number(text)
+}
+
+/** A header's one value, or none. */
+const header = (exchange: Exchange, name: string): string | undefined => {
+  const value = exchange.request.headers[name]
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+const registryAuth = (exchange: Exchange) => {
+  const registryAuth = header(exchange, 'x-registry-auth')
+  return registryAuth === undefined ? {} : { registryAuth }
+}
+
+const createService = async (exchange: Exchange): Promise<void> => {
+  const spec = await readJson(exchange.request)
+  const created = await exchange.port.control().createService(spec, registryAuth(exchange))
+  sendJson(exchange.response, 201, created)
+}
+
+const oneOf = <T extends string>(
+  query: URLSearchParams,
+  name: string,
+  values: readonly T[],
+): T | undefined => {
+  const value = query.get(name)
+  if (!value) return undefined
+  if (!values.includes(value as T)) {
+    throw invalid(`invalid ${name} "${value}": must be one of ${values.join(', ')}`)
+  }
+  return value as T
+}
+
+const updateService = async (exchange: Exchange): Promise<void> => {
+  const { query } = exchange
+  const registryAuthFrom = oneOf(query, 'registryAuthFrom', ['spec', 'previous-spec'] as const)
+  const rollback = oneOf(query, 'rollback', ['previous', 'none'] as const)
+  const version = versionOf(query)
+  const spec = await readJson(exchange.request)
+  const updated = await exchange.port
+    .control()
+    .updateService(param(exchange, 'id'), version, spec, {
+      ...registryAuth(exchange),
+      ...(registryAuthFrom && { registryAuthFrom }),
+      ...(rollback && { rollback }),
+    })
+  sendJson(exchange.response, 200, updated)
+}
+
+const serviceLogs = async (exchange: Exchange): Promise<void> => {
+  const { port, request, response } = exchange
+  const query = parseLogQuery(exchange.query)
+  const control = port.control()
+  const service: Service = await control.getService(param(exchange, 'id'), {})
+  const tasks: Task[] = await control.listTasks({ service: [service.ID] })
+  const tty = service.Spec.TaskTemplate.ContainerSpec?.TTY === true
+  await new LogStream(port, request, response, query, tty).run(
+    tasks,
+    (task) => task.ServiceID === service.ID,
+  )
+}
+
+const taskLogs = async (exchange: Exchange): Promise<void> => {
+  const { port, request, response } = exchange
+  const query = parseLogQuery(exchange.query)
+  const task: Task = await port.control().getTask(param(exchange, 'id'))
+  const tty = task.Spec.ContainerSpec?.TTY === true
+  await new LogStream(port, request, response, query, tty).run(
+    [task],
+    (other) => other.ID === task.ID,
+  )
+}
+
+/** `/services` and `/tasks`. */
+export const serviceRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/services',
+    place: 'leader',
+    async handle(exchange) {
+      const services = await exchange.port
+        .control()
+        .listServices(parseFilters(exchange.query.get('filters')), {
+          status: queryFlag(exchange.query, 'status'),
+        })
+      sendJson(exchange.response, 200, services)
+    },
+  },
+  { method: 'POST', path: '/services/create', place: 'leader', handle: createService },
+  {
+    method: 'GET',
+    path: '/services/:id',
+    place: 'leader',
+    async handle(exchange) {
+      const service = await exchange.port.control().getService(param(exchange, 'id'), {
+        insertDefaults: queryFlag(exchange.query, 'insertDefaults'),
+      })
+      sendJson(exchange.response, 200, service)
+    },
+  },
+  { method: 'POST', path: '/services/:id/update', place: 'leader', handle: updateService },
+  {
+    method: 'DELETE',
+    path: '/services/:id',
+    place: 'leader',
+    async handle(exchange) {
+      await exchange.port.control().removeService(param(exchange, 'id'))
+      sendEmpty(exchange.response, 200)
+    },
+  },
+  { method: 'GET', path: '/services/:id/logs', place: 'leader', handle: serviceLogs },
+  {
+    method: 'GET',
+    path: '/tasks',
+    place: 'leader',
+    async handle(exchange) {
+      const tasks = await exchange.port
+        .control()
+        .listTasks(parseFilters(exchange.query.get('filters')))
+      sendJson(exchange.response, 200, tasks)
+    },
+  },
+  {
+    method: 'GET',
+    path: '/tasks/:id',
+    place: 'leader',
+    async handle(exchange) {
+      sendJson(exchange.response, 200, await exchange.port.control().getTask(param(exchange, 'id')))
+    },
+  },
+  { method: 'GET', path: '/tasks/:id/logs', place: 'leader', handle: taskLogs },
+]

@@ -1,0 +1,97 @@
+import { z } from 'zod'
+import { dropNulls } from '../api/drop-nulls.ts'
+import { invalid, unavailable } from '../api/errors.ts'
+import { InitRequest, JoinRequest } from '../api/swarm.ts'
+import { readJson } from './body.ts'
+import { renderCluster } from './info.ts'
+import { sendEmpty, sendJson } from './reply.ts'
+import type { Exchange, Route } from './routes.ts'
+import { queryFlag } from './routes.ts'
+import { versionOf } from './service-routes.ts'
+
+/** Parses a body by its schema; the error names the first field that is wrong. */
+const parseBody = <S extends z.ZodType>(schema: S, body: unknown): z.infer<S> => {
+  const parsed = schema.safeParse(dropNulls(body))
+  if (parsed.success) return parsed.data
+  const issue = parsed.error.issues[0]
+  throw invalid(`invalid ${issue?.path.join('.') || 'body'}: ${issue?.message}`)
+}
+
+const init = async (exchange: Exchange): Promise<void> => {
+  if (exchange.port.status().localNodeState !== 'inactive') {
+    throw unavailable(
+      'This node is already part of a swarm. Use "swarmctl leave" (or "docker swarm leave") to leave this swarm and join another one.',
+    )
+  }
+  const request = parseBody(InitRequest, await readJson(exchange.request))
+  sendJson(exchange.response, 200, await exchange.port.init(request))
+}
+
+const join = async (exchange: Exchange): Promise<void> => {
+  if (exchange.port.status().localNodeState !== 'inactive') {
+    throw unavailable(
+      'This node is already part of a swarm. Use "swarmctl leave" (or "docker swarm leave") to leave this swarm and join another one.',
+    )
+  }
+  const request = parseBody(JoinRequest, await readJson(exchange.request))
+  await exchange.port.join(request)
+  sendEmpty(exchange.response, 200)
+}
+
+const unlock = async (exchange: Exchange): Promise<void> => {
+  const { UnlockKey } = parseBody(
+    z.object({ UnlockKey: z.string().default('') }),
+    await readJson(exchange.request),
+  )
+  await exchange.port.unlock(UnlockKey)
+  sendEmpty(exchange.response, 200)
+}
+
+const update = async (exchange: Exchange): Promise<void> => {
+  const { query, port } = exchange
+  const version = versionOf(query)
+  const body = await readJson(exchange.request)
+  await port.control().updateCluster(version, body, {
+    rotateWorkerToken: queryFlag(query, 'rotateWorkerToken'),
+    rotateManagerToken: queryFlag(query, 'rotateManagerToken'),
+    rotateManagerUnlockKey: queryFlag(query, 'rotateManagerUnlockKey'),
+  })
+  sendEmpty(exchange.response, 200)
+}
+
+/** `/swarm`. */
+export const swarmRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/swarm',
+    place: 'leader',
+    async handle(exchange) {
+      sendJson(
+        exchange.response,
+        200,
+        renderCluster(await exchange.port.control().getCluster(), true),
+      )
+    },
+  },
+  { method: 'POST', path: '/swarm/init', place: 'local', handle: init },
+  { method: 'POST', path: '/swarm/join', place: 'local', handle: join },
+  {
+    method: 'POST',
+    path: '/swarm/leave',
+    place: 'local',
+    async handle(exchange) {
+      await exchange.port.leave(queryFlag(exchange.query, 'force'))
+      sendEmpty(exchange.response, 200)
+    },
+  },
+  { method: 'POST', path: '/swarm/unlock', place: 'local', handle: unlock },
+  {
+    method: 'GET',
+    path: '/swarm/unlockkey',
+    place: 'leader',
+    async handle(exchange) {
+      sendJson(exchange.response, 200, { UnlockKey: await exchange.port.unlockKey() })
+    },
+  },
+  { method: 'POST', path: '/swarm/update', place: 'leader', handle: update },
+]
