@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict'
+import type { Kind, ObjectChange } from '../../api/object.ts'
+import { claimsOf, objectKey } from './claims.ts'
+import {
+  decodeObject,
+  decodeTransaction,
+  deepFreeze,
+  encodeObject,
+  type KindedObject,
+  type Transaction,
+} from './codec.ts'
+import { Tables } from './tables.ts'
+import { THIS_TRANSACTION } from './this-transaction.ts'
+import type { View } from './view.ts'
+
+/** What apply answers: the same on every manager. Plain data. */
+export type TransactionResult =
+  | { kind: 'committed' }
+  /** An expected object had another version. */
+  | { kind: 'conflict'; object: { kind: Kind; id: string } }
+  /** Another object (`owner` is `kind/id`) holds what the transaction claims. */
+  | { kind: 'claimed'; scope: string; key: string | number; owner: string }
+
+/** One change of the state database; without a value the key is deleted. */
+export interface StateWrite {
+  key: string
+  value?: Uint8Array
+}
+
+export type Watcher = (changes: ObjectChange[], index: number) => void
+
+/** The replicated state machine: commands in, objects and answers out. Deterministic: no clock, no random, no IO. */
+export class StoreState {
+  #tables = new Tables()
+  readonly #watchers = new Set<Watcher>()
+  /** A watcher that applied would show the others changes out of order. */
+  #notifying = false
+
+  /** The applied state as of now (see `View`). After `restore` it is another view. */
+  view(): View {
+    return this.#tables
+  }
+
+  /** Applies one committed command: all of it or nothing. */
+  apply(index: number, command: Uint8Array): { result: TransactionResult; writes: StateWrite[] } {
+    assert(!this.#notifying, 'a watcher must not apply')
+    assert(index > this.#tables.index, `command ${index} follows ${this.#tables.index}`)
+    const tx = decodeTransaction(command)
+    this.#tables.index = index
+    const refusal = this.#refusal(tx)
+    if (refusal !== undefined) return { result: refusal, writes: [] }
+    const changes = [...this.#removeAll(tx), ...this.#putAll(tx, index)]
+    const writes = changes.map(
+      (change): StateWrite =>
+        change.object === undefined
+          ? { key: objectKey(change.kind, change.old.ID) }
+          : {
+              key: objectKey(change.kind, change.object.ID),
+              value: encodeObject(change.object),
+            },
+    )
+    this.#notify(changes, index)
+    return { result: { kind: 'committed' }, writes }
+  }
+
+  /** Replaces everything by the objects of a state database or snapshot at `index`. Watchers see the difference. */
+  restore(index: number, entries: Iterable<readonly [key: string, value: Uint8Array]>): void {
+    const old = this.#tables
+    const tables = new Tables()
+    tables.index = index
+    for (const [key, value] of entries) {
+      const kind = key.slice(0, key.indexOf('/')) as Kind
+      tables.put({ kind, object: deepFreeze(decodeObject(value)) } as KindedObject)
+    }
+    this.#tables = tables
+    this.#notify([...differences(old, tables)], index)
+  }
+
+  /** Calls `run` after every apply that changed something; the returned function ends it. */
+  watch(run: Watcher): () => void {
+    const watcher: Watcher = (changes, index) => run(changes, index)
+    this.#watchers.add(watcher)
+    return () => this.#watchers.delete(watcher)
+  }
+
+  #refusal(tx: Transaction): TransactionResult | undefined {
+    for (const { kind, id, version } of tx.expect) {
+      if ((this.#tables.get(kind, id)?.Version.Index ?? 0) !== version) {
+        return { kind: 'conflict', object: { kind, id } }
+      }
+    }
+    const changed = new Set([
+      ...tx.put.map((entry) => objectKey(entry.kind, entry.object.ID)),
+      ...tx.remove.map(({ kind, id }) => objectKey(kind, id)),
+    ])
+    const claimed = new Map<string, string>()
+    for (const entry of tx.put) {
+      const owner = objectKey(entry.kind, entry.object.ID)
+      for (const { scope, key } of claimsOf(entry)) {
+        const name = `${scope} ${key}`
+        const stored = this.#tables.claimOwner(scope, key)
+        const other =
+          claimed.get(name) ?? (stored === undefined || changed.has(stored) ? owner : stored)
+        if (other !== owner) return { kind: 'claimed', scope, key, owner: other }
+        claimed.set(name, owner)
+      }
+    }
+    return undefined
+  }
+
+  #removeAll(tx: Transaction): ObjectChange[] {
+    return tx.remove.flatMap(({ kind, id }) => {
+      const old = this.#tables.get(kind, id)
+      if (old === undefined) return []
+      this.#tables.remove(kind, id)
+      return [{ kind, action: 'remove', old } as ObjectChange]
+    })
+  }
+
+  #putAll(tx: Transaction, index: number): ObjectChange[] {
+    const time = new Date(tx.timeMs).toISOString()
+    return tx.put.map((entry) => {
+      const { kind } = entry
+      const old = this.#tables.get(kind, entry.object.ID)
+      const object = {
+        ...entry.object,
+        Version: { Index: index },
+        CreatedAt: old?.CreatedAt ?? time,
+        UpdatedAt: time,
+      }
+      if (kind === 'service') stampSpecVersion(object as { Swarmctl: unknown }, index)
+      deepFreeze(object)
+      this.#tables.put({ kind, object } as KindedObject)
+      return (
+        old === undefined
+          ? { kind, action: 'create', object }
+          : { kind, action: 'update', object, old }
+      ) as ObjectChange
+    })
+  }
+
+  #notify(changes: ObjectChange[], index: number): void {
+    if (changes.length === 0) return
+    this.#notifying = true
+    for (const watcher of [...this.#watchers]) {
+      try {
+        watcher(changes, index)
+      } catch (error) {
+        // A broken watcher is a programmer error; it must end the process without tearing this apply.
+        queueMicrotask(() => {
+          throw error
+        })
+      }
+    }
+    this.#notifying = false
+  }
+}
+
+/** A proposer can't know the index that its command will get. */
+const stampSpecVersion = (service: { Swarmctl: unknown }, index: number): void => {
+  const extension = service.Swarmctl as { SpecVersion: number }
+  if (extension.SpecVersion === THIS_TRANSACTION) {
+    service.Swarmctl = { ...extension, SpecVersion: index }
+  }
+}
+
+function* differences(old: Tables, tables: Tables): Iterable<ObjectChange> {
+  for (const { kind, object } of old.entries()) {
+    if (tables.get(kind, object.ID) === undefined) {
+      yield { kind, action: 'remove', old: object } as ObjectChange
+    }
+  }
+  for (const { kind, object } of tables.entries()) {
+    const before = old.get(kind, object.ID)
+    if (before === undefined) yield { kind, action: 'create', object } as ObjectChange
+    else if (before.Version.Index !== object.Version.Index) {
+      yield { kind, action: 'update', object, old: before } as ObjectChange
+    }
+  }
+}

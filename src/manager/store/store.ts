@@ -1,0 +1,107 @@
+import type { Clock } from '../../api/clock.ts'
+import { invalid, unavailable } from '../../api/errors.ts'
+import { encodeTransaction } from './codec.ts'
+import { TRANSACTION_BYTES_MAX, TRANSACTION_CHANGES_MAX, UPDATE_ATTEMPTS_MAX } from './limits.ts'
+import type { Proposer } from './proposer.ts'
+import type { StoreState, TransactionResult, Watcher } from './state.ts'
+import { Tx } from './tx.ts'
+import type { View } from './view.ts'
+
+/** The cluster's state as managers use it: read a view, change by conditional transactions, watch. */
+export class Store {
+  readonly #state: StoreState
+  readonly #proposer: Proposer
+  readonly #clock: Clock
+
+  constructor(deps: { state: StoreState; proposer: Proposer; clock: Clock }) {
+    this.#state = deps.state
+    this.#proposer = deps.proposer
+    this.#clock = deps.clock
+  }
+
+  /** The applied state; valid until the caller's next `await`. */
+  view(): View {
+    return this.#state.view()
+  }
+
+  /** Resolves once the view holds every write that was acknowledged before the call. */
+  readBarrier(): Promise<void> {
+    return this.#proposer.readBarrier()
+  }
+
+  /** Calls `run` synchronously after each apply, in order. It must not throw and must not write before it returns. */
+  watch(run: Watcher): () => void {
+    return this.#state.watch(run)
+  }
+
+  /**
+   * Commits what `change` writes, all or nothing, and resolves with its result once that is applied here. `change` is synchronous
+   * and without effects: it runs anew when another transaction was first. What it throws rejects, with nothing written.
+   * @throws SwarmctlError UNAVAILABLE after UPDATE_ATTEMPTS_MAX runs; INVALID_ARGUMENT when it is larger than TRANSACTION_BYTES_MAX;
+   * what `Proposer.propose` throws
+   */
+  async update<T>(change: (tx: Tx) => T): Promise<T> {
+    for (let attempt = 1; attempt <= UPDATE_ATTEMPTS_MAX; attempt++) {
+      const tx = new Tx(this.view())
+      const value = change(tx)
+      if (tx.changeCount === 0) return value
+      const command = this.#encode(tx)
+      if (command.length > TRANSACTION_BYTES_MAX) {
+        throw invalid(
+          `the change is too large: ${command.length} bytes, at most ${TRANSACTION_BYTES_MAX}`,
+        )
+      }
+      if (await this.#propose(command)) return value
+    }
+    throw unavailable(
+      'the object is changed by too many requests at the same time: try again in a moment',
+    )
+  }
+
+  /**
+   * Commits many independent changes in as few transactions as the limits allow, one after the other. Each change is as in `update`;
+   * after a failure the transactions before stay committed.
+   */
+  async batch(changes: Iterable<(tx: Tx) => void>): Promise<void> {
+    let chunk: ((tx: Tx) => void)[] = []
+    let tx = new Tx(this.view())
+    for (const change of changes) {
+      change(tx)
+      if (!this.#isFull(tx)) {
+        chunk.push(change)
+        continue
+      }
+      // The transaction without this change was within the limits; the change starts the next one.
+      if (chunk.length > 0) await this.#commit(chunk)
+      chunk = [change]
+      tx = new Tx(this.view())
+      change(tx)
+    }
+    if (chunk.length > 0) await this.#commit(chunk)
+  }
+
+  #commit(chunk: ((tx: Tx) => void)[]): Promise<void> {
+    return this.update((tx) => {
+      for (const change of chunk) change(tx)
+    })
+  }
+
+  #isFull(tx: Tx): boolean {
+    return (
+      tx.changeCount > TRANSACTION_CHANGES_MAX ||
+      tx.measureBytes() + TRANSACTION_OVERHEAD_BYTES > TRANSACTION_BYTES_MAX
+    )
+  }
+
+  #encode(tx: Tx): Uint8Array {
+    return encodeTransaction(tx.transaction(this.#clock.nowMs()))
+  }
+
+  async #propose(command: Uint8Array): Promise<boolean> {
+    const { result } = await this.#proposer.propose(command)
+    return (result as TransactionResult).kind === 'committed'
+  }
+}
+
+/** Expectations, removals and framing of a full transaction: TRANSACTION_CHANGES_MAX times two keys. */
+const TRANSACTION_OVERHEAD_BYTES = TRANSACTION_CHANGES_MAX * 128

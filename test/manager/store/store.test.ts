@@ -1,0 +1,347 @@
+import fc from 'fast-check'
+import t from 'tap'
+import type { Clock } from '../../../src/api/clock.ts'
+import type { ObjectChange } from '../../../src/api/object.ts'
+import { encodeTransaction, type KindedObject } from '../../../src/manager/store/codec.ts'
+import { MemoryProposer } from '../../../src/manager/store/memory-proposer.ts'
+import { StoreState } from '../../../src/manager/store/state.ts'
+import { Store } from '../../../src/manager/store/store.ts'
+import { THIS_TRANSACTION } from '../../../src/manager/store/this-transaction.ts'
+import { sampleNode, sampleSecret, sampleService, sampleTask } from '../../support/objects.ts'
+
+const clock: Clock = { nowMs: () => 1_700_000_000_000, schedule: () => () => {} }
+
+const newStore = () => {
+  const state = new StoreState()
+  const proposer = new MemoryProposer(state)
+  return { state, proposer, store: new Store({ state, proposer, clock }) }
+}
+
+t.test('a created object has version and times, and is found by every index', async (t) => {
+  const { store } = newStore()
+  await store.update((tx) => {
+    tx.put('service', sampleService('s1', 'Web'))
+    tx.put('task', sampleTask('t1', 's1', { NodeID: 'n1' }))
+    t.equal(tx.byName('service', 'web')?.ID, 's1', 'a transaction reads its own writes')
+    t.equal(tx.tasksByNode('n1').length, 1)
+  })
+  const view = store.view()
+  t.match(view.get('service', 's1'), {
+    Version: { Index: 1 },
+    CreatedAt: '2023-11-14T22:13:20.000Z',
+    UpdatedAt: '2023-11-14T22:13:20.000Z',
+  })
+  t.equal(view.byName('service', 'WEB')?.ID, 's1', 'names are found without regard to case')
+  t.equal(view.byName('network', 'web'), undefined)
+  for (const tasks of [
+    view.tasksByService('s1'),
+    view.tasksByNode('n1'),
+    view.tasksBySlot('s1', 1),
+  ])
+    t.equal(tasks[0]?.ID, 't1')
+  await store.update((tx) => tx.put('task', { ...tx.get('task', 't1')!, NodeID: 'n2' }))
+  t.equal(view.tasksByNode('n1').length, 0, 'an index follows a change')
+  t.equal(view.tasksByNode('n2')[0]?.Version.Index, 2)
+  await store.update((tx) => tx.remove('task', 't1'))
+  t.equal(view.tasksByService('s1').length, 0)
+  t.equal(view.list('task').length, 0)
+})
+
+t.test('stored objects cannot be changed in place', async (t) => {
+  const { store } = newStore()
+  await store.update((tx) => tx.put('service', sampleService('s1', 'web')))
+  t.throws(() => {
+    store.view().get('service', 's1')!.Spec.Labels.a = 'b'
+  }, TypeError)
+})
+
+t.test(
+  'of two concurrent creations with one name the second fails and writes nothing',
+  async (t) => {
+    const { store, proposer } = newStore()
+    const create = (id: string, name: string) =>
+      store.update((tx) => {
+        tx.put('service', sampleService(id, name))
+        tx.put('secret', sampleSecret(`secret-of-${id}`, `secret-of-${id}`))
+      })
+    const [first, second] = await Promise.allSettled([create('s1', 'web'), create('s2', 'WEB')])
+    t.equal(first.status, 'fulfilled')
+    t.match(second, { status: 'rejected', reason: { code: 'ALREADY_EXISTS' } })
+    t.equal(proposer.log.length, 2, 'both were proposed: apply decided')
+    t.same(
+      store
+        .view()
+        .list('secret')
+        .map((s) => s.ID),
+      ['secret-of-s1'],
+    )
+  },
+)
+
+t.test('concurrent changes of one object all take effect, in some order', async (t) => {
+  const { store } = newStore()
+  await store.update((tx) => tx.put('node', sampleNode('n1', 1)))
+  await Promise.all(
+    Array.from({ length: 8 }, (_, i) =>
+      store.update((tx) => {
+        const node = tx.get('node', 'n1')!
+        const Labels = { ...node.Spec.Labels, [`k${i}`]: 'v' }
+        tx.put('node', { ...node, Spec: { ...node.Spec, Labels } })
+      }),
+    ),
+  )
+  t.equal(Object.keys(store.view().get('node', 'n1')!.Spec.Labels).length, 8)
+})
+
+t.test('a touched object fails the transaction when it changes first', async (t) => {
+  const { store } = newStore()
+  await store.update((tx) => tx.put('secret', sampleSecret('x1', 'password')))
+  const runs: boolean[] = []
+  const use = store.update((tx) => {
+    const exists = tx.get('secret', 'x1') !== undefined
+    runs.push(exists)
+    if (!exists) throw new Error('the secret is gone')
+    tx.touch('secret', 'x1')
+    tx.put('service', sampleService('s1', 'web'))
+  })
+  // Overtake it: a direct proposal applies in between.
+  const removal = store.update((tx) => tx.remove('secret', 'x1'))
+  await use
+  await removal
+  t.same(runs, [true], 'first come, first served')
+
+  await store.update((tx) => tx.put('secret', sampleSecret('x1', 'password')))
+  const removed = store.update((tx) => tx.remove('secret', 'x1'))
+  const late = store.update((tx) => {
+    if (tx.get('secret', 'x1') === undefined) throw new Error('the secret is gone')
+    tx.touch('secret', 'x1')
+    tx.put('service', sampleService('s2', 'api'))
+  })
+  await removed
+  await t.rejects(late, /the secret is gone/)
+  t.equal(store.view().get('service', 's2'), undefined)
+})
+
+t.test('addresses, ports and numbers belong to one object', async (t) => {
+  const { store } = newStore()
+  const endpoint = (port: number, address: string) => ({
+    Endpoint: {
+      Spec: {},
+      Ports: [
+        {
+          Protocol: 'tcp' as const,
+          TargetPort: 80,
+          PublishedPort: port,
+          PublishMode: 'ingress' as const,
+        },
+      ],
+      VirtualIPs: [{ NetworkID: 'net', Addr: address }],
+    },
+  })
+  await store.update((tx) => {
+    tx.put('service', sampleService('s1', 'a', endpoint(8080, '10.0.0.2/16')))
+    tx.put('node', sampleNode('n1', 1))
+  })
+  const refused = async (change: Parameters<typeof store.update>[0]) =>
+    t.rejects(store.update(change), { code: 'FAILED_PRECONDITION' })
+  await refused((tx) => tx.put('service', sampleService('s2', 'b', endpoint(8080, '10.0.0.3/16'))))
+  await refused((tx) => tx.put('service', sampleService('s2', 'b', endpoint(8081, '10.0.0.2/16'))))
+  await refused((tx) => tx.put('node', sampleNode('n2', 1)))
+  const task = sampleTask('t1', 's1', {
+    NetworksAttachments: [{ Network: { ID: 'net' } as never, Addresses: ['10.0.0.2/16'] }],
+  })
+  await refused((tx) => tx.put('task', task))
+  t.equal(store.view().claimOwner('address/net', 0x0a000002), 'service/s1')
+  await store.update((tx) => {
+    tx.remove('service', 's1')
+    tx.put('task', task)
+  })
+  t.equal(store.view().claimOwner('address/net', 0x0a000002), 'task/t1', 'taken over at once')
+  await store.update((tx) =>
+    tx.put('task', { ...task, Status: { Timestamp: '', State: 'shutdown', Message: '' } }),
+  )
+  t.equal(store.view().claimOwner('address/net', 0x0a000002), undefined)
+  t.equal(store.view().releasedOrder('address/net', 0x0a000002), 2, 'its release is remembered')
+})
+
+t.test('a service learns the index of its own transaction', async (t) => {
+  const { store } = newStore()
+  await store.update((tx) => tx.put('node', sampleNode('n1', 1)))
+  await store.update((tx) =>
+    tx.put('service', sampleService('s1', 'web', { Swarmctl: { SpecVersion: THIS_TRANSACTION } })),
+  )
+  t.equal(store.view().get('service', 's1')?.Swarmctl.SpecVersion, 2)
+})
+
+t.test('watchers see each transaction whole, in order, and may write later', async (t) => {
+  const { store } = newStore()
+  const seen: string[] = []
+  let reaction: Promise<void> | undefined
+  const stop = store.watch((changes, index) => {
+    seen.push(`${index}: ${changes.map((c) => `${c.action} ${c.kind}`).join(', ')}`)
+    if (changes[0]?.kind === 'service' && changes[0].action === 'create') {
+      reaction = store.update((tx) => tx.put('task', sampleTask('t1', 's1')))
+    }
+  })
+  await store.update((tx) => {
+    tx.put('service', sampleService('s1', 'web'))
+    tx.put('node', sampleNode('n1', 1))
+  })
+  await reaction
+  await store.update((tx) => {
+    tx.put('node', sampleNode('n1', 2))
+    tx.remove('service', 's1')
+  })
+  stop()
+  await store.update((tx) => tx.remove('node', 'n1'))
+  t.same(seen, [
+    '1: create service, create node',
+    '2: create task',
+    '3: remove service, update node',
+  ])
+})
+
+t.test('batch splits by count and by size, and every change takes effect', async (t) => {
+  const { store, proposer } = newStore()
+  await store.batch(
+    Array.from({ length: 450 }, (_, i) => (tx) => tx.put('task', sampleTask(`t${i}`, 's1'))),
+  )
+  t.equal(store.view().list('task').length, 450)
+  t.equal(proposer.log.length, 3)
+  const Data = 'A'.repeat(600_000)
+  await store.batch(
+    ['a', 'b', 'c', 'd', 'e'].map((name) => (tx) => {
+      const secret = sampleSecret(name, name)
+      tx.put('secret', { ...secret, Spec: { ...secret.Spec, Data } })
+    }),
+  )
+  t.equal(store.view().list('secret').length, 5)
+  t.ok(proposer.log.every(({ command }) => command.length <= 1.5 * 1024 * 1024))
+  const huge = sampleSecret('z', 'z')
+  await t.rejects(
+    store.update((tx) =>
+      tx.put('secret', { ...huge, Spec: { ...huge.Spec, Data: 'A'.repeat(2 ** 21) } }),
+    ),
+    { code: 'INVALID_ARGUMENT' },
+  )
+})
+
+t.test('an unknown format is refused, never guessed at', async (t) => {
+  const state = new StoreState()
+  const bytes = encodeTransaction({ timeMs: 0, expect: [], put: [], remove: [] })
+  bytes[0] = 9
+  t.throws(() => state.apply(1, bytes), /format 9/)
+})
+
+const anyEntry: fc.Arbitrary<KindedObject> = fc.oneof(
+  fc.tuple(fc.nat(4), fc.nat(3)).map(([id, name]) => ({
+    kind: 'service' as const,
+    object: sampleService(`s${id}`, `name${name}`),
+  })),
+  fc.tuple(fc.nat(9), fc.nat(4), fc.nat(3), fc.boolean()).map(([id, service, address, ended]) => ({
+    kind: 'task' as const,
+    object: sampleTask(`t${id}`, `s${service}`, {
+      NodeID: `n${address}`,
+      Status: { Timestamp: '', State: ended ? 'failed' : 'running', Message: '' },
+      NetworksAttachments: [
+        { Network: { ID: 'net' } as never, Addresses: [`10.0.0.${address}/24`] },
+      ],
+    }),
+  })),
+  fc.tuple(fc.nat(3), fc.integer({ min: 1, max: 4 })).map(([id, index]) => ({
+    kind: 'node' as const,
+    object: sampleNode(`n${id}`, index),
+  })),
+)
+
+/** Transactions with versions that sometimes hold: about half are refused. */
+const anyTransaction = fc.record({
+  put: fc.array(anyEntry, { maxLength: 3 }),
+  remove: fc.array(
+    fc.nat(4).map((id) => ({ kind: 'service' as const, id: `s${id}` })),
+    { maxLength: 1 },
+  ),
+  expectAbsent: fc.option(fc.nat(4)),
+})
+
+const contents = (state: StoreState) =>
+  (['service', 'task', 'node'] as const).map((kind) =>
+    state
+      .view()
+      .list(kind)
+      .toSorted((a, b) => (a.ID < b.ID ? -1 : 1)),
+  )
+
+t.test('replaying the log and restoring the writes give the same state', async (t) => {
+  fc.assert(
+    fc.property(fc.array(anyTransaction, { maxLength: 30 }), (transactions) => {
+      const state = new StoreState()
+      const twin = new StoreState()
+      const disk = new Map<string, Uint8Array>()
+      transactions.forEach(({ put, remove, expectAbsent }, i) => {
+        const expect =
+          expectAbsent === null
+            ? []
+            : [{ kind: 'service' as const, id: `s${expectAbsent}`, version: 0 }]
+        const command = encodeTransaction({ timeMs: i, expect, put, remove })
+        const { result, writes } = state.apply(i + 1, command)
+        const answer = twin.apply(i + 1, command)
+        if (JSON.stringify(answer.result) !== JSON.stringify(result)) throw new Error('diverged')
+        if (result.kind !== 'committed' && writes.length > 0) throw new Error('a refusal wrote')
+        for (const { key, value } of writes) {
+          if (value === undefined) disk.delete(key)
+          else disk.set(key, value)
+        }
+      })
+      const restored = new StoreState()
+      restored.restore(transactions.length, disk)
+      if (JSON.stringify(contents(restored)) !== JSON.stringify(contents(state))) return false
+      // The indexes and claims are derived anew: they must agree too.
+      const view = restored.view()
+      return state
+        .view()
+        .list('task')
+        .every(
+          (task) =>
+            view.tasksByNode(task.NodeID).some((other) => other.ID === task.ID) &&
+            [0, 1, 2, 3].every(
+              (n) =>
+                view.claimOwner('address/net', 0x0a000000 + n) ===
+                state.view().claimOwner('address/net', 0x0a000000 + n),
+            ),
+        )
+    }),
+    { numRuns: 150 },
+  )
+})
+
+t.test('restore shows watchers the difference', async (t) => {
+  const { store, proposer } = newStore()
+  const disk = new Map<string, Uint8Array>()
+  const source = new StoreState()
+  await store.update((tx) => {
+    tx.put('node', sampleNode('n1', 1))
+    tx.put('node', sampleNode('n2', 2))
+  })
+  await store.update((tx) => {
+    tx.put('node', sampleNode('n1', 5))
+    tx.remove('node', 'n2')
+    tx.put('node', sampleNode('n3', 3))
+  })
+  for (const { index, command } of proposer.log) {
+    for (const { key, value } of source.apply(index, command).writes) {
+      if (value === undefined) disk.delete(key)
+      else disk.set(key, value)
+    }
+  }
+  const follower = new StoreState()
+  follower.apply(1, proposer.log[0]!.command)
+  const seen: ObjectChange[] = []
+  follower.watch((changes) => seen.push(...changes))
+  follower.restore(2, disk)
+  t.same(
+    seen.map((c) => `${c.action} ${(c.object ?? c.old).ID}`),
+    ['remove n2', 'update n1', 'create n3'],
+  )
+  t.equal(follower.view().index, 2)
+})
