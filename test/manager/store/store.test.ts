@@ -272,7 +272,7 @@ const contents = (state: StoreState) =>
       .toSorted((a, b) => (a.ID < b.ID ? -1 : 1)),
   )
 
-t.test('replaying the log and restoring the writes give the same state', async (t) => {
+t.test('replaying the log and restoring the writes give the same state', async () => {
   fc.assert(
     fc.property(fc.array(anyTransaction, { maxLength: 30 }), (transactions) => {
       const state = new StoreState()
