@@ -1,0 +1,142 @@
+import type { IncomingMessage } from 'node:http'
+import { request as httpRequest } from 'node:http'
+import { isErrorCode, SwarmctlError } from '../api/errors.ts'
+
+/** The daemon's default API socket (design §3). */
+export const DEFAULT_HOST = 'unix:///run/swarmctl/docker.sock'
+
+/** `unix:///path` or `tcp://host:port`, as `docker -H` takes them. */
+export const parseHost = (
+  host: string,
+): { socketPath: string } | { host: string; port: number } => {
+  const unix = /^unix:\/\/(\/.+)$/.exec(host)
+  if (unix) return { socketPath: unix[1] as string }
+  const tcp = /^(?:tcp|http):\/\/([^:/]+|\[[^\]]+\]):(\d+)\/?$/.exec(host)
+  if (tcp) return { host: (tcp[1] as string).replace(/[[\]]/g, ''), port: Number(tcp[2]) }
+  throw new SwarmctlError(
+    'INVALID_ARGUMENT',
+    `invalid --host "${host}": unix:///path/to/socket or tcp://host:port`,
+  )
+}
+
+/** One call of the Engine API. */
+export interface Call {
+  method?: 'GET' | 'POST' | 'DELETE' | 'HEAD'
+  path: string
+  query?: Record<string, string | number | boolean | undefined>
+  body?: unknown
+  headers?: Record<string, string>
+  signal?: AbortSignal
+}
+
+const withQuery = (path: string, query: Call['query']): string => {
+  const wanted = Object.entries(query ?? {}).filter(([, value]) => value !== undefined)
+  if (wanted.length === 0) return path
+  const text = wanted.map(([key, value]): [string, string] => [key, String(value)])
+  return `${path}?${new URLSearchParams(text)}`
+}
+
+const readText = async (answer: IncomingMessage): Promise<string> => {
+  const chunks: Buffer[] = []
+  for await (const chunk of answer as AsyncIterable<Buffer>) chunks.push(chunk)
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+const parseText = (text: string): unknown => {
+  if (text === '') return undefined
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+const STATUS_CODES = new Map([
+  [400, 'INVALID_ARGUMENT'],
+  [401, 'UNAUTHENTICATED'],
+  [403, 'PERMISSION_DENIED'],
+  [404, 'NOT_FOUND'],
+  [409, 'ALREADY_EXISTS'],
+  [501, 'UNIMPLEMENTED'],
+  [503, 'UNAVAILABLE'],
+] as const)
+
+const errorOf = (status: number, body: unknown): SwarmctlError => {
+  const { message, code } = (typeof body === 'object' && body !== null ? body : {}) as {
+    message?: string
+    code?: unknown
+  }
+  return new SwarmctlError(
+    isErrorCode(code) ? code : (STATUS_CODES.get(status as 400) ?? 'INTERNAL'),
+    message ?? `the daemon answered ${status}: ${String(body)}`,
+  )
+}
+
+/** Talks to a daemon's API socket. */
+export class Client {
+  readonly host: string
+
+  constructor(host: string) {
+    this.host = host
+  }
+
+  /** Calls and returns the parsed JSON body; an error status is thrown with the daemon's line. */
+  async call<T = unknown>(call: Call): Promise<T> {
+    const answer = await this.open(call)
+    return parseText(await readText(answer)) as T
+  }
+
+  /** Calls and returns the open answer, for streams; an error status is thrown. */
+  async open(call: Call): Promise<IncomingMessage> {
+    const answer = await this.#send(call)
+    const status = answer.statusCode ?? 500
+    if (status < 400) return answer
+    throw errorOf(status, parseText(await readText(answer)))
+  }
+
+  /** Whether a daemon answers on the socket. */
+  async isAlive(): Promise<boolean> {
+    try {
+      const answer = await this.#send({ path: '/_ping' })
+      answer.resume()
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  #send(call: Call): Promise<IncomingMessage> {
+    const body = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body))
+    return new Promise((resolve, reject) => {
+      const request = httpRequest({
+        ...parseHost(this.host),
+        method: call.method ?? 'GET',
+        path: withQuery(call.path, call.query),
+        agent: false,
+        ...(call.signal && { signal: call.signal }),
+        headers: {
+          Host: 'localhost',
+          'User-Agent': 'swarmctl',
+          ...(body && { 'Content-Type': 'application/json', 'Content-Length': body.length }),
+          ...call.headers,
+        },
+      })
+      request.on('response', resolve)
+      request.on('error', (error: NodeJS.ErrnoException) => reject(this.#unreachable(error)))
+      request.end(body)
+    })
+  }
+
+  #unreachable(error: NodeJS.ErrnoException): unknown {
+    if (error.name === 'AbortError') return error
+    const hint =
+      error.code === 'EACCES'
+        ? 'run the command as root or as a member of the group docker'
+        : 'start one with "swarmctl init", "swarmctl join" or "swarmctl daemon", or name its socket with --host or SWARMCTL_HOST'
+    return new SwarmctlError(
+      'UNAVAILABLE',
+      `no swarmctl daemon answers at ${this.host} (${error.code ?? error.message}): ${hint}`,
+      { cause: error },
+    )
+  }
+}

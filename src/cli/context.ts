@@ -1,0 +1,44 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Command } from 'commander'
+import { Client } from './client.ts'
+import type { Output } from './output.ts'
+
+/** What a command gets besides its own flags. */
+export interface CliContext {
+  client: Client
+  output: Output
+  env: NodeJS.ProcessEnv
+  /** Aborted by Ctrl-C: a watching command detaches. */
+  signal: AbortSignal
+  sleep(ms: number): Promise<void>
+  readStdin(): Promise<Buffer>
+}
+
+/** What the process gives to the CLI; `runDaemon` and `startDaemon` come from the executable. */
+export interface CliHost {
+  output: Output
+  env: NodeJS.ProcessEnv
+  signal: AbortSignal
+  readStdin(): Promise<Buffer>
+}
+
+/** The context of a command, from the host and the global flags. */
+export const contextOf = (host: CliHost, command: Command, defaultHost: string): CliContext => {
+  const { host: flag } = command.optsWithGlobals<{ host?: string }>()
+  return {
+    client: new Client(flag ?? host.env.SWARMCTL_HOST ?? defaultHost),
+    output: host.output,
+    env: host.env,
+    signal: host.signal,
+    readStdin: host.readStdin,
+    sleep: (ms) => delay(ms, undefined, { signal: host.signal }),
+  }
+}
+
+/** Registers one verb. */
+export type Verb = (parent: Command, run: Runner) => void
+
+/** Wraps a verb's action so that it gets its context. `Args` are commander's: arguments first, then options. */
+export type Runner = <Args extends unknown[]>(
+  action: (context: CliContext, ...args: Args) => Promise<void>,
+) => (...args: Args) => Promise<void>

@@ -1,0 +1,123 @@
+import { type Command, Option } from 'commander'
+import { collect, parseFilterFlags, parseLabels } from './arguments.ts'
+import type { Runner } from './context.ts'
+import { forEachRef, inspectAll } from './inspect.ts'
+import type { ListOptions } from './output.ts'
+import { printList, withListOptions } from './output.ts'
+import { readInput } from './read-input.ts'
+import { ago } from './relative-time.ts'
+
+interface Listed {
+  ID: string
+  CreatedAt: string
+  UpdatedAt: string
+  Spec: { Name: string; Labels: Record<string, string> }
+}
+
+const HEADS = ['ID', 'NAME', 'CREATED', 'UPDATED']
+
+const createVerb = (noun: Command, run: Runner, kind: 'secret' | 'config'): void => {
+  noun
+    .command('create')
+    .description(`Create a ${kind} from a file or standard input`)
+    .argument('<name>', 'Its name')
+    .argument('<file>', 'A path, or - for standard input')
+    .option('-l, --label <key=value>', 'Label (several times)', collect)
+    .addOption(new Option('--template-driver <driver>', 'Template driver').choices(['golang']))
+    .addHelpText('after', `\nExample:\n  printf s3cret | swarmctl ${kind} create db-password -\n`)
+    .action(
+      run(
+        async (
+          context,
+          name: string,
+          file: string,
+          options: { label?: string[]; templateDriver?: string },
+        ) => {
+          const data = await readInput(context, file)
+          const created = await context.client.call<{ ID: string }>({
+            method: 'POST',
+            path: `/${kind}s/create`,
+            body: {
+              Name: name,
+              Labels: parseLabels(options.label),
+              Data: data.toString('base64'),
+              ...(options.templateDriver && { Templating: { Name: options.templateDriver } }),
+            },
+          })
+          context.output.write(`${created.ID}\n`)
+        },
+      ),
+    )
+}
+
+const listVerb = (noun: Command, run: Runner, kind: 'secret' | 'config'): void => {
+  withListOptions(noun.command('ls').alias('list'))
+    .description(`List ${kind}s`)
+    .option('-f, --filter <key=value>', 'Only what matches: id, name, label', collect)
+    .addHelpText('after', `\nExample:\n  swarmctl ${kind} ls --filter label=env=prod\n`)
+    .action(
+      run(async (context, options: ListOptions & { filter?: string[] }) => {
+        const listed = await context.client.call<Listed[]>({
+          path: `/${kind}s`,
+          query: { filters: parseFilterFlags(options.filter) },
+        })
+        const nowMs = Date.now()
+        const rows = listed
+          .sort((a, b) => a.Spec.Name.localeCompare(b.Spec.Name))
+          .map((object) => ({
+            ID: object.ID,
+            NAME: object.Spec.Name,
+            CREATED: ago(object.CreatedAt, nowMs),
+            UPDATED: ago(object.UpdatedAt, nowMs),
+          }))
+        printList(context.output, options, HEADS, rows)
+      }),
+    )
+}
+
+const inspectVerb = (noun: Command, run: Runner, kind: 'secret' | 'config'): void => {
+  noun
+    .command('inspect')
+    .description(
+      `Show all that is known of ${kind}s${kind === 'secret' ? ', except their data' : ''}`,
+    )
+    .argument('<ref...>', 'Names or ids')
+    .option('-f, --format <format>', 'json, or a template')
+    .addHelpText('after', `\nExample:\n  swarmctl ${kind} inspect my-${kind}\n`)
+    .action(
+      run((context, refs: string[], options: { format?: string }) =>
+        inspectAll(context, refs, options.format, (ref) =>
+          context.client.call({ path: `/${kind}s/${encodeURIComponent(ref)}` }),
+        ),
+      ),
+    )
+}
+
+const removeVerb = (noun: Command, run: Runner, kind: 'secret' | 'config'): void => {
+  noun
+    .command('rm')
+    .alias('remove')
+    .description(`Remove ${kind}s that no service uses`)
+    .argument('<ref...>', 'Names or ids')
+    .addHelpText('after', `\nExample:\n  swarmctl ${kind} rm my-${kind}\n`)
+    .action(
+      run((context, refs: string[]) =>
+        forEachRef(context, refs, async (ref) => {
+          await context.client.call({
+            method: 'DELETE',
+            path: `/${kind}s/${encodeURIComponent(ref)}`,
+          })
+          return undefined
+        }),
+      ),
+    )
+}
+
+/** The four verbs that secrets and configs share. */
+export const dataCommand = (program: Command, run: Runner, kind: 'secret' | 'config'): void => {
+  const noun = program.command(kind).description(`Manage ${kind}s`)
+  createVerb(noun, run, kind)
+  listVerb(noun, run, kind)
+  inspectVerb(noun, run, kind)
+  removeVerb(noun, run, kind)
+}

@@ -1,0 +1,77 @@
+import { Command, CommanderError } from 'commander'
+import { toSwarmctlError } from '../api/errors.ts'
+import { DEFAULT_HOST } from './client.ts'
+import { configCommand } from './config/command.ts'
+import type { CliHost, Runner } from './context.ts'
+import { contextOf } from './context.ts'
+import type { DaemonLauncher } from './daemon/launcher.ts'
+import { daemonCommand } from './daemon/run.ts'
+import { ExitStatus } from './exit-status.ts'
+import { networkCommand } from './network/command.ts'
+import { nodeCommand } from './node/command.ts'
+import { secretCommand } from './secret/command.ts'
+import { serviceCommand } from './service/command.ts'
+import { stackCommand } from './stack/command.ts'
+import { swarmCommands } from './swarm/command.ts'
+
+/** What the executable injects, since the CLI itself never imports the daemon. */
+export interface CliDeps extends CliHost {
+  version: string
+  launcher: DaemonLauncher
+  /** The daemon's main function; resolves when it was told to stop. */
+  runDaemon(options: Record<string, unknown>): Promise<void>
+}
+
+/** Exit code of a command line that can't be parsed, as Docker's. */
+const USAGE_EXIT_CODE = 125
+
+const rootCommand = (deps: CliDeps): Command =>
+  new Command('swarmctl')
+    .description('Swarm mode rebuilt outside the Docker Engine')
+    .version(deps.version, '-v, --version')
+    .option(
+      '-H, --host <host>',
+      `Daemon socket to connect to (default: SWARMCTL_HOST or ${DEFAULT_HOST})`,
+    )
+    .showHelpAfterError('(run with --help for the flags and an example)')
+    .configureOutput({
+      writeOut: (text) => deps.output.write(text),
+      writeErr: (text) => deps.output.writeError(text),
+    })
+    .enablePositionalOptions()
+    .exitOverride()
+
+/** The whole command tree. */
+export const buildProgram = (deps: CliDeps): Command => {
+  const program = rootCommand(deps)
+  const run: Runner =
+    (action) =>
+    async (...args) => {
+      const command = args.at(-1) as Command
+      await action(contextOf(deps, command, DEFAULT_HOST), ...args)
+    }
+  swarmCommands(program, run, deps.launcher)
+  nodeCommand(program, run)
+  serviceCommand(program, run)
+  stackCommand(program, run)
+  secretCommand(program, run)
+  configCommand(program, run)
+  networkCommand(program, run)
+  daemonCommand(program, deps)
+  return program
+}
+
+/** Runs one command line; returns the exit code. Nothing but one line reaches the user when it fails. */
+export const main = async (args: readonly string[], deps: CliDeps): Promise<number> => {
+  try {
+    await buildProgram(deps).parseAsync([...args], { from: 'user' })
+    return 0
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : USAGE_EXIT_CODE
+    if (deps.signal.aborted) return 130
+    if (thrown instanceof ExitStatus) return thrown.exitCode
+    const error = toSwarmctlError(thrown)
+    deps.output.writeError(`swarmctl: ${error.message}\n`)
+    return error.exitCode
+  }
+}

@@ -1,0 +1,38 @@
+import type { Command } from 'commander'
+import type { Node } from '../../api/node.ts'
+import type { Task } from '../../api/task.ts'
+import { collect } from '../arguments.ts'
+import type { Runner } from '../context.ts'
+import { withListOptions } from '../output.ts'
+import type { PsOptions } from '../task-table.ts'
+import { printTasks } from '../task-table.ts'
+import { nodePath } from './resolve.ts'
+
+/** `swarmctl node ps`. */
+export const nodePsVerb = (noun: Command, run: Runner): void => {
+  withListOptions(noun.command('ps'))
+    .description('List the tasks on nodes')
+    .argument('[ref...]', 'Ids, hostnames or "self"', ['self'])
+    .option('-f, --filter <key=value>', 'Only what matches: name, desired-state …', collect)
+    .option('--no-trunc', 'Do not cut ids, images and errors')
+    .option('--no-resolve', 'Show ids instead of names')
+    .addHelpText('after', '\nExample:\n  swarmctl node ps h2\n')
+    .action(
+      run(async (context, refs: string[], options: PsOptions) => {
+        const filters: Record<string, Record<string, true>> = { node: {} }
+        for (const ref of refs) {
+          const node = await context.client.call<Node>({ path: await nodePath(context, ref) })
+          filters.node![node.ID] = true
+        }
+        for (const flag of options.filter ?? []) {
+          const [key, ...value] = flag.split('=')
+          filters[key!] = { ...filters[key!], [value.join('=')]: true }
+        }
+        const tasks = await context.client.call<Task[]>({
+          path: '/tasks',
+          query: { filters: JSON.stringify(filters) },
+        })
+        await printTasks(context, options, tasks)
+      }),
+    )
+}

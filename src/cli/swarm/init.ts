@@ -1,0 +1,87 @@
+import { type Command, Option } from 'commander'
+import { collect } from '../arguments.ts'
+import type { Client } from '../client.ts'
+import type { Runner } from '../context.ts'
+import { daemonFlags } from '../daemon/flags.ts'
+import type { DaemonLauncher } from '../daemon/launcher.ts'
+import type { Output } from '../output.ts'
+import { ensureDaemon } from './ensure-daemon.ts'
+
+interface InitOptions {
+  listenAddr: string
+  advertiseAddr?: string
+  dataPathAddr?: string
+  dataPathPort: string
+  availability: string
+  defaultAddrPool?: string[]
+  defaultAddrPoolMaskLength: string
+  taskHistoryLimit: string
+  certExpiry?: string
+  forceNewCluster?: boolean
+  autolock?: boolean
+}
+
+const initBody = (options: InitOptions) => ({
+  ListenAddr: options.listenAddr,
+  AdvertiseAddr: options.advertiseAddr ?? '',
+  DataPathAddr: options.dataPathAddr ?? '',
+  DataPathPort: Number(options.dataPathPort),
+  Availability: options.availability,
+  DefaultAddrPool: options.defaultAddrPool ?? [],
+  SubnetSize: Number(options.defaultAddrPoolMaskLength),
+  ForceNewCluster: options.forceNewCluster === true,
+  AutoLockManagers: options.autolock === true,
+  Spec: {
+    Name: 'default',
+    Labels: {},
+    Orchestration: { TaskHistoryRetentionLimit: Number(options.taskHistoryLimit) },
+    EncryptionConfig: { AutoLockManagers: options.autolock === true },
+  },
+})
+
+const explain = async (client: Client, output: Output, nodeId: string): Promise<void> => {
+  const swarm = await client.call<{ JoinTokens: { Worker: string } }>({ path: '/swarm' })
+  const info = await client.call<{ Swarm: { RemoteManagers: { Addr: string }[] | null } }>({
+    path: '/info',
+  })
+  const addr = info.Swarm.RemoteManagers?.[0]?.Addr ?? 'HOST:2377'
+  output.write(
+    `Swarm initialized: current node (${nodeId}) is now a manager.\n\n` +
+      'To add a worker to this swarm, run the following command:\n\n' +
+      `    swarmctl join --token ${swarm.JoinTokens.Worker} ${addr}\n\n` +
+      'To add a manager to this swarm, run "swarmctl join-token manager" and follow the instructions.\n',
+  )
+}
+
+/** `swarmctl init`: makes this machine the first manager of a new swarm. */
+export const initVerb = (parent: Command, run: Runner, launcher: DaemonLauncher): void => {
+  const command = parent
+    .command('init')
+    .description('Initialize a swarm with this machine as its first manager')
+    .option('--advertise-addr <addr>', 'Address that the other nodes reach this one at')
+    .option('--listen-addr <addr>', 'Address of the cluster port', '0.0.0.0:2377')
+    .option('--data-path-addr <addr>', 'Address for traffic between containers')
+    .addOption(
+      new Option('--availability <kind>', 'Availability of this node')
+        .choices(['active', 'pause', 'drain'])
+        .default('active'),
+    )
+    .option('--default-addr-pool <cidr>', 'Pool for overlay networks (several times)', collect)
+    .option('--default-addr-pool-mask-length <bits>', 'Size of each overlay network', '16')
+    .option('--task-history-limit <n>', 'Old tasks kept per slot', '5')
+    .option('--force-new-cluster', 'Make a new cluster of one from the current state')
+    .option('--autolock', 'Require an unlock key after a restart')
+    .addHelpText('after', '\nExample:\n  swarmctl init --advertise-addr 192.168.1.10\n')
+    .action(
+      run(async (context, options: InitOptions & Record<string, unknown>) => {
+        const client = await ensureDaemon(context, launcher, options)
+        const nodeId = await client.call<string>({
+          method: 'POST',
+          path: '/swarm/init',
+          body: initBody(options),
+        })
+        await explain(client, context.output, nodeId)
+      }),
+    )
+  for (const flag of daemonFlags()) command.addOption(flag)
+}

@@ -1,0 +1,21 @@
+import type { Command } from 'commander'
+import type { Runner } from '../context.ts'
+
+/** `swarmctl leave`: takes this machine out of its swarm and everything of the swarm off this machine. */
+export const leaveVerb = (parent: Command, run: Runner): void => {
+  parent
+    .command('leave')
+    .description('Leave the swarm and remove everything that it made on this machine')
+    .option('-f, --force', 'Leave even if this node is a manager')
+    .addHelpText('after', '\nExample:\n  swarmctl leave\n')
+    .action(
+      run(async ({ client, output }, options: { force?: boolean }) => {
+        await client.call({
+          method: 'POST',
+          path: '/swarm/leave',
+          query: { force: options.force === true },
+        })
+        output.write('Node left the swarm.\n')
+      }),
+    )
+}
