@@ -1,0 +1,69 @@
+import { ByteReader, DecodeError, writeU64 } from './bytes.ts'
+
+/** kind (1), term (8), index (8), length of the data (4). */
+const HEADER_BYTES = 21
+
+/** What an entry is to Raft; the position in the list is its number on the wire and on disk. */
+const KINDS = ['noop', 'command', 'membership'] as const
+
+export type EntryKind = (typeof KINDS)[number]
+
+/**
+ * One entry of the replicated log. It is encoded once: `bytes` is the same buffer in the leader's
+ * own frame, in every message, and in a follower's frame; `data` is a view on its end.
+ */
+export interface Entry {
+  readonly index: number
+  readonly term: number
+  readonly kind: EntryKind
+  readonly data: Uint8Array
+  readonly bytes: Uint8Array
+}
+
+/** Where a log ends, begins or was cut: an index and the term of the entry there. */
+export interface LogPosition {
+  readonly index: number
+  readonly term: number
+}
+
+/** Makes an entry and its encoded form; the data is copied. */
+export function createEntry(
+  position: LogPosition,
+  kind: EntryKind,
+  data: Uint8Array = new Uint8Array(0),
+): Entry {
+  const bytes = new Uint8Array(HEADER_BYTES + data.length)
+  const view = new DataView(bytes.buffer)
+  view.setUint8(0, KINDS.indexOf(kind))
+  writeU64(view, 1, position.term)
+  writeU64(view, 9, position.index)
+  view.setUint32(17, data.length)
+  bytes.set(data, HEADER_BYTES)
+  const { index, term } = position
+  return { index, term, kind, data: bytes.subarray(HEADER_BYTES), bytes }
+}
+
+/** Reads `count` entries that lie one behind the other; they stay views on the given buffer. */
+export function decodeEntries(buffer: Uint8Array, count: number): Entry[] {
+  const entries: Entry[] = []
+  let offset = 0
+  for (let i = 0; i < count; i += 1) {
+    const reader = new ByteReader(buffer.subarray(offset))
+    const kind = KINDS[reader.u8()]
+    if (kind === undefined) throw new DecodeError('unknown kind of log entry')
+    const term = reader.u64()
+    const index = reader.u64()
+    const data = reader.blob()
+    const size = HEADER_BYTES + data.length
+    entries.push({ index, term, kind, data, bytes: buffer.subarray(offset, offset + size) })
+    offset += size
+  }
+  return entries
+}
+
+/** The bytes that entries take on the wire and in a frame. */
+export function sizeOfEntries(entries: readonly Entry[]): number {
+  let size = 0
+  for (const entry of entries) size += entry.bytes.length
+  return size
+}
