@@ -1,0 +1,126 @@
+import type { Network } from '../../api/network.ts'
+import type { Node } from '../../api/node.ts'
+import type {
+  EndpointState,
+  OverlayEndpoint,
+  OverlayNetwork,
+  OverlayNode,
+  OverlayService,
+  OverlayView,
+} from '../../api/overlay-view.ts'
+import type { Service } from '../../api/service.ts'
+import type { Task } from '../../api/task.ts'
+import { isTerminal, isWanted } from '../../api/task-state.ts'
+import { taskHostname } from '../../api/task-template.ts'
+import type { View } from '../store/view.ts'
+
+/**
+ * What the nodes' forwarding tables are computed from, object by object. Everything here is a pure function of the applied state;
+ * `undefined` means that the object has no place in the tables (yet, or any more).
+ */
+
+const withoutMask = (cidr: string): string => cidr.split('/', 1)[0] ?? ''
+
+/** The Engine's option for a network's MTU. */
+const MTU_OPTION = 'com.docker.network.driver.mtu'
+
+/** A node that has registered at least once; one that is down stays, as not live. */
+export const overlayNode = (node: Node): OverlayNode | undefined =>
+  node.Description.Swarmctl.DataPathAddr === ''
+    ? undefined
+    : {
+        id: node.ID,
+        index: node.Swarmctl.Index,
+        dataPathAddr: node.Description.Swarmctl.DataPathAddr,
+        dataPlane: node.Description.Swarmctl.DataPlane,
+        addr: node.Swarmctl.Addr,
+        live: node.Status.State !== 'down',
+      }
+
+/** An overlay with a subnet; the predefined node-local networks have none. */
+export const overlayNetwork = (network: Network): OverlayNetwork | undefined => {
+  const subnet = network.IPAMOptions.Configs[0]?.Subnet
+  if (subnet === undefined || network.Spec.DriverConfiguration.Name !== 'overlay') return undefined
+  const mtu = Number(network.Spec.DriverConfiguration.Options[MTU_OPTION] ?? 0)
+  return {
+    id: network.ID,
+    name: network.Spec.Name,
+    index: network.Swarmctl.Index,
+    subnet,
+    plan: network.Swarmctl.Plan,
+    gateways: network.Swarmctl.Gateways,
+    internal: network.Spec.Internal,
+    ingress: network.Spec.Ingress,
+    mtu: Number.isInteger(mtu) && mtu > 0 ? mtu : 0,
+  }
+}
+
+/** A service's VIPs, names and published ports. */
+export const overlayService = (service: Service): OverlayService => ({
+  id: service.ID,
+  name: service.Spec.Name,
+  mode: service.Endpoint.Spec.Mode ?? 'vip',
+  vips: (service.Endpoint.VirtualIPs ?? []).map(({ NetworkID, Addr }) => ({
+    networkId: NetworkID,
+    addr: withoutMask(Addr),
+  })),
+  aliases: [...(service.Spec.TaskTemplate.Networks ?? []), ...(service.Spec.Networks ?? [])]
+    .filter(({ Aliases }) => Aliases !== undefined && Aliases.length > 0)
+    .map(({ Target, Aliases }) => ({ networkId: Target, names: Aliases ?? [] })),
+  ports: (service.Endpoint.Ports ?? []).filter(({ PublishMode }) => PublishMode === 'ingress'),
+})
+
+/** Design §8: in rotation only while running and wanted; a task that is to go drains until it has ended. */
+export const endpointState = (task: Task): EndpointState => {
+  if (!isWanted(task.DesiredState)) return 'draining'
+  return task.Status.State === 'running' ? 'ready' : 'starting'
+}
+
+/** The place of a task that has addresses and a node that is not down; a task that ended has none. */
+export const overlayEndpoint = (
+  task: Task,
+  node: Node | undefined,
+): OverlayEndpoint | undefined => {
+  if (node === undefined || node.Status.State === 'down' || isTerminal(task.Status.State))
+    return undefined
+  const addresses = (task.NetworksAttachments ?? []).flatMap(({ Network, Addresses, Aliases }) =>
+    Addresses[0] === undefined
+      ? []
+      : [{ networkId: Network.ID, addr: withoutMask(Addresses[0]), aliases: Aliases ?? [] }],
+  )
+  if (addresses.length === 0) return undefined
+  return {
+    taskId: task.ID,
+    serviceId: task.ServiceID,
+    nodeId: task.NodeID,
+    state: endpointState(task),
+    hostname: taskHostname(task, node.Description),
+    addresses,
+  }
+}
+
+export const emptyOverlayView = (): OverlayView => ({
+  nodes: new Map(),
+  networks: new Map(),
+  services: new Map(),
+  endpoints: new Map(),
+})
+
+/** The whole view of an applied state. */
+export const overlayView = (view: View): OverlayView => {
+  const result = emptyOverlayView()
+  for (const object of view.list('node')) {
+    const node = overlayNode(object)
+    if (node !== undefined) result.nodes.set(node.id, node)
+  }
+  for (const object of view.list('network')) {
+    const network = overlayNetwork(object)
+    if (network !== undefined) result.networks.set(network.id, network)
+  }
+  for (const object of view.list('service')) result.services.set(object.ID, overlayService(object))
+  for (const object of view.list('task')) {
+    const endpoint = overlayEndpoint(object, view.get('node', object.NodeID))
+    if (endpoint !== undefined) result.endpoints.set(endpoint.taskId, endpoint)
+  }
+  return result
+}
