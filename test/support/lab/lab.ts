@@ -181,10 +181,8 @@ export class Lab {
 
   #remove(): void {
     if (!living.delete(this)) return
-    for (const machine of [...this.hosts, ...this.clients]) {
-      if (machine.isOn) machine.switchOff()
-    }
     removeRemains(this.slot)
+    for (const machine of [...this.hosts, ...this.clients]) machine.forget()
     freeSlot(this.slot)
   }
 }

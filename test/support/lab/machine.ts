@@ -103,8 +103,13 @@ export class LabMachine {
 
   /** Ends every process on it at once, containers too, and takes its interfaces, rules and mounts. */
   switchOff(): void {
-    this.#first = undefined
+    this.forget()
     removeNamespace(this.netns)
+  }
+
+  /** Notes that the machine is gone, when somebody else removed it. */
+  forget(): void {
+    this.#first = undefined
   }
 
   /** Runs a command on the machine. Its folder is not the current one: give absolute paths. */
