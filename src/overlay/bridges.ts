@@ -1,0 +1,174 @@
+import { SwarmctlError } from '../api/errors.ts'
+import type { Log } from '../api/log.ts'
+import type { Exec } from './exec.ts'
+import type { TableNetwork } from './forwarding-table.ts'
+import { bridgeName, dockerNetworkName, NETWORK_LABEL, VXLAN_DEVICE } from './names.ts'
+import { type Proc, setSysctl, sysctlPath } from './proc.ts'
+
+interface NetworkInfo {
+  Id: string
+  Name: string
+  Internal?: boolean
+  Labels?: Record<string, string> | null
+  IPAM?: { Config?: { Subnet?: string; Gateway?: string }[] | null }
+}
+
+/** What the overlay asks of the local Engine: a dockerode instance fits. */
+export interface DockerNetworks {
+  listNetworks(options: { filters: { label: string[] } }): Promise<NetworkInfo[]>
+  createNetwork(body: object): Promise<unknown>
+  getNetwork(name: string): { inspect(): Promise<NetworkInfo>; remove(): Promise<unknown> }
+  version(): Promise<{ Version: string }>
+}
+
+/** Engines from 28.2 drop routed packets to a container unless their device is trusted (moby 49832). */
+const TRUSTED_INTERFACES_VERSION = [28, 2] as const
+
+const hasTrustedInterfaces = (version: string): boolean => {
+  const [major = 0, minor = 0] = version.split('.').map((part) => Number.parseInt(part, 10))
+  const [wantedMajor, wantedMinor] = TRUSTED_INTERFACES_VERSION
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor)
+}
+
+const statusOf = (error: unknown): number =>
+  (error as { statusCode?: number } | null)?.statusCode ?? 0
+
+/** The body of `POST /networks/create` for a network's bridge on this node. Pure. */
+export const createBody = (
+  network: TableNetwork & { gateway: string },
+  options: { mtu: number; engineVersion: string },
+): object => ({
+  Name: dockerNetworkName(network.index),
+  Driver: 'bridge',
+  CheckDuplicate: true,
+  Internal: network.internal,
+  Labels: { [NETWORK_LABEL]: network.id, 'com.docker.swarm.network.name': network.name },
+  IPAM: {
+    Driver: 'default',
+    Config: [{ Subnet: network.subnet, IPRange: network.local, Gateway: network.gateway }],
+  },
+  Options: {
+    'com.docker.network.bridge.name': network.bridge,
+    'com.docker.network.driver.mtu': String(network.mtu > 0 ? network.mtu : options.mtu),
+    // Ours instead, since the Engine's would also translate what goes to other nodes.
+    'com.docker.network.bridge.enable_ip_masquerade': 'false',
+    ...(hasTrustedInterfaces(options.engineVersion)
+      ? { 'com.docker.network.bridge.trusted_host_interfaces': VXLAN_DEVICE }
+      : {}),
+  },
+})
+
+/** One Docker bridge network per overlay network that this node's tasks use. */
+export class Bridges {
+  readonly #docker: DockerNetworks
+  readonly #exec: Exec
+  readonly #proc: Proc
+  readonly #log: Log
+
+  constructor(deps: { docker: DockerNetworks; exec: Exec; proc: Proc; log: Log }) {
+    this.#docker = deps.docker
+    this.#exec = deps.exec
+    this.#proc = deps.proc
+    this.#log = deps.log
+  }
+
+  /** Indexes of the networks whose bridge is there. Asks the kernel: an Engine that is down changes nothing. */
+  async present(): Promise<Set<number>> {
+    const result = await this.#exec.run('ip', ['-j', 'link', 'show', 'type', 'bridge'])
+    const links = (result.stdout.trim() === '' ? [] : JSON.parse(result.stdout)) as {
+      ifname?: string
+    }[]
+    const indexes = links.map((link) => /^sw-br(\d+)$/.exec(link.ifname ?? '')?.[1])
+    return new Set(indexes.filter((one) => one !== undefined).map(Number))
+  }
+
+  /** Makes the bridge unless it is there as wanted. @throws SwarmctlError when the Engine refuses */
+  async ensure(network: TableNetwork, mtu: number): Promise<void> {
+    const { gateway } = network
+    if (gateway === null) {
+      throw new SwarmctlError(
+        'UNAVAILABLE',
+        `network ${network.name} has no gateway address for this node yet: it is retried`,
+      )
+    }
+    const name = dockerNetworkName(network.index)
+    const current = await this.#inspect(name)
+    if (current !== null && !this.#isAsWanted(current, network)) {
+      this.#log.info(
+        { network: network.name },
+        'the bridge differs from the network: making it anew',
+      )
+      await this.#docker.getNetwork(name).remove()
+    }
+    if (current === null || !this.#isAsWanted(current, network)) {
+      const { Version } = await this.#docker.version()
+      const body = createBody({ ...network, gateway }, { mtu, engineVersion: Version })
+      try {
+        await this.#docker.createNetwork(body)
+      } catch (error) {
+        // Another attach made it meanwhile.
+        if (statusOf(error) !== 409) {
+          throw new SwarmctlError(
+            'ENGINE_UNAVAILABLE',
+            `the Engine refuses the bridge of network ${network.name} (${network.subnet}): ${(error as Error).message}`,
+            { cause: error },
+          )
+        }
+      }
+    }
+    await this.tune(network.index)
+  }
+
+  /** Kernel settings of a bridge; safe to repeat. */
+  async tune(index: number): Promise<void> {
+    const device = bridgeName(index)
+    const conf = (name: string) => sysctlPath('net/ipv4/conf', device, name)
+    // The bridge answers ARP for what lies beyond: VIPs, and in flat subnets remote tasks.
+    await setSysctl(this.#proc, conf('proxy_arp'), '1')
+    // The default of 80 jiffies delays first connections by up to 0.6 s.
+    await setSysctl(this.#proc, sysctlPath('net/ipv4/neigh', device, 'proxy_delay'), '0')
+    await setSysctl(this.#proc, conf('rp_filter'), '0')
+    await setSysctl(this.#proc, conf('send_redirects'), '0')
+  }
+
+  /** Removes our Docker networks that `isWanted` does not name; one in use stays and is logged. Returns whether all are gone. */
+  async removeUnwanted(isWanted: (networkId: string, index: number) => boolean): Promise<boolean> {
+    const networks = await this.#docker.listNetworks({ filters: { label: [NETWORK_LABEL] } })
+    let isClean = true
+    for (const network of networks) {
+      const index = Number(network.Name.slice(dockerNetworkName(0).length - 1))
+      if (isWanted(network.Labels?.[NETWORK_LABEL] ?? '', index)) continue
+      try {
+        await this.#docker.getNetwork(network.Id).remove()
+      } catch (error) {
+        if (statusOf(error) === 404) continue
+        isClean = false
+        this.#log.debug({ network: network.Name, error: (error as Error).message }, 'bridge in use')
+      }
+    }
+    return isClean
+  }
+
+  async #inspect(name: string): Promise<NetworkInfo | null> {
+    try {
+      return await this.#docker.getNetwork(name).inspect()
+    } catch (error) {
+      if (statusOf(error) === 404) return null
+      throw new SwarmctlError(
+        'ENGINE_UNAVAILABLE',
+        `the Docker Engine does not answer: ${(error as Error).message}`,
+        { cause: error },
+      )
+    }
+  }
+
+  #isAsWanted(current: NetworkInfo, network: TableNetwork): boolean {
+    const config = current.IPAM?.Config?.[0]
+    return (
+      current.Labels?.[NETWORK_LABEL] === network.id &&
+      config?.Subnet === network.subnet &&
+      config.Gateway === network.gateway &&
+      (current.Internal ?? false) === network.internal
+    )
+  }
+}

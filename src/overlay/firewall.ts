@@ -1,0 +1,128 @@
+import type { Log } from '../api/log.ts'
+import type { Exec } from './exec.ts'
+import type { ForwardingTable } from './forwarding-table.ts'
+import { MARK_ACCEPT, VXLAN_DEVICE } from './names.ts'
+
+/**
+ * Our part of Docker's iptables. An `accept` in another table cannot override its FORWARD policy, so: in the kernel plane one
+ * rule of DOCKER-USER accepts what nftables marked; in the proxy plane, which has no nftables, two chains of ours hold the
+ * isolation, the way between bridges and VXLAN, and the translation of what goes outside.
+ */
+const CHAIN = 'SWARMCTL'
+const NAT_CHAIN = 'SWARMCTL-NAT'
+const mark = `0x${MARK_ACCEPT.toString(16)}/0x${MARK_ACCEPT.toString(16)}`
+const ACCEPT_RULE = ['-m', 'mark', '--mark', mark, '-j', 'ACCEPT']
+
+/** The proxy plane's chains as `iptables-restore --noflush` text. Pure. */
+export const proxyChains = (table: ForwardingTable): string => {
+  const forward: string[] = []
+  const nat: string[] = []
+  for (const network of table.networks) {
+    forward.push(`-A ${CHAIN} -s ${network.subnet} -d ${network.subnet} -j ACCEPT`)
+    if (network.internal) continue
+    nat.push(`-A ${NAT_CHAIN} -s ${network.local} ! -o ${VXLAN_DEVICE} -j MASQUERADE`)
+  }
+  const drops = table.networks.flatMap((from) =>
+    table.networks
+      .filter((to) => to !== from)
+      .map((to) => `-A ${CHAIN} -s ${from.subnet} -d ${to.subnet} -j DROP`),
+  )
+  return [
+    '*filter',
+    `:${CHAIN} - [0:0]`,
+    `-A ${CHAIN} -m conntrack --ctdir REPLY -i ${VXLAN_DEVICE} -j ACCEPT`,
+    ...drops,
+    ...forward,
+    `-A ${CHAIN} -i ${VXLAN_DEVICE} -o sw-br+ -j ACCEPT`,
+    `-A ${CHAIN} -m conntrack --ctdir REPLY -o ${VXLAN_DEVICE} -j ACCEPT`,
+    'COMMIT',
+    '*nat',
+    `:${NAT_CHAIN} - [0:0]`,
+    // Between overlay addresses the source is kept.
+    ...table.networks.map((network) => `-A ${NAT_CHAIN} -d ${network.subnet} -j RETURN`),
+    ...nat,
+    'COMMIT',
+    '',
+  ].join('\n')
+}
+
+/** Keeps our rules in Docker's chains. */
+export class Firewall {
+  readonly #exec: Exec
+  readonly #log: Log
+  #last = ''
+  /** Empty, or why packets between nodes may be dropped on this host. */
+  note = ''
+
+  constructor(deps: { exec: Exec; log: Log }) {
+    this.#exec = deps.exec
+    this.#log = deps.log
+  }
+
+  async syncKernel(): Promise<void> {
+    await this.#ensure('filter', 'DOCKER-USER', ACCEPT_RULE)
+    await this.#removeProxyChains()
+  }
+
+  async syncProxy(table: ForwardingTable): Promise<void> {
+    const script = proxyChains(table)
+    const isThere = (await this.#iptables('filter', ['-S', CHAIN])).code === 0
+    if (script !== this.#last || !isThere) {
+      const result = await this.#exec.run('iptables-restore', ['-w', '--noflush'], script)
+      if (result.code !== 0) {
+        this.#tell(`iptables-restore: ${result.stderr.trim().split('\n')[0]}`)
+        return
+      }
+      this.#last = script
+    }
+    await this.#ensure('filter', 'DOCKER-USER', ['-j', CHAIN])
+    await this.#ensure('nat', 'POSTROUTING', ['-j', NAT_CHAIN])
+    await this.#remove('filter', 'DOCKER-USER', ACCEPT_RULE)
+  }
+
+  async destroy(): Promise<void> {
+    await this.#remove('filter', 'DOCKER-USER', ACCEPT_RULE)
+    await this.#removeProxyChains()
+  }
+
+  async #removeProxyChains(): Promise<void> {
+    if ((await this.#iptables('filter', ['-S', CHAIN])).code !== 0) return
+    await this.#remove('filter', 'DOCKER-USER', ['-j', CHAIN])
+    await this.#remove('nat', 'POSTROUTING', ['-j', NAT_CHAIN])
+    for (const [table, chain] of [
+      ['filter', CHAIN],
+      ['nat', NAT_CHAIN],
+    ] as const) {
+      await this.#iptables(table, ['-F', chain])
+      await this.#iptables(table, ['-X', chain])
+    }
+    this.#last = ''
+  }
+
+  async #ensure(table: string, chain: string, rule: string[]): Promise<void> {
+    if ((await this.#iptables(table, ['-C', chain, ...rule])).code === 0) return
+    const added = await this.#iptables(table, ['-I', chain, ...rule])
+    if (added.code === 0) this.note = ''
+    else if (chain === 'DOCKER-USER') this.#tell(this.#chainNote(added.code))
+  }
+
+  #chainNote(code: number): string {
+    return code === 127
+      ? 'iptables is missing: if the FORWARD policy is DROP, connections between nodes fail'
+      : `there is no chain DOCKER-USER: an Engine with the nftables firewall needs --bridge-accept-fwmark=${mark}`
+  }
+
+  #tell(note: string): void {
+    if (this.note !== note) this.#log.warn({}, note)
+    this.note = note
+  }
+
+  async #remove(table: string, chain: string, rule: string[]): Promise<void> {
+    if ((await this.#iptables(table, ['-C', chain, ...rule])).code !== 0) return
+    await this.#iptables(table, ['-D', chain, ...rule])
+  }
+
+  #iptables(table: string, args: string[]) {
+    return this.#exec.run('iptables', ['-w', '-t', table, ...args])
+  }
+}

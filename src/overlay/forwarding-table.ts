@@ -1,0 +1,328 @@
+import {
+  containsAddress,
+  formatCidr,
+  formatIpv4,
+  type Ipv4Block,
+  overlaps,
+  parseCidr,
+  parseIpv4,
+} from '../api/ipv4.ts'
+import type { DataPlaneKind } from '../api/node.ts'
+import type {
+  OverlayEndpoint,
+  OverlayNetwork,
+  OverlayNode,
+  OverlayView,
+} from '../api/overlay-view.ts'
+import { bridgeName, NODE_INDEX_MAX, vtepAddress, vtepMac } from './names.ts'
+
+/** Another node, as routes and the VXLAN device need it. */
+export interface Peer {
+  nodeId: string
+  index: number
+  /** Where VXLAN packets go. */
+  dataPathAddr: string
+  vtepAddr: string
+  mac: string
+  dataPlane: DataPlaneKind
+}
+
+/** A network as this node serves it. */
+export interface TableNetwork {
+  id: string
+  name: string
+  index: number
+  bridge: string
+  subnet: string
+  plan: 'blocks' | 'flat'
+  internal: boolean
+  ingress: boolean
+  /** 0: as the VXLAN device's. */
+  mtu: number
+  /** This node's gateway on it; null when the address plan has none for it (yet). */
+  gateway: string | null
+  /** CIDR of the addresses that this node's containers have: its block, or the whole flat subnet. */
+  local: string
+  /** CIDR of the VIPs in a `blocks` plan. */
+  vipBlock: string | null
+  /** Peers' blocks: CIDR by node id; empty in a flat plan. */
+  blocks: { nodeId: string; cidr: string }[]
+}
+
+/** A service's address on one network and what it stands for. */
+export interface Vip {
+  addr: string
+  networkId: string
+  serviceId: string
+  /** Addresses of ready endpoints, sorted. */
+  endpoints: string[]
+}
+
+/** Where a published port's connection may go. */
+export interface PublishedEndpoint {
+  taskId: string
+  nodeId: string
+  networkId: string
+  addr: string
+  port: number
+}
+
+export type PortProtocol = 'tcp' | 'udp' | 'sctp'
+
+export interface PublishedPort {
+  protocol: PortProtocol
+  port: number
+  serviceId: string
+  /** Ready, sorted by address. */
+  endpoints: PublishedEndpoint[]
+}
+
+/** An address that its node's block does not cover: a /32 route. */
+export interface HostRoute {
+  addr: string
+  networkId: string
+  /** The node that has it; this node's own id for a local one. */
+  nodeId: string
+}
+
+/** All that a node's kernel, proxy and DNS are programmed from. */
+export interface ForwardingTable {
+  self: Peer
+  /** Every other node, also those that are not live: what still answers may be reached. */
+  peers: Peer[]
+  /** IPv4 addresses by which nodes are called: VXLAN, published ports. */
+  nodeAddresses: string[]
+  networks: TableNetwork[]
+  vips: Vip[]
+  published: PublishedPort[]
+  hostRoutes: HostRoute[]
+  /** Addresses of this node's tasks: a connection of theirs to themselves takes the gateway's address. */
+  localAddresses: string[]
+  /** Addresses whose node is gone: connections to them are reset. */
+  deadAddresses: string[]
+  /** Addresses of every task in the view, by node: proxy-plane nodes need translated sources. */
+  addressesByNode: Map<string, string[]>
+  /** One line each: what could not be taken into the table and why. */
+  problems: string[]
+}
+
+/** Bits of a node's block in a `blocks` plan: a /24 (design §8). */
+const BLOCK_PREFIX = 24
+
+const blockOf = (subnet: Ipv4Block, index: number): Ipv4Block => ({
+  first: subnet.first + index * 256,
+  prefix: BLOCK_PREFIX,
+})
+
+const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+/** Sorted by address, so that every node numbers the same endpoints alike. */
+const compareAddress = (a: string, b: string): number => (parseIpv4(a) ?? 0) - (parseIpv4(b) ?? 0)
+
+const peerOf = (node: OverlayNode): Peer | null =>
+  parseIpv4(node.dataPathAddr) === undefined || node.index < 1 || node.index > NODE_INDEX_MAX
+    ? null
+    : {
+        nodeId: node.id,
+        index: node.index,
+        dataPathAddr: node.dataPathAddr,
+        vtepAddr: vtepAddress(node.index),
+        mac: vtepMac(node.dataPathAddr),
+        dataPlane: node.dataPlane,
+      }
+
+const networkOf = (network: OverlayNetwork, subnet: Ipv4Block, self: Peer, peers: Peer[]) => {
+  const blocks = network.plan === 'blocks'
+  const block = blockOf(subnet, self.index)
+  return {
+    id: network.id,
+    name: network.name,
+    index: network.index,
+    bridge: bridgeName(network.index),
+    subnet: formatCidr(subnet),
+    plan: network.plan,
+    internal: network.internal,
+    ingress: network.ingress,
+    mtu: network.mtu,
+    gateway: blocks ? formatIpv4(block.first + 1) : (network.gateways[self.nodeId] ?? null),
+    local: blocks ? formatCidr(block) : formatCidr(subnet),
+    vipBlock: blocks ? formatCidr(blockOf(subnet, 0)) : null,
+    blocks: blocks
+      ? peers.map((peer) => ({
+          nodeId: peer.nodeId,
+          cidr: formatCidr(blockOf(subnet, peer.index)),
+        }))
+      : [],
+  } satisfies TableNetwork
+}
+
+const networksOf = (view: OverlayView, self: Peer, peers: Peer[], problems: string[]) => {
+  const taken: { name: string; subnet: Ipv4Block }[] = []
+  const networks: TableNetwork[] = []
+  for (const network of [...view.networks.values()].sort((a, b) => a.index - b.index)) {
+    const subnet = parseCidr(network.subnet)
+    if (subnet === undefined) {
+      problems.push(`network ${network.name}: "${network.subnet}" is not an IPv4 subnet`)
+      continue
+    }
+    const other = taken.find((one) => overlaps(one.subnet, subnet))
+    if (other !== undefined) {
+      problems.push(`network ${network.name}: ${network.subnet} overlaps network ${other.name}`)
+      continue
+    }
+    taken.push({ name: network.name, subnet })
+    networks.push(networkOf(network, subnet, self, peers))
+  }
+  return networks
+}
+
+/** Endpoints that new connections may go to, by service. */
+const readyByService = (view: OverlayView): Map<string, OverlayEndpoint[]> => {
+  const ready = new Map<string, OverlayEndpoint[]>()
+  for (const endpoint of view.endpoints.values()) {
+    if (endpoint.state !== 'ready' || view.nodes.get(endpoint.nodeId)?.live !== true) continue
+    const list = ready.get(endpoint.serviceId)
+    if (list === undefined) ready.set(endpoint.serviceId, [endpoint])
+    else list.push(endpoint)
+  }
+  return ready
+}
+
+/** The address that published ports use: the ingress network's, else the first one that reaches outside, else any. */
+const publishedAddress = (endpoint: OverlayEndpoint, networks: Map<string, TableNetwork>) => {
+  const known = endpoint.addresses.filter((one) => networks.has(one.networkId))
+  return (
+    known.find((one) => networks.get(one.networkId)?.ingress) ??
+    known.find((one) => !networks.get(one.networkId)?.internal) ??
+    known[0]
+  )
+}
+
+const publishedOf = (
+  view: OverlayView,
+  ready: Map<string, OverlayEndpoint[]>,
+  networks: Map<string, TableNetwork>,
+  problems: string[],
+): PublishedPort[] => {
+  const ports = new Map<string, PublishedPort>()
+  for (const service of [...view.services.values()].sort((a, b) => compareText(a.id, b.id))) {
+    for (const port of service.ports) {
+      if (port.PublishMode !== 'ingress' || !port.PublishedPort) continue
+      const key = `${port.Protocol}/${port.PublishedPort}`
+      if (ports.has(key)) {
+        problems.push(`port ${key} of service ${service.name} is published by another service`)
+        continue
+      }
+      const endpoints = (ready.get(service.id) ?? []).flatMap((endpoint) => {
+        const address = publishedAddress(endpoint, networks)
+        if (address === undefined) return []
+        const { taskId, nodeId } = endpoint
+        const { networkId, addr } = address
+        return [{ taskId, nodeId, networkId, addr, port: port.TargetPort }]
+      })
+      endpoints.sort((a, b) => compareAddress(a.addr, b.addr))
+      ports.set(key, {
+        protocol: port.Protocol,
+        port: port.PublishedPort,
+        serviceId: service.id,
+        endpoints,
+      })
+    }
+  }
+  return [...ports.values()]
+}
+
+const vipsOf = (
+  view: OverlayView,
+  ready: Map<string, OverlayEndpoint[]>,
+  networks: Map<string, TableNetwork>,
+): Vip[] =>
+  [...view.services.values()].flatMap((service) =>
+    service.mode !== 'vip'
+      ? []
+      : service.vips
+          .filter((vip) => networks.has(vip.networkId))
+          .map(({ networkId, addr }) => ({
+            addr,
+            networkId,
+            serviceId: service.id,
+            endpoints: (ready.get(service.id) ?? [])
+              .flatMap((endpoint) => endpoint.addresses)
+              .filter((one) => one.networkId === networkId)
+              .map((one) => one.addr)
+              .sort(compareAddress),
+          })),
+  )
+
+/** The /32 routes: addresses outside their node's block, and in flat subnets also the other nodes' gateways. */
+const hostRoutesOf = (view: OverlayView, self: Peer, networks: Map<string, TableNetwork>) => {
+  const routes: HostRoute[] = []
+  for (const network of networks.values()) {
+    if (network.plan !== 'flat') continue
+    for (const [nodeId, addr] of Object.entries(view.networks.get(network.id)?.gateways ?? {})) {
+      if (nodeId !== self.nodeId) routes.push({ addr, networkId: network.id, nodeId })
+    }
+  }
+  for (const endpoint of view.endpoints.values()) {
+    const node = view.nodes.get(endpoint.nodeId)
+    if (node === undefined) continue
+    for (const { networkId, addr } of endpoint.addresses) {
+      const network = networks.get(networkId)
+      const address = parseIpv4(addr)
+      if (network === undefined || address === undefined) continue
+      const local = endpoint.nodeId === self.nodeId
+      // In a flat subnet the bridge's own route covers local addresses.
+      if (network.plan === 'flat' && local) continue
+      const subnet = parseCidr(network.subnet)
+      if (subnet === undefined) continue
+      if (network.plan === 'blocks' && containsAddress(blockOf(subnet, node.index), address))
+        continue
+      routes.push({ addr, networkId, nodeId: endpoint.nodeId })
+    }
+  }
+  return routes
+}
+
+/** What this node's tables hold for a view; null while the view does not have this node. Pure. */
+export const forwardingTable = (view: OverlayView, selfId: string): ForwardingTable | null => {
+  const selfNode = view.nodes.get(selfId)
+  const self = selfNode === undefined ? null : peerOf(selfNode)
+  if (self === null) return null
+  const problems: string[] = []
+  const nodes = [...view.nodes.values()].sort((a, b) => a.index - b.index)
+  const peers: Peer[] = []
+  for (const node of nodes) {
+    if (node.id === selfId) continue
+    const peer = peerOf(node)
+    if (peer !== null) peers.push(peer)
+    else problems.push(`node ${node.id}: data path address "${node.dataPathAddr}" is not IPv4`)
+  }
+  const networks = networksOf(view, self, peers, problems)
+  const networksById = new Map(networks.map((network) => [network.id, network]))
+  const ready = readyByService(view)
+  const addressesByNode = new Map<string, string[]>()
+  for (const endpoint of view.endpoints.values()) {
+    const known = endpoint.addresses.filter((one) => networksById.has(one.networkId))
+    const list = addressesByNode.get(endpoint.nodeId) ?? []
+    list.push(...known.map((one) => one.addr))
+    addressesByNode.set(endpoint.nodeId, list)
+  }
+  const dead = [...addressesByNode].filter(([nodeId]) => view.nodes.get(nodeId)?.live !== true)
+  return {
+    self,
+    peers,
+    nodeAddresses: [...new Set(nodes.flatMap(addressesOfNode))].sort(compareAddress),
+    networks,
+    vips: vipsOf(view, ready, networksById),
+    published: publishedOf(view, ready, networksById, problems),
+    hostRoutes: hostRoutesOf(view, self, networksById),
+    localAddresses: addressesByNode.get(selfId) ?? [],
+    deadAddresses: dead.filter(([nodeId]) => nodeId !== selfId).flatMap(([, list]) => list),
+    addressesByNode,
+    problems,
+  }
+}
+
+/** The data path address and the advertised one, as far as they are IPv4. */
+const addressesOfNode = (node: OverlayNode): string[] =>
+  [node.dataPathAddr, node.addr.replace(/:\d+$/, '')].filter((one) => parseIpv4(one) !== undefined)

@@ -1,0 +1,101 @@
+import type { Log } from '../api/log.ts'
+import { type Exec, mustRun } from './exec.ts'
+import { NFT_TABLE } from './names.ts'
+import type { NftModel } from './nft-model.ts'
+import { differenceScript, fullScript, removalScript } from './nft-script.ts'
+import { type Proc, sysctlPath } from './proc.ts'
+
+/** Room for the flows of a busy mesh: the default of 262144 fills at about 2200 new connections a second. */
+const CONNTRACK_MAX = 1_048_576
+/** Seconds; the kernel's default is 120. Long enough for late segments (2 × a minute is for the Internet's worst case). */
+const TIME_WAIT_SECONDS = 30
+
+/** Addresses per conntrack run come one by one: the tool takes one filter. Bounded, the rest times out by itself. */
+const FLOW_REMOVALS_MAX = 512
+
+/** The nftables table: applies a model as the difference to the last one, or in full. */
+export class KernelTables {
+  readonly #exec: Exec
+  readonly #proc: Proc
+  readonly #log: Log
+  readonly #vxlanPort: number
+  #applied: NftModel | null = null
+  #chains = new Set<string>()
+
+  constructor(deps: { exec: Exec; proc: Proc; log: Log }, options: { vxlanPort: number }) {
+    this.#exec = deps.exec
+    this.#proc = deps.proc
+    this.#log = deps.log
+    this.#vxlanPort = options.vxlanPort
+  }
+
+  /** Resolves when the kernel holds the model. A failed difference is followed by a full replacement. */
+  async apply(model: NftModel): Promise<void> {
+    const before = this.#applied
+    if (before !== null) {
+      const script = differenceScript(before, model, this.#chains)
+      if (script === '' || (await this.#run(script))) {
+        this.#applied = model
+        for (const name of model.chains.keys()) this.#chains.add(name)
+        await this.#forgetFlows(before, model)
+        return
+      }
+    }
+    this.#applied = null
+    await mustRun(this.#exec, 'nft', ['-f', '-'], fullScript(model, { vxlanPort: this.#vxlanPort }))
+    this.#applied = model
+    this.#chains = new Set(model.chains.keys())
+    if (before !== null) await this.#forgetFlows(before, model)
+    else await this.#sizeConntrack()
+  }
+
+  /** Whether the table is in the kernel; when someone flushed it the next apply is full. */
+  async isPresent(): Promise<boolean> {
+    const result = await this.#exec.run('nft', ['list', 'chain', 'ip', NFT_TABLE, 'services'])
+    if (result.code !== 0) this.#applied = null
+    return result.code === 0
+  }
+
+  /** The next apply replaces everything. */
+  invalidate(): void {
+    this.#applied = null
+  }
+
+  async destroy(): Promise<void> {
+    this.#applied = null
+    if (await this.isPresent()) await mustRun(this.#exec, 'nft', ['-f', '-'], removalScript)
+  }
+
+  async #run(script: string): Promise<boolean> {
+    const result = await this.#exec.run('nft', ['-f', '-'], script)
+    if (result.code === 0) return true
+    const complaint = result.stderr.trim().split('\n')[0]
+    this.#log.warn({ complaint }, 'nft refused a change: replacing the whole table')
+    return false
+  }
+
+  /** UDP "connections" last as long as someone sends: those to an address that left rotation must be picked anew. */
+  async #forgetFlows(before: NftModel, after: NftModel): Promise<void> {
+    const targets = (model: NftModel) =>
+      new Set([
+        ...model.maps.vip_ep.values(),
+        ...[...model.maps.udp_ep.values()].map((value) => value.split(' ')[0] ?? ''),
+      ])
+    const still = targets(after)
+    const gone = [...targets(before)].filter((addr) => !still.has(addr))
+    for (const addr of gone.slice(0, FLOW_REMOVALS_MAX)) {
+      // Exit code 1 says that there were none.
+      await this.#exec.run('conntrack', ['-D', '-p', 'udp', '-r', addr])
+    }
+  }
+
+  /** Best effort: only the initial network namespace may change the maximum. */
+  async #sizeConntrack(): Promise<void> {
+    const max = sysctlPath('net/netfilter/nf_conntrack_max')
+    if (Number(await this.#proc.read(max)) < CONNTRACK_MAX)
+      await this.#proc.write(max, String(CONNTRACK_MAX)).catch(() => {})
+    const wait = sysctlPath('net/netfilter/nf_conntrack_tcp_timeout_time_wait')
+    if (Number(await this.#proc.read(wait)) > TIME_WAIT_SECONDS)
+      await this.#proc.write(wait, String(TIME_WAIT_SECONDS)).catch(() => {})
+  }
+}

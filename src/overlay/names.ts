@@ -1,0 +1,58 @@
+import assert from 'node:assert'
+import { createHash } from 'node:crypto'
+
+/**
+ * Everything that the overlay calls by name or number in the kernel and in Docker. A host runs one daemon per network
+ * namespace, so nothing carries a prefix.
+ */
+
+/** The nftables table, family ip. */
+export const NFT_TABLE = 'swarmctl'
+export const VXLAN_DEVICE = 'sw-vx0'
+/** One VNI for all overlays: the device routes (L3), networks are told apart by their subnets. */
+export const VXLAN_ID = 4242
+/** VXLAN's registered UDP port (RFC 7348), Swarm's default too. */
+export const VXLAN_PORT = 4789
+/** Bytes that VXLAN adds to an IPv4 packet: outer IP 20, UDP 8, VXLAN 8, inner Ethernet 14. */
+export const VXLAN_OVERHEAD_BYTES = 50
+
+/** ct mark: the flow is ours. Bits 16–27 of the same mark hold the index of the node that it entered through. */
+export const MARK_OWNED = 0x10000000
+export const MARK_NODE_MASK = 0x0fff0000
+/** meta mark: what the one rule in DOCKER-USER accepts. */
+export const MARK_ACCEPT = 0x40000000
+
+/** Node indexes of the address plan (src/api/overlay-view.ts). */
+export const NODE_INDEX_MAX = 254
+/** Routing table and rule preference of node N's return path: 900 + N. */
+export const RETURN_TABLE_BASE = 900
+/** Rule that lets unmarked packets skip the return rules, and where it jumps to. */
+export const RETURN_SKIP_PREF = RETURN_TABLE_BASE
+export const RETURN_END_PREF = RETURN_TABLE_BASE + NODE_INDEX_MAX + 1
+/** `proto` of our routes, so that a resync finds those of an earlier daemon. Unassigned in iproute2's rt_protos. */
+export const ROUTE_PROTOCOL = 94
+
+/** Chains that share a round-robin counter: services are hashed onto so many per endpoint count. */
+export const ROUND_ROBIN_BUCKETS = 32
+
+export const bridgeName = (networkIndex: number): string => `sw-br${networkIndex}`
+export const dockerNetworkName = (networkIndex: number): string => `swarmctl-${networkIndex}`
+/** Label on our Docker networks; its value is the network's id. */
+export const NETWORK_LABEL = 'swarmctl.network'
+
+/** A node's address on its VXLAN device: next hop of its blocks and source of what the host itself sends. Link-local, so it takes no room in any pool. */
+export const vtepAddress = (nodeIndex: number): string => {
+  assert(nodeIndex >= 1 && nodeIndex <= NODE_INDEX_MAX)
+  return `169.254.77.${nodeIndex}`
+}
+
+/** The VXLAN device's locally administered MAC, from the node's data path address. */
+export const vtepMac = (dataPathAddress: string): string => {
+  const octets = dataPathAddress.split('.').map(Number)
+  assert(octets.length === 4)
+  return ['02', 'dd', ...octets.map((octet) => octet.toString(16).padStart(2, '0'))].join(':')
+}
+
+/** The bucket of a service's round-robin chain. */
+export const bucketOf = (key: string): number =>
+  (createHash('sha256').update(key).digest()[0] ?? 0) % ROUND_ROBIN_BUCKETS

@@ -1,0 +1,151 @@
+import type { ForwardingTable, PortProtocol, PublishedPort } from './forwarding-table.ts'
+import { bucketOf, MARK_OWNED } from './names.ts'
+
+/** The table's sets by name. Elements are nft text. */
+export type SetName =
+  | 'vteps'
+  | 'node_ips'
+  | 'overlay'
+  | 'pairs'
+  | 'local_nets'
+  | 'vip_nets'
+  | 'vip_addrs'
+  | 'hairpin'
+  | 'dead_eps'
+  | 'snat_nets'
+  | 'snat_addrs'
+  | 'empty_ports'
+
+/** The table's maps by name: element key → value, nft text. */
+export type MapName = 'node_mark' | 'vip' | 'vip_ep' | 'pub' | 'tcp_ep' | 'udp_ep' | 'sctp_ep'
+
+/** A round-robin chain: what it balances, over how many slots, and the bucket that separates counters. */
+export interface BalanceChain {
+  kind: 'vip' | PortProtocol
+  slots: number
+  bucket: number
+}
+
+/**
+ * All that changes in the nftables table, as data. Its rules are fixed (nft-script.ts); a change of the cluster is a change of
+ * elements, so its cost does not grow with the table.
+ */
+export interface NftModel {
+  sets: Record<SetName, ReadonlySet<string>>
+  maps: Record<MapName, ReadonlyMap<string, string>>
+  /** By chain name; only those that an element goes to. */
+  chains: ReadonlyMap<string, BalanceChain>
+}
+
+const CHAIN_PREFIX = { vip: 'v', tcp: 't', udp: 'u', sctp: 's' } as const
+
+/** Slots that a service can have: the modulus of the endpoint maps' key (nft-script.ts). */
+export const SLOTS_MAX = 65_536
+
+export const chainName = (chain: BalanceChain): string =>
+  `${CHAIN_PREFIX[chain.kind]}${chain.slots}_b${chain.bucket}`
+
+class Balance {
+  readonly chains = new Map<string, BalanceChain>()
+
+  /** The verdict that sends to a chain of these slots, which then exists. */
+  goto(kind: BalanceChain['kind'], slots: number, key: string): string {
+    const chain = { kind, slots, bucket: bucketOf(key) }
+    const name = chainName(chain)
+    this.chains.set(name, chain)
+    return `goto ${name}`
+  }
+}
+
+const vipMaps = (table: ForwardingTable, balance: Balance) => {
+  const vip = new Map<string, string>()
+  const slots = new Map<string, string>()
+  for (const one of table.vips) {
+    const endpoints = one.endpoints.slice(0, SLOTS_MAX)
+    if (endpoints.length === 0) continue
+    vip.set(one.addr, balance.goto('vip', endpoints.length, `${one.serviceId} ${one.networkId}`))
+    for (const [slot, addr] of endpoints.entries()) slots.set(`${one.addr} . ${slot}`, addr)
+  }
+  return { vip, slots }
+}
+
+const publishedMaps = (ports: PublishedPort[], balance: Balance) => {
+  const pub = new Map<string, string>()
+  const slots = { tcp: new Map<string, string>(), udp: new Map<string, string>(), sctp: new Map() }
+  const empty = new Set<string>()
+  for (const one of ports) {
+    const endpoints = one.endpoints.slice(0, SLOTS_MAX)
+    const key = `${one.protocol} . ${one.port}`
+    if (endpoints.length === 0) {
+      empty.add(key)
+      continue
+    }
+    pub.set(key, balance.goto(one.protocol, endpoints.length, `${one.serviceId} ${one.port}`))
+    for (const [slot, { addr, port }] of endpoints.entries()) {
+      slots[one.protocol].set(`${one.port} . ${slot}`, `${addr} . ${port}`)
+    }
+  }
+  return { pub, slots, empty }
+}
+
+/** Destinations on proxy-plane nodes: those have no return routes by mark, so what is sent there takes this node's address. */
+const translatedDestinations = (table: ForwardingTable) => {
+  const proxies = new Set(
+    table.peers.filter((peer) => peer.dataPlane === 'proxy').map((peer) => peer.nodeId),
+  )
+  const nets = table.networks.flatMap((network) => network.blocks)
+  const hosts = table.hostRoutes.filter((route) => proxies.has(route.nodeId))
+  return {
+    nets: new Set(nets.filter((block) => proxies.has(block.nodeId)).map((block) => block.cidr)),
+    addrs: new Set(hosts.map((route) => route.addr)),
+  }
+}
+
+const hex = (value: number): string => `0x${value.toString(16).padStart(8, '0')}`
+
+/** What the nftables table holds for a forwarding table. `reserved` are the published ports whose number this node could take. Pure. */
+export const nftModel = (
+  table: ForwardingTable,
+  inputs: {
+    reserved: (port: PublishedPort) => boolean
+    /** Addresses of endpoints that went away lately. */
+    retired: Iterable<string>
+  },
+): NftModel => {
+  const balance = new Balance()
+  const vips = vipMaps(table, balance)
+  const published = publishedMaps(table.published.filter(inputs.reserved), balance)
+  const nodes = [table.self, ...table.peers]
+  const subnets = table.networks.map((network) => network.subnet)
+  const translated = translatedDestinations(table)
+  return {
+    sets: {
+      vteps: new Set(nodes.map((node) => node.dataPathAddr)),
+      node_ips: new Set(table.nodeAddresses),
+      overlay: new Set(subnets),
+      pairs: new Set(subnets.map((subnet) => `${subnet} . ${subnet}`)),
+      local_nets: new Set(
+        table.networks.filter((network) => !network.internal).map((network) => network.local),
+      ),
+      vip_nets: new Set(table.networks.flatMap((network) => network.vipBlock ?? [])),
+      vip_addrs: new Set(table.vips.map((vip) => vip.addr)),
+      hairpin: new Set(table.localAddresses.map((addr) => `${addr} . ${addr}`)),
+      dead_eps: new Set([...table.deadAddresses, ...inputs.retired]),
+      snat_nets: translated.nets,
+      snat_addrs: translated.addrs,
+      empty_ports: published.empty,
+    },
+    maps: {
+      node_mark: new Map(
+        table.peers.map((peer) => [peer.mac, hex(MARK_OWNED + (peer.index << 16))]),
+      ),
+      vip: vips.vip,
+      vip_ep: vips.slots,
+      pub: published.pub,
+      tcp_ep: published.slots.tcp,
+      udp_ep: published.slots.udp,
+      sctp_ep: published.slots.sctp,
+    },
+    chains: balance.chains,
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * The nftables table as text for `nft -f -`: a full, atomic replacement, or the difference of two models. Rules and priorities:
+ * docs/design/overlay.md.
+ */
+import { MARK_ACCEPT, MARK_NODE_MASK, MARK_OWNED, NFT_TABLE, VXLAN_DEVICE } from './names.ts'
+import {
+  type BalanceChain,
+  type MapName,
+  type NftModel,
+  type SetName,
+  SLOTS_MAX,
+} from './nft-model.ts'
+
+const SETS: Record<SetName, string> = {
+  vteps: 'type ipv4_addr',
+  node_ips: 'type ipv4_addr',
+  overlay: 'type ipv4_addr; flags interval',
+  pairs: 'type ipv4_addr . ipv4_addr; flags interval',
+  local_nets: 'type ipv4_addr; flags interval',
+  vip_nets: 'type ipv4_addr; flags interval',
+  vip_addrs: 'type ipv4_addr',
+  hairpin: 'type ipv4_addr . ipv4_addr',
+  dead_eps: 'type ipv4_addr',
+  snat_nets: 'type ipv4_addr; flags interval',
+  snat_addrs: 'type ipv4_addr',
+  empty_ports: 'type inet_proto . inet_service',
+}
+
+const slot = `numgen inc mod ${SLOTS_MAX}`
+const MAPS: Record<MapName, string> = {
+  node_mark: 'type ether_addr : mark',
+  vip: 'type ipv4_addr : verdict',
+  vip_ep: `typeof ip daddr . ${slot} : ip daddr`,
+  pub: 'type inet_proto . inet_service : verdict',
+  tcp_ep: `typeof tcp dport . ${slot} : ip daddr . tcp dport`,
+  udp_ep: `typeof udp dport . ${slot} : ip daddr . udp dport`,
+  sctp_ep: `typeof sctp dport . ${slot} : ip daddr . sctp dport`,
+}
+
+const SET_NAMES = Object.keys(SETS) as SetName[]
+const MAP_NAMES = Object.keys(MAPS) as MapName[]
+/** Elements per command: keeps lines within nft's parser comfortably, far below its limits. */
+const ELEMENTS_PER_LINE = 500
+
+const own = `0x${MARK_OWNED.toString(16)}`
+const accept = `0x${MARK_ACCEPT.toString(16)}`
+const nodeMask = `0x${MARK_NODE_MASK.toString(16).padStart(8, '0')}`
+
+const chainRules = (chain: BalanceChain): string => {
+  const mark = `ct mark set ct mark | ${own}`
+  const pick = `numgen inc mod ${chain.slots} map`
+  return chain.kind === 'vip'
+    ? `${mark} dnat ip to ip daddr . ${pick} @vip_ep`
+    : `${mark} meta l4proto ${chain.kind} dnat ip to ${chain.kind} dport . ${pick} @${chain.kind}_ep`
+}
+
+/** The rules that never change. `th dport` needs a protocol with ports: its key's first part makes sure. */
+const fixedRules = (vxlanPort: number): string => `
+chain services {
+  ip daddr vmap @vip
+  ip daddr @node_ips meta l4proto . th dport vmap @pub
+  ip daddr != 127.0.0.0/8 ip daddr != @overlay fib daddr type local meta l4proto . th dport vmap @pub
+}
+chain raw_pre {
+  type filter hook prerouting priority -300
+  udp dport ${vxlanPort} fib daddr type local ip saddr != @vteps drop
+  udp dport ${vxlanPort} fib daddr type local notrack
+}
+chain raw_out {
+  type filter hook output priority -300
+  udp dport ${vxlanPort} ip daddr @vteps notrack
+}
+chain entry_mark {
+  type filter hook prerouting priority -150
+  iifname "${VXLAN_DEVICE}" ct state new ip saddr != @overlay ct mark set ether saddr map @node_mark
+  iifname != "${VXLAN_DEVICE}" ct direction reply ct mark & ${nodeMask} != 0 meta mark set ct mark & ${nodeMask}
+}
+chain reply_mark {
+  type route hook output priority -150
+  ct direction reply ct mark & ${nodeMask} != 0 meta mark set ct mark & ${nodeMask}
+}
+chain isolate {
+  type filter hook prerouting priority -140
+  ip saddr . ip daddr @pairs accept
+  ip saddr @overlay ip daddr @overlay ct direction original drop
+  iifname != "${VXLAN_DEVICE}" iifname != "lo" ip saddr != @overlay ip daddr @overlay ct direction original drop
+}
+chain pre { type nat hook prerouting priority -105; jump services; }
+chain out { type nat hook output priority -105; jump services; }
+chain unserved {
+  ip daddr @dead_eps meta l4proto tcp reject with tcp reset
+  ip daddr @dead_eps reject
+  ip daddr @vip_nets meta l4proto tcp reject with tcp reset
+  ip daddr @vip_nets reject
+  ip daddr @vip_addrs meta l4proto tcp reject with tcp reset
+  ip daddr @vip_addrs reject
+}
+chain forwarded {
+  type filter hook forward priority -5
+  jump unserved
+  oifname "${VXLAN_DEVICE}" tcp flags syn tcp option maxseg size set rt mtu
+  ip saddr . ip daddr @pairs ct state new ct mark set ct mark | ${own}
+  ct mark & ${own} != 0 meta mark set meta mark | ${accept} accept
+}
+chain sent {
+  type filter hook output priority -5
+  ip daddr @overlay jump unserved
+}
+chain received {
+  type filter hook input priority -5
+  ct state new ip daddr != @overlay meta l4proto . th dport @empty_ports meta l4proto tcp reject with tcp reset
+  ct state new ip daddr != @overlay meta l4proto . th dport @empty_ports reject
+}
+chain clear_mark {
+  type filter hook postrouting priority 200
+  oifname "${VXLAN_DEVICE}" meta mark set 0
+}
+chain post {
+  type nat hook postrouting priority 95
+  ip saddr . ip daddr @hairpin masquerade
+  ct mark & ${own} != 0 ct status dnat ip saddr @overlay ip saddr . ip daddr != @pairs masquerade
+  oifname "${VXLAN_DEVICE}" ct status dnat ip saddr != @overlay ip daddr @snat_nets masquerade
+  oifname "${VXLAN_DEVICE}" ct status dnat ip saddr != @overlay ip daddr @snat_addrs masquerade
+  ip saddr @local_nets ip daddr != @overlay oifname != "${VXLAN_DEVICE}" oifname != "lo" masquerade
+}`
+
+const commands = (verb: string, name: string, elements: string[]): string[] => {
+  const lines: string[] = []
+  for (let at = 0; at < elements.length; at += ELEMENTS_PER_LINE) {
+    const part = elements.slice(at, at + ELEMENTS_PER_LINE).join(', ')
+    lines.push(`${verb} element ip ${NFT_TABLE} ${name} { ${part} }`)
+  }
+  return lines
+}
+
+const mapElements = (map: ReadonlyMap<string, string>): string[] =>
+  [...map].map(([key, value]) => `${key} : ${value}`)
+
+const chainBlock = ([name, chain]: [string, BalanceChain]): string =>
+  `add chain ip ${NFT_TABLE} ${name}\nadd rule ip ${NFT_TABLE} ${name} ${chainRules(chain)}`
+
+/**
+ * Replaces the whole table in one transaction: connections keep their translation (conntrack holds it, not the rules), and no
+ * packet ever meets half a table.
+ */
+export const fullScript = (model: NftModel, options: { vxlanPort: number }): string => {
+  const declarations = [
+    ...SET_NAMES.map((name) => `set ${name} { ${SETS[name]}; }`),
+    ...MAP_NAMES.map((name) => `map ${name} { ${MAPS[name]}; }`),
+  ]
+  return [
+    `table ip ${NFT_TABLE}`,
+    `delete table ip ${NFT_TABLE}`,
+    `table ip ${NFT_TABLE} {`,
+    ...declarations,
+    fixedRules(options.vxlanPort),
+    '}',
+    ...[...model.chains].map(chainBlock),
+    ...SET_NAMES.flatMap((name) => commands('add', name, [...model.sets[name]])),
+    ...MAP_NAMES.flatMap((name) => commands('add', name, mapElements(model.maps[name]))),
+    '',
+  ].join('\n')
+}
+
+const mapDifference = (
+  name: MapName,
+  before: ReadonlyMap<string, string>,
+  after: ReadonlyMap<string, string>,
+) => {
+  const gone = [...before].filter(([key, value]) => after.get(key) !== value)
+  const fresh = new Map([...after].filter(([key, value]) => before.get(key) !== value))
+  return {
+    // Data maps and verdict maps both are told apart by key alone.
+    remove: commands(
+      'delete',
+      name,
+      gone.map(([key]) => key),
+    ),
+    add: commands('add', name, mapElements(fresh)),
+  }
+}
+
+/**
+ * The transaction that turns the table of `before` into that of `after`; empty when nothing differs. Chains that nothing refers to
+ * any more stay until the next full replacement: they are few (buckets × endpoint counts) and cost nothing.
+ */
+export const differenceScript = (
+  before: NftModel,
+  after: NftModel,
+  existingChains: ReadonlySet<string>,
+): string => {
+  const newChains = [...after.chains].filter(([name]) => !existingChains.has(name))
+  const maps = MAP_NAMES.map((name) => mapDifference(name, before.maps[name], after.maps[name]))
+  const lines = [
+    ...newChains.map(chainBlock),
+    ...maps.flatMap((one) => one.remove),
+    ...SET_NAMES.flatMap((name) =>
+      commands(
+        'delete',
+        name,
+        [...before.sets[name]].filter((one) => !after.sets[name].has(one)),
+      ),
+    ),
+    ...SET_NAMES.flatMap((name) =>
+      commands(
+        'add',
+        name,
+        [...after.sets[name]].filter((one) => !before.sets[name].has(one)),
+      ),
+    ),
+    ...maps.flatMap((one) => one.add),
+  ]
+  return lines.length === 0 ? '' : `${lines.join('\n')}\n`
+}
+
+/** Removes the table; it must exist or the first line makes it. */
+export const removalScript = `table ip ${NFT_TABLE}\ndelete table ip ${NFT_TABLE}\n`
