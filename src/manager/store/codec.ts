@@ -17,7 +17,10 @@ const packr = new Packr({
 /** One object of one kind, as puts and restores name it. */
 export type KindedObject = { [K in Kind]: { kind: K; object: ObjectByKind[K] } }[Kind]
 
-/** Version 0 expects that the object does not exist. */
+/**
+ * Version 0 expects that the object does not exist. With an empty id: that no object of the kind is newer than the version, i.e.
+ * that none was created or changed since the proposer looked.
+ */
 export interface Expectation {
   kind: Kind
   id: string

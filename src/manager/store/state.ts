@@ -85,9 +85,11 @@ export class StoreState {
 
   #refusal(tx: Transaction): TransactionResult | undefined {
     for (const { kind, id, version } of tx.expect) {
-      if ((this.#tables.get(kind, id)?.Version.Index ?? 0) !== version) {
-        return { kind: 'conflict', object: { kind, id } }
-      }
+      const holds =
+        id === ''
+          ? this.#tables.list(kind).every((object) => object.Version.Index <= version)
+          : (this.#tables.get(kind, id)?.Version.Index ?? 0) === version
+      if (!holds) return { kind: 'conflict', object: { kind, id } }
     }
     const changed = new Set([
       ...tx.put.map((entry) => objectKey(entry.kind, entry.object.ID)),

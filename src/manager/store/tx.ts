@@ -128,6 +128,14 @@ export class Tx implements View {
     this.#expected.set(key, { kind, id, version })
   }
 
+  /**
+   * Makes the transaction fail when any object of this kind is created or changed first: for a change that holds only because no
+   * object refers to something. Looks at all of them at apply: for rare changes.
+   */
+  touchAll(kind: Kind): void {
+    this.#expected.set(objectKey(kind, ''), { kind, id: '', version: this.#base.index })
+  }
+
   /** The collected changes as a command's content. */
   transaction(timeMs: number): Transaction {
     const put: KindedObject[] = []

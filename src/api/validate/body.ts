@@ -1,0 +1,25 @@
+import type { z } from 'zod'
+import { dropNulls } from '../drop-nulls.ts'
+import { invalid } from '../errors.ts'
+
+/** Docker's texts for fields whose type alone rules a value out, by path with `*` for an array's index. */
+const TEXTS: Readonly<Record<string, string>> = {
+  'Mode.Replicated.Replicas': 'Number of replicas must be non-negative',
+  'Mode.ReplicatedJob.MaxConcurrent': 'Maximum concurrent jobs must not be negative',
+  'Mode.ReplicatedJob.TotalCompletions': 'Total completed jobs must not be negative',
+  'UpdateConfig.MaxFailureRatio':
+    'TaskSpec: update-maxfailureratio cannot be less than 0 or bigger than 1',
+  'RollbackConfig.MaxFailureRatio':
+    'TaskSpec: rollback-maxfailureratio cannot be less than 0 or bigger than 1',
+}
+
+/** Parses a request's body by its schema, `null` being the same as absent; the error names the first field that is wrong. */
+export const parseBody = <S extends z.ZodType>(schema: S, body: unknown): z.infer<S> => {
+  const parsed = schema.safeParse(dropNulls(body))
+  if (parsed.success) return parsed.data
+  const issue = parsed.error.issues[0]
+  const path = issue?.path.map((key) => (typeof key === 'number' ? '*' : String(key))).join('.')
+  throw invalid(
+    TEXTS[path ?? ''] ?? `invalid ${issue?.path.join('.') || 'body'}: ${issue?.message}`,
+  )
+}

@@ -1,0 +1,135 @@
+import { parseConstraints } from '../constraint.ts'
+import { invalid, SwarmctlError } from '../errors.ts'
+import { isJob } from '../service-defaults.ts'
+import {
+  type EndpointSpec,
+  type ResourceRequirements,
+  type RestartPolicy,
+  ServiceSpec,
+  type TaskSpec,
+  type UpdateConfig,
+} from '../service-spec.ts'
+import { parseBody } from './body.ts'
+import { requireContainer } from './container.ts'
+import { requireDnsName } from './names.ts'
+
+const NANO_CPUS_MIN = 1_000_000
+const MEMORY_BYTES_MIN = 4 * 1024 * 1024
+const SWAPPINESS_MAX = 100
+
+/**
+ * A service spec as it is stored: parsed, normalised (a mode is set, networks are in the task template, the endpoint has a mode) and checked
+ * as far as that is possible without the cluster's state.
+ * @throws SwarmctlError INVALID_ARGUMENT or UNIMPLEMENTED with Docker's text
+ */
+export const parseServiceSpec = (body: unknown): ServiceSpec => {
+  const spec = normalise(parseBody(ServiceSpec, body))
+  requireDnsName(spec.Name)
+  requireTask(spec.TaskTemplate)
+  requireMode(spec)
+  if (isJob(spec)) {
+    if (spec.UpdateConfig !== undefined) throw invalid('Jobs may not have an update config')
+  } else {
+    requireUpdate('update', spec.UpdateConfig ?? {})
+    requireUpdate('rollback', spec.RollbackConfig ?? {})
+  }
+  requireEndpoint(spec.EndpointSpec ?? {})
+  return spec
+}
+
+const normalise = (spec: ServiceSpec): ServiceSpec => {
+  const { Networks, Mode = {}, EndpointSpec, ...rest } = spec
+  // Answers never carry credentials, so a body that has them didn't get them from one; they travel in a header.
+  const { PullOptions: _, ...template } = spec.TaskTemplate
+  const usesOldNetworks = (template.Networks ?? []).length === 0 && (Networks ?? []).length > 0
+  return {
+    ...rest,
+    TaskTemplate: usesOldNetworks ? { ...template, Networks } : template,
+    Mode:
+      Mode.Replicated !== undefined || Object.keys(Mode).length === 0
+        ? { ...Mode, Replicated: { Replicas: Mode.Replicated?.Replicas ?? 1 } }
+        : Mode,
+    ...(EndpointSpec && { EndpointSpec: { ...EndpointSpec, Mode: EndpointSpec.Mode ?? 'vip' } }),
+  }
+}
+
+const requireMode = (spec: ServiceSpec): void => {
+  const modes = Object.keys(spec.Mode ?? {})
+  if (modes.length > 1) throw invalid('must specify only one service mode')
+}
+
+const requireTask = (task: TaskSpec): void => {
+  requireResources(task.Resources ?? {})
+  requireRestart(task.RestartPolicy ?? {})
+  parseConstraints(task.Placement?.Constraints)
+  for (const preference of task.Placement?.Preferences ?? []) {
+    if (!preference.Spread?.SpreadDescriptor) {
+      throw invalid('placement preference: only spread over a label is supported')
+    }
+  }
+  if (task.PluginSpec !== undefined || task.NetworkAttachmentSpec !== undefined) {
+    throw new SwarmctlError(
+      'UNIMPLEMENTED',
+      'RuntimeSpec: unimplemented runtime in service spec: only containers can be run',
+    )
+  }
+  if (task.Runtime && task.Runtime !== 'container') {
+    throw new SwarmctlError(
+      'UNIMPLEMENTED',
+      `RuntimeSpec: unimplemented runtime "${task.Runtime}" in service spec`,
+    )
+  }
+  if (task.ContainerSpec === undefined) throw invalid('TaskSpec: missing runtime')
+  requireContainer(task.ContainerSpec)
+}
+
+const requireResources = (resources: ResourceRequirements): void => {
+  for (const amount of [resources.Limits, resources.Reservations]) {
+    const cpus = amount?.NanoCPUs ?? 0
+    const memory = amount?.MemoryBytes ?? 0
+    if (cpus !== 0 && cpus < NANO_CPUS_MIN) {
+      throw invalid(`invalid cpu value ${cpus / 1e9}: Must be at least 0.001`)
+    }
+    if (memory !== 0 && memory < MEMORY_BYTES_MIN) {
+      throw invalid(`invalid memory value ${memory}: Must be at least 4MiB`)
+    }
+  }
+  if ((resources.Limits?.Pids ?? 0) < 0) throw invalid('invalid pids limit: Must not be negative')
+  const swappiness = resources.MemorySwappiness ?? -1
+  if (swappiness < -1 || swappiness > SWAPPINESS_MAX) {
+    throw invalid(`invalid memory swappiness ${swappiness}: Must be from -1 to 100`)
+  }
+  for (const generic of resources.Reservations?.GenericResources ?? []) {
+    const kind = generic.NamedResourceSpec?.Kind ?? generic.DiscreteResourceSpec?.Kind ?? ''
+    if (kind === '') throw invalid('invalid generic resource: Kind must be provided')
+    if ((generic.DiscreteResourceSpec?.Value ?? 0) < 0) {
+      throw invalid(`invalid generic resource ${kind}: Value must not be negative`)
+    }
+  }
+}
+
+const requireRestart = (policy: RestartPolicy): void => {
+  if ((policy.Delay ?? 0) < 0) throw invalid('TaskSpec: restart-delay cannot be negative')
+  if ((policy.Window ?? 0) < 0) throw invalid('TaskSpec: restart-window cannot be negative')
+}
+
+const requireUpdate = (noun: 'update' | 'rollback', config: UpdateConfig): void => {
+  if ((config.Delay ?? 0) < 0) throw invalid(`TaskSpec: ${noun}-delay cannot be negative`)
+  if ((config.Monitor ?? 0) < 0) throw invalid(`TaskSpec: ${noun}-monitor cannot be negative`)
+  if (noun === 'rollback' && config.FailureAction === 'rollback') {
+    throw invalid('TaskSpec: a rollback cannot itself be rolled back: use pause or continue')
+  }
+}
+
+const requireEndpoint = (endpoint: EndpointSpec): void => {
+  const published = new Set<string>()
+  for (const port of endpoint.Ports ?? []) {
+    if (endpoint.Mode === 'dnsrr' && port.PublishMode === 'ingress') {
+      throw invalid("EndpointSpec: port published with ingress mode can't be used with dnsrr mode")
+    }
+    if (!port.PublishedPort) continue
+    const key = `${port.PublishedPort}/${port.Protocol}`
+    if (published.has(key)) throw invalid('EndpointSpec: duplicate published ports provided')
+    published.add(key)
+  }
+}

@@ -1,0 +1,43 @@
+import { invalid, SwarmctlError } from '../errors.ts'
+import { NodeSpec } from '../node.ts'
+import { SwarmSpec } from '../swarm.ts'
+import { parseBody } from './body.ts'
+
+/** swarmkit `ca.MinNodeCertExpiration`: 1 h. */
+const CERT_EXPIRY_NS_MIN = 3600 * 1_000_000_000
+/** The one name that Docker lets a cluster have. */
+const CLUSTER_NAME = 'default'
+
+/** @throws SwarmctlError INVALID_ARGUMENT or UNIMPLEMENTED with Docker's text */
+export const parseSwarmSpec = (body: unknown): SwarmSpec => {
+  const spec = parseBody(SwarmSpec, body)
+  if (spec.Name !== CLUSTER_NAME) throw invalid('modification of cluster name is not allowed')
+  const expiry = spec.CAConfig?.NodeCertExpiry ?? 0
+  if (expiry !== 0 && expiry < CERT_EXPIRY_NS_MIN) {
+    throw invalid('minimum certificate expiry time is: 1h0m0s')
+  }
+  if ((spec.CAConfig?.ExternalCAs ?? []).length > 0) {
+    throw new SwarmctlError('UNIMPLEMENTED', 'external CAs are not supported')
+  }
+  if (spec.CAConfig?.SigningCACert || spec.CAConfig?.SigningCAKey) {
+    throw new SwarmctlError('UNIMPLEMENTED', "a root CA of one's own is not supported")
+  }
+  if ((spec.Dispatcher?.HeartbeatPeriod ?? 0) < 0) {
+    throw invalid('heartbeat time period cannot be a negative duration')
+  }
+  return spec
+}
+
+/** @throws SwarmctlError INVALID_ARGUMENT */
+export const parseNodeSpec = (body: unknown): NodeSpec => {
+  const { Role, Availability, ...rest } = (body ?? {}) as Record<string, unknown>
+  if (Role !== 'worker' && Role !== 'manager') {
+    throw invalid(`invalid Role: "${String(Role ?? '')}", must be worker or manager`)
+  }
+  if (Availability !== 'active' && Availability !== 'pause' && Availability !== 'drain') {
+    throw invalid(
+      `invalid Availability: "${String(Availability ?? '')}", must be active, pause or drain`,
+    )
+  }
+  return parseBody(NodeSpec, { ...rest, Role, Availability })
+}
