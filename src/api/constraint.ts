@@ -1,4 +1,5 @@
 import { invalid } from './errors.ts'
+import { blockSize, parseCidr, parseIpv4 } from './ipv4.ts'
 import type { Node } from './node.ts'
 
 /** One parsed placement constraint, e.g. `node.labels.disk==ssd`. */
@@ -109,20 +110,10 @@ export const normalArchitecture = (architecture: string): string => {
 
 /** An IPv4 address against an address or a CIDR; other address families compare as text. */
 const matchesAddress = (addr: string, pattern: string): boolean => {
-  const [base = '', bits] = pattern.split('/')
-  const address = ipv4ToNumber(addr)
-  const network = ipv4ToNumber(base)
-  if (address === undefined || network === undefined) return equalFold(addr, pattern)
-  const prefix = bits === undefined ? 32 : Number(bits)
-  if (!Number.isInteger(prefix) || prefix < 0 || prefix > 32) return false
-  const size = 2 ** (32 - prefix)
-  return Math.floor(address / size) === Math.floor(network / size)
-}
-
-const ipv4ToNumber = (text: string): number | undefined => {
-  const octets = text.split('.')
-  if (octets.length !== 4 || !octets.every((octet) => /^\d{1,3}$/.test(octet))) return undefined
-  const numbers = octets.map(Number)
-  if (numbers.some((octet) => octet > 255)) return undefined
-  return numbers.reduce((sum, octet) => sum * 256 + octet, 0)
+  const address = parseIpv4(addr)
+  if (address === undefined) return equalFold(addr, pattern)
+  const block = parseCidr(pattern.includes('/') ? pattern : `${pattern}/32`)
+  if (block === undefined) return false
+  const offset = address - block.first
+  return offset >= 0 && offset < blockSize(block.prefix)
 }

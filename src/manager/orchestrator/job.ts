@@ -1,0 +1,42 @@
+import { planGlobal } from './global.ts'
+import type { Operation } from './operation.ts'
+import { removal, type ScalePlan } from './replicated.ts'
+import { groupSlots, type ServiceState, type Slot } from './service-state.ts'
+import { planSlot } from './slot-plan.ts'
+
+/**
+ * A replicated or global job: tasks that are to complete. Each update of the service is a new iteration (control counts it in
+ * `JobStatus`): the tasks of older ones are removed, and all work is done anew.
+ */
+export const planJob = (state: ServiceState): ScalePlan => {
+  const iteration = state.service.JobStatus?.JobIteration.Index ?? 0
+  const current = state.tasks.filter((task) => (task.JobIteration?.Index ?? 0) === iteration)
+  const operations = state.tasks
+    .filter((task) => !current.includes(task) && task.DesiredState !== 'remove')
+    .map((task) => removal(task, 'the job was started anew'))
+  const slots = groupSlots(current)
+  const plan =
+    state.service.Spec.Mode?.GlobalJob === undefined
+      ? planReplicatedJob(state, slots)
+      : planGlobal(state, slots)
+  return { slots: plan.slots, operations: [...operations, ...plan.operations] }
+}
+
+/** Slots from 0 until the total, at most so many at a time. A slot whose restarts are used up stays failed. */
+const planReplicatedJob = (state: ServiceState, slots: Map<string, Slot>): ScalePlan => {
+  const operations: Operation[] = []
+  const mode = state.service.Spec.Mode?.ReplicatedJob
+  const concurrentMax = mode?.MaxConcurrent || 1
+  const total = mode?.TotalCompletions ?? concurrentMax
+  const plans = [...slots.values()].map((slot) => planSlot(slot, state))
+  let busyCount = plans.filter((plan) =>
+    plan.active.some((task) => task.Status.State !== 'complete'),
+  ).length
+  for (let number = 0; number < total && busyCount < concurrentMax; number++) {
+    const key = String(number)
+    if (slots.has(key)) continue
+    plans.push(planSlot({ key, seat: { slot: number }, tasks: [] }, state))
+    busyCount++
+  }
+  return { slots: plans, operations }
+}

@@ -1,0 +1,119 @@
+import type { Service, UpdateStatus } from '../../api/service.ts'
+import type { Task, TaskStatus } from '../../api/task.ts'
+import { compareTaskStates, type TaskState } from '../../api/task-state.ts'
+import type { Tx } from '../store/tx.ts'
+
+/** What the planners decide. Each is safe to apply late or twice: it checks what it finds. */
+export type Operation =
+  | { kind: 'create-task'; task: Task }
+  /** Desired states only ever advance. */
+  | { kind: 'set-desired'; taskId: string; desired: TaskState; reason: string }
+  | { kind: 'set-task-status'; taskId: string; status: TaskStatus }
+  | { kind: 'remove-task'; taskId: string }
+  | { kind: 'set-update-status'; serviceId: string; specVersion: number; status: UpdateStatus }
+  /** Makes the previous spec the current one. */
+  | { kind: 'roll-back'; serviceId: string; specVersion: number; status: UpdateStatus }
+  | { kind: 'remove-service'; serviceId: string }
+
+/** What a planner hands back. */
+export interface Plan {
+  operations: Operation[]
+  /** Milliseconds since the epoch when time alone changes the plan. */
+  wakeAtMs?: number | undefined
+}
+
+/** The earlier of two optional times. */
+export const earliest = (a: number | undefined, b: number | undefined): number | undefined =>
+  a === undefined ? b : b === undefined ? a : Math.min(a, b)
+
+/** Several plans as one. */
+export const joinPlans = (plans: readonly Plan[]): Plan => ({
+  operations: plans.flatMap((plan) => plan.operations),
+  wakeAtMs: plans.reduce<number | undefined>((at, plan) => earliest(at, plan.wakeAtMs), undefined),
+})
+
+/** One line for logs and tests. */
+export const formatOperation = (operation: Operation): string => {
+  switch (operation.kind) {
+    case 'create-task': {
+      const { ID, ServiceID, Slot, NodeID, DesiredState } = operation.task
+      return `create task ${ID} of ${ServiceID} (${Slot === undefined ? `node ${NodeID}` : `slot ${Slot}`}), desired ${DesiredState}`
+    }
+    case 'set-desired':
+      return `task ${operation.taskId}: desired ${operation.desired} (${operation.reason})`
+    case 'set-task-status':
+      return `task ${operation.taskId}: ${operation.status.State} (${operation.status.Message})`
+    case 'remove-task':
+      return `remove task ${operation.taskId}`
+    case 'set-update-status':
+      return `service ${operation.serviceId}: ${operation.status.State} (${operation.status.Message})`
+    case 'roll-back':
+      return `service ${operation.serviceId}: back to the previous spec (${operation.status.Message})`
+    case 'remove-service':
+      return `remove service ${operation.serviceId}`
+    default:
+      return operation satisfies never
+  }
+}
+
+/** Writes one operation, or nothing when the state has moved on since it was planned. */
+export const applyOperation = (tx: Tx, operation: Operation): void => {
+  switch (operation.kind) {
+    case 'create-task':
+      if (tx.get('service', operation.task.ServiceID) !== undefined) tx.put('task', operation.task)
+      return
+    case 'set-desired': {
+      const task = tx.get('task', operation.taskId)
+      if (task === undefined || compareTaskStates(operation.desired, task.DesiredState) <= 0) return
+      tx.put('task', { ...task, DesiredState: operation.desired })
+      return
+    }
+    case 'set-task-status': {
+      const task = tx.get('task', operation.taskId)
+      if (task === undefined || compareTaskStates(operation.status.State, task.Status.State) <= 0) {
+        return
+      }
+      tx.put('task', { ...task, Status: operation.status })
+      return
+    }
+    case 'remove-task':
+      if (tx.get('task', operation.taskId) !== undefined) tx.remove('task', operation.taskId)
+      return
+    case 'set-update-status':
+      changeService(tx, operation, (service) => ({ ...service, UpdateStatus: operation.status }))
+      return
+    case 'roll-back':
+      changeService(tx, operation, (service) => rollBack(service, operation.status))
+      return
+    case 'remove-service':
+      if (tx.get('service', operation.serviceId)?.Swarmctl.PendingDelete === true) {
+        tx.remove('service', operation.serviceId)
+      }
+      return
+    default:
+      operation satisfies never
+  }
+}
+
+const changeService = (
+  tx: Tx,
+  operation: { serviceId: string; specVersion: number },
+  change: (service: Service) => Service,
+): void => {
+  const service = tx.get('service', operation.serviceId)
+  if (service?.Swarmctl.SpecVersion !== operation.specVersion) return
+  tx.put('service', change(service))
+}
+
+/** As swarmkit: the previous spec and its version come back, and there is no previous one any more. */
+const rollBack = (service: Service, status: UpdateStatus): Service => {
+  const { PreviousSpec, ...rest } = service
+  if (PreviousSpec === undefined) return service
+  const { PreviousSpecVersion, SpecVersion, ...ours } = service.Swarmctl
+  return {
+    ...rest,
+    Spec: PreviousSpec,
+    UpdateStatus: status,
+    Swarmctl: { ...ours, SpecVersion: PreviousSpecVersion ?? SpecVersion },
+  }
+}

@@ -1,0 +1,179 @@
+import type { Clock } from '../../api/clock.ts'
+import type { NewId } from '../../api/id.ts'
+import type { Log } from '../../api/log.ts'
+import type { Node } from '../../api/node.ts'
+import type { ObjectChange } from '../../api/object.ts'
+import type { Task } from '../../api/task.ts'
+import { TASK_STATE_ORDER } from '../../api/task-state.ts'
+import type { Store } from '../store/store.ts'
+import { type Brake, planBrake } from './node-brake.ts'
+import { applyOperation, formatOperation, type Operation, type Plan } from './operation.ts'
+import { ReconcileLoop } from './reconcile-loop.ts'
+import { planRemoved, planService } from './service-plan.ts'
+import { UpdateProgress } from './update-progress.ts'
+
+/** Creates, restarts, updates, moves and gives up the tasks of every service. Runs on the leader. */
+export class Orchestrator {
+  readonly #store: Store
+  readonly #clock: Clock
+  readonly #newId: NewId
+  readonly #log: Log
+  readonly #loop: ReconcileLoop
+  /** Services that may need something. */
+  readonly #dirty = new Set<string>()
+  readonly #progress = new Map<string, UpdateProgress>()
+  readonly #wakeups = new Map<string, () => void>()
+  #cancelBrake: (() => void) | undefined
+  #isBraking = false
+  #unwatch: (() => void) | undefined
+
+  constructor(deps: { store: Store; clock: Clock; newId: NewId; log: Log }) {
+    this.#store = deps.store
+    this.#clock = deps.clock
+    this.#newId = deps.newId
+    this.#log = deps.log.child({ part: 'orchestrator' })
+    this.#loop = new ReconcileLoop({
+      run: () => this.#reconcile(),
+      clock: deps.clock,
+      log: this.#log,
+    })
+  }
+
+  /** Looks at everything once, then at what changes. */
+  start(): void {
+    this.#markAll()
+    this.#unwatch = this.#store.watch((changes) => this.#onChanges(changes))
+    this.#loop.start()
+  }
+
+  /** Resolves when nothing of it is under way any more. */
+  async stop(): Promise<void> {
+    this.#unwatch?.()
+    for (const cancel of this.#wakeups.values()) cancel()
+    this.#wakeups.clear()
+    this.#cancelBrake?.()
+    this.#cancelBrake = undefined
+    await this.#loop.stop()
+    this.#dirty.clear()
+    this.#progress.clear()
+  }
+
+  #markAll(): void {
+    const view = this.#store.view()
+    for (const service of view.list('service')) this.#dirty.add(service.ID)
+    for (const task of view.list('task')) this.#dirty.add(task.ServiceID)
+  }
+
+  #onChanges(changes: readonly ObjectChange[]): void {
+    const before = this.#dirty.size
+    for (const change of changes) this.#mark(change)
+    if (this.#dirty.size > before) this.#loop.trigger()
+  }
+
+  #mark(change: ObjectChange): void {
+    switch (change.kind) {
+      case 'service':
+        this.#dirty.add((change.object ?? change.old).ID)
+        return
+      case 'task':
+        if (matters(change.object, change.old)) {
+          this.#dirty.add((change.object ?? change.old).ServiceID)
+        }
+        return
+      case 'node':
+        // A node's state can matter to any service: one with tasks there, a global one, the brake's.
+        this.#markAll()
+        return
+      case 'cluster':
+      case 'network':
+      case 'secret':
+      case 'config':
+        return
+      default:
+        change satisfies never
+    }
+  }
+
+  async #reconcile(): Promise<void> {
+    const dirty = [...this.#dirty]
+    this.#dirty.clear()
+    const nowMs = this.#clock.nowMs()
+    const view = this.#store.view()
+    const nodes = new Map(view.list('node').map((node) => [node.ID, node]))
+    const brake = this.#brake([...nodes.values()], nowMs)
+    const operations = dirty.flatMap((id) => this.#plan(id, nodes, brake, nowMs).operations)
+    if (operations.length === 0) return
+    for (const operation of operations) this.#log.debug({}, formatOperation(operation))
+    try {
+      await this.#commit(operations)
+    } catch (error) {
+      for (const id of dirty) this.#dirty.add(id)
+      throw error
+    }
+  }
+
+  #plan(id: string, nodes: Map<string, Node>, brake: Brake, nowMs: number): Plan {
+    const view = this.#store.view()
+    const service = view.get('service', id)
+    const tasks = view.tasksByService(id)
+    this.#wakeups.get(id)?.()
+    this.#wakeups.delete(id)
+    if (service === undefined) {
+      this.#progress.delete(id)
+      // Tasks without a service (a node's own network attachments) are nobody's to remove.
+      return id === '' ? { operations: [] } : planRemoved(tasks)
+    }
+    const progress = this.#progress.get(id) ?? new UpdateProgress()
+    this.#progress.set(id, progress)
+    const state = { service, tasks, nodes, held: brake.held, cluster: view.cluster(), nowMs }
+    const plan = planService({ ...state, newId: this.#newId }, progress)
+    if (plan.wakeAtMs !== undefined) this.#wakeAt(id, plan.wakeAtMs, nowMs)
+    return plan
+  }
+
+  #wakeAt(id: string, atMs: number, nowMs: number): void {
+    const cancel = this.#clock.schedule(Math.max(0, atMs - nowMs), () => {
+      this.#wakeups.delete(id)
+      this.#dirty.add(id)
+      this.#loop.trigger()
+    })
+    this.#wakeups.set(id, cancel)
+  }
+
+  #brake(nodes: readonly Node[], nowMs: number): Brake {
+    const brake = planBrake(nodes, nowMs)
+    this.#cancelBrake?.()
+    this.#cancelBrake = undefined
+    if (brake.untilMs !== undefined) {
+      this.#cancelBrake = this.#clock.schedule(brake.untilMs - nowMs, () => {
+        this.#markAll()
+        this.#loop.trigger()
+      })
+    }
+    const isBraking = brake.held.size > 0
+    if (isBraking && !this.#isBraking) {
+      this.#log.warn(
+        { nodes: [...brake.held] },
+        `${brake.held.size} of ${nodes.length} nodes vanished at once: their tasks are not replaced yet; check this manager's network`,
+      )
+    } else if (!isBraking && this.#isBraking) {
+      this.#log.info({}, 'tasks of nodes that are down are replaced again')
+    }
+    this.#isBraking = isBraking
+    return brake
+  }
+
+  #commit(operations: readonly Operation[]): Promise<void> {
+    return this.#store.batch(operations.map((operation) => (tx) => applyOperation(tx, operation)))
+  }
+}
+
+/** Whether a task's change can change a plan: how far it got on its way to running does not. */
+const matters = (task: Task | undefined, old: Task | undefined): boolean => {
+  if (task === undefined || old === undefined) return true
+  if (task.DesiredState !== old.DesiredState || task.NodeID !== old.NodeID) return true
+  return (
+    task.Status.State !== old.Status.State &&
+    TASK_STATE_ORDER[task.Status.State] >= TASK_STATE_ORDER.running
+  )
+}

@@ -1,0 +1,163 @@
+import type { Service } from '../../api/service.ts'
+import type { Task } from '../../api/task.ts'
+import { isTerminal, isWanted } from '../../api/task-state.ts'
+import { isDirty, satisfiesPlacement } from './dirty-task.ts'
+import { newTask } from './new-task.ts'
+import { earliest, type Operation, type Plan } from './operation.ts'
+import { restartAtMs, shouldRestart, startableAtMs } from './restart.ts'
+import type { ServiceState, Slot } from './service-state.ts'
+import { timeMs } from './task-facts.ts'
+
+/** What a slot is to become, and how it stands once that is done. */
+export interface SlotPlan extends Plan {
+  slot: Slot
+  /** Its tasks that are wanted and well, new ones included. */
+  active: Task[]
+  /** Its last task ended and its restart policy asks for no successor. */
+  isFinished: boolean
+}
+
+/** Whether an update or rollback is on its way or stopped half-way. */
+export const isUpdateOpen = (service: Service): boolean => {
+  const state = service.UpdateStatus?.State
+  return state !== undefined && state !== 'completed' && state !== 'rollback_completed'
+}
+
+/** What the service's tasks are for: to run, or to complete. */
+export const goalOf = (service: Service): 'running' | 'complete' =>
+  isJob(service) ? 'complete' : 'running'
+
+export const isJob = (service: Service): boolean =>
+  service.Spec.Mode?.ReplicatedJob !== undefined || service.Spec.Mode?.GlobalJob !== undefined
+
+/** Whether the task was made from the current spec since the service's last update began. */
+export const isUpdateTask = (task: Task, service: Service): boolean =>
+  service.UpdateStatus?.StartedAt !== undefined &&
+  task.Swarmctl.SpecVersion === service.Swarmctl.SpecVersion &&
+  timeMs(task.CreatedAt) >= timeMs(service.UpdateStatus.StartedAt)
+
+/** Whether the slot holds any task that is wanted. */
+export const isLive = (slot: Slot): boolean => slot.tasks.some((t) => isWanted(t.DesiredState))
+
+/** Whether a slot without wanted tasks stays that way. */
+export const isFinished = (slot: Slot, isGlobal: boolean): boolean => {
+  const last = slot.tasks.at(-1)
+  return last !== undefined && !isLive(slot) && !shouldRestart(last, slot.tasks, isGlobal)
+}
+
+/**
+ * Restart supervision of one slot that is to hold one task: gives up tasks that ended or can't stay where they are, replaces them by
+ * the restart policy, keeps one of several, and lets waiting tasks start.
+ */
+export const planSlot = (slot: Slot, state: ServiceState): SlotPlan => {
+  const { service } = state
+  const operations: Operation[] = []
+  const lost = new Set<string>()
+  let active: Task[] = []
+  for (const task of slot.tasks) {
+    if (!isWanted(task.DesiredState)) continue
+    const reason = lossOf(task, state)
+    if (reason === undefined) {
+      active.push(task)
+      continue
+    }
+    lost.add(task.ID)
+    operations.push({ kind: 'set-desired', taskId: task.ID, desired: 'shutdown', reason })
+  }
+  active = keepOne(active, state, operations)
+  const replacement = replacementFor(slot, active, lost, state)
+  let wakeAtMs: number | undefined
+  for (const task of active) {
+    if (task.DesiredState !== 'ready') continue
+    const at = startableAtMs(task, slot, lost, state)
+    if (at > 0) wakeAtMs = earliest(wakeAtMs, at)
+    else {
+      const reason = 'its predecessor has ended'
+      operations.push({ kind: 'set-desired', taskId: task.ID, desired: goalOf(service), reason })
+    }
+  }
+  if (replacement !== undefined) {
+    active.push(replacement)
+    // Its creation is an event of its own: the time to start it is planned then.
+    operations.push({ kind: 'create-task', task: replacement })
+  }
+  return { slot, operations, wakeAtMs, active, isFinished: active.length === 0 }
+}
+
+/** A task for the slot that starts as soon as it may: at once, or after its delay and what runs there now. */
+export const successorTask = (
+  slot: Slot,
+  lost: ReadonlySet<string>,
+  state: ServiceState,
+  startAtMs: number,
+): Task => {
+  const task = newTask(state, slot.seat, goalOf(state.service), startAtMs)
+  return startableAtMs(task, slot, lost, state) === 0 ? task : { ...task, DesiredState: 'ready' }
+}
+
+/** Why a wanted task can't go on where it is; undefined when it can. */
+const lossOf = (task: Task, state: ServiceState): string | undefined => {
+  if (task.DesiredState === 'complete' && task.Status.State === 'complete') return undefined
+  if (isTerminal(task.Status.State)) return `ended: ${task.Status.State}`
+  if (task.NodeID === '') return undefined
+  const node = state.nodes.get(task.NodeID)
+  if (node === undefined) return 'its node was removed'
+  if (node.Status.State === 'down') return state.held.has(node.ID) ? undefined : 'its node is down'
+  if (node.Spec.Availability === 'drain') return 'its node is drained'
+  if (!satisfiesPlacement(task.Spec, node)) return 'its node no longer meets its constraints'
+  return undefined
+}
+
+/**
+ * Of several wanted tasks: when one that follows the spec runs, it alone stays (this ends a start-first update); else the best of
+ * those that follow it and the best of those that don't.
+ */
+const keepOne = (active: Task[], state: ServiceState, operations: Operation[]): Task[] => {
+  if (active.length <= 1) return active
+  const { service, nodes } = state
+  const clean = active.filter((task) => !isDirty(task, service, nodes.get(task.NodeID)))
+  const dirty = active.filter((task) => !clean.includes(task))
+  const bestClean = bestOf(clean)
+  const isReplaced = bestClean?.Status.State === 'running' && bestClean.DesiredState === 'running'
+  const kept = [bestClean, isReplaced ? undefined : bestOf(dirty)].filter((t) => t !== undefined)
+  for (const task of active) {
+    if (kept.includes(task)) continue
+    const reason = 'another task has taken its place'
+    operations.push({ kind: 'set-desired', taskId: task.ID, desired: 'shutdown', reason })
+  }
+  return kept
+}
+
+/** A running one before others, then the oldest. */
+const bestOf = (tasks: readonly Task[]): Task | undefined =>
+  tasks.find((task) => task.Status.State === 'running') ?? tasks[0]
+
+const replacementFor = (
+  slot: Slot,
+  active: readonly Task[],
+  lost: ReadonlySet<string>,
+  state: ServiceState,
+): Task | undefined => {
+  const { service } = state
+  const predecessor =
+    active.length === 0
+      ? slot.tasks.at(-1)
+      : // Start-first: the old task still runs, but what was to replace it did not stay.
+        active.some((task) => isUpdateTask(task, service))
+        ? undefined
+        : slot.tasks.findLast((task) => isUpdateTask(task, service))
+  if (predecessor === undefined && active.length > 0) return undefined
+  const isGlobal = slot.seat.slot === undefined
+  if (predecessor !== undefined && !shouldRestart(predecessor, slot.tasks, isGlobal)) {
+    return undefined
+  }
+  const startAtMs = predecessor === undefined ? 0 : restartAtMs(predecessor)
+  return successorTask(slot, lost, state, startAtMs)
+}
+
+/** Whether the slot needs an update: what it holds, or the last it held, does not follow the spec. */
+export const isSlotDirty = (plan: SlotPlan, state: ServiceState): boolean => {
+  const last = plan.slot.tasks.at(-1)
+  const tasks = plan.active.length > 0 || last === undefined ? plan.active : [last]
+  return tasks.some((task) => isDirty(task, state.service, state.nodes.get(task.NodeID)))
+}
