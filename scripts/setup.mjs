@@ -1,0 +1,131 @@
+/**
+ * Makes a checkout ready: `npm run setup` installs the dependencies, `--lab` also the Debian packages that the
+ * lab's hosts need, `--bench` the peers that benchmarks compare with. Runs before anything is installed,
+ * so it is plain JavaScript for Node 20. Quick when there is nothing to do.
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { delimiter, join, resolve } from 'node:path'
+
+const ROOT = resolve(import.meta.dirname, '..')
+const APT_ATTEMPTS_MAX = 3
+const APT_PAUSE_MS = 5000
+
+/** Command to look for → Debian package that has it. */
+const LAB_PACKAGES = {
+  dockerd: 'docker.io',
+  docker: 'docker.io',
+  nft: 'nftables',
+  iptables: 'iptables',
+  ip: 'iproute2',
+  conntrack: 'conntrack',
+  busybox: 'busybox-static',
+  curl: 'curl',
+  perl: 'perl-base',
+  nsenter: 'util-linux',
+  ldd: 'libc-bin',
+}
+const BENCH_PACKAGES = {
+  wrk: 'wrk',
+  haproxy: 'haproxy',
+  etcd: 'etcd-server',
+  etcdctl: 'etcd-client',
+}
+
+const wanted = new Set(process.argv.slice(2))
+const unknown = [...wanted].filter((flag) => flag !== '--lab' && flag !== '--bench')
+if (unknown.length > 0) fail(`unknown flag ${unknown.join(' ')}; known: --lab --bench`)
+installDependencies()
+const packages = {
+  ...(wanted.has('--lab') ? LAB_PACKAGES : {}),
+  ...(wanted.has('--bench') ? BENCH_PACKAGES : {}),
+}
+installPackages(packages)
+
+function installDependencies() {
+  const reason = whyDependenciesAreStale()
+  if (reason === undefined) return
+  say(`npm ci (${reason})`)
+  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], {
+    cwd: ROOT,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    // Inside `npm test` npm hands its own settings on; the nested one reads the project's.
+    env: process.env,
+  })
+  if (status !== 0) fail('npm ci failed: see above')
+}
+
+/** Compares contents, since a checkout changes the lockfile's time without changing what it says. */
+function whyDependenciesAreStale() {
+  const installed = packagesOf(join(ROOT, 'node_modules/.package-lock.json'))
+  if (installed === undefined) return 'nothing is installed yet'
+  const locked = packagesOf(join(ROOT, 'package-lock.json'))
+  if (locked === undefined) fail('package-lock.json is missing: this is not a checkout of swarmctl')
+  for (const [path, { version, optional }] of Object.entries(locked)) {
+    if (path === '') continue
+    const found = installed[path]?.version
+    // An optional package may be left out on this platform.
+    if (found === undefined && optional === true) continue
+    if (found !== version) return `${path} is ${found ?? 'missing'}, locked is ${version}`
+  }
+  return undefined
+}
+
+function packagesOf(lockFile) {
+  if (!existsSync(lockFile)) return undefined
+  return JSON.parse(readFileSync(lockFile, 'utf8')).packages
+}
+
+function installPackages(packageOf) {
+  const missing = Object.entries(packageOf).filter(([command]) => !isAvailable(command))
+  if (missing.length === 0) return
+  const names = [...new Set(missing.map(([, name]) => name))]
+  const commands = missing.map(([command]) => command).join(', ')
+  if (process.platform !== 'linux') fail(`the lab needs Linux; missing here: ${commands}`)
+  if (process.getuid() !== 0) {
+    fail(`missing: ${commands}. As root: apt-get install ${names.join(' ')}`)
+  }
+  if (!isAvailable('apt-get')) {
+    fail(`missing: ${commands}, and there is no apt-get here: install ${names.join(', ')} yourself`)
+  }
+  say(`apt-get install ${names.join(' ')}`)
+  apt(['update', '-q'])
+  apt(['install', '-qy', '--no-install-recommends', ...names])
+  const left = missing.map(([command]) => command).filter((command) => !isAvailable(command))
+  if (left.length > 0) fail(`still missing after apt-get: ${left.join(', ')}`)
+}
+
+/** Mirrors fail for moments: a few attempts before giving up. */
+function apt(args) {
+  for (let attempt = 1; ; attempt += 1) {
+    const { status, stdout, stderr } = spawnSync('apt-get', args, {
+      encoding: 'utf8',
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    })
+    if (status === 0) return
+    if (attempt === APT_ATTEMPTS_MAX) fail(`apt-get ${args.join(' ')}:\n${stdout}\n${stderr}`)
+    say(`apt-get ${args[0]} failed, trying again`)
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, APT_PAUSE_MS)
+  }
+}
+
+function isAvailable(command) {
+  if (command === 'busybox') return isStaticBusybox()
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin']
+  return folders.some((folder) => existsSync(join(folder, command)))
+}
+
+/** It becomes a container's only program, so it must not need libraries. */
+function isStaticBusybox() {
+  if (!existsSync('/bin/busybox')) return false
+  return spawnSync('ldd', ['/bin/busybox']).status !== 0
+}
+
+function say(text) {
+  process.stdout.write(`setup: ${text}\n`)
+}
+
+function fail(text) {
+  process.stderr.write(`setup: ${text}\n`)
+  process.exit(1)
+}

@@ -1,0 +1,152 @@
+/**
+ * `npm test`: everything, cheapest first, ending at the first section that fails; the last line is
+ * `N passed, N failed`. `npm test -- test/raft/core.test.ts …` runs only these files; `--check`, `--unit`,
+ * `--sim` and `--lab` only these parts.
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+
+const ROOT = resolve(import.meta.dirname, '..')
+const BIN = join(ROOT, 'node_modules/.bin')
+/** Where everything has to be tested, a test that could not run is a failure. */
+const IS_CI = process.env.CI === 'true'
+const UNIT_TIMEOUT_S = 120
+const SIMULATION_TIMEOUT_S = 600
+const LAB_TIMEOUT_S = 900
+
+/** Assertions of one or more tap runs. */
+interface Tally {
+  readonly passed: number
+  readonly failed: number
+  readonly skipped: number
+}
+
+/** One part of the whole; its `run` throws when the part cannot even start. */
+interface Section {
+  readonly title: string
+  /** The flags that select it alone. */
+  readonly flags: readonly string[]
+  run(): Tally
+}
+
+const NOTHING: Tally = { passed: 0, failed: 0, skipped: 0 }
+const files = globSync('test/**/*.test.ts', { cwd: ROOT }).sort()
+const simulation = files.filter((file) => file.startsWith('test/simulation/'))
+const lab = files.filter((file) => file.startsWith('test/lab/'))
+const unit = files.filter((file) => !simulation.includes(file) && !lab.includes(file))
+
+process.exitCode = runAll(sectionsFor(process.argv.slice(2)))
+
+function sectionsFor(args: readonly string[]): Section[] {
+  const sections = [
+    { title: 'lint (biome)', flags: ['--check'], run: () => command('biome', ['check', '.']) },
+    { title: 'types (tsc)', flags: ['--check'], run: () => command('tsc', []) },
+    { title: 'unit and contract', flags: ['--unit'], run: () => tap(unit, UNIT_TIMEOUT_S) },
+    {
+      title: 'simulation',
+      flags: ['--sim'],
+      run: () => oneByOne(simulation, SIMULATION_TIMEOUT_S),
+    },
+    { title: 'build', flags: ['--lab'], run: () => command('node', ['scripts/build.ts']) },
+    {
+      title: 'lab: real hosts and Engines',
+      flags: ['--lab'],
+      run: () => oneByOne(lab, LAB_TIMEOUT_S),
+    },
+  ]
+  if (args.length === 0) return sections
+  const wanted = args.filter((arg) => !arg.startsWith('--'))
+  const usesLab = wanted.some((file) => file.includes('test/lab'))
+  const selected = sections.filter(
+    ({ title, flags }) =>
+      flags.some((flag) => args.includes(flag)) || (usesLab && title === 'build'),
+  )
+  if (wanted.length === 0) return selected
+  const title = wanted.join(' ')
+  return [...selected, { title, flags: [], run: () => tap(wanted, LAB_TIMEOUT_S) }]
+}
+
+/** Runs the sections until one fails; returns the exit code. */
+function runAll(sections: readonly Section[]): number {
+  let total = NOTHING
+  let isGood = sections.length > 0
+  for (const section of sections) {
+    say(`\n== ${section.title}`)
+    const startMs = performance.now()
+    const tally = section.run()
+    total = add(total, tally)
+    say(`   ${describe(tally)}, ${((performance.now() - startMs) / 1000).toFixed(1)} s`)
+    isGood = tally.failed === 0 && !(IS_CI && tally.skipped > 0)
+    if (!isGood) break
+  }
+  if (total.skipped > 0) {
+    say(`\n${total.skipped} skipped${IS_CI ? ': a failure here, where CI=true' : ''}`)
+  }
+  const failed = total.failed + (IS_CI ? total.skipped : 0)
+  say(`\n${total.passed} passed, ${failed} failed`)
+  return isGood ? 0 : 1
+}
+
+/** Long files one after the other, each reported when it ends; stops at the first that fails. */
+function oneByOne(paths: readonly string[], timeoutS: number): Tally {
+  let total = NOTHING
+  for (const path of paths) {
+    const startMs = performance.now()
+    const tally = tap([path], timeoutS)
+    say(`   ${path}: ${describe(tally)}, ${((performance.now() - startMs) / 1000).toFixed(1)} s`)
+    total = add(total, tally)
+    if (tally.failed > 0) break
+  }
+  return total
+}
+
+/** Runs test files; only failures are shown. A run that ends badly without saying why counts as one failure. */
+function tap(paths: readonly string[], timeoutS: number): Tally {
+  if (paths.length === 0) return NOTHING
+  const folder = mkdtempSync(join(tmpdir(), 'swarmctl-test-'))
+  const output = join(folder, 'out.tap')
+  try {
+    const flags = ['--reporter', 'min', '--output-file', output, '--timeout', String(timeoutS)]
+    const { status } = spawn('tap', ['run', '--disable-coverage', ...flags, ...paths])
+    const tally = existsSync(output) ? readTally(readFileSync(output, 'utf8')) : NOTHING
+    return status !== 0 && tally.failed === 0 ? { ...tally, failed: 1 } : tally
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** From tap's own last comment, `# { total: 38, pass: 36, fail: 1, skip: 1 }`. */
+function readTally(text: string): Tally {
+  const summary = text.split('\n').findLast((line) => line.startsWith('# { total: ')) ?? ''
+  const field = (name: string) => Number(new RegExp(`${name}: (\\d+)`).exec(summary)?.[1] ?? 0)
+  return { passed: field('pass'), failed: field('fail'), skipped: field('skip') + field('todo') }
+}
+
+function command(program: string, args: readonly string[]): Tally {
+  return spawn(program, args).status === 0 ? NOTHING : { ...NOTHING, failed: 1 }
+}
+
+/** By the project's own Node, whatever started this. */
+function spawn(program: string, args: readonly string[]) {
+  return spawnSync(join(BIN, program), args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] })
+}
+
+function add(left: Tally, right: Tally): Tally {
+  return {
+    passed: left.passed + right.passed,
+    failed: left.failed + right.failed,
+    skipped: left.skipped + right.skipped,
+  }
+}
+
+function describe({ passed, failed, skipped }: Tally): string {
+  const total = passed + failed + skipped
+  if (total === 0) return 'ok'
+  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
