@@ -24,7 +24,10 @@ export interface CliHost {
 
 /** The context of a command, from the host and the global flags. */
 export const contextOf = (host: CliHost, command: Command, defaultHost: string): CliContext => {
-  const { host: flag } = command.optsWithGlobals<{ host?: string }>()
+  let root = command
+  while (root.parent) root = root.parent
+  // The root's own flag: `service create --host` is another one.
+  const { host: flag } = root.opts<{ host?: string }>()
   return {
     client: new Client(flag ?? host.env.SWARMCTL_HOST ?? defaultHost),
     output: host.output,

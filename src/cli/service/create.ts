@@ -1,0 +1,124 @@
+import { readFile } from 'node:fs/promises'
+import type { Command } from 'commander'
+import { SwarmctlError } from '../../api/errors.ts'
+import type { ServiceMode } from '../../api/service-spec.ts'
+import { parseEnvFile } from '../../stack/parse/env-file.ts'
+import type { CliContext, Runner } from '../context.ts'
+import { Draft, emptySpec } from './draft.ts'
+import { count, parsed } from './flag-values.ts'
+import { resolveReferences } from './references.ts'
+import { registryAuth, resolveImage } from './registry.ts'
+import type { Parsed } from './spec-flags.ts'
+import { addCreateFlags, applyCreateFlags } from './spec-flags.ts'
+import type { WaitOptions } from './wait.ts'
+import { waitForService } from './wait.ts'
+
+interface CreateOptions extends WaitOptions, Parsed {
+  name?: string
+  mode: string
+  replicas?: string
+  maxConcurrent?: string
+  envFile?: string[]
+  withRegistryAuth?: boolean
+  resolveImage?: boolean
+}
+
+const modeOf = ({ mode, replicas, maxConcurrent }: CreateOptions): ServiceMode => {
+  const n = replicas === undefined ? undefined : count('--replicas', replicas)
+  switch (mode) {
+    case 'replicated':
+      return { Replicated: { Replicas: n ?? 1 } }
+    case 'replicated-job': {
+      const total = n ?? 1
+      const concurrent =
+        maxConcurrent === undefined ? total : count('--max-concurrent', maxConcurrent)
+      return { ReplicatedJob: { MaxConcurrent: concurrent, TotalCompletions: total } }
+    }
+    case 'global':
+    case 'global-job':
+      if (n !== undefined) {
+        throw new SwarmctlError(
+          'INVALID_ARGUMENT',
+          'replicas can only be used with replicated or replicated-job mode',
+        )
+      }
+      return mode === 'global' ? { Global: {} } : { GlobalJob: {} }
+    default:
+      throw new SwarmctlError(
+        'INVALID_ARGUMENT',
+        `invalid value "${mode}" for --mode: must be replicated, global, replicated-job or global-job`,
+      )
+  }
+}
+
+/** `KEY` alone takes its value from this environment, and is dropped when that has none. */
+export const withEnvironment = (entries: readonly string[], env: NodeJS.ProcessEnv): string[] =>
+  entries.flatMap((entry) => {
+    if (entry.includes('=')) return [entry]
+    return env[entry] === undefined ? [] : [`${entry}=${env[entry]}`]
+  })
+
+const environmentFiles = async (context: CliContext, files: readonly string[]) => {
+  const variables = new Map<string, string>()
+  for (const file of files) {
+    const text = await readFile(file, 'utf8').catch((error: Error) => {
+      throw new SwarmctlError('INVALID_ARGUMENT', `can't read --env-file ${file}: ${error.message}`)
+    })
+    const found = parsed('--env-file', file, () => parseEnvFile(text, (name) => context.env[name]))
+    for (const [key, value] of found) variables.set(key, value)
+  }
+  return [...variables].map(([key, value]) => `${key}=${value}`)
+}
+
+const createSpec = async (
+  context: CliContext,
+  image: string,
+  args: string[],
+  options: CreateOptions,
+): Promise<Draft> => {
+  const draft = new Draft(emptySpec())
+  draft.spec.Name = options.name ?? ''
+  draft.spec.Mode = modeOf(options)
+  draft.container.Image = image
+  if (args.length > 0) draft.container.Args = args
+  applyCreateFlags(draft, options)
+  const fromFiles = await environmentFiles(context, options.envFile ?? [])
+  const env = [...fromFiles, ...withEnvironment(draft.container.Env ?? [], context.env)]
+  if (env.length > 0) draft.container.Env = env
+  await resolveReferences(context.client, draft)
+  return draft
+}
+
+/** `swarmctl service create`. */
+export const serviceCreateVerb = (noun: Command, run: Runner): void => {
+  const command = noun
+    .command('create')
+    .description('Create a service and wait until it runs')
+    .argument('<image>', 'Image of its containers')
+    .argument('[args...]', 'Arguments for the containers')
+    .passThroughOptions()
+  addCreateFlags(command)
+  command
+    .addHelpText(
+      'after',
+      '\nExample:\n  swarmctl service create --name web --replicas 3 --publish 8080:80 nginx\n',
+    )
+    .action(
+      run(async (context, image: string, args: string[], options: CreateOptions) => {
+        const draft = await createSpec(context, image, args, options)
+        const auth = options.withRegistryAuth ? await registryAuth(context, image) : undefined
+        if (options.resolveImage !== false) {
+          draft.container.Image = await resolveImage(context, image, auth)
+        }
+        const created = await context.client.call<{ ID: string; Warnings?: string[] | null }>({
+          method: 'POST',
+          path: '/services/create',
+          body: draft.spec,
+          ...(auth && { headers: { 'X-Registry-Auth': auth } }),
+        })
+        for (const warning of created.Warnings ?? []) context.output.writeError(`${warning}\n`)
+        context.output.write(`${created.ID}\n`)
+        await waitForService(context, created.ID, options)
+      }),
+    )
+}

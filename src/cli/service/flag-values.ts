@@ -1,0 +1,63 @@
+import { SwarmctlError } from '../../api/errors.ts'
+import { parseBytes } from '../../stack/parse/bytes.ts'
+import { parseCpus } from '../../stack/parse/cpus.ts'
+import { parseDuration } from '../../stack/parse/duration.ts'
+
+/** Runs a parser; what it throws is told with the flag's name. */
+export const parsed = <T>(flag: string, value: string, parse: (value: string) => T): T => {
+  try {
+    return parse(value)
+  } catch (error) {
+    throw new SwarmctlError(
+      'INVALID_ARGUMENT',
+      `invalid value "${value}" for ${flag}: ${(error as Error).message}`,
+      { cause: error },
+    )
+  }
+}
+
+export const durationNs = (flag: string, value: string): number =>
+  parsed(flag, value, parseDuration)
+export const bytes = (flag: string, value: string): number => parsed(flag, value, parseBytes)
+export const nanoCpus = (flag: string, value: string): number => parsed(flag, value, parseCpus)
+
+/** A whole number of at least 0. */
+export const count = (flag: string, value: string): number =>
+  parsed(flag, value, (text) => {
+    if (!/^\d+$/.test(text)) throw new Error('must be a whole number of at least 0')
+    return Number(text)
+  })
+
+/** A whole number. */
+export const integer = (flag: string, value: string): number =>
+  parsed(flag, value, (text) => {
+    if (!/^-?\d+$/.test(text)) throw new Error('must be a whole number')
+    return Number(text)
+  })
+
+/** A ratio from 0 to 1. */
+export const ratio = (flag: string, value: string): number =>
+  parsed(flag, value, (text) => {
+    const number = Number(text)
+    if (text === '' || !(number >= 0 && number <= 1)) throw new Error('must be from 0 to 1')
+    return number
+  })
+
+/** One of a few words. */
+export const oneOf =
+  <T extends string>(...choices: T[]) =>
+  (flag: string, value: string): T =>
+    parsed(flag, value, (text) => {
+      if (!choices.includes(text as T)) throw new Error(`must be one of ${choices.join(', ')}`)
+      return text as T
+    })
+
+/** `true` and `false`, given as `--flag` or `--flag=false`. */
+export const flagBoolean = (flag: string, value: string | boolean): boolean =>
+  typeof value === 'boolean'
+    ? value
+    : parsed(flag, value, (text) => {
+        if (/^(true|t|1)$/i.test(text)) return true
+        if (/^(false|f|0)$/i.test(text)) return false
+        throw new Error('must be true or false')
+      })

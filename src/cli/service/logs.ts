@@ -1,0 +1,151 @@
+import type { Command } from 'commander'
+import { SwarmctlError } from '../../api/errors.ts'
+import type { Node } from '../../api/node.ts'
+import type { Service } from '../../api/service.ts'
+import type { Task } from '../../api/task.ts'
+import { parseDuration } from '../../stack/parse/duration.ts'
+import type { CliContext, Runner } from '../context.ts'
+import { ExitStatus } from '../exit-status.ts'
+import { logFrames } from './log-reader.ts'
+
+interface LogsOptions {
+  follow?: boolean
+  tail: string
+  timestamps?: boolean
+  since?: string
+  raw?: boolean
+}
+
+/** `10m` is ten minutes ago; seconds since the epoch and RFC 3339 are taken as they are. */
+const sinceSeconds = (since: string, nowMs: number): string => {
+  if (/^\d+(\.\d+)?$/.test(since)) return since
+  const at = Date.parse(since)
+  if (Number.isFinite(at)) return String(at / 1000)
+  try {
+    return String((nowMs - parseDuration(since) / 1e6) / 1000)
+  } catch (error) {
+    throw new SwarmctlError(
+      'INVALID_ARGUMENT',
+      `invalid --since "${since}": a duration or a time`,
+      {
+        cause: error,
+      },
+    )
+  }
+}
+
+const isNotFound = (error: unknown): boolean =>
+  error instanceof SwarmctlError && error.code === 'NOT_FOUND'
+
+/** A service by any name, else a task by its id. */
+const findTarget = async ({ client }: CliContext, ref: string) => {
+  try {
+    const service = await client.call<Service>({ path: `/services/${encodeURIComponent(ref)}` })
+    return { path: `/services/${service.ID}/logs`, service }
+  } catch (error) {
+    if (!isNotFound(error)) throw error
+  }
+  const task = await client
+    .call<Task>({ path: `/tasks/${encodeURIComponent(ref)}` })
+    .catch((error) => {
+      throw isNotFound(error)
+        ? new SwarmctlError('NOT_FOUND', `no such task or service: ${ref}`)
+        : error
+    })
+  const service = await client.call<Service>({ path: `/services/${task.ServiceID}` })
+  return { path: `/tasks/${task.ID}/logs`, service }
+}
+
+/** Names a line's task: `web.1.x3k9@h2`; asks once per task. */
+class TaskNames {
+  readonly #context: CliContext
+  readonly #service: Service
+  readonly #names = new Map<string, string>()
+
+  constructor(context: CliContext, service: Service) {
+    this.#context = context
+    this.#service = service
+  }
+
+  async nameOf(taskId: string, nodeId: string): Promise<string> {
+    const known = this.#names.get(taskId)
+    if (known) return known
+    const { client } = this.#context
+    const task = await client.call<Task>({ path: `/tasks/${taskId}` }).catch(() => undefined)
+    const node = await client.call<Node>({ path: `/nodes/${nodeId}` }).catch(() => undefined)
+    const slot = task?.Slot ?? nodeId
+    const name = `${this.#service.Spec.Name}.${slot}.${taskId.slice(0, 12)}@${node?.Description.Hostname ?? nodeId}`
+    this.#names.set(taskId, name)
+    return name
+  }
+}
+
+/** Splits the details that lead a line off it. */
+const splitDetails = (text: string, timestamps: boolean) => {
+  const [, time = '', details = '', rest = ''] =
+    (timestamps ? /^(\S+) (\S+) ([\s\S]*)$/ : /^()(\S+) ([\s\S]*)$/).exec(text) ?? []
+  const values = new Map(
+    details.split(',').map((pair) => pair.split('=').map(decodeURIComponent) as [string, string]),
+  )
+  return {
+    time,
+    rest,
+    taskId: values.get('com.docker.swarm.task.id') ?? '',
+    nodeId: values.get('com.docker.swarm.node.id') ?? '',
+  }
+}
+
+const printLogs = async (context: CliContext, ref: string, options: LogsOptions): Promise<void> => {
+  const { output, client } = context
+  const { path, service } = await findTarget(context, ref)
+  const stream = await client.open({
+    path,
+    signal: context.signal,
+    query: {
+      stdout: true,
+      stderr: true,
+      details: !options.raw,
+      follow: options.follow === true,
+      timestamps: options.timestamps === true,
+      tail: options.tail,
+      since: options.since && sinceSeconds(options.since, Date.now()),
+    },
+  })
+  if (service.Spec.TaskTemplate.ContainerSpec?.TTY) {
+    for await (const chunk of stream) output.write(String(chunk))
+    return
+  }
+  const names = new TaskNames(context, service)
+  let incomplete = false
+  for await (const { stream: kind, line } of logFrames(stream)) {
+    const text = line.toString('utf8')
+    if (kind === 'system') {
+      incomplete = true
+      output.writeError(text)
+      continue
+    }
+    const write = kind === 'stderr' ? output.writeError : output.write
+    if (options.raw) {
+      write(text)
+      continue
+    }
+    const { time, rest, taskId, nodeId } = splitDetails(text, options.timestamps === true)
+    write(`${time ? `${time} ` : ''}${await names.nameOf(taskId, nodeId)}    | ${rest}`)
+  }
+  if (incomplete) throw new ExitStatus(1)
+}
+
+/** `swarmctl service logs`. */
+export const serviceLogsVerb = (noun: Command, run: Runner): void => {
+  noun
+    .command('logs')
+    .description('Show the logs of all tasks of a service, or of one task')
+    .argument('<service|task>', 'Name or id')
+    .option('-f, --follow', 'Go on with what comes')
+    .option('-n, --tail <lines>', 'Lines from the end of each log', 'all')
+    .option('-t, --timestamps', 'Show timestamps')
+    .option('--since <time>', 'From then on: 10m, or 2026-01-02T13:00:00Z')
+    .option('--raw', 'Lines as they are, without the name of their task')
+    .addHelpText('after', '\nExample:\n  swarmctl service logs --follow --tail 10 web\n')
+    .action(run((context, ref: string, options: LogsOptions) => printLogs(context, ref, options)))
+}

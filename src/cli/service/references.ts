@@ -1,0 +1,53 @@
+import { SwarmctlError } from '../../api/errors.ts'
+import type { Client } from '../client.ts'
+import type { Draft } from './draft.ts'
+
+const idsByName = async (
+  client: Client,
+  kind: 'secret' | 'config',
+  names: readonly string[],
+): Promise<Map<string, string>> => {
+  if (names.length === 0) return new Map()
+  const filters = JSON.stringify({ name: Object.fromEntries(names.map((name) => [name, true])) })
+  const found = await client.call<{ ID: string; Spec: { Name: string } }[]>({
+    path: `/${kind}s`,
+    query: { filters },
+  })
+  const ids = new Map(found.map((object) => [object.Spec.Name, object.ID]))
+  for (const name of names) {
+    if (!ids.has(name)) throw new SwarmctlError('NOT_FOUND', `${kind} not found: ${name}`)
+  }
+  return ids
+}
+
+/** Fills in the ids of the secrets and configs that flags named. */
+export const resolveReferences = async (client: Client, draft: Draft): Promise<void> => {
+  const { container } = draft
+  const secrets = (container.Secrets ?? []).filter((ref) => ref.SecretID === '')
+  const configs = (container.Configs ?? []).filter((ref) => ref.ConfigID === '')
+  const secretIds = await idsByName(
+    client,
+    'secret',
+    secrets.map((ref) => ref.SecretName),
+  )
+  const configIds = await idsByName(
+    client,
+    'config',
+    configs.map((ref) => ref.ConfigName),
+  )
+  for (const ref of secrets) ref.SecretID = secretIds.get(ref.SecretName) as string
+  for (const ref of configs) ref.ConfigID = configIds.get(ref.ConfigName) as string
+}
+
+/** The id of a network by any name, as specs hold it; an unknown one stays as it is and the daemon refuses it. */
+export const networkId = async (client: Client, ref: string): Promise<string> => {
+  try {
+    const network = await client.call<{ Id: string }>({
+      path: `/networks/${encodeURIComponent(ref)}`,
+      query: { scope: 'swarm' },
+    })
+    return network.Id
+  } catch {
+    return ref
+  }
+}

@@ -1,0 +1,72 @@
+import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { CliContext } from '../context.ts'
+
+/** Docker's name for its own registry in the credentials file. */
+const DOCKER_HUB = 'https://index.docker.io/v1/'
+
+interface DockerConfig {
+  auths?: Record<string, { auth?: string; identitytoken?: string }>
+  credsStore?: string
+  credHelpers?: Record<string, string>
+}
+
+/** The registry of an image name: the part before the first slash when it looks like a host. */
+export const registryOf = (image: string): string => {
+  const [first = '', ...rest] = image.split('/')
+  return rest.length > 0 && (/[.:]/.test(first) || first === 'localhost') ? first : DOCKER_HUB
+}
+
+const helperCredentials = async (helper: string, registry: string) => {
+  const asking = promisify(execFile)(`docker-credential-${helper}`, ['get'])
+  asking.child.stdin?.end(registry)
+  const { Username, Secret } = JSON.parse((await asking).stdout) as Record<string, string>
+  return { username: Username, password: Secret, serveraddress: registry }
+}
+
+/** The `X-Registry-Auth` header for an image, from the docker CLI's own configuration; empty credentials when it has none. */
+export const registryAuth = async (context: CliContext, image: string): Promise<string> => {
+  const registry = registryOf(image)
+  const dir = context.env.DOCKER_CONFIG ?? join(context.env.HOME ?? homedir(), '.docker')
+  let auth: object = {}
+  try {
+    const config = JSON.parse(await readFile(join(dir, 'config.json'), 'utf8')) as DockerConfig
+    const helper = config.credHelpers?.[registry] ?? config.credsStore
+    const stored = config.auths?.[registry]
+    if (helper) auth = await helperCredentials(helper, registry)
+    else if (stored?.auth) {
+      const [username, ...password] = Buffer.from(stored.auth, 'base64').toString().split(':')
+      auth = { username, password: password.join(':'), serveraddress: registry }
+    }
+  } catch (error) {
+    context.output.writeError(
+      `no registry credentials found for ${registry} (${(error as Error).message}); log in with docker login\n`,
+    )
+  }
+  return Buffer.from(JSON.stringify(auth)).toString('base64url')
+}
+
+/** An image with the digest that its registry has for it now, so that every node runs the same; as it is, with a warning, when the registry can't tell. */
+export const resolveImage = async (
+  context: CliContext,
+  image: string,
+  auth: string | undefined,
+): Promise<string> => {
+  if (image.includes('@')) return image
+  try {
+    const found = await context.client.call<{ Descriptor?: { digest?: string } }>({
+      path: `/distribution/${image}/json`,
+      ...(auth && { headers: { 'X-Registry-Auth': auth } }),
+    })
+    const digest = found.Descriptor?.digest
+    return digest ? `${/:[^/]*$/.test(image) ? image : `${image}:latest`}@${digest}` : image
+  } catch {
+    context.output.writeError(
+      `image ${image} could not be accessed on a registry to record its digest. Each node will access ${image} independently, possibly leading to different nodes running different versions of the image.\n`,
+    )
+    return image
+  }
+}

@@ -1,0 +1,191 @@
+import type { UpdateConfig } from '../../api/service-spec.ts'
+import { splitShellWords } from '../../stack/parse/shell-words.ts'
+import type { Draft } from './draft.ts'
+import {
+  bytes,
+  count,
+  durationNs,
+  flagBoolean,
+  integer,
+  nanoCpus,
+  oneOf,
+  parsed,
+  ratio,
+} from './flag-values.ts'
+
+/** A flag that sets one field, on `create` and on `update` alike. */
+export interface ScalarFlag {
+  /** As commander takes it: `--limit-cpu <value>`; `[value]` for booleans. */
+  flags: string
+  help: string
+  apply(draft: Draft, value: string, flag: string): void
+}
+
+const scalar = (
+  flags: string,
+  help: string,
+  apply: (draft: Draft, value: string, flag: string) => void,
+): ScalarFlag => ({ flags, help, apply })
+
+const RESOURCE_FLAGS: ScalarFlag[] = [
+  scalar('--limit-cpu <decimal>', 'Most CPUs a task may use', (draft, value, flag) => {
+    draft.limits.NanoCPUs = nanoCpus(flag, value)
+  }),
+  scalar('--limit-memory <bytes>', 'Most memory a task may use', (draft, value, flag) => {
+    draft.limits.MemoryBytes = bytes(flag, value)
+  }),
+  scalar('--limit-pids <n>', 'Most processes of a task (0: no limit)', (draft, value, flag) => {
+    draft.limits.Pids = integer(flag, value)
+  }),
+  scalar('--reserve-cpu <decimal>', 'CPUs kept free for each task', (draft, value, flag) => {
+    draft.reservations.NanoCPUs = nanoCpus(flag, value)
+  }),
+  scalar('--reserve-memory <bytes>', 'Memory kept free for each task', (draft, value, flag) => {
+    draft.reservations.MemoryBytes = bytes(flag, value)
+  }),
+]
+
+const RESTART_FLAGS: ScalarFlag[] = [
+  scalar('--restart-condition <when>', 'none, on-failure or any', (draft, value, flag) => {
+    draft.restart.Condition = oneOf('none', 'on-failure', 'any')(flag, value)
+  }),
+  scalar('--restart-delay <duration>', 'Pause before a restart', (draft, value, flag) => {
+    draft.restart.Delay = durationNs(flag, value)
+  }),
+  scalar('--restart-max-attempts <n>', 'Restarts before giving up', (draft, value, flag) => {
+    draft.restart.MaxAttempts = count(flag, value)
+  }),
+  scalar('--restart-window <duration>', 'Time that attempts count in', (draft, value, flag) => {
+    draft.restart.Window = durationNs(flag, value)
+  }),
+]
+
+const changeFlags = (
+  prefix: 'update' | 'rollback',
+  actions: readonly ('pause' | 'continue' | 'rollback')[],
+): ScalarFlag[] => {
+  const target = (draft: Draft): UpdateConfig => draft[prefix]
+  return [
+    scalar(`--${prefix}-parallelism <n>`, 'Tasks at a time (0: all)', (draft, value, flag) => {
+      target(draft).Parallelism = count(flag, value)
+    }),
+    scalar(`--${prefix}-delay <duration>`, 'Pause between tasks', (draft, value, flag) => {
+      target(draft).Delay = durationNs(flag, value)
+    }),
+    scalar(
+      `--${prefix}-monitor <duration>`,
+      'How long a new task is watched',
+      (draft, value, flag) => {
+        target(draft).Monitor = durationNs(flag, value)
+      },
+    ),
+    scalar(
+      `--${prefix}-failure-action <action>`,
+      `On failure: ${actions.join(', ')}`,
+      (draft, value, flag) => {
+        target(draft).FailureAction = oneOf(...actions)(flag, value)
+      },
+    ),
+    scalar(
+      `--${prefix}-max-failure-ratio <ratio>`,
+      'Failures to tolerate',
+      (draft, value, flag) => {
+        target(draft).MaxFailureRatio = ratio(flag, value)
+      },
+    ),
+    scalar(`--${prefix}-order <order>`, 'start-first or stop-first', (draft, value, flag) => {
+      target(draft).Order = oneOf('start-first', 'stop-first')(flag, value)
+    }),
+  ]
+}
+
+const HEALTH_FLAGS: ScalarFlag[] = [
+  scalar('--health-cmd <command>', 'Command that checks health', (draft, value) => {
+    draft.health.Test = value === '' ? [] : ['CMD-SHELL', value]
+  }),
+  scalar('--health-interval <duration>', 'Time between checks', (draft, value, flag) => {
+    draft.health.Interval = durationNs(flag, value)
+  }),
+  scalar('--health-timeout <duration>', 'Most time for one check', (draft, value, flag) => {
+    draft.health.Timeout = durationNs(flag, value)
+  }),
+  scalar('--health-retries <n>', 'Failures in a row until unhealthy', (draft, value, flag) => {
+    draft.health.Retries = count(flag, value)
+  }),
+  scalar('--health-start-period <duration>', 'Time to get up', (draft, value, flag) => {
+    draft.health.StartPeriod = durationNs(flag, value)
+  }),
+  scalar(
+    '--health-start-interval <duration>',
+    'Time between checks meanwhile',
+    (draft, value, flag) => {
+      draft.health.StartInterval = durationNs(flag, value)
+    },
+  ),
+]
+
+const CONTAINER_FLAGS: ScalarFlag[] = [
+  scalar('--entrypoint <command>', "Replaces the image's entrypoint", (draft, value, flag) => {
+    draft.container.Command = parsed(flag, value, splitShellWords)
+  }),
+  scalar('--hostname <name>', 'Host name of the container', (draft, value) => {
+    draft.container.Hostname = value
+  }),
+  scalar('-w, --workdir <path>', 'Working directory', (draft, value) => {
+    draft.container.Dir = value
+  }),
+  scalar('-u, --user <user>', 'User, or user:group', (draft, value) => {
+    draft.container.User = value
+  }),
+  scalar('--init [bool]', 'Run an init in the container', (draft, value, flag) => {
+    draft.container.Init = flagBoolean(flag, value)
+  }),
+  scalar('-t, --tty [bool]', 'Give it a terminal', (draft, value, flag) => {
+    draft.container.TTY = flagBoolean(flag, value)
+  }),
+  scalar('--read-only [bool]', 'Root file system is read-only', (draft, value, flag) => {
+    draft.container.ReadOnly = flagBoolean(flag, value)
+  }),
+  scalar('--stop-signal <signal>', 'Signal that stops it', (draft, value) => {
+    draft.container.StopSignal = value
+  }),
+  scalar('--stop-grace-period <duration>', 'Time from signal to kill', (draft, value, flag) => {
+    draft.container.StopGracePeriod = durationNs(flag, value)
+  }),
+  scalar('--oom-score-adj <n>', 'OOM preference', (draft, value, flag) => {
+    draft.container.OomScoreAdj = integer(flag, value)
+  }),
+  scalar('--isolation <technology>', 'Isolation technology', (draft, value) => {
+    draft.container.Isolation = value
+  }),
+]
+
+const SERVICE_FLAGS: ScalarFlag[] = [
+  scalar('--endpoint-mode <mode>', 'vip or dnsrr', (draft, value, flag) => {
+    draft.endpoint.Mode = oneOf('vip', 'dnsrr')(flag, value)
+  }),
+  scalar('--replicas-max-per-node <n>', 'Most tasks on a node (0: any)', (draft, value, flag) => {
+    draft.placement.MaxReplicas = count(flag, value)
+  }),
+  scalar('--log-driver <name>', 'Log driver', (draft, value) => {
+    draft.task.LogDriver = { ...draft.task.LogDriver, Name: value }
+  }),
+  scalar(
+    '--drain-limit <duration>',
+    'How long busy connections may go on before a task is stopped (ours)',
+    (draft, value, flag) => {
+      draft.spec.Swarmctl = { ...draft.spec.Swarmctl, DrainLimit: durationNs(flag, value) }
+    },
+  ),
+]
+
+/** Every flag that sets one field. */
+export const SCALAR_FLAGS: readonly ScalarFlag[] = [
+  ...SERVICE_FLAGS,
+  ...CONTAINER_FLAGS,
+  ...RESOURCE_FLAGS,
+  ...RESTART_FLAGS,
+  ...changeFlags('update', ['pause', 'continue', 'rollback']),
+  ...changeFlags('rollback', ['pause', 'continue']),
+  ...HEALTH_FLAGS,
+]

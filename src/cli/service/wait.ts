@@ -1,0 +1,96 @@
+import { UPDATE_DEFAULTS } from '../../api/defaults.ts'
+import { SwarmctlError } from '../../api/errors.ts'
+import type { Node } from '../../api/node.ts'
+import type { Service } from '../../api/service.ts'
+import type { Task } from '../../api/task.ts'
+import type { CliContext } from '../context.ts'
+import { ExitStatus } from '../exit-status.ts'
+import type { Convergence } from './convergence.ts'
+import { convergence } from './convergence.ts'
+import { durationNs } from './flag-values.ts'
+import { ProgressDisplay } from './progress-display.ts'
+
+/** How often the daemon is asked (Docker's too). */
+const POLL_MS = 200
+const NS_PER_MS = 1e6
+
+/** How a verb waits. */
+export interface WaitOptions {
+  detach?: boolean
+  quiet?: boolean
+  waitLimit?: string
+}
+
+const look = async ({ client }: CliContext, id: string): Promise<[Service, Convergence]> => {
+  const service = await client.call<Service>({ path: `/services/${id}` })
+  const filters = JSON.stringify({ service: { [id]: true }, '_up-to-date': { true: true } })
+  const [tasks, nodes] = await Promise.all([
+    client.call<Task[]>({ path: '/tasks', query: { filters } }),
+    client.call<Node[]>({ path: '/nodes' }),
+  ])
+  return [service, convergence(service, tasks, nodes)]
+}
+
+/** How long all tasks have to run until the service counts as converged. */
+const stableMs = (service: Service): number =>
+  (service.Spec.UpdateConfig?.Monitor || UPDATE_DEFAULTS.monitorNs) / NS_PER_MS
+
+/**
+ * Shows progress until the service converged; an update that pauses, tasks that are not restarted, or the wait limit end it with exit
+ * code 1. Ctrl-C detaches: the service goes on.
+ */
+export const waitForService = async (
+  context: CliContext,
+  id: string,
+  options: WaitOptions,
+): Promise<void> => {
+  if (options.detach) return
+  const limitMs =
+    options.waitLimit === undefined
+      ? Number.POSITIVE_INFINITY
+      : durationNs('--wait-limit', options.waitLimit) / NS_PER_MS
+  const display = options.quiet ? undefined : new ProgressDisplay(context.output)
+  const startMs = performance.now()
+  let runningSinceMs: number | undefined
+  for (;;) {
+    const [service, now] = await look(context, id)
+    const atMs = performance.now()
+    display?.show(now)
+    switch (now.kind) {
+      case 'completed':
+        return display?.end('job complete')
+      case 'failed':
+        context.output.writeError(`swarmctl: ${now.message}\n`)
+        throw new ExitStatus(1)
+      case 'running':
+        runningSinceMs ??= atMs
+        if (atMs - runningSinceMs >= stableMs(service)) return finish(context, service, display)
+        break
+      case 'progressing':
+        runningSinceMs = undefined
+        break
+      default:
+        now.kind satisfies never
+    }
+    if (atMs - startMs > limitMs) {
+      throw new SwarmctlError('TIMEOUT', notConverged(service, now, options.waitLimit as string))
+    }
+    await context.sleep(POLL_MS)
+  }
+}
+
+const notConverged = (service: Service, now: Convergence, limit: string): string =>
+  `service ${service.Spec.Name} did not converge within ${limit}: ${now.summary}${now.message ? `; ${now.message}` : ''}. It goes on: see "swarmctl service ps ${service.Spec.Name}"`
+
+/** A rollback that completed means that the update failed, though the service runs. */
+const finish = (
+  context: CliContext,
+  service: Service,
+  display: ProgressDisplay | undefined,
+): void => {
+  display?.end(`service ${service.ID} converged`)
+  if (service.UpdateStatus?.State === 'rollback_completed') {
+    context.output.writeError(`service rolled back: ${service.UpdateStatus.Message ?? ''}\n`)
+    throw new ExitStatus(1)
+  }
+}
