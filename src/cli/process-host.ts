@@ -1,0 +1,31 @@
+import type { CliHost } from './context.ts'
+
+/** The CLI's host in a real process: its streams, its environment, Ctrl-C. */
+export const createHost = (): CliHost => {
+  const controller = new AbortController()
+  process.once('SIGINT', () => {
+    controller.abort()
+    // A second Ctrl-C ends at once what does not listen.
+    process.once('SIGINT', () => process.exit(130))
+  })
+  // `swarmctl … | head` ends the reader first.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0)
+    throw error
+  })
+  return {
+    env: process.env,
+    signal: controller.signal,
+    output: {
+      write: (text) => void process.stdout.write(text),
+      writeError: (text) => void process.stderr.write(text),
+      columns: process.stdout.isTTY ? process.stdout.columns : undefined,
+      isTerminal: process.stdout.isTTY === true,
+    },
+    async readStdin() {
+      const chunks: Buffer[] = []
+      for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
+      return Buffer.concat(chunks)
+    },
+  }
+}

@@ -1,0 +1,53 @@
+import Docker from 'dockerode'
+import { invalid } from '../api/errors.ts'
+import { API_VERSION_MAX } from '../http/api-version.ts'
+import { engineJson } from '../http/engine-proxy.ts'
+import type { EnginePort } from '../http/ports.ts'
+
+type EngineAddress = ReturnType<EnginePort['address']>
+
+/** How long a known API version is good: an Engine may be upgraded while the daemon runs. */
+const VERSION_TTL_MS = 10_000
+
+/** Reads `--docker-host`. */
+export const parseEngineAddress = (dockerHost: string): EngineAddress => {
+  const unix = /^unix:\/\/(\/.+)$/.exec(dockerHost)
+  if (unix) return { socketPath: unix[1] as string }
+  const tcp = /^(?:tcp|http):\/\/([^:/]+):(\d+)\/?$/.exec(dockerHost)
+  if (tcp) return { host: tcp[1] as string, port: Number(tcp[2]) }
+  throw invalid(
+    `invalid --docker-host "${dockerHost}": unix:///path/to/docker.sock or tcp://host:port`,
+  )
+}
+
+/** The local Docker Engine, for the HTTP surface and, by dockerode, for the executor and the overlay. */
+export class Engine implements EnginePort {
+  readonly docker: Docker
+  readonly #address: EngineAddress
+  readonly #nowMs: () => number
+  #version = API_VERSION_MAX
+  #versionAtMs = Number.NEGATIVE_INFINITY
+
+  constructor(dockerHost: string, nowMs: () => number) {
+    this.#address = parseEngineAddress(dockerHost)
+    this.#nowMs = nowMs
+    this.docker = new Docker(this.#address)
+  }
+
+  address(): EngineAddress {
+    return this.#address
+  }
+
+  async apiVersion(): Promise<string> {
+    if (this.#nowMs() - this.#versionAtMs < VERSION_TTL_MS) return this.#version
+    // At first also while the Engine is down: then the last one known, or our own, is told.
+    this.#versionAtMs = this.#nowMs()
+    try {
+      const { ApiVersion } = (await engineJson(this, '/version')) as { ApiVersion: string }
+      this.#version = ApiVersion
+    } catch {
+      this.#versionAtMs = Number.NEGATIVE_INFINITY
+    }
+    return this.#version
+  }
+}

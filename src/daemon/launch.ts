@@ -1,0 +1,61 @@
+import { execFile, spawn } from 'node:child_process'
+import { existsSync, mkdirSync, openSync } from 'node:fs'
+import { join } from 'node:path'
+import { isSea } from 'node:sea'
+import { promisify } from 'node:util'
+
+/** Where systemd's presence shows (sd_booted(3)). */
+const SYSTEMD_BOOTED = '/run/systemd/system'
+const UNIT = 'swarmctl'
+const UNIT_PATH = `/etc/systemd/system/${UNIT}.service`
+
+/** The command line that runs this executable again; from source Node runs the script. */
+const selfCommand = (): [string, ...string[]] =>
+  isSea() ? [process.execPath] : [process.execPath, process.argv[1] as string]
+
+const quoted = (argument: string): string => `"${argument.replace(/(["\\$%])/g, '\\$1')}"`
+
+const unitText = (args: readonly string[]): string => `[Unit]
+Description=swarmctl daemon
+After=network-online.target docker.service
+Wants=network-online.target
+
+[Service]
+ExecStart=${[...selfCommand(), 'daemon', ...args].map(quoted).join(' ')}
+Restart=always
+RestartSec=1
+LimitNOFILE=1048576
+KillMode=process
+
+[Install]
+WantedBy=multi-user.target
+`
+
+const startUnit = async (args: readonly string[]): Promise<{ description: string }> => {
+  const { writeFile } = await import('node:fs/promises')
+  await writeFile(UNIT_PATH, unitText(args))
+  const run = promisify(execFile)
+  await run('systemctl', ['daemon-reload'])
+  await run('systemctl', ['enable', '--now', UNIT])
+  return { description: `systemd unit ${UNIT}, log: journalctl -u ${UNIT}` }
+}
+
+const startDetached = (args: readonly string[], runDir: string): { description: string } => {
+  mkdirSync(runDir, { recursive: true, mode: 0o700 })
+  const logFile = join(runDir, 'daemon.log')
+  const log = openSync(logFile, 'a', 0o600)
+  const [command, ...first] = selfCommand()
+  const child = spawn(command, [...first, 'daemon', ...args], {
+    detached: true,
+    stdio: ['ignore', log, log],
+  })
+  child.unref()
+  return { description: `log file ${logFile}` }
+}
+
+/** Starts the daemon in the background: as a systemd unit where systemd runs, else detached from this terminal. */
+export const launchDaemon = async (
+  args: readonly string[],
+  runDir: string,
+): Promise<{ description: string }> =>
+  existsSync(SYSTEMD_BOOTED) ? startUnit(args) : startDetached(args, runDir)

@@ -1,0 +1,46 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { SwarmctlError } from '../api/errors.ts'
+import { writeFileAtomic } from '../pki/atomic-file.ts'
+
+/** Version of this file's format. */
+const FORMAT = 1
+
+/** What a node remembers of its membership besides its credentials. */
+export interface NodeRecord {
+  nodeId: string
+  clusterId: string
+  listenAddr: string
+  /** host:port that the others reach this node at. */
+  advertiseAddr: string
+  /** IPv4 for traffic between containers. */
+  dataPathAddr: string
+  /** Managers known last, to find the cluster again. */
+  managers: { nodeId: string; addr: string }[]
+}
+
+const pathIn = (dataDir: string): string => join(dataDir, 'node.json')
+
+/** Reads the record; undefined when this node is in no swarm. */
+export const loadNodeRecord = async (dataDir: string): Promise<NodeRecord | undefined> => {
+  const path = pathIn(dataDir)
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+  const { format, ...record } = JSON.parse(text) as NodeRecord & { format: number }
+  if (format !== FORMAT) {
+    throw new SwarmctlError(
+      'INTERNAL',
+      `${path} has format ${format}, this swarmctl reads format ${FORMAT}: use the swarmctl that wrote it, or a newer one`,
+    )
+  }
+  return record
+}
+
+/** Writes the record so that a crash leaves the old or the new one. */
+export const storeNodeRecord = (dataDir: string, record: NodeRecord): Promise<void> =>
+  writeFileAtomic(pathIn(dataDir), `${JSON.stringify({ format: FORMAT, ...record })}\n`)

@@ -1,0 +1,44 @@
+import { invalid } from '../api/errors.ts'
+
+/** `auto` is the kernel where nftables works, else the proxy. */
+export type DataPlaneChoice = 'auto' | 'kernel' | 'proxy'
+
+/** The daemon's flags (design §3), parsed. */
+export interface DaemonOptions {
+  dataDir: string
+  runDir: string
+  socket: string
+  dockerHost: string
+  dataPlane: DataPlaneChoice
+  dataPathPort: number
+  logLevel: string
+}
+
+/** A Unix socket's path must fit `sockaddr_un`, with its terminating zero. */
+const SOCKET_PATH_LENGTH_MAX = 107
+
+const PORT_MAX = 65_535
+
+/** Checks what the command line gave. */
+export const parseDaemonOptions = (raw: Record<string, unknown>): DaemonOptions => {
+  const runDir = String(raw.runDir)
+  const socket = String(raw.socket ?? `${runDir}/docker.sock`).replace(/^unix:\/\//, '')
+  if (Buffer.byteLength(socket) > SOCKET_PATH_LENGTH_MAX) {
+    throw invalid(
+      `--socket ${socket} is longer than ${SOCKET_PATH_LENGTH_MAX} bytes, the most a Unix socket's path can have`,
+    )
+  }
+  const dataPathPort = Number(raw.dataPathPort)
+  if (!Number.isInteger(dataPathPort) || dataPathPort < 1 || dataPathPort > PORT_MAX) {
+    throw invalid(`invalid --data-path-port "${raw.dataPathPort}": a port number`)
+  }
+  return {
+    dataDir: String(raw.dataDir),
+    runDir,
+    socket,
+    dockerHost: String(raw.dockerHost),
+    dataPlane: raw.dataPlane as DataPlaneChoice,
+    dataPathPort,
+    logLevel: String(raw.logLevel),
+  }
+}
