@@ -1,0 +1,112 @@
+import type {
+  EndpointSpec,
+  Placement,
+  PortConfig,
+  ResourceRequirements,
+  ServiceMode,
+  UpdateConfig,
+} from '../../api/service-spec.ts'
+import type {
+  DeployConfig,
+  PlacementConfig,
+  ServicePort,
+  UpdateConfig as UpdateInFile,
+} from '../config.ts'
+import { parseCpus } from '../parse/cpus.ts'
+import { present } from '../present.ts'
+
+const DEFAULT_PARALLELISM = 1
+
+/** `deploy.mode` and `deploy.replicas`. Thrown: an Error. */
+export const convertMode = ({ mode = '', replicas }: DeployConfig): ServiceMode => {
+  const refuseReplicas = (): void => {
+    if (replicas === undefined) return
+    throw new Error('replicas can only be used with replicated or replicated-job mode')
+  }
+  switch (mode) {
+    case 'global':
+      refuseReplicas()
+      return { Global: {} }
+    case 'global-job':
+      refuseReplicas()
+      return { GlobalJob: {} }
+    case 'replicated-job':
+      return { ReplicatedJob: present({ MaxConcurrent: replicas, TotalCompletions: replicas }) }
+    case 'replicated':
+    case '':
+      return { Replicated: present({ Replicas: replicas }) }
+    default:
+      throw new Error(`Unknown mode: ${mode}`)
+  }
+}
+
+/** `deploy.update_config` or `deploy.rollback_config`. */
+export const convertUpdate = (update: UpdateInFile | undefined): UpdateConfig | undefined =>
+  update &&
+  present<UpdateConfig>({
+    Parallelism: update.parallelism ?? DEFAULT_PARALLELISM,
+    Delay: update.delay || undefined,
+    // Any text passes: the manager refuses what it does not know, as Swarm's does.
+    FailureAction: (update.failure_action || undefined) as UpdateConfig['FailureAction'],
+    Monitor: update.monitor || undefined,
+    MaxFailureRatio: update.max_failure_ratio ?? 0,
+    Order: (update.order || undefined) as UpdateConfig['Order'],
+  })
+
+/** `deploy.resources`. Thrown: an Error for CPUs that are no number. */
+export const convertResources = (resources: DeployConfig['resources']): ResourceRequirements => {
+  const limits = resources?.limits
+  const reservations = resources?.reservations
+  return present<ResourceRequirements>({
+    Limits: limits && {
+      ...amounts(limits),
+      ...(limits.pids && { Pids: limits.pids }),
+    },
+    Reservations: reservations && {
+      ...amounts(reservations),
+      ...(reservations.generic_resources && {
+        GenericResources: reservations.generic_resources.map(({ discrete_resource_spec: spec }) =>
+          spec === undefined
+            ? {}
+            : { DiscreteResourceSpec: { Kind: spec.kind, Value: spec.value } },
+        ),
+      }),
+    },
+  })
+}
+
+const amounts = ({ cpus, memory }: { cpus?: string; memory?: number }) =>
+  present<{ NanoCPUs?: number; MemoryBytes?: number }>({
+    NanoCPUs: cpus ? parseCpus(cpus) || undefined : undefined,
+    MemoryBytes: memory || undefined,
+  })
+
+/** `deploy.placement`. */
+export const convertPlacement = (placement: PlacementConfig = {}): Placement =>
+  present<Placement>({
+    Constraints: placement.constraints,
+    Preferences: placement.preferences?.map(({ spread = '' }) => ({
+      Spread: { SpreadDescriptor: spread },
+    })),
+    MaxReplicas: placement.max_replicas_per_node || undefined,
+  })
+
+/** `deploy.endpoint_mode` and `ports`, these by published port and then in the file's order. */
+export const convertEndpoint = (
+  mode: string | undefined,
+  ports: readonly ServicePort[] = [],
+): EndpointSpec =>
+  present<EndpointSpec>({
+    // Any text passes: the manager refuses what it does not know, as Swarm's does.
+    Mode: (mode?.toLowerCase() || undefined) as EndpointSpec['Mode'],
+    Ports: ports.map(convertPort).sort((a, b) => (a.PublishedPort ?? 0) - (b.PublishedPort ?? 0)),
+  })
+
+const convertPort = (port: ServicePort): PortConfig =>
+  present({
+    Protocol: port.protocol || undefined,
+    TargetPort: port.target || undefined,
+    PublishedPort: port.published || undefined,
+    PublishMode: port.mode || undefined,
+    // The API's type has the defaults filled in; a request may leave them out.
+  }) as PortConfig

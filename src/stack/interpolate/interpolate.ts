@@ -1,0 +1,49 @@
+import { at, StackFileProblem } from '../stack-error.ts'
+import { isMap, type Path, pathText, type Value, type ValueMap } from '../value.ts'
+import { castFor } from './cast.ts'
+import { substitute } from './template.ts'
+
+/** Environment variables by name. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** A variable's value; `undefined` when it is not set. */
+export const lookupIn =
+  (env: Environment) =>
+  (name: string): string | undefined =>
+    Object.hasOwn(env, name) ? env[name] : undefined
+
+/**
+ * The tree with variables replaced in every string value; keys stay. A value that a substitution changed gets the type that its
+ * place needs (`replicas: ${N}`). Thrown: StackFileProblem.
+ */
+export const interpolate = (root: ValueMap, env: Environment): ValueMap => {
+  const lookup = lookupIn(env)
+  const walk = (value: Value, path: Path): Value => {
+    if (typeof value === 'string') return interpolateText(value, path, lookup)
+    if (Array.isArray(value)) return value.map((item, index) => walk(item, [...path, index]))
+    if (isMap(value)) return walkMap(value, path)
+    return value
+  }
+  const walkMap = (map: ValueMap, path: Path): ValueMap =>
+    Object.fromEntries(Object.entries(map).map(([key, item]) => [key, walk(item, [...path, key])]))
+  return walkMap(root, [])
+}
+
+const interpolateText = (
+  text: string,
+  path: Path,
+  lookup: (name: string) => string | undefined,
+): Value => {
+  const replaced = at(path, () => substitute(text, lookup))
+  if (replaced === text) return text
+  const cast = castFor(path)
+  if (cast === undefined) return replaced
+  try {
+    return cast(replaced)
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new StackFileProblem(path, `error while interpolating ${pathText(path)}: ${reason}`, {
+      cause,
+    })
+  }
+}

@@ -1,0 +1,158 @@
+import type {
+  DeployConfig,
+  HealthcheckConfig,
+  LoggingConfig,
+  NetworkAttachment,
+  ServiceConfig,
+  StackConfig,
+} from './config.ts'
+import { present } from './present.ts'
+
+/**
+ * One configuration from several files, the later over the earlier. Networks, volumes, secrets and configs are replaced whole; services
+ * are merged key by key: mappings by key, lists appended, ports, volumes, secrets and configs replaced where they have the same
+ * published port, target or source, commands and health tests replaced.
+ */
+export const mergeConfigs = (configs: readonly StackConfig[]): StackConfig => {
+  const [first, ...overrides] = configs
+  if (first === undefined) throw new TypeError('at least one configuration')
+  return overrides.reduce(mergeTwo, first)
+}
+
+const mergeTwo = (base: StackConfig, override: StackConfig): StackConfig => ({
+  version: base.version,
+  files: [...base.files, ...override.files],
+  services: mergeByKey(base.services, override.services, mergeService),
+  networks: { ...base.networks, ...override.networks },
+  volumes: { ...base.volumes, ...override.volumes },
+  secrets: { ...base.secrets, ...override.secrets },
+  configs: { ...base.configs, ...override.configs },
+  extensions: { ...base.extensions, ...override.extensions },
+})
+
+const mergeByKey = <T>(
+  base: Readonly<Record<string, T>>,
+  override: Readonly<Record<string, T>>,
+  merge: (base: T, override: T) => T,
+): Record<string, T> => {
+  const merged: Record<string, T> = { ...base }
+  for (const [key, value] of Object.entries(override)) {
+    const before = Object.hasOwn(base, key) ? base[key] : undefined
+    merged[key] = before === undefined ? value : merge(before, value)
+  }
+  return merged
+}
+
+const mergeService = (base: ServiceConfig, override: ServiceConfig): ServiceConfig =>
+  present<ServiceConfig>({
+    ...base,
+    ...override,
+    cap_add: append(base.cap_add, override.cap_add),
+    cap_drop: append(base.cap_drop, override.cap_drop),
+    command: lastWithItems(base.command, override.command),
+    configs: replaceBy((file) => file.source, base.configs, override.configs),
+    credential_spec: both(base.credential_spec, override.credential_spec, spread),
+    deploy: both(base.deploy, override.deploy, mergeDeploy),
+    dns: append(base.dns, override.dns),
+    dns_search: append(base.dns_search, override.dns_search),
+    entrypoint: lastWithItems(base.entrypoint, override.entrypoint),
+    env_file: append(base.env_file, override.env_file),
+    environment: both(base.environment, override.environment, mergeEnvironment),
+    extra_hosts: append(base.extra_hosts, override.extra_hosts),
+    healthcheck: both(base.healthcheck, override.healthcheck, mergeHealthcheck),
+    labels: both(base.labels, override.labels, spread),
+    logging: both(base.logging, override.logging, mergeLogging),
+    networks: both(base.networks, override.networks, mergeNetworks),
+    ports: replaceBy((port) => port.published ?? 0, base.ports, override.ports),
+    secrets: replaceBy((file) => file.source, base.secrets, override.secrets),
+    swarmctl: both(base.swarmctl, override.swarmctl, spread),
+    sysctls: both(base.sysctls, override.sysctls, spread),
+    ulimits: both(base.ulimits, override.ulimits, spread),
+    unused: both(base.unused, override.unused, spread),
+    volumes: replaceBy((volume) => volume.target ?? '', base.volumes, override.volumes),
+  })
+
+const mergeDeploy = (base: DeployConfig, override: DeployConfig): DeployConfig =>
+  present<DeployConfig>({
+    ...base,
+    ...override,
+    labels: both(base.labels, override.labels, spread),
+    update_config: both(base.update_config, override.update_config, spread),
+    rollback_config: both(base.rollback_config, override.rollback_config, spread),
+    restart_policy: both(base.restart_policy, override.restart_policy, spread),
+    resources: both(base.resources, override.resources, (a, b) =>
+      present<NonNullable<DeployConfig['resources']>>({
+        limits: both(a.limits, b.limits, spread),
+        reservations: both(a.reservations, b.reservations, spread),
+      }),
+    ),
+    placement: both(base.placement, override.placement, (a, b) =>
+      present<NonNullable<DeployConfig['placement']>>({
+        constraints: append(a.constraints, b.constraints),
+        preferences: append(a.preferences, b.preferences),
+        max_replicas_per_node: b.max_replicas_per_node ?? a.max_replicas_per_node,
+      }),
+    ),
+  })
+
+const mergeHealthcheck = (
+  base: HealthcheckConfig,
+  override: HealthcheckConfig,
+): HealthcheckConfig =>
+  present<HealthcheckConfig>({
+    ...base,
+    ...override,
+    test: lastWithItems(base.test, override.test),
+  })
+
+/** Options of one driver mean nothing to another. */
+const mergeLogging = (base: LoggingConfig, override: LoggingConfig): LoggingConfig => {
+  const differ =
+    base.driver !== undefined && override.driver !== undefined && base.driver !== override.driver
+  if (differ) return override
+  return present<LoggingConfig>({
+    driver: override.driver ?? base.driver,
+    options: both(base.options, override.options, spread),
+  })
+}
+
+/** A variable that an override only names keeps its value. */
+const mergeEnvironment = (
+  base: Record<string, string | null>,
+  override: Record<string, string | null>,
+): Record<string, string | null> => mergeByKey(base, override, (before, value) => value ?? before)
+
+const mergeNetworks = (
+  base: Record<string, NetworkAttachment>,
+  override: Record<string, NetworkAttachment>,
+): Record<string, NetworkAttachment> =>
+  mergeByKey(base, override, (before, value) => ({ ...before, ...value }))
+
+const both = <T>(
+  base: T | undefined,
+  override: T | undefined,
+  merge: (base: T, override: T) => T,
+): T | undefined =>
+  base === undefined || override === undefined ? (override ?? base) : merge(base, override)
+
+const spread = <T extends object>(base: T, override: T): T => ({ ...base, ...override })
+
+const append = <T>(base: T[] | undefined, override: T[] | undefined): T[] | undefined =>
+  both(base, override, (a, b) => [...a, ...b])
+
+const lastWithItems = (
+  base: string[] | undefined,
+  override: string[] | undefined,
+): string[] | undefined => (override === undefined || override.length === 0 ? base : override)
+
+/** Items of both lists, an override's item in place of those with its key, in the order of keys. */
+const replaceBy = <T>(
+  keyOf: (item: T) => string | number,
+  base: T[] | undefined,
+  override: T[] | undefined,
+): T[] | undefined =>
+  both(base, override, (a, b) => {
+    const replaced = new Set(b.map(keyOf))
+    const merged = [...a.filter((item) => !replaced.has(keyOf(item))), ...b]
+    return merged.sort((x, y) => (keyOf(x) < keyOf(y) ? -1 : keyOf(x) > keyOf(y) ? 1 : 0))
+  })

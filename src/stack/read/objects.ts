@@ -1,0 +1,118 @@
+import path from 'node:path/posix'
+import type { FileObjectConfig, NetworkConfig, VolumeConfig } from '../config.ts'
+import { present } from '../present.ts'
+import { isAtLeast } from '../schema/version.ts'
+import { StackFileProblem } from '../stack-error.ts'
+import { isMap } from '../value.ts'
+import type { Fields } from './fields.ts'
+import type { ReadContext } from './read-context.ts'
+
+/** `networks.*` from its checked tree. */
+export const readNetwork = (network: Fields, key: string, context: ReadContext): NetworkConfig => {
+  const ipam = network.fields('ipam')
+  return present<NetworkConfig>({
+    ...readExternal(network, { kind: 'network', key, context, nameSince: '3.5' }),
+    driver: network.text('driver'),
+    driver_opts: network.options('driver_opts'),
+    ipam:
+      ipam &&
+      present<NonNullable<NetworkConfig['ipam']>>({
+        driver: ipam.text('driver'),
+        config: ipam
+          .records('config')
+          ?.map((pool) => present<{ subnet?: string }>({ subnet: pool.text('subnet') })),
+      }),
+    internal: network.flag('internal'),
+    attachable: network.flag('attachable'),
+    labels: network.labels('labels'),
+    unused: network.rest(isExtension),
+  })
+}
+
+/** `volumes.*` from its checked tree. */
+export const readVolume = (volume: Fields, key: string, context: ReadContext): VolumeConfig => {
+  const config = present<VolumeConfig>({
+    ...readExternal(volume, { kind: 'volume', key, context, nameSince: '3.4' }),
+    driver: volume.text('driver'),
+    driver_opts: volume.options('driver_opts'),
+    labels: volume.labels('labels'),
+    unused: volume.rest(isExtension),
+  })
+  if (config.external === true) refuseWithExternal(config, volume)
+  return config
+}
+
+/** `secrets.*` and `configs.*` from their checked tree. */
+export const readFileObject = (
+  object: Fields,
+  key: string,
+  kind: 'secret' | 'config',
+  context: ReadContext,
+): FileObjectConfig => {
+  const external = readExternal(object, { kind, key, context, nameSince: '3.5' })
+  const file = object.text('file')
+  const driver = object.text('driver')
+  if (external.external !== true) {
+    if (driver !== undefined && file !== undefined) {
+      throw new StackFileProblem(object.path, 'driver and file conflict; use only one of them')
+    }
+    if (driver === undefined && (file ?? '') === '') {
+      throw new StackFileProblem(object.path, 'needs a file, or external: true')
+    }
+  }
+  return present<FileObjectConfig>({
+    ...external,
+    file: file === undefined ? undefined : path.resolve(context.projectDir, file),
+    labels: object.labels('labels'),
+    driver,
+    driver_opts: object.options('driver_opts'),
+    template_driver: object.text('template_driver'),
+    unused: object.rest(isExtension),
+  })
+}
+
+const isExtension = (key: string): boolean => key.startsWith('x-')
+
+interface ExternalContext {
+  kind: string
+  key: string
+  context: ReadContext
+  /** The version from which `name` is the way to say it. */
+  nameSince: '3.4' | '3.5'
+}
+
+interface ExternalName {
+  name: string | undefined
+  external: boolean | undefined
+}
+
+/** `name` and `external`; an external object has a name in any case: `external.name`, `name` or its key. */
+const readExternal = (
+  object: Fields,
+  { kind, key, context, nameSince }: ExternalContext,
+): ExternalName => {
+  const given = object.value('external')
+  const name = object.text('name')
+  if (given === undefined || given === false) return { name, external: undefined }
+  const deprecated = isMap(given) ? object.fields('external')?.text('name') : undefined
+  if (deprecated === undefined) return { name: name ?? key, external: true }
+  if (name !== undefined) {
+    throw new StackFileProblem(object.path, 'external.name and name conflict; use only name')
+  }
+  if (isAtLeast(context.version, nameSince)) {
+    context.note(`${kind} ${key}: external.name is deprecated in favor of name`)
+  }
+  return { name: deprecated, external: true }
+}
+
+const refuseWithExternal = (config: VolumeConfig, volume: Fields): void => {
+  for (const key of ['driver', 'driver_opts', 'labels'] as const) {
+    const value = config[key]
+    if (value === undefined || (typeof value === 'object' && Object.keys(value).length === 0))
+      continue
+    throw new StackFileProblem(
+      volume.path,
+      `conflicting parameters "external" and "${key}" specified`,
+    )
+  }
+}

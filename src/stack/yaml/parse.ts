@@ -1,0 +1,148 @@
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseAllDocuments,
+  type YAMLMap,
+  type Scalar as YamlScalar,
+} from 'yaml'
+import { StackFileProblem } from '../stack-error.ts'
+import type { Path, Value, ValueMap } from '../value.ts'
+import { plainScalar } from './plain-scalar.ts'
+
+/** Nodes that one file may unfold to through aliases; real files stay under a few thousand. */
+const NODE_COUNT_MAX = 500_000
+
+/**
+ * A stack file's first YAML document. Thrown: StackFileProblem, for broken YAML, a key given twice, a key that is no string,
+ * or anything but a mapping at the top.
+ */
+export const parseYaml = (text: string): ValueMap => {
+  const lines = new LineCounter()
+  const documents = parseAllDocuments(text, {
+    // Every scalar stays text: what a plain one means is decided in plain-scalar.ts.
+    schema: 'failsafe',
+    uniqueKeys: false,
+    merge: false,
+    logLevel: 'silent',
+    lineCounter: lines,
+  })
+  const document = Array.isArray(documents) ? documents[0] : undefined
+  if (document === undefined) throw new StackFileProblem([], 'must be a mapping, the file is empty')
+  const broken = document.errors[0]
+  if (broken !== undefined) {
+    const reason = broken.message.split('\n')[0]?.replace(/:$/, '')
+    throw new StackFileProblem([], `not valid YAML: ${reason}`, { cause: broken })
+  }
+  const value = new Reader(document as Document, lines).read(document.contents as Node | null, [])
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) {
+    throw new StackFileProblem([], 'must be a mapping')
+  }
+  return value
+}
+
+class Reader {
+  readonly #document: Document
+  readonly #lines: LineCounter
+  readonly #open = new Set<Node>()
+  #nodeCount = 0
+
+  constructor(document: Document, lines: LineCounter) {
+    this.#document = document
+    this.#lines = lines
+  }
+
+  read(node: Node | null, path: Path): Value {
+    this.#nodeCount += 1
+    if (this.#nodeCount > NODE_COUNT_MAX) {
+      throw new StackFileProblem(path, `aliases unfold to more than ${NODE_COUNT_MAX} nodes`)
+    }
+    if (node === null) return null
+    const target = this.#target(node, path)
+    if (isScalar(target)) return this.#scalar(target, path)
+    if (this.#open.has(target)) throw new StackFileProblem(path, 'an anchor contains its own alias')
+    this.#open.add(target)
+    const value = isMap(target)
+      ? Object.fromEntries(this.#entries(target, path))
+      : isSeq(target)
+        ? target.items.map((item, index) => this.read(item as Node | null, [...path, index]))
+        : null
+    this.#open.delete(target)
+    return value
+  }
+
+  #target(node: Node, path: Path): Node {
+    if (!isAlias(node)) return node
+    const target = node.resolve(this.#document)
+    if (target === undefined) {
+      throw new StackFileProblem(path, `unknown anchor "${node.source}" referenced`)
+    }
+    return target
+  }
+
+  #scalar(node: YamlScalar, path: Path): Value {
+    const text = String(node.value ?? '')
+    if (node.type !== 'PLAIN' || node.tag?.endsWith(':str') === true) return text
+    const value = plainScalar(text)
+    if (typeof value === 'number' && !Number.isFinite(value)) {
+      throw new StackFileProblem(path, `${text} is not a number that a stack file can hold`)
+    }
+    return value
+  }
+
+  /** A mapping's entries, those merged in by `<<` first so that its own override them. */
+  #entries(map: YAMLMap, path: Path): Map<string, Value> {
+    const seen = new Map<string, number>()
+    const merged = new Map<string, Value>()
+    const own = new Map<string, Value>()
+    for (const pair of map.items as Pair<Node, Node | null>[]) {
+      const key = this.#key(pair.key, path, seen)
+      if (isMergeKey(pair.key)) {
+        for (const [name, value] of this.#mergeSources(pair.value, path)) merged.set(name, value)
+      } else {
+        own.set(key, this.read(pair.value, [...path, key]))
+      }
+    }
+    return new Map([...merged, ...own])
+  }
+
+  #key(node: Node, path: Path, seen: Map<string, number>): string {
+    const target = this.#target(node, path)
+    const line = this.#lines.linePos(target.range?.[0] ?? 0).line
+    const key = isScalar(target) ? this.#scalar(target, path) : undefined
+    if (typeof key !== 'string' || !isScalar(target)) {
+      const shown = isScalar(target) ? ` ${String(target.value ?? '')}` : ''
+      throw new StackFileProblem(path, `line ${line}: the key${shown} must be a string; quote it`)
+    }
+    const before = seen.get(key)
+    if (before !== undefined) {
+      const text = `line ${line}: mapping key "${key}" already defined at line ${before}`
+      throw new StackFileProblem([...path, key], text)
+    }
+    seen.set(key, line)
+    return key
+  }
+
+  /** What `<<` names: a mapping, or a list of them of which the first that has a key gives it. */
+  #mergeSources(node: Node | null, path: Path): Map<string, Value> {
+    const target = node === null ? null : this.#target(node, path)
+    const sources = isSeq(target) ? target.items : [target]
+    const merged = new Map<string, Value>()
+    for (const source of sources.toReversed()) {
+      const value = this.read(source as Node | null, [...path, '<<'])
+      if (value === null || typeof value !== 'object' || Array.isArray(value)) {
+        throw new StackFileProblem(path, '"<<" needs a mapping or a list of mappings')
+      }
+      for (const [name, item] of Object.entries(value)) merged.set(name, item)
+    }
+    return merged
+  }
+}
+
+const isMergeKey = (node: Node): boolean =>
+  isScalar(node) && node.type === 'PLAIN' && node.value === '<<'
