@@ -45,7 +45,7 @@ export const newTask = (
   const { service, cluster, nowMs } = origin
   const now = new Date(nowMs).toISOString()
   const isDelayed = startAtMs > nowMs
-  const iteration = service.JobStatus?.JobIteration
+  const iteration = service.JobStatus?.JobIteration ?? { Index: 0 }
   return {
     ID: origin.newId(),
     Version: { Index: 0 },
@@ -58,7 +58,7 @@ export const newTask = (
     NodeID: seat.nodeId ?? '',
     Status: { Timestamp: now, State: 'new', Message: 'created' },
     DesiredState: desired,
-    ...(desired === 'complete' && iteration !== undefined ? { JobIteration: iteration } : {}),
+    ...(desired === 'complete' ? { JobIteration: iteration } : {}),
     Swarmctl: {
       SpecVersion: service.Swarmctl.SpecVersion,
       ServiceName: service.Spec.Name,

@@ -1,0 +1,72 @@
+import { TASK_HISTORY_RETENTION_LIMIT } from '../../api/defaults.ts'
+import type { Node } from '../../api/node.ts'
+import type { Cluster } from '../../api/swarm.ts'
+import type { Task } from '../../api/task.ts'
+import { isTerminal, isWanted } from '../../api/task-state.ts'
+import type { Plan } from './operation.ts'
+import { restartRulesOf } from './restart.ts'
+import { groupSlots } from './service-state.ts'
+import { hasEnded, isAssigned, timeMs } from './task-facts.ts'
+
+/** After this long on a node that is down a task is given up as `orphaned`, milliseconds (swarmkit: 24 hours). */
+export const ORPHAN_AFTER_MS = 24 * 60 * 60_000
+
+/** Tasks kept per slot; below 0 means all, as Swarm's. */
+export const historyLimitOf = (cluster: Cluster | undefined): number =>
+  cluster?.Spec.Orchestration?.TaskHistoryRetentionLimit ?? TASK_HISTORY_RETENTION_LIMIT
+
+/**
+ * Which of a service's tasks are deleted: those to be removed that have ended or whose node is gone, and of each slot's ended ones the
+ * oldest beyond the limit. As many as the restart policy has to count are kept in any case.
+ */
+export const planReap = (
+  tasks: readonly Task[],
+  nodes: ReadonlyMap<string, Node>,
+  historyLimit: number,
+): Plan => {
+  const removed = tasks.filter(
+    (task) => task.DesiredState === 'remove' && (hasEnded(task) || !nodes.has(task.NodeID)),
+  )
+  const old =
+    historyLimit < 0
+      ? []
+      : [...groupSlots(tasks).values()].flatMap((slot) => {
+          const { maxAttempts } = restartRulesOf(slot.tasks.at(-1)?.Spec ?? {})
+          const limit = maxAttempts > 0 ? Math.max(historyLimit, maxAttempts + 1) : historyLimit
+          const ended = slot.tasks.filter((task) => hasEnded(task) && !isWanted(task.DesiredState))
+          return ended.slice(0, Math.max(0, slot.tasks.length - limit))
+        })
+  return {
+    operations: [...removed, ...old].map((task) => ({ kind: 'remove-task', taskId: task.ID })),
+  }
+}
+
+/** Tasks that no node will ever report on again: at once when their node was removed, after a day when it is down. */
+export const planOrphans = (
+  tasks: readonly Task[],
+  nodes: ReadonlyMap<string, Node>,
+  nowMs: number,
+): Plan => {
+  const plan: Plan = { operations: [] }
+  for (const task of tasks) {
+    if (isTerminal(task.Status.State) || !isAssigned(task)) continue
+    const node = nodes.get(task.NodeID)
+    if (node !== undefined && node.Status.State !== 'down') continue
+    const dueMs = node === undefined ? nowMs : timeMs(node.UpdatedAt) + ORPHAN_AFTER_MS
+    if (dueMs > nowMs) {
+      plan.wakeAtMs = Math.min(plan.wakeAtMs ?? dueMs, dueMs)
+      continue
+    }
+    plan.operations.push({
+      kind: 'set-task-status',
+      taskId: task.ID,
+      status: {
+        ...task.Status,
+        Timestamp: new Date(nowMs).toISOString(),
+        State: 'orphaned',
+        Message: node === undefined ? 'its node was removed' : 'its node has been down for a day',
+      },
+    })
+  }
+  return plan
+}

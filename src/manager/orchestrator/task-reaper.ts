@@ -1,0 +1,108 @@
+import type { Clock } from '../../api/clock.ts'
+import type { Log } from '../../api/log.ts'
+import type { ObjectChange } from '../../api/object.ts'
+import { isWanted } from '../../api/task-state.ts'
+import type { Store } from '../store/store.ts'
+import { applyOperation, formatOperation, type Operation } from './operation.ts'
+import { historyLimitOf, planOrphans, planReap } from './reap-plan.ts'
+import { ReconcileLoop } from './reconcile-loop.ts'
+
+/** Deletes tasks that nobody needs any more and gives up those whose node is lost for good. Runs on the leader. */
+export class TaskReaper {
+  readonly #store: Store
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #loop: ReconcileLoop
+  /** Services with tasks that may be deleted. */
+  readonly #dirty = new Set<string>()
+  #areNodesDirty = true
+  #cancelWakeup: (() => void) | undefined
+  #unwatch: (() => void) | undefined
+
+  constructor(deps: { store: Store; clock: Clock; log: Log }) {
+    this.#store = deps.store
+    this.#clock = deps.clock
+    this.#log = deps.log.child({ part: 'task-reaper' })
+    this.#loop = new ReconcileLoop({
+      run: () => this.#reconcile(),
+      clock: deps.clock,
+      log: this.#log,
+    })
+  }
+
+  start(): void {
+    this.#markAll()
+    this.#unwatch = this.#store.watch((changes) => this.#onChanges(changes))
+    this.#loop.start()
+  }
+
+  async stop(): Promise<void> {
+    this.#unwatch?.()
+    this.#cancelWakeup?.()
+    this.#cancelWakeup = undefined
+    await this.#loop.stop()
+    this.#dirty.clear()
+  }
+
+  #markAll(): void {
+    for (const task of this.#store.view().list('task')) this.#dirty.add(task.ServiceID)
+    this.#areNodesDirty = true
+  }
+
+  #onChanges(changes: readonly ObjectChange[]): void {
+    for (const change of changes) {
+      if (change.kind === 'cluster') this.#markAll()
+      else if (change.kind === 'node' && hasLeft(change)) this.#markAll()
+      else if (change.kind === 'task' && change.object && !isWanted(change.object.DesiredState)) {
+        this.#dirty.add(change.object.ServiceID)
+      } else if (change.kind === 'task' && change.action === 'create') {
+        this.#dirty.add(change.object.ServiceID)
+      }
+    }
+    if (this.#dirty.size > 0 || this.#areNodesDirty) this.#loop.trigger()
+  }
+
+  async #reconcile(): Promise<void> {
+    const dirty = [...this.#dirty]
+    this.#dirty.clear()
+    try {
+      const operations = [...this.#planOrphans(), ...dirty.flatMap((id) => this.#planReap(id))]
+      if (operations.length === 0) return
+      for (const operation of operations) this.#log.debug({}, formatOperation(operation))
+      await this.#store.batch(operations.map((operation) => (tx) => applyOperation(tx, operation)))
+    } catch (error) {
+      for (const id of dirty) this.#dirty.add(id)
+      this.#areNodesDirty = true
+      throw error
+    }
+  }
+
+  #planReap(serviceId: string): Operation[] {
+    const view = this.#store.view()
+    const nodes = new Map(view.list('node').map((node) => [node.ID, node]))
+    const limit = historyLimitOf(view.cluster())
+    return planReap(view.tasksByService(serviceId), nodes, limit).operations
+  }
+
+  #planOrphans(): Operation[] {
+    if (!this.#areNodesDirty) return []
+    this.#areNodesDirty = false
+    const view = this.#store.view()
+    const nodes = new Map(view.list('node').map((node) => [node.ID, node]))
+    const nowMs = this.#clock.nowMs()
+    const { operations, wakeAtMs } = planOrphans(view.list('task'), nodes, nowMs)
+    this.#cancelWakeup?.()
+    this.#cancelWakeup = undefined
+    if (wakeAtMs !== undefined) {
+      this.#cancelWakeup = this.#clock.schedule(wakeAtMs - nowMs, () => {
+        this.#areNodesDirty = true
+        this.#loop.trigger()
+      })
+    }
+    return operations
+  }
+}
+
+/** A removed node's tasks are given up; one that is down starts the day's wait. */
+const hasLeft = (change: ObjectChange & { kind: 'node' }): boolean =>
+  change.action === 'remove' || change.object.Status.State === 'down'

@@ -1,0 +1,149 @@
+import {
+  type Constraint,
+  formatConstraint,
+  normalArchitecture,
+  parseConstraint,
+  unmetConstraint,
+} from '../../api/constraint.ts'
+import type { Task } from '../../api/task.ts'
+import { hostPortsOf, type NodeInfo, portKey, serviceTaskCount } from './node-info.ts'
+
+/** One reason why a task can't run on a node. */
+export interface Filter {
+  /** Whether the node passes for this task. */
+  check(task: Task, info: NodeInfo): boolean
+  /** Why it does not; only asked after `check` said no. */
+  explain(task: Task, info: NodeInfo): string
+}
+
+const ready: Filter = {
+  check: (_task, { node }) => node.Status.State === 'ready' && node.Spec.Availability === 'active',
+  explain: (_task, { node }) =>
+    node.Status.State === 'ready'
+      ? `availability is ${node.Spec.Availability}`
+      : `is ${node.Status.State}`,
+}
+
+const engine: Filter = {
+  check: (_task, { node }) => node.Description.Swarmctl.EngineError === '',
+  explain: (_task, { node }) => `Docker Engine: ${node.Description.Swarmctl.EngineError}`,
+}
+
+/** A group of equal tasks is checked against many nodes: its constraints are parsed once. */
+const parsed = new WeakMap<Task['Spec'], Constraint[] | string>()
+
+const constraintsOf = (task: Task): Constraint[] | string => {
+  let constraints = parsed.get(task.Spec)
+  if (constraints === undefined) {
+    const expressions = task.Spec.Placement?.Constraints ?? []
+    try {
+      constraints = expressions.map(parseConstraint)
+    } catch {
+      constraints = `constraint ${expressions.join(', ')} is invalid`
+    }
+    parsed.set(task.Spec, constraints)
+  }
+  return constraints
+}
+
+const constraint: Filter = {
+  check: (task, { node }) => {
+    const constraints = constraintsOf(task)
+    return typeof constraints !== 'string' && unmetConstraint(constraints, node) === undefined
+  },
+  explain: (task, { node }) => {
+    const constraints = constraintsOf(task)
+    if (typeof constraints === 'string') return constraints
+    const unmet = unmetConstraint(constraints, node)
+    return `constraint ${unmet === undefined ? '' : formatConstraint(unmet)} not met`
+  },
+}
+
+const platform: Filter = {
+  check: (task, { node }) => {
+    const platforms = task.Spec.Placement?.Platforms ?? []
+    const { OS, Architecture } = node.Description.Platform
+    return (
+      platforms.length === 0 ||
+      platforms.some(
+        (wanted) =>
+          (!wanted.OS || wanted.OS.toLowerCase() === OS.toLowerCase()) &&
+          (!wanted.Architecture ||
+            normalArchitecture(wanted.Architecture) === normalArchitecture(Architecture)),
+      )
+    )
+  },
+  explain: (_task, { node }) =>
+    `unsupported platform ${node.Description.Platform.OS}/${normalArchitecture(node.Description.Platform.Architecture)}`,
+}
+
+/** Nodes offer no generic resources (yet), so that whoever asks for some has to wait. */
+const genericResourceCount = (task: Task): number =>
+  task.Spec.Resources?.Reservations?.GenericResources?.length ?? 0
+
+const missingResources = (task: Task, info: NodeInfo): string[] => {
+  const wanted = task.Spec.Resources?.Reservations
+  const { NanoCPUs, MemoryBytes } = info.node.Description.Resources
+  const missing: string[] = []
+  if (wanted?.NanoCPUs && info.reservedNanoCpus + wanted.NanoCPUs > NanoCPUs) missing.push('CPU')
+  if (wanted?.MemoryBytes && info.reservedMemoryBytes + wanted.MemoryBytes > MemoryBytes) {
+    missing.push('memory')
+  }
+  if (genericResourceCount(task) > 0) missing.push('generic resources')
+  return missing
+}
+
+const resources: Filter = {
+  check: (task, info) => missingResources(task, info).length === 0,
+  explain: (task, info) => `insufficient ${missingResources(task, info).join(' and ')}`,
+}
+
+const hostPort: Filter = {
+  check: (task, info) => hostPortsOf(task).every((port) => !info.hostPorts.has(portKey(port))),
+  explain: (task, info) => {
+    const used = hostPortsOf(task)
+      .map(portKey)
+      .filter((key) => info.hostPorts.has(key))
+    return `host-mode port ${used.join(', ')} already in use`
+  },
+}
+
+const maxReplicas: Filter = {
+  check: (task, info) => {
+    const max = task.Spec.Placement?.MaxReplicas ?? 0
+    return max === 0 || serviceTaskCount(info, task.ServiceID) < max
+  },
+  explain: (task) => `max replicas per node (${task.Spec.Placement?.MaxReplicas}) reached`,
+}
+
+/** Depend on the node and the task's spec alone: the same for all tasks of one version of a service. */
+export const STATIC_FILTERS: readonly Filter[] = [ready, engine, constraint, platform]
+
+/** Change with every task that is placed. */
+export const DYNAMIC_FILTERS: readonly Filter[] = [resources, hostPort, maxReplicas]
+
+export const passes = (filters: readonly Filter[], task: Task, info: NodeInfo): boolean =>
+  filters.every((filter) => filter.check(task, info))
+
+/** The first reason against the node, undefined when there is none. */
+export const objection = (task: Task, info: NodeInfo): string | undefined =>
+  [...STATIC_FILTERS, ...DYNAMIC_FILTERS]
+    .find((filter) => !filter.check(task, info))
+    ?.explain(task, info)
+
+/** Why no node would do, e.g. `no suitable node (2 nodes: insufficient memory; node h3: is down)`. */
+export const explainUnplaced = (task: Task, infos: readonly NodeInfo[]): string => {
+  if (infos.length === 0) return 'no suitable node (the cluster has none)'
+  const byReason = Map.groupBy(infos, (info) => objection(task, info) ?? 'no objection')
+  const reasons = [...byReason]
+    .sort(([, a], [, b]) => b.length - a.length)
+    .map(([reason, nodes]) => `${nameNodes(nodes)}: ${reason}`)
+  return `no suitable node (${reasons.join('; ')})`
+}
+
+const nameNodes = (infos: readonly NodeInfo[]): string => {
+  const [first] = infos
+  return infos.length === 1 && first !== undefined
+    ? `node ${first.node.Description.Hostname || first.node.ID}`
+    : `${infos.length} nodes`
+}

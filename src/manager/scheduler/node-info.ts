@@ -1,0 +1,84 @@
+import type { Node } from '../../api/node.ts'
+import type { PortConfig } from '../../api/service-spec.ts'
+import type { Task } from '../../api/task.ts'
+import { isTerminal, isWanted, TASK_STATE_ORDER } from '../../api/task-state.ts'
+
+/** How long a failed task makes its node the last choice for its service, milliseconds (swarmkit: 5 minutes). */
+export const FAILURE_WINDOW_MS = 5 * 60_000
+/** How many such failures it takes (swarmkit). */
+export const FAILURES_MAX = 5
+
+/** A node as the scheduler sees it: what it has and what its tasks took. */
+export interface NodeInfo {
+  readonly node: Node
+  /** Of tasks that hold resources: assigned and not ended. */
+  reservedNanoCpus: number
+  reservedMemoryBytes: number
+  /** Host-mode ports in use, as `tcp/80`. */
+  readonly hostPorts: Set<string>
+  /** Tasks that are wanted here. */
+  taskCount: number
+  /** The same by service id. */
+  readonly serviceTaskCounts: Map<string, number>
+  /** Recent failures by `failureKey`. */
+  readonly failureCounts: Map<string, number>
+}
+
+/** Nodes with what their tasks hold. */
+export const buildNodeInfos = (
+  nodes: readonly Node[],
+  tasks: readonly Task[],
+  nowMs: number,
+): Map<string, NodeInfo> => {
+  const infos = new Map(nodes.map((node) => [node.ID, emptyInfo(node)]))
+  for (const task of tasks) {
+    const info = infos.get(task.NodeID)
+    if (info === undefined) continue
+    if (isTerminal(task.Status.State)) countFailure(info, task, nowMs)
+    else if (TASK_STATE_ORDER[task.Status.State] >= TASK_STATE_ORDER.assigned) addTask(info, task)
+  }
+  return infos
+}
+
+const emptyInfo = (node: Node): NodeInfo => ({
+  node,
+  reservedNanoCpus: 0,
+  reservedMemoryBytes: 0,
+  hostPorts: new Set(),
+  taskCount: 0,
+  serviceTaskCounts: new Map(),
+  failureCounts: new Map(),
+})
+
+/** Adds what the task holds on the node. */
+export const addTask = (info: NodeInfo, task: Task): void => {
+  const reservations = task.Spec.Resources?.Reservations
+  info.reservedNanoCpus += reservations?.NanoCPUs ?? 0
+  info.reservedMemoryBytes += reservations?.MemoryBytes ?? 0
+  for (const port of hostPortsOf(task)) info.hostPorts.add(portKey(port))
+  if (!isWanted(task.DesiredState)) return
+  info.taskCount++
+  info.serviceTaskCounts.set(task.ServiceID, serviceTaskCount(info, task.ServiceID) + 1)
+}
+
+export const serviceTaskCount = (info: NodeInfo, serviceId: string): number =>
+  info.serviceTaskCounts.get(serviceId) ?? 0
+
+/** A new version of a service is not blamed for what the old one did. */
+export const failureKey = (task: Task): string => `${task.ServiceID}/${task.Swarmctl.SpecVersion}`
+
+const countFailure = (info: NodeInfo, task: Task, nowMs: number): void => {
+  const { State, Timestamp } = task.Status
+  if (State !== 'failed' && State !== 'rejected') return
+  if (Date.parse(Timestamp) + FAILURE_WINDOW_MS <= nowMs) return
+  const key = failureKey(task)
+  info.failureCounts.set(key, (info.failureCounts.get(key) ?? 0) + 1)
+}
+
+/** Ports that the task binds on its node itself. */
+export const hostPortsOf = (task: Task): PortConfig[] =>
+  (task.Swarmctl.Endpoint.Ports ?? []).filter(
+    (port) => port.PublishMode === 'host' && (port.PublishedPort ?? 0) !== 0,
+  )
+
+export const portKey = (port: PortConfig): string => `${port.Protocol}/${port.PublishedPort}`

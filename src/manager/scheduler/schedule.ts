@@ -1,0 +1,63 @@
+import type { Node } from '../../api/node.ts'
+import type { Task } from '../../api/task.ts'
+import { DYNAMIC_FILTERS, explainUnplaced, passes, STATIC_FILTERS } from './filter.ts'
+import { addTask, buildNodeInfos, failureKey, type NodeInfo } from './node-info.ts'
+import { pickNode } from './spread.ts'
+
+/** What scheduling looks at. */
+export interface SchedulerSnapshot {
+  nodes: readonly Node[]
+  /** All tasks that have a node, in any state. */
+  tasks: readonly Task[]
+  nowMs: number
+}
+
+/** Where tasks go, and why others can go nowhere. */
+export interface Schedule {
+  assignments: { taskId: string; nodeId: string }[]
+  unplaced: { taskId: string; explanation: string }[]
+}
+
+/**
+ * Places tasks in the given order. One with a node already (a global service's) is only checked against that node. No node's
+ * resources, host ports or replicas per node are ever given away twice.
+ */
+export const schedule = (snapshot: SchedulerSnapshot, tasks: readonly Task[]): Schedule => {
+  const infos = buildNodeInfos(snapshot.nodes, snapshot.tasks, snapshot.nowMs)
+  const all = [...infos.values()]
+  const eligibleByVersion = new Map<string, NodeInfo[]>()
+  const result: Schedule = { assignments: [], unplaced: [] }
+  for (const task of tasks) {
+    const considered = task.NodeID === '' ? all : presetNode(infos, task)
+    const eligible =
+      task.NodeID === ''
+        ? cached(eligibleByVersion, failureKey(task), () => eligibleNodes(task, all))
+        : eligibleNodes(task, considered)
+    const fitting = eligible.filter((info) => passes(DYNAMIC_FILTERS, task, info))
+    const info = pickNode(task, fitting, eligible)
+    if (info === undefined) {
+      result.unplaced.push({ taskId: task.ID, explanation: explainUnplaced(task, considered) })
+      continue
+    }
+    addTask(info, task)
+    result.assignments.push({ taskId: task.ID, nodeId: info.node.ID })
+  }
+  return result
+}
+
+const presetNode = (infos: ReadonlyMap<string, NodeInfo>, task: Task): NodeInfo[] => {
+  const info = infos.get(task.NodeID)
+  return info === undefined ? [] : [info]
+}
+
+const eligibleNodes = (task: Task, infos: readonly NodeInfo[]): NodeInfo[] =>
+  infos.filter((info) => passes(STATIC_FILTERS, task, info))
+
+const cached = <V>(map: Map<string, V>, key: string, make: () => V): V => {
+  let value = map.get(key)
+  if (value === undefined) {
+    value = make()
+    map.set(key, value)
+  }
+  return value
+}
