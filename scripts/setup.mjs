@@ -4,12 +4,14 @@
  * so it is plain JavaScript for Node 20. Quick when there is nothing to do.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, join, resolve } from 'node:path'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const APT_ATTEMPTS_MAX = 3
 const APT_PAUSE_MS = 5000
+/** Debian asks it whether a package may start its service. */
+const SERVICE_POLICY = '/usr/sbin/policy-rc.d'
 
 /** Command to look for → Debian package that has it. */
 const LAB_PACKAGES = {
@@ -46,11 +48,11 @@ function installDependencies() {
   const reason = whyDependenciesAreStale()
   if (reason === undefined) return
   say(`npm ci (${reason})`)
-  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], {
+  // No dependency needs its install script here: they would only compile what is shipped compiled.
+  const flags = ['--ignore-scripts', '--no-audit', '--no-fund']
+  const { status } = spawnSync('npm', ['ci', ...flags], {
     cwd: ROOT,
     stdio: ['ignore', 'inherit', 'inherit'],
-    // Inside `npm test` npm hands its own settings on; the nested one reads the project's.
-    env: process.env,
   })
   if (status !== 0) fail('npm ci failed: see above')
 }
@@ -90,9 +92,18 @@ function installPackages(packageOf) {
   }
   say(`apt-get install ${names.join(' ')}`)
   apt(['update', '-q'])
-  apt(['install', '-qy', '--no-install-recommends', ...names])
+  withoutStartingServices(() => apt(['install', '-qy', '--no-install-recommends', ...names]))
   const left = missing.map(([command]) => command).filter((command) => !isAvailable(command))
   if (left.length > 0) fail(`still missing after apt-get: ${left.join(', ')}`)
+}
+
+/** The lab starts what it needs itself; an Engine of the machine's own would change its firewall. */
+function withoutStartingServices(install) {
+  if (existsSync(SERVICE_POLICY)) return install()
+  writeFileSync(SERVICE_POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
+  process.once('exit', () => rmSync(SERVICE_POLICY, { force: true }))
+  install()
+  rmSync(SERVICE_POLICY, { force: true })
 }
 
 /** Mirrors fail for moments: a few attempts before giving up. */
