@@ -1,6 +1,2 @@
-/** Filled in by the build (esbuild `define`). */
-declare const SWARMCTL_VERSION: string | undefined
-
-/** This executable's version. */
-export const VERSION: string =
-  typeof SWARMCTL_VERSION === 'string' ? SWARMCTL_VERSION : '0.0.0-source'
+/** This executable's version, which the build fills in. */
+export const VERSION: string = process.env.SWARMCTL_VERSION ?? '0.0.0-source'

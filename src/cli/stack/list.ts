@@ -1,0 +1,93 @@
+import type { Command } from 'commander'
+import { SwarmctlError } from '../../api/errors.ts'
+import type { Service } from '../../api/service.ts'
+import type { Task } from '../../api/task.ts'
+import { NAMESPACE_LABEL } from '../../stack/convert/namespace.ts'
+import { collect } from '../arguments.ts'
+import type { Runner } from '../context.ts'
+import type { ListOptions } from '../output.ts'
+import { printList, withListOptions } from '../output.ts'
+import { printServices } from '../service/service-table.ts'
+import type { PsOptions } from '../task-table.ts'
+import { printTasks } from '../task-table.ts'
+
+/** API filters for what belongs to a stack, with a list verb's own `--filter` flags. */
+export const stackFilters = (stack: string, flags: readonly string[] = []): string => {
+  const filters: Record<string, Record<string, true>> = {
+    label: { [`${NAMESPACE_LABEL}=${stack}`]: true },
+  }
+  for (const flag of flags) {
+    const [key = '', ...value] = flag.split('=')
+    filters[key] = { ...filters[key], [value.join('=')]: true }
+  }
+  return JSON.stringify(filters)
+}
+
+const nothingFound = (stack: string): SwarmctlError =>
+  new SwarmctlError('NOT_FOUND', `nothing found in stack: ${stack}`)
+
+/** `swarmctl stack ls`. */
+export const stackListVerb = (noun: Command, run: Runner): void => {
+  withListOptions(noun.command('ls').alias('list'))
+    .description('List stacks')
+    .addHelpText('after', '\nExample:\n  swarmctl stack ls\n')
+    .action(
+      run(async ({ client, output }, options: ListOptions) => {
+        const services = await client.call<Service[]>({
+          path: '/services',
+          query: { filters: JSON.stringify({ label: { [NAMESPACE_LABEL]: true } }) },
+        })
+        const counts = new Map<string, number>()
+        for (const { Spec } of services) {
+          const stack = Spec.Labels[NAMESPACE_LABEL] as string
+          counts.set(stack, (counts.get(stack) ?? 0) + 1)
+        }
+        const rows = [...counts]
+          .sort(([a], [b]) => a.localeCompare(b, 'en', { numeric: true }))
+          .map(([stack, count]) => ({ ID: stack, NAME: stack, SERVICES: String(count) }))
+        printList(output, options, ['NAME', 'SERVICES'], rows)
+      }),
+    )
+}
+
+/** `swarmctl stack services`. */
+export const stackServicesVerb = (noun: Command, run: Runner): void => {
+  withListOptions(noun.command('services'))
+    .description('List the services of a stack')
+    .argument('<stack>', 'Name of the stack')
+    .option('-f, --filter <key=value>', 'Only what matches: id, name, label', collect)
+    .addHelpText('after', '\nExample:\n  swarmctl stack services demo\n')
+    .action(
+      run(
+        async ({ client, output }, stack: string, options: ListOptions & { filter?: string[] }) => {
+          const services = await client.call<Service[]>({
+            path: '/services',
+            query: { filters: stackFilters(stack, options.filter), status: true },
+          })
+          if (services.length === 0) throw nothingFound(stack)
+          printServices(output, options, services)
+        },
+      ),
+    )
+}
+
+/** `swarmctl stack ps`. */
+export const stackPsVerb = (noun: Command, run: Runner): void => {
+  withListOptions(noun.command('ps'))
+    .description('List the tasks of a stack')
+    .argument('<stack>', 'Name of the stack')
+    .option('-f, --filter <key=value>', 'Only what matches: id, name, node, desired-state', collect)
+    .option('--no-trunc', 'Do not cut ids, images and errors')
+    .option('--no-resolve', 'Show ids instead of names')
+    .addHelpText('after', '\nExample:\n  swarmctl stack ps demo\n')
+    .action(
+      run(async (context, stack: string, options: PsOptions) => {
+        const tasks = await context.client.call<Task[]>({
+          path: '/tasks',
+          query: { filters: stackFilters(stack, options.filter) },
+        })
+        if (tasks.length === 0) throw nothingFound(stack)
+        await printTasks(context, options, tasks)
+      }),
+    )
+}

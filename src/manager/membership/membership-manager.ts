@@ -1,0 +1,125 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Clock } from '../../api/clock.ts'
+import { toSwarmctlError } from '../../api/errors.ts'
+import type { Log } from '../../api/log.ts'
+import type { Store } from '../store/store.ts'
+import type { Member, MembershipStep } from './plan-membership.ts'
+import { managerStatusOf, planMembership } from './plan-membership.ts'
+
+/** The consensus group as the membership manager changes it; the daemon implements it over the raft node. */
+export interface ConsensusGroup {
+  /** The members as the leader sees them now. */
+  members(): Member[]
+  addLearner(id: string, addr: string): Promise<void>
+  promote(id: string): Promise<void>
+  remove(id: string): Promise<void>
+  transferLeadership(to: string): Promise<void>
+}
+
+/** How often reachability and the learners' progress are looked at: neither is an event of the store. */
+const LOOK_MS = 500
+
+/** On the leader: makes the consensus group follow the nodes' roles, and writes each manager's status where all can read it. */
+export class MembershipManager {
+  readonly #deps: { store: Store; group: ConsensusGroup; clock: Clock; log: Log }
+  readonly #selfId: string
+  #isRunning = false
+  #isBusy = false
+  #isDirty = false
+  #cancel: () => void = () => {}
+  #unwatch: () => void = () => {}
+
+  constructor(
+    deps: { store: Store; group: ConsensusGroup; clock: Clock; log: Log },
+    options: { selfId: string },
+  ) {
+    this.#deps = deps
+    this.#selfId = options.selfId
+  }
+
+  start(): void {
+    this.#isRunning = true
+    this.#unwatch = this.#deps.store.watch((changes) => {
+      if (changes.some((change) => change.kind === 'node')) this.#look()
+    })
+    this.#tick()
+  }
+
+  stop(): void {
+    this.#isRunning = false
+    this.#cancel()
+    this.#unwatch()
+  }
+
+  #tick(): void {
+    if (!this.#isRunning) return
+    this.#cancel = this.#deps.clock.schedule(LOOK_MS, () => this.#tick())
+    this.#look()
+  }
+
+  /** One look at a time; what happens meanwhile makes it look once more. */
+  #look(): void {
+    this.#isDirty = true
+    if (!this.#isBusy) void this.#run()
+  }
+
+  async #run(): Promise<void> {
+    this.#isBusy = true
+    try {
+      while (this.#isDirty && this.#isRunning) {
+        this.#isDirty = false
+        await this.#writeStatuses()
+        const view = this.#deps.store.view()
+        const step = planMembership(view.list('node'), this.#deps.group.members(), this.#selfId)
+        if (step) {
+          await this.#do(step)
+          this.#isDirty = true
+        }
+      }
+    } catch (error) {
+      // The next look tries again: leadership may just have been lost.
+      this.#deps.log.warn(
+        { error: toSwarmctlError(error).message },
+        'changing the managers failed, will try again',
+      )
+    } finally {
+      this.#isBusy = false
+    }
+  }
+
+  async #do(step: MembershipStep): Promise<void> {
+    const { group, log } = this.#deps
+    log.info({ ...step }, 'changing the managers')
+    switch (step.kind) {
+      case 'add-learner':
+        return group.addLearner(step.id, step.addr)
+      case 'promote':
+        return group.promote(step.id)
+      case 'remove':
+        return group.remove(step.id)
+      case 'transfer':
+        return group.transferLeadership(step.to)
+      default:
+        return step satisfies never
+    }
+  }
+
+  async #writeStatuses(): Promise<void> {
+    const { store, group } = this.#deps
+    const members = new Map(group.members().map((member) => [member.id, member]))
+    const wanted = (id: string) => managerStatusOf(members.get(id), this.#selfId)
+    const isStale = store
+      .view()
+      .list('node')
+      .some((node) => !isDeepStrictEqual(node.ManagerStatus, wanted(node.ID)))
+    if (!isStale) return
+    await store.update((tx) => {
+      for (const node of tx.list('node')) {
+        const status = wanted(node.ID)
+        if (isDeepStrictEqual(node.ManagerStatus, status)) continue
+        const { ManagerStatus: _old, ...rest } = node
+        tx.put('node', status ? { ...rest, ManagerStatus: status } : rest)
+      }
+    })
+  }
+}
