@@ -1,0 +1,134 @@
+import { type DecodedPacket, decode, encode, type Packet } from 'dns-packet'
+import type { NameIndex } from './names.ts'
+
+/** Seconds that clients may keep an answer: tasks come and go. */
+const TTL_SECONDS = 1
+/** Answer size without EDNS (RFC 1035 §4.2.1), bytes. */
+const UDP_BYTES_MAX = 512
+/** What we ever send in a datagram, whatever the client offers (DNS flag day 2020), bytes. */
+const EDNS_BYTES_MAX = 1232
+/** Addresses in one answer: more than that is of use to nobody and would not fit a TCP message at some point. */
+const ADDRESSES_MAX = 1000
+
+/** DNS response codes in dns-packet's flags (RFC 1035 §4.1.1). */
+const RCODE = { noError: 0, formErr: 1, servFail: 2, nxDomain: 3, notImp: 4, refused: 5 } as const
+type Rcode = keyof typeof RCODE
+const AUTHORITATIVE = 1 << 10
+const RECURSION_DESIRED = 1 << 8
+const RECURSION_AVAILABLE = 1 << 7
+const TRUNCATED = 1 << 9
+/** Opcode bits of the flags; 0 is a standard query. */
+const OPCODE_MASK = 0xf << 11
+
+/** What to do with a query. */
+export type Answer =
+  | { kind: 'reply'; message: Buffer }
+  /** Not ours: what upstream says goes back as it is; if there is none, `refusal`. */
+  | { kind: 'forward'; refusal: Buffer; failure: Buffer }
+  /** Not a DNS query: no answer. */
+  | { kind: 'ignore' }
+
+type Records = NonNullable<Packet['answers']>
+
+const decoded = (message: Buffer): DecodedPacket | null => {
+  try {
+    const packet = decode(message)
+    return packet.type === 'query' ? packet : null
+  } catch {
+    // Garbage from the network is no event.
+    return null
+  }
+}
+
+class Reply {
+  readonly #query: DecodedPacket
+  readonly #bytesMax: number
+
+  constructor(query: DecodedPacket, transport: 'udp' | 'tcp') {
+    this.#query = query
+    const offered = query.additionals?.find((one) => one.type === 'OPT') as
+      | { udpPayloadSize?: number }
+      | undefined
+    const udpMax = Math.min(
+      EDNS_BYTES_MAX,
+      Math.max(UDP_BYTES_MAX, offered?.udpPayloadSize ?? UDP_BYTES_MAX),
+    )
+    this.#bytesMax = transport === 'tcp' ? 65_535 : udpMax
+  }
+
+  /** The message, or a truncated one that makes the client ask by TCP. */
+  message(rcode: Rcode, answers: Records = []): Buffer {
+    const full = this.#encode(rcode, answers, 0)
+    return full.length <= this.#bytesMax ? full : this.#encode(rcode, [], TRUNCATED)
+  }
+
+  #encode(rcode: Rcode, answers: Records, flags: number): Buffer {
+    const { id, questions, flags: asked = 0 } = this.#query
+    return encode({
+      type: 'response',
+      ...(id === undefined ? {} : { id }),
+      flags:
+        AUTHORITATIVE | RECURSION_AVAILABLE | (asked & RECURSION_DESIRED) | flags | RCODE[rcode],
+      questions: questions ?? [],
+      answers,
+    })
+  }
+}
+
+const reverseAddress = (name: string): string | undefined => {
+  const match = /^(\d+)\.(\d+)\.(\d+)\.(\d+)\.in-addr\.arpa$/.exec(name)
+  return match === null ? undefined : `${match[4]}.${match[3]}.${match[2]}.${match[1]}`
+}
+
+/**
+ * Answers one query from a view's names. Pure; `turn` counts up per query and rotates the addresses, since resolvers take the first.
+ */
+export const answerQuery = (
+  message: Buffer,
+  options: { names: NameIndex; source: string; transport: 'udp' | 'tcp'; turn: number },
+): Answer => {
+  const query = decoded(message)
+  if (query === null) return { kind: 'ignore' }
+  const reply = new Reply(query, options.transport)
+  const say = (rcode: Rcode, answers?: Records): Answer => ({
+    kind: 'reply',
+    message: reply.message(rcode, answers),
+  })
+  if (((query.flags ?? 0) & OPCODE_MASK) !== 0) return say('notImp')
+  const question = query.questions?.[0]
+  if (question === undefined || query.questions?.length !== 1) return say('formErr')
+  const name = question.name.toLowerCase().replace(/\.$/, '')
+  const forward = (): Answer => ({
+    kind: 'forward',
+    refusal: reply.message('refused'),
+    failure: reply.message('servFail'),
+  })
+
+  const addr = reverseAddress(name)
+  if (addr !== undefined) {
+    const found = options.names.reverse(addr, options.source)
+    if (found === undefined) return forward()
+    if (found === null) return say('nxDomain')
+    if (question.type !== 'PTR') return say('noError')
+    return say('noError', [{ type: 'PTR', name: question.name, ttl: TTL_SECONDS, data: found }])
+  }
+  const resolution = options.names.resolve(name, options.source)
+  switch (resolution.kind) {
+    case 'refused':
+      return say('refused')
+    case 'unknown':
+      return forward()
+    case 'addresses': {
+      if (question.type !== 'A') return say('noError')
+      const { addrs } = resolution
+      const first = addrs.length === 0 ? 0 : options.turn % addrs.length
+      const rotated = [...addrs.slice(first), ...addrs.slice(0, first)].slice(0, ADDRESSES_MAX)
+      return say(
+        'noError',
+        rotated.map((data) => ({ type: 'A', name: question.name, ttl: TTL_SECONDS, data })),
+      )
+    }
+    default:
+      return resolution satisfies never
+  }
+}

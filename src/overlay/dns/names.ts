@@ -1,0 +1,152 @@
+import { containsAddress, type Ipv4Block, parseCidr, parseIpv4 } from '../../api/ipv4.ts'
+import type { DataPlaneKind } from '../../api/node.ts'
+import type { OverlayEndpoint, OverlayService, OverlayView } from '../../api/overlay-view.ts'
+
+/** Suffix of names for containers whose resolver options keep single-label names from being asked (ndots ≥ 1). */
+export const SEARCH_DOMAIN = 'swarmctl.internal'
+
+interface NameEntry {
+  addrs: string[]
+  /** A service's own name or alias wins over a container's. */
+  ofService: boolean
+}
+
+interface NetworkNames {
+  id: string
+  name: string
+  subnet: Ipv4Block | undefined
+  names: Map<string, NameEntry>
+  /** Name of an address. */
+  reverse: Map<string, string>
+}
+
+/** What a name stands for as seen from one address. */
+export type Resolution =
+  | { kind: 'addresses'; addrs: string[] }
+  /** Not ours: ask upstream. */
+  | { kind: 'unknown' }
+  /** The asking address is on none of our networks. */
+  | { kind: 'refused' }
+
+const isReady = (endpoint: OverlayEndpoint, view: OverlayView): boolean =>
+  endpoint.state === 'ready' && view.nodes.get(endpoint.nodeId)?.live === true
+
+/** The names of a view, scoped by network. Immutable: a new view makes a new one. */
+export class NameIndex {
+  readonly #networks = new Map<string, NetworkNames>()
+  /** Networks of each task address. */
+  readonly #networksOf = new Map<string, string[]>()
+
+  constructor(view: OverlayView, plane: DataPlaneKind) {
+    for (const { id, name, subnet } of view.networks.values()) {
+      const lower = name.toLowerCase()
+      const networkNames = { names: new Map<string, NameEntry>(), reverse: new Map() }
+      this.#networks.set(id, { id, name: lower, subnet: parseCidr(subnet), ...networkNames })
+    }
+    const byService = Map.groupBy(view.endpoints.values(), (endpoint) => endpoint.serviceId)
+    for (const endpoint of view.endpoints.values()) this.#addEndpoint(endpoint, view)
+    // Services come second, so that theirs is the name when a container's is the same.
+    for (const service of view.services.values()) {
+      const ready = (byService.get(service.id) ?? []).filter((one) => isReady(one, view))
+      this.#addService(service, ready, plane)
+    }
+  }
+
+  /** What `name` (lower case, no final dot) stands for, asked from `source`. */
+  resolve(name: string, source: string): Resolution {
+    const networks = this.#scope(source)
+    if (networks.length === 0) return { kind: 'refused' }
+    const bare = name.endsWith(`.${SEARCH_DOMAIN}`)
+      ? name.slice(0, -SEARCH_DOMAIN.length - 1)
+      : name
+    for (const network of networks) {
+      const entry =
+        network.names.get(bare) ??
+        (bare.endsWith(`.${network.name}`)
+          ? network.names.get(bare.slice(0, -network.name.length - 1))
+          : undefined)
+      if (entry !== undefined) return { kind: 'addresses', addrs: entry.addrs }
+    }
+    // A name under our own suffix is nobody else's.
+    return bare === name ? { kind: 'unknown' } : { kind: 'addresses', addrs: [] }
+  }
+
+  /** The name of an address, asked from `source`; null when the address is on a network of ours without a name; undefined when not ours. */
+  reverse(addr: string, source: string): string | null | undefined {
+    const networks = this.#scope(source)
+    for (const network of networks) {
+      const name = network.reverse.get(addr)
+      if (name !== undefined) return name
+    }
+    const value = parseIpv4(addr)
+    if (value === undefined) return undefined
+    const isOurs = [...this.#networks.values()].some(
+      (network) => network.subnet !== undefined && containsAddress(network.subnet, value),
+    )
+    return isOurs ? null : undefined
+  }
+
+  /** The networks whose names an address may see: a task's own, its asking network first; for a stranger on a bridge that one. */
+  #scope(source: string): NetworkNames[] {
+    const ids = this.#networksOf.get(source)
+    const value = parseIpv4(source)
+    if (value === undefined) return []
+    const holds = (network: NetworkNames) =>
+      network.subnet !== undefined && containsAddress(network.subnet, value)
+    if (ids === undefined) return [...this.#networks.values()].filter(holds)
+    const networks = ids.flatMap((id) => this.#networks.get(id) ?? [])
+    return networks.sort((a, b) => Number(holds(b)) - Number(holds(a)))
+  }
+
+  #addEndpoint(endpoint: OverlayEndpoint, view: OverlayView): void {
+    const ids = endpoint.addresses.map((one) => one.networkId)
+    for (const { networkId, addr, aliases } of endpoint.addresses) {
+      this.#networksOf.set(addr, ids)
+      const network = this.#networks.get(networkId)
+      if (network === undefined) continue
+      const name = endpoint.hostname.toLowerCase()
+      if (name !== '') add(network.names, name, [addr])
+      network.reverse.set(addr, `${name || endpoint.taskId}.${network.name}`)
+      for (const alias of aliases) {
+        add(network.names, alias.toLowerCase(), isReady(endpoint, view) ? [addr] : [])
+      }
+    }
+  }
+
+  #addService(service: OverlayService, ready: OverlayEndpoint[], plane: DataPlaneKind): void {
+    for (const network of this.#networks.values()) {
+      const vip = service.vips.find((one) => one.networkId === network.id)?.addr
+      const tasks = ready
+        .flatMap((endpoint) => endpoint.addresses)
+        .filter((one) => one.networkId === network.id)
+        .map((one) => one.addr)
+        .sort()
+      const aliases = service.aliases.find((one) => one.networkId === network.id)?.names ?? []
+      const isMember = vip !== undefined || tasks.length > 0 || aliases.length > 0
+      if (!isMember) continue
+      // Without the kernel plane nothing stands behind a VIP.
+      const isBalanced = plane === 'kernel' && service.mode === 'vip' && vip !== undefined
+      const addrs = isBalanced ? [vip] : tasks
+      const serviceName = service.name.toLowerCase()
+      network.names.set(serviceName, { addrs, ofService: true })
+      network.names.set(`tasks.${serviceName}`, { addrs: tasks, ofService: true })
+      if (vip !== undefined) network.reverse.set(vip, `${serviceName}.${network.name}`)
+      for (const alias of aliases.map((one) => one.toLowerCase())) {
+        // Several services may share an alias: then all of them answer.
+        if (alias !== serviceName) addOfService(network.names, alias, addrs)
+      }
+    }
+  }
+}
+
+const add = (names: Map<string, NameEntry>, name: string, addrs: string[]): void => {
+  const entry = names.get(name)
+  if (entry === undefined) names.set(name, { addrs: [...addrs], ofService: false })
+  else entry.addrs = [...new Set([...entry.addrs, ...addrs])]
+}
+
+const addOfService = (names: Map<string, NameEntry>, name: string, addrs: string[]): void => {
+  const entry = names.get(name)
+  if (entry?.ofService) entry.addrs = [...new Set([...entry.addrs, ...addrs])]
+  else names.set(name, { addrs: [...addrs], ofService: true })
+}

@@ -1,0 +1,182 @@
+import { createSocket, type Socket as UdpSocket } from 'node:dgram'
+import { createServer, type Server, type Socket } from 'node:net'
+import type { Clock } from '../../api/clock.ts'
+import type { Log } from '../../api/log.ts'
+import { type Answer, answerQuery } from './answer.ts'
+import type { NameIndex } from './names.ts'
+import { type Upstream, withLength } from './upstream.ts'
+
+const DNS_PORT = 53
+/** Per gateway; a container's resolver opens one for a truncated answer. */
+const TCP_CONNECTIONS_MAX = 256
+const TCP_IDLE_TIMEOUT_MS = 10_000
+const MESSAGE_BYTES_MAX = 65_535
+/** Until a gateway's address can be bound: the bridge appears with its first container. */
+const BIND_RETRY_MS = 1000
+
+interface Gateway {
+  udp: UdpSocket | null
+  tcp: Server | null
+  /** Cancels the retry of a failed bind. */
+  cancelRetry: () => void
+  problem: string
+}
+
+/** What the DNS server needs to know, asked anew for every query. */
+export interface DnsSource {
+  names(): NameIndex
+  /** Nameservers that the asking task was given by its service, none otherwise. */
+  nameserversOf(source: string): readonly string[]
+}
+
+/** DNS on the gateway address of every overlay bridge of this node, UDP and TCP. */
+export class DnsServer {
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #upstream: Upstream
+  readonly #source: DnsSource
+  readonly #gateways = new Map<string, Gateway>()
+  #turn = 0
+
+  constructor(deps: { clock: Clock; log: Log; upstream: Upstream; source: DnsSource }) {
+    this.#clock = deps.clock
+    this.#log = deps.log
+    this.#upstream = deps.upstream
+    this.#source = deps.source
+  }
+
+  /** Serves exactly these addresses. Resolves when those that can be bound are. */
+  async serve(addresses: ReadonlySet<string>): Promise<void> {
+    for (const [address, gateway] of this.#gateways) {
+      if (addresses.has(address)) continue
+      this.#gateways.delete(address)
+      closeGateway(gateway)
+    }
+    const fresh = [...addresses].filter((address) => !this.#gateways.has(address))
+    await Promise.all(
+      fresh.map((address) => {
+        const gateway: Gateway = { udp: null, tcp: null, cancelRetry: () => {}, problem: '' }
+        this.#gateways.set(address, gateway)
+        return this.#open(address, gateway)
+      }),
+    )
+  }
+
+  /** One line per address that can't be served. */
+  problems(): string[] {
+    return [...this.#gateways.values()].map((one) => one.problem).filter((one) => one !== '')
+  }
+
+  close(): void {
+    for (const gateway of this.#gateways.values()) closeGateway(gateway)
+    this.#gateways.clear()
+  }
+
+  async #open(address: string, gateway: Gateway): Promise<void> {
+    try {
+      gateway.udp ??= await this.#openUdp(address)
+      gateway.tcp ??= await this.#openTcp(address)
+      gateway.problem = ''
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'EADDRINUSE') {
+        const problem = `port 53 of ${address} is taken by another DNS server of this host: let it listen on fewer addresses (dnsmasq: bind-interfaces), names of services do not resolve here until then`
+        if (gateway.problem !== problem) this.#log.error({ address }, problem)
+        gateway.problem = problem
+      } else if (code !== 'EADDRNOTAVAIL') {
+        this.#log.warn({ address, error: (error as Error).message }, 'DNS server: bind failed')
+      }
+      gateway.cancelRetry = this.#clock.schedule(BIND_RETRY_MS, () => {
+        void this.#open(address, gateway)
+      })
+    }
+    if (this.#gateways.get(address) !== gateway) closeGateway(gateway)
+  }
+
+  #openUdp(address: string): Promise<UdpSocket> {
+    const socket = createSocket('udp4')
+    socket.on('message', (message, from) => {
+      void this.#answer(message, from.address, 'udp').then((answer) => {
+        // A client that is gone, or a socket that was closed meanwhile: nobody to tell.
+        if (answer !== null) trySend(socket, answer, from.port, from.address)
+      })
+    })
+    return new Promise((resolve, reject) => {
+      socket.once('error', reject)
+      socket.bind(DNS_PORT, address, () => {
+        socket.off('error', reject)
+        socket.on('error', (error) => this.#log.warn({ error: error.message }, 'DNS socket'))
+        resolve(socket)
+      })
+    })
+  }
+
+  #openTcp(address: string): Promise<Server> {
+    const server = createServer((socket) => this.#onConnection(socket))
+    server.maxConnections = TCP_CONNECTIONS_MAX
+    return new Promise((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(DNS_PORT, address, () => {
+        server.off('error', reject)
+        server.on('error', (error) => this.#log.warn({ error: error.message }, 'DNS socket'))
+        resolve(server)
+      })
+    })
+  }
+
+  #onConnection(socket: Socket): void {
+    let received: Buffer = Buffer.alloc(0)
+    const source = (socket.remoteAddress ?? '').replace(/^::ffff:/, '')
+    socket.setTimeout(TCP_IDLE_TIMEOUT_MS, () => socket.destroy())
+    socket.on('error', () => socket.destroy())
+    socket.on('data', (chunk) => {
+      received = Buffer.concat([received, chunk])
+      if (received.length > 2 * MESSAGE_BYTES_MAX) socket.destroy()
+      while (received.length >= 2 && received.length >= received.readUInt16BE(0) + 2) {
+        const end = received.readUInt16BE(0) + 2
+        const message = Buffer.from(received.subarray(2, end))
+        received = received.subarray(end)
+        void this.#answer(message, source, 'tcp').then((answer) => {
+          if (answer !== null && !socket.destroyed) socket.write(withLength(answer))
+        })
+      }
+    })
+  }
+
+  /** The answer's bytes, or null when the message deserves none. */
+  async #answer(message: Buffer, source: string, transport: 'udp' | 'tcp'): Promise<Buffer | null> {
+    this.#turn = (this.#turn + 1) % Number.MAX_SAFE_INTEGER
+    const names = this.#source.names()
+    const answer: Answer = answerQuery(message, { names, source, transport, turn: this.#turn })
+    switch (answer.kind) {
+      case 'ignore':
+        return null
+      case 'reply':
+        return answer.message
+      case 'forward': {
+        const servers = this.#source.nameserversOf(source)
+        const upstream = await this.#upstream.ask(message, transport, servers)
+        if (upstream.kind === 'message') return upstream.message
+        return upstream.kind === 'none' ? answer.refusal : answer.failure
+      }
+      default:
+        return answer satisfies never
+    }
+  }
+}
+
+const trySend = (socket: UdpSocket, message: Buffer, port: number, address: string): void => {
+  try {
+    socket.send(message, port, address, () => {})
+  } catch {
+    // ERR_SOCKET_DGRAM_NOT_RUNNING: closed while the answer was on its way.
+  }
+}
+
+const closeGateway = (gateway: Gateway): void => {
+  gateway.cancelRetry()
+  gateway.udp?.close()
+  gateway.tcp?.close()
+  gateway.udp = null
+  gateway.tcp = null
+}

@@ -1,0 +1,115 @@
+import { createSocket } from 'node:dgram'
+import { connect } from 'node:net'
+import type { Clock } from '../../api/clock.ts'
+
+/** Milliseconds that one server gets; resolvers in containers wait 5 s in all. */
+const SERVER_TIMEOUT_MS = 1500
+/** Servers tried per query (resolv.conf's own limit, MAXNS). */
+const SERVERS_MAX = 3
+/** Queries on their way upstream; more are answered with SERVFAIL at once. */
+const IN_FLIGHT_MAX = 512
+const DNS_PORT = 53
+const MESSAGE_BYTES_MAX = 65_535
+
+/** The nameservers of a resolv.conf. Pure. */
+export const nameservers = (resolvConf: string): string[] =>
+  resolvConf
+    .split('\n')
+    .map((line) => /^\s*nameserver\s+(\S+)/.exec(line)?.[1])
+    .filter((one) => one !== undefined)
+    .slice(0, SERVERS_MAX)
+
+/** What came of asking upstream. */
+export type UpstreamAnswer =
+  | { kind: 'message'; message: Buffer }
+  /** No server is configured or none can be reached: known at once. */
+  | { kind: 'none' }
+  | { kind: 'failed' }
+
+/** Passes queries on to the host's nameservers, unchanged. */
+export class Upstream {
+  readonly #clock: Clock
+  readonly #servers: () => Promise<string[]>
+  #inFlight = 0
+
+  constructor(deps: { clock: Clock; servers: () => Promise<string[]> }) {
+    this.#clock = deps.clock
+    this.#servers = deps.servers
+  }
+
+  /** Asks `servers`, or the host's own when there are none, one after the other. */
+  async ask(
+    message: Buffer,
+    transport: 'udp' | 'tcp',
+    servers: readonly string[] = [],
+  ): Promise<UpstreamAnswer> {
+    if (this.#inFlight >= IN_FLIGHT_MAX) return { kind: 'failed' }
+    this.#inFlight++
+    try {
+      const list = servers.length > 0 ? servers : await this.#servers()
+      let isReachable = false
+      for (const server of list.slice(0, SERVERS_MAX)) {
+        const answer = await (transport === 'udp'
+          ? this.#askUdp(message, server)
+          : this.#askTcp(message, server))
+        if (Buffer.isBuffer(answer)) return { kind: 'message', message: answer }
+        if (answer === 'silent') isReachable = true
+      }
+      return { kind: isReachable ? 'failed' : 'none' }
+    } finally {
+      this.#inFlight--
+    }
+  }
+
+  #askUdp(message: Buffer, server: string): Promise<Buffer | 'silent' | 'unreachable'> {
+    const socket = createSocket(server.includes(':') ? 'udp6' : 'udp4')
+    return new Promise((resolve) => {
+      let isDone = false
+      const done = (answer: Buffer | 'silent' | 'unreachable') => {
+        if (isDone) return
+        isDone = true
+        cancel()
+        socket.close()
+        resolve(answer)
+      }
+      const cancel = this.#clock.schedule(SERVER_TIMEOUT_MS, () => done('silent'))
+      socket.on('error', () => done('unreachable'))
+      // The answer must be to this query: same id. The connected socket lets only the server's packets in.
+      socket.on('message', (answer) => {
+        if (answer.length >= 2 && answer.readUInt16BE(0) === message.readUInt16BE(0)) done(answer)
+      })
+      socket.connect(DNS_PORT, server, () => {
+        if (!isDone) socket.send(message, (error) => error && done('unreachable'))
+      })
+    })
+  }
+
+  #askTcp(message: Buffer, server: string): Promise<Buffer | 'silent' | 'unreachable'> {
+    const socket = connect({ host: server, port: DNS_PORT })
+    return new Promise((resolve) => {
+      let received = Buffer.alloc(0)
+      const done = (answer: Buffer | 'silent' | 'unreachable') => {
+        cancel()
+        socket.destroy()
+        resolve(answer)
+      }
+      const cancel = this.#clock.schedule(SERVER_TIMEOUT_MS, () => done('silent'))
+      socket.on('error', () => done('unreachable'))
+      socket.on('close', () => done('unreachable'))
+      socket.on('data', (chunk) => {
+        received = Buffer.concat([received, chunk])
+        const length = received.length >= 2 ? received.readUInt16BE(0) : MESSAGE_BYTES_MAX
+        if (received.length >= length + 2) done(received.subarray(2, length + 2))
+      })
+      socket.write(withLength(message))
+    })
+  }
+}
+
+/** A message as TCP carries it (RFC 1035 §4.2.2). */
+export const withLength = (message: Buffer): Buffer => {
+  const framed = Buffer.allocUnsafe(message.length + 2)
+  framed.writeUInt16BE(message.length, 0)
+  message.copy(framed, 2)
+  return framed
+}

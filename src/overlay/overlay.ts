@@ -1,0 +1,375 @@
+import assert from 'node:assert'
+import type { Duplex } from 'node:stream'
+import type { OverlayMessage } from '../api/assignment.ts'
+import type { Clock } from '../api/clock.ts'
+import { SwarmctlError, toSwarmctlError } from '../api/errors.ts'
+import type { Log } from '../api/log.ts'
+import type { DataPlaneKind } from '../api/node.ts'
+import type { OverlayView } from '../api/overlay-view.ts'
+import type { Task } from '../api/task.ts'
+import { type Attachment, attachmentOf } from './attachment.ts'
+import { BridgePorts } from './bridge-ports.ts'
+import { Bridges, type DockerNetworks } from './bridges.ts'
+import { Coalescer } from './coalescer.ts'
+import { NameIndex } from './dns/names.ts'
+import { DnsServer } from './dns/server.ts'
+import { nameservers, Upstream } from './dns/upstream.ts'
+import { Drainer } from './drain.ts'
+import type { Exec } from './exec.ts'
+import { Firewall } from './firewall.ts'
+import { type ForwardingTable, forwardingTable } from './forwarding-table.ts'
+import { KernelTables } from './kernel-tables.ts'
+import { Links } from './links.ts'
+import { VXLAN_PORT } from './names.ts'
+import { nftModel } from './nft-model.ts'
+import { type DataPlaneChoice, type DataPlaneProbe, probeDataPlane } from './probe.ts'
+import type { Proc } from './proc.ts'
+import { PublishedPorts } from './proxy/published-ports.ts'
+import { isTunnelTarget, serveTunnel, type Tunnel } from './proxy/tunnel.ts'
+import { RetiredAddresses } from './retired-addresses.ts'
+import { changeView, emptyView } from './view.ts'
+import { Watcher } from './watcher.ts'
+
+/** Milliseconds after a failed sync. */
+const RETRY_MS = 1000
+/** Milliseconds between looks at whether someone else changed our rules, routes or bridges. */
+const RECONCILE_MS = 15_000
+
+export interface OverlayDeps {
+  exec: Exec
+  proc: Proc
+  docker: DockerNetworks
+  clock: Clock
+  log: Log
+  /** The way to endpoints of other nodes in the proxy plane; null: routed. */
+  tunnel: Tunnel | null
+}
+
+export interface OverlayOptions {
+  dataPlane: DataPlaneChoice
+  /** UDP port of VXLAN, the same on every node; default 4789. */
+  dataPathPort?: number
+}
+
+interface Self {
+  nodeId: string
+  index: number
+}
+
+/**
+ * A node's share of the overlay: turns the view that managers send into VXLAN, routes, rules, bridges, names and listeners. Its
+ * interface is what the agent knows as its overlay port.
+ */
+export class Overlay {
+  readonly #deps: OverlayDeps
+  readonly #options: OverlayOptions
+  readonly #links: Links
+  readonly #tables: KernelTables
+  readonly #bridges: Bridges
+  readonly #bridgePorts: BridgePorts
+  readonly #firewall: Firewall
+  readonly #dns: DnsServer
+  readonly #drainer: Drainer
+  readonly #retired: RetiredAddresses
+  readonly #watcher: Watcher
+  readonly #sync: Coalescer
+  #ports: PublishedPorts | null = null
+  #probe: DataPlaneProbe | null = null
+  #self: Self | null = null
+  #view: OverlayView = emptyView()
+  /** A complete view arrived: only then is what it lacks removed. */
+  #isComplete = false
+  /** Tasks that ended by themselves before the managers know. */
+  readonly #dropped = new Set<string>()
+  readonly #attachments = new Map<string, Attachment>()
+  #names: NameIndex | null = null
+  #table: ForwardingTable | null = null
+  #problems: string[] = []
+  #needsResync = true
+  #cancelReconcile = () => {}
+  #isClosed = false
+
+  constructor(deps: OverlayDeps, options: OverlayOptions) {
+    this.#deps = deps
+    this.#options = options
+    const vxlan = { vxlanPort: options.dataPathPort ?? VXLAN_PORT }
+    this.#links = new Links(deps, vxlan)
+    this.#tables = new KernelTables(deps, vxlan)
+    this.#bridges = new Bridges(deps)
+    this.#bridgePorts = new BridgePorts(deps)
+    this.#firewall = new Firewall(deps)
+    this.#drainer = new Drainer(deps)
+    this.#retired = new RetiredAddresses(deps.clock)
+    const resolvConf = async () => nameservers((await deps.proc.read('/etc/resolv.conf')) ?? '')
+    this.#dns = new DnsServer({
+      ...deps,
+      upstream: new Upstream({ clock: deps.clock, servers: resolvConf }),
+      source: {
+        names: () => this.#nameIndex(),
+        nameserversOf: (addr) => this.#nameserversOf(addr),
+      },
+    })
+    this.#sync = new Coalescer(deps, { run: () => this.#runSync(), retryMs: RETRY_MS })
+    this.#watcher = new Watcher(deps, {
+      onLinks: () => void this.#bridgePorts.sync().catch((error) => this.#warn(error)),
+      onRules: () => void this.#checkRules(),
+    })
+  }
+
+  /**
+   * Finds out which plane this host runs and starts watching. Before anything else.
+   * @throws SwarmctlError FAILED_PRECONDITION naming the program or kernel feature that is missing
+   */
+  async start(): Promise<DataPlaneProbe> {
+    this.#probe = await probeDataPlane(this.#deps.exec, this.#options.dataPlane)
+    const { plane, note } = this.#probe
+    if (note !== '') this.#deps.log.warn({ plane }, note)
+    this.#ports = new PublishedPorts(
+      { ...this.#deps, onReserved: () => this.#requestSync() },
+      {
+        selfId: () => this.#self?.nodeId ?? null,
+        tunnel: plane === 'proxy' ? this.#deps.tunnel : null,
+      },
+    )
+    this.#watcher.start(plane === 'kernel')
+    this.#scheduleReconcile()
+    return this.#probe
+  }
+
+  /** Which plane runs and what the node is to say about it; after `start`. */
+  get dataPlane(): { plane: DataPlaneKind; note: string } {
+    assert(this.#probe !== null, 'the overlay was not started')
+    const notes = [this.#probe.note, this.#firewall.note].filter((one) => one !== '')
+    return { plane: this.#probe.plane, note: notes.join('; ') }
+  }
+
+  /** One line each: what does not work now and what to do. */
+  problems(): string[] {
+    return [...this.#problems, ...(this.#ports?.problems() ?? []), ...this.#dns.problems()]
+  }
+
+  /** Takes a part of the managers' view; resolves when the kernel holds it, rejects only when closed before. */
+  async apply(message: OverlayMessage): Promise<void> {
+    const before = this.#view
+    this.#view = changeView(before, message.change, message.complete)
+    if (message.complete) this.#isComplete = true
+    for (const taskId of this.#dropped) {
+      if (!this.#view.endpoints.has(taskId)) this.#dropped.delete(taskId)
+    }
+    this.#retired.onViews(before, this.#view)
+    this.#names = null
+    await this.#sync.request()
+  }
+
+  /** Tells which node this is; before the first view. */
+  async setSelf(node: Self): Promise<void> {
+    if (this.#self?.nodeId === node.nodeId && this.#self.index === node.index) return
+    this.#self = { ...node }
+    await this.#sync.request()
+  }
+
+  /**
+   * Before a task's container is created: makes the bridges of its overlay networks. The answer lists only overlay networks.
+   * @throws SwarmctlError UNAVAILABLE when the view has no such network yet, ENGINE_UNAVAILABLE
+   */
+  async attach(task: Task): Promise<Attachment> {
+    const attachment = attachmentOf(task, this.#view, this.#self?.nodeId ?? '')
+    const present = await this.#bridges.present()
+    for (const index of attachment.networkIndexes) {
+      const network = this.#table?.networks.find((one) => one.index === index)
+      if (network === undefined) {
+        throw new SwarmctlError(
+          'UNAVAILABLE',
+          `this node does not know network number ${index} of task ${task.ID} yet: it is retried`,
+        )
+      }
+      await this.#bridges.ensure(network, this.#links.mtu)
+      if (!present.has(index)) this.#needsResync = true
+    }
+    this.#attachments.set(task.ID, attachment)
+    // Routes take the bridge's address as source, the DNS server listens on it.
+    if (this.#needsResync) await this.#sync.request()
+    return attachment
+  }
+
+  async detach(taskId: string): Promise<void> {
+    this.#attachments.delete(taskId)
+  }
+
+  /** Resolves when the task's connections ended, were silent for 3 s, at the limit, or when aborted. */
+  async drain(
+    task: Task,
+    containerPid: number,
+    limitMs: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (containerPid <= 0) return
+    const addresses = (task.NetworksAttachments ?? [])
+      .flatMap((one) => one.Addresses)
+      .map((one) => one.replace(/\/\d+$/, ''))
+    await this.#drainer.drain(new Set(addresses), containerPid, limitMs, signal)
+  }
+
+  /** A local task went away by itself: nothing new is sent to it from this node. */
+  dropEndpoint(taskId: string): void {
+    if (!this.#view.endpoints.has(taskId)) return
+    this.#dropped.add(taskId)
+    this.#names = null
+    this.#requestSync()
+  }
+
+  /**
+   * Serves the far end of a peer's tunnel: only addresses of this node's own tasks.
+   * @throws SwarmctlError NOT_FOUND, UNAVAILABLE
+   */
+  async acceptTunnel(target: unknown, peer: Duplex): Promise<void> {
+    const endpoints = [...this.#view.endpoints.values()]
+    const isOurs =
+      isTunnelTarget(target) &&
+      endpoints.some(
+        (endpoint) =>
+          endpoint.nodeId === this.#self?.nodeId &&
+          endpoint.addresses.some(
+            (one) => one.addr === target.addr && one.networkId === target.networkId,
+          ),
+      )
+    if (!isOurs) {
+      peer.destroy()
+      throw new SwarmctlError(
+        'NOT_FOUND',
+        'no task of this node has the address that a peer asks for',
+      )
+    }
+    await serveTunnel(target, peer)
+  }
+
+  /** Stops serving. Devices, routes and rules stay: containers keep their connections while the daemon is away. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#cancelReconcile()
+    this.#watcher.stop()
+    await this.#sync.close()
+    this.#dns.close()
+    this.#ports?.close()
+  }
+
+  /** The node leaves: removes every device, rule, route and Docker network. @throws SwarmctlError when a bridge is still in use */
+  async destroy(): Promise<void> {
+    await this.close()
+    await this.#firewall.destroy()
+    if (this.#probe?.plane !== 'proxy') await this.#tables.destroy()
+    const isClean = await this.#bridges.removeUnwanted(() => false)
+    await this.#links.destroy()
+    if (!isClean) {
+      throw new SwarmctlError(
+        'FAILED_PRECONDITION',
+        'a container still uses an overlay network: stop it and remove the networks with docker network rm',
+      )
+    }
+  }
+
+  #requestSync(): void {
+    // Only a close rejects: nothing is left to tell then.
+    this.#sync.request().catch(() => {})
+  }
+
+  async #runSync(): Promise<void> {
+    const table = this.#self === null ? null : forwardingTable(this.#liveView(), this.#self.nodeId)
+    this.#table = table
+    if (table === null) return
+    assert(this.#ports !== null, 'the overlay was not started')
+    const isResync = this.#needsResync
+    this.#needsResync = false
+    try {
+      await this.#program(table, this.#ports, isResync)
+    } catch (error) {
+      this.#needsResync = true
+      this.#problems = [toSwarmctlError(error).message]
+      this.#deps.log.error({ error: toSwarmctlError(error).message }, 'overlay sync failed')
+      throw error
+    }
+    if (table.problems.join() !== this.#problems.join()) {
+      for (const problem of table.problems) this.#deps.log.warn({}, problem)
+    }
+    this.#problems = table.problems
+  }
+
+  async #program(table: ForwardingTable, ports: PublishedPorts, isResync: boolean): Promise<void> {
+    const present = await this.#bridges.present()
+    const ours = table.networks.filter((network) => present.has(network.index))
+    await this.#links.sync(table, present, isResync)
+    const dead = new Set([...table.deadAddresses, ...this.#retired.addresses()])
+    await ports.set(table.published, dead)
+    if (this.dataPlane.plane === 'kernel') {
+      const model = nftModel(table, {
+        reserved: (port) => ports.isReserved(port),
+        retired: this.#retired.addresses(),
+      })
+      if (isResync) await this.#tables.isPresent()
+      await this.#tables.apply(model)
+      if (isResync) await this.#firewall.syncKernel()
+    } else {
+      await this.#firewall.syncProxy(table)
+    }
+    if (isResync) {
+      for (const network of ours) await this.#bridges.tune(network.index).catch(() => {})
+      await this.#bridgePorts.sync()
+      await this.#removeOldBridges(table)
+    }
+    await this.#dns.serve(new Set(ours.flatMap((network) => network.gateway ?? [])))
+  }
+
+  /** An Engine that is down keeps its networks until the next look. */
+  async #removeOldBridges(table: ForwardingTable): Promise<void> {
+    if (!this.#isComplete) return
+    const wanted = new Set(table.networks.map((network) => `${network.id} ${network.index}`))
+    try {
+      await this.#bridges.removeUnwanted((id, index) => wanted.has(`${id} ${index}`))
+    } catch (error) {
+      this.#deps.log.debug({ error: (error as Error).message }, 'bridges: the Engine is away')
+    }
+  }
+
+  #liveView(): OverlayView {
+    if (this.#dropped.size === 0) return this.#view
+    const endpoints = new Map(this.#view.endpoints)
+    for (const taskId of this.#dropped) endpoints.delete(taskId)
+    return { ...this.#view, endpoints }
+  }
+
+  #nameIndex(): NameIndex {
+    this.#names ??= new NameIndex(this.#liveView(), this.dataPlane.plane)
+    return this.#names
+  }
+
+  #nameserversOf(source: string): readonly string[] {
+    for (const attachment of this.#attachments.values()) {
+      if (attachment.networks.some((one) => one.ipv4Address === source))
+        return attachment.nameservers
+    }
+    return []
+  }
+
+  #scheduleReconcile(): void {
+    this.#cancelReconcile = this.#deps.clock.schedule(RECONCILE_MS, () => {
+      this.#needsResync = true
+      this.#sync
+        .request()
+        .catch(() => {})
+        .finally(() => {
+          if (!this.#isClosed) this.#scheduleReconcile()
+        })
+    })
+  }
+
+  async #checkRules(): Promise<void> {
+    if (this.#isClosed || this.#sync.isBusy || (await this.#tables.isPresent())) return
+    this.#deps.log.warn({}, 'the nftables rules were removed by someone else: putting them back')
+    this.#needsResync = true
+    this.#requestSync()
+  }
+
+  #warn(error: unknown): void {
+    this.#deps.log.warn({ error: toSwarmctlError(error).message }, 'overlay')
+  }
+}

@@ -1,0 +1,169 @@
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import type { Duplex } from 'node:stream'
+import type { PublishedEndpoint } from '../forwarding-table.ts'
+import { DatagramReader, frameDatagram } from './datagram-frames.ts'
+import type { Dialer } from './dialer.ts'
+import { EndpointRing } from './pick.ts'
+import { UDP_IDLE_TIMEOUT_MS } from './tunnel.ts'
+
+/** Clients at a time per published port; further ones are dropped until others fall silent. */
+const SESSIONS_MAX = 4096
+/** Datagrams that wait while a session opens. */
+const PENDING_MAX = 16
+
+interface Session {
+  addr: string
+  send(datagram: Buffer): void
+  close(): void
+  timer: NodeJS.Timeout
+}
+
+/** One published UDP port served in user space: a session per client address, on one endpoint as long as that is ready. */
+export class UdpListener {
+  readonly #dialer: Dialer
+  readonly #socket: Socket
+  readonly #ring = new EndpointRing()
+  readonly #sessions = new Map<string, Session>()
+  #isClosed = false
+
+  constructor(deps: { dialer: Dialer }, options: { isIpv6: boolean }) {
+    this.#dialer = deps.dialer
+    this.#socket = createSocket({ type: options.isIpv6 ? 'udp6' : 'udp4' })
+    this.#socket.on('message', (datagram, from) => this.#onDatagram(datagram, from))
+  }
+
+  /** Takes the port. Rejects with the system's error. */
+  listen(port: number, host: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#socket.once('error', (error) => {
+        this.#isClosed = true
+        this.#socket.close()
+        reject(error)
+      })
+      this.#socket.bind({ port, address: host, exclusive: true }, () => {
+        this.#socket.removeAllListeners('error')
+        // ICMP errors of clients that are gone.
+        this.#socket.on('error', () => {})
+        resolve()
+      })
+    })
+  }
+
+  /** Sessions of endpoints that left go elsewhere with their next datagram. */
+  setEndpoints(endpoints: readonly PublishedEndpoint[]): void {
+    this.#ring.set(endpoints)
+    for (const [client, session] of this.#sessions) {
+      if (!this.#ring.has(session.addr)) this.#end(client, session)
+    }
+  }
+
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    for (const [client, session] of this.#sessions) this.#end(client, session)
+    this.#socket.close()
+  }
+
+  #onDatagram(datagram: Buffer, from: RemoteInfo): void {
+    const client = `${from.address} ${from.port}`
+    let session = this.#sessions.get(client)
+    if (session === undefined) {
+      const endpoint = this.#ring.candidates()[0]
+      if (endpoint === undefined || this.#sessions.size >= SESSIONS_MAX) return
+      session = this.#open(client, endpoint, (answer) => {
+        if (!this.#isClosed) this.#socket.send(answer, from.port, from.address, () => {})
+      })
+    }
+    session.timer.refresh()
+    session.send(datagram)
+  }
+
+  #open(client: string, endpoint: PublishedEndpoint, reply: (answer: Buffer) => void): Session {
+    const end = () => {
+      const session = this.#sessions.get(client)
+      if (session !== undefined) this.#end(client, session)
+    }
+    const channel = this.#dialer.isDirect(endpoint)
+      ? directChannel(endpoint, reply, end)
+      : tunnelChannel(this.#dialer.open(endpoint, 'udp'), reply, end)
+    const timer = setTimeout(end, UDP_IDLE_TIMEOUT_MS)
+    const session = { addr: endpoint.addr, timer, ...channel }
+    this.#sessions.set(client, session)
+    return session
+  }
+
+  #end(client: string, session: Session): void {
+    if (this.#sessions.get(client) !== session) return
+    this.#sessions.delete(client)
+    clearTimeout(session.timer)
+    session.close()
+  }
+}
+
+type Channel = Pick<Session, 'send' | 'close'>
+
+/** Datagrams of one client to a routed endpoint. */
+const directChannel = (
+  endpoint: PublishedEndpoint,
+  reply: (answer: Buffer) => void,
+  end: () => void,
+): Channel => {
+  const socket = createSocket('udp4')
+  let isClosed = false
+  socket.on('message', reply)
+  // Refused: the endpoint is gone, the next datagram opens another session.
+  socket.on('error', end)
+  const pending: Buffer[] = []
+  let isConnected = false
+  socket.connect(endpoint.port, endpoint.addr, () => {
+    isConnected = true
+    for (const datagram of pending.splice(0)) if (!isClosed) socket.send(datagram)
+  })
+  return {
+    send: (datagram) => {
+      if (isConnected) socket.send(datagram)
+      else if (pending.length < PENDING_MAX) pending.push(datagram)
+    },
+    close: () => {
+      isClosed = true
+      socket.close()
+    },
+  }
+}
+
+/** Datagrams of one client through the tunnel. */
+const tunnelChannel = (
+  opening: Promise<Duplex>,
+  reply: (answer: Buffer) => void,
+  end: () => void,
+): Channel => {
+  const reader = new DatagramReader()
+  const pending: Buffer[] = []
+  let stream: Duplex | null = null
+  let isClosed = false
+  opening.then((opened) => {
+    if (isClosed) {
+      opened.destroy()
+      return
+    }
+    stream = opened
+    opened.on('error', end)
+    opened.on('close', end)
+    opened.on('data', (chunk: Buffer) => {
+      for (const datagram of reader.read(chunk)) reply(datagram)
+    })
+    for (const datagram of pending.splice(0)) opened.write(frameDatagram(datagram))
+  }, end)
+  return {
+    send: (datagram) => {
+      // UDP may lose: what can't be sent now is dropped instead of queued.
+      if (stream === null) {
+        if (pending.length < PENDING_MAX) pending.push(datagram)
+      } else if (!stream.writableNeedDrain) stream.write(frameDatagram(datagram))
+    },
+    close: () => {
+      isClosed = true
+      stream?.destroy()
+    },
+  }
+}

@@ -1,0 +1,95 @@
+/** Pure parsers of what the kernel tells about TCP connections: /proc/<pid>/net/tcp and `ss -tiO`. */
+
+/** One line of /proc/<pid>/net/tcp or tcp6. IPv6 addresses are kept only when they carry an IPv4 one. */
+export interface SocketLine {
+  localAddr: string
+  localPort: number
+  remoteAddr: string
+  remotePort: number
+  state: SocketState
+  /** Bytes that were written but not acknowledged yet. */
+  sendQueueBytes: number
+}
+
+export type SocketState = 'established' | 'close-wait' | 'closing' | 'listen' | 'other'
+
+/** Kernel numbers of TCP states (include/net/tcp_states.h). */
+const STATES: Record<string, SocketState> = {
+  '01': 'established',
+  '04': 'closing',
+  '08': 'close-wait',
+  '09': 'closing',
+  '0A': 'listen',
+  '0B': 'closing',
+}
+
+/** Words of an address are in host order: little endian on every platform that Docker runs on. */
+const hexToIpv4 = (word: string): string =>
+  [6, 4, 2, 0].map((at) => Number.parseInt(word.slice(at, at + 2), 16)).join('.')
+
+const V4_MAPPED = '0000000000000000FFFF0000'
+const ANY_V6 = '0'.repeat(32)
+
+const address = (text: string): string => {
+  if (text.length === 8) return hexToIpv4(text)
+  if (text === ANY_V6) return '0.0.0.0'
+  return text.startsWith(V4_MAPPED) ? hexToIpv4(text.slice(24)) : ''
+}
+
+export const parseProcNetTcp = (text: string): SocketLine[] => {
+  const lines: SocketLine[] = []
+  for (const line of text.split('\n').slice(1)) {
+    const [, local, remote, state, queues] = line.trim().split(/\s+/)
+    if (local === undefined || remote === undefined || state === undefined) continue
+    const [localAddr = '', localPort = ''] = local.split(':')
+    const [remoteAddr = '', remotePort = ''] = remote.split(':')
+    lines.push({
+      localAddr: address(localAddr),
+      localPort: Number.parseInt(localPort, 16),
+      remoteAddr: address(remoteAddr),
+      remotePort: Number.parseInt(remotePort, 16),
+      state: STATES[state] ?? 'other',
+      sendQueueBytes: Number.parseInt(queues?.split(':')[0] ?? '0', 16),
+    })
+  }
+  return lines
+}
+
+/** A connection's two ends as a key that both sources agree on. */
+export const connectionKey = (line: {
+  localAddr: string
+  localPort: number
+  remoteAddr: string
+  remotePort: number
+}): string => `${line.localAddr}:${line.localPort} ${line.remoteAddr}:${line.remotePort}`
+
+/** Milliseconds since the last data in either direction, by connection key, from `ss -tniHO`. */
+export const parseSilence = (text: string): Map<string, number> => {
+  const silence = new Map<string, number>()
+  const end = (field: string) => field.replace(/^\[::ffff:([\d.]+)\]/, '$1')
+  for (const line of text.split('\n')) {
+    const [, , , local, remote] = line.trim().split(/\s+/)
+    if (local === undefined || remote === undefined) continue
+    const ages = [/\blastsnd:(\d+)/, /\blastrcv:(\d+)/].flatMap((one) => {
+      const match = one.exec(line)
+      return match === null ? [] : [Number(match[1])]
+    })
+    if (ages.length > 0) silence.set(`${end(local)} ${end(remote)}`, Math.min(...ages))
+  }
+  return silence
+}
+
+/**
+ * The connections that clients have to these addresses and that something may still come of: established, half closed, or closed
+ * with data on its way. Connections that the task itself opened do not hold it up: `ports` are those that it listens on.
+ */
+export const openConnections = (
+  lines: readonly SocketLine[],
+  addresses: ReadonlySet<string>,
+  ports: ReadonlySet<number>,
+): SocketLine[] =>
+  lines.filter((line) => {
+    if (!addresses.has(line.localAddr) || !ports.has(line.localPort)) return false
+    if (line.state === 'established' || line.state === 'close-wait') return true
+    return line.state === 'closing' && line.sendQueueBytes > 0
+  })
