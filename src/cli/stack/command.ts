@@ -1,0 +1,19 @@
+import type { Command } from 'commander'
+import type { Runner } from '../context.ts'
+import { stackConfigVerb } from './config.ts'
+import { stackConvertVerb } from './convert.ts'
+import { stackDeployVerb } from './deploy.ts'
+import { stackListVerb, stackPsVerb, stackServicesVerb } from './list.ts'
+import { stackRemoveVerb } from './rm.ts'
+
+/** `swarmctl stack`. */
+export const stackCommand = (program: Command, run: Runner): void => {
+  const noun = program.command('stack').description('Manage stacks')
+  stackDeployVerb(noun, run)
+  stackListVerb(noun, run)
+  stackServicesVerb(noun, run)
+  stackPsVerb(noun, run)
+  stackRemoveVerb(noun, run)
+  stackConfigVerb(noun, run)
+  stackConvertVerb(noun, run)
+}

@@ -1,0 +1,18 @@
+import type { Command } from 'commander'
+import { formatConfig } from '../../stack/format.ts'
+import type { Runner } from '../context.ts'
+import type { FileOptions } from './stack-input.ts'
+import { readStack, withFiles } from './stack-input.ts'
+
+/** `swarmctl stack config`. */
+export const stackConfigVerb = (noun: Command, run: Runner): void => {
+  withFiles(noun.command('config'))
+    .description('Print the merged and interpolated stack file')
+    .addHelpText('after', '\nExample:\n  swarmctl stack config -c stack.yml -c override.yml\n')
+    .action(
+      run(async (context, options: FileOptions) => {
+        const { config } = await readStack(context, options)
+        context.output.write(formatConfig(config))
+      }),
+    )
+}
