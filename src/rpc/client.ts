@@ -87,29 +87,31 @@ const wrongPeer = (
   return wrong(`is ${identity.nodeId}, not ${expected.nodeId}`)
 }
 
+const url = (addr: string): string => `wss://${formatHostPort(parseHostPort(addr))}${RPC_PATH}`
+
+/** The options that ws passes on to `tls.connect`, and that its own types do not all know. */
+const tlsOptions = (tls: Dial['tls'], checkPeer: Dial['checkPeer']): object => ({
+  ...tls,
+  minVersion: 'TLSv1.3',
+  rejectUnauthorized: checkPeer !== undefined,
+  checkServerIdentity: (_host: string, certificate: PeerCertificate) => checkPeer?.(certificate),
+  // SNI may not carry an IP address, and the name is not what is checked.
+  servername: 'swarm-manager',
+})
+
 const dial = (addr: string, { deps, tls, checkPeer, signal }: Dial): Promise<RpcConnection> =>
   new Promise((resolve, reject) => {
-    const { host, port } = parseHostPort(addr)
-    signal?.throwIfAborted()
-    // ws's types give this another result than tls.connect, which it is passed on to.
-    const checkServerIdentity = (_host: string, certificate: PeerCertificate): Error | undefined =>
-      checkPeer?.(certificate)
-    const webSocket = new WebSocket(
-      `wss://${formatHostPort({ host, port })}${RPC_PATH}`,
-      SUBPROTOCOL,
-      {
-        ...tls,
-        minVersion: 'TLSv1.3',
-        rejectUnauthorized: checkPeer !== undefined,
-        checkServerIdentity: checkServerIdentity as never,
-        // SNI may not carry an IP address, and the name is not what is checked.
-        servername: 'swarm-manager',
-        handshakeTimeout: CONNECT_TIMEOUT_MS,
-        perMessageDeflate: false,
-        followRedirects: false,
-        maxPayload: FRAME_BYTES_MAX,
-      },
-    )
+    if (signal?.aborted) {
+      reject(connectError(addr, signal.reason, deps.clock.nowMs()))
+      return
+    }
+    const webSocket = new WebSocket(url(addr), SUBPROTOCOL, {
+      ...tlsOptions(tls, checkPeer),
+      handshakeTimeout: CONNECT_TIMEOUT_MS,
+      perMessageDeflate: false,
+      followRedirects: false,
+      maxPayload: FRAME_BYTES_MAX,
+    })
     const onAbort = (): void => fail(signal?.reason)
     const fail = (cause: unknown): void => {
       signal?.removeEventListener('abort', onAbort)
