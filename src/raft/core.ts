@@ -16,7 +16,7 @@ import {
 import { campaign, onElectionTimeout } from './election.ts'
 import type { Entry, LogPosition } from './entry.ts'
 import { broadcastHeartbeat } from './heartbeat.ts'
-import { RaftLog } from './log.ts'
+import { type CompactionLimits, RaftLog } from './log.ts'
 import {
   applyMembership,
   type Membership,
@@ -288,9 +288,11 @@ export class RaftCore {
     sendAppend(this.#state, to, true)
   }
 
-  /** Forgets log entries up to an applied index. */
-  compactTo(index: number): void {
-    this.#state.log.compactTo(index)
+  /** Forgets old log entries; returns the index before the first that is left. */
+  compact(limits: CompactionLimits): number {
+    const { log } = this.#state
+    log.compactTo(log.compactionIndex(limits))
+    return log.base.index
   }
 
   #refusal(): ProposeOutcome | undefined {

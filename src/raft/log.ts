@@ -1,5 +1,12 @@
 import { assert } from './assert.ts'
-import type { Entry, LogPosition } from './entry.ts'
+import { type Entry, type LogPosition, sizeOfEntries } from './entry.ts'
+
+/** What compaction may take: entries up to `to`, as long as more than this stays behind. */
+export interface CompactionLimits {
+  readonly to: number
+  readonly keepEntriesMax: number
+  readonly keepBytesMax: number
+}
 
 /**
  * The log in memory: the entries after `base` (what was compacted or came as a snapshot), and how
@@ -13,6 +20,7 @@ export class RaftLog {
   #applied: number
   #persisted: number
   #handedOut: number
+  #bytes: number
 
   /** Everything in `entries` is durable; `applied` is what the state already contains. */
   constructor(base: LogPosition, entries: readonly Entry[], committed: number, applied: number) {
@@ -22,6 +30,7 @@ export class RaftLog {
     this.#committed = Math.max(committed, applied)
     this.#persisted = this.lastIndex
     this.#handedOut = this.lastIndex
+    this.#bytes = sizeOfEntries(entries)
     assert(this.#committed <= this.lastIndex, 'the log ends before what was committed')
     assert(applied >= base.index, 'the state is older than the begin of the log')
   }
@@ -94,6 +103,7 @@ export class RaftLog {
     for (const entry of entries) {
       assert(entry.index === this.lastIndex + 1, 'a proposed entry leaves a gap')
       this.#entries.push(entry)
+      this.#bytes += entry.bytes.length
     }
   }
 
@@ -168,13 +178,27 @@ export class RaftLog {
     return true
   }
 
+  /** The index up to which the log may be forgotten, keeping entries for followers that are a little behind. */
+  compactionIndex(limits: CompactionLimits): number {
+    let bytes = this.#bytes
+    let index = this.#base.index
+    while (index < limits.to) {
+      const entry = this.at(index + 1)
+      const isOld = this.lastIndex - index > limits.keepEntriesMax
+      if (entry === undefined || (!isOld && bytes <= limits.keepBytesMax)) break
+      bytes -= entry.bytes.length
+      index += 1
+    }
+    return index
+  }
+
   /** Forgets entries up to an applied index; followers that still need them get a snapshot. */
   compactTo(index: number): void {
     if (index <= this.#base.index) return
     assert(index <= this.#applied, 'compacted what was not applied')
     const term = this.termAt(index)
     assert(term !== undefined, 'compacted beyond the end')
-    this.#entries.splice(0, index - this.#base.index)
+    this.#bytes -= sizeOfEntries(this.#entries.splice(0, index - this.#base.index))
     this.#base = { index, term }
   }
 
@@ -183,6 +207,7 @@ export class RaftLog {
     assert(position.index > this.#committed, 'a snapshot would undo committed entries')
     this.#base = { index: position.index, term: position.term }
     this.#entries = []
+    this.#bytes = 0
     this.#committed = position.index
     this.#applied = position.index
     this.#persisted = position.index
@@ -190,7 +215,7 @@ export class RaftLog {
   }
 
   #truncateAfter(index: number): void {
-    this.#entries.length = index - this.#base.index
+    this.#bytes -= sizeOfEntries(this.#entries.splice(index - this.#base.index))
     this.#persisted = Math.min(this.#persisted, index)
     this.#handedOut = Math.min(this.#handedOut, index)
   }

@@ -1,0 +1,39 @@
+import { OutcomeUnknownError } from './errors.ts'
+
+interface Condition {
+  readonly isMet: () => boolean
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+  readonly deadlineTick: number
+}
+
+/** Waits for something about the node to become true, looked at after each turn of its loop. */
+export class Conditions {
+  #waiting: Condition[] = []
+
+  /** Rejects with OutcomeUnknownError at a tick, and with whatever `rejectAll` is given. */
+  wait(isMet: () => boolean, deadlineTick: number): Promise<void> {
+    if (isMet()) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ isMet, resolve, reject, deadlineTick })
+    })
+  }
+
+  check(tick: number): void {
+    if (this.#waiting.length === 0) return
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const condition of waiting) {
+      if (condition.isMet()) condition.resolve()
+      else if (condition.deadlineTick <= tick) {
+        condition.reject(new OutcomeUnknownError('it did not happen in time'))
+      } else this.#waiting.push(condition)
+    }
+  }
+
+  rejectAll(error: Error): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const condition of waiting) condition.reject(error)
+  }
+}

@@ -1,0 +1,131 @@
+import type { RaftNodeId } from './membership.ts'
+
+/** Stable; the catalogue of the API maps them to what a user sees. */
+export type RaftErrorCode =
+  | 'RAFT_NOT_LEADER'
+  | 'RAFT_STOPPED'
+  | 'RAFT_DROPPED'
+  | 'RAFT_LOG_FULL'
+  | 'RAFT_OUTCOME_UNKNOWN'
+  | 'RAFT_TOO_LARGE'
+  | 'RAFT_UNAVAILABLE'
+  | 'RAFT_ABORTED'
+  | 'RAFT_STORAGE_CORRUPT'
+  | 'RAFT_STORAGE_KEY'
+  | 'RAFT_STORAGE_FAILED'
+
+/** The base of every operating error of Raft. */
+export class RaftError extends Error {
+  override readonly name: string = 'RaftError'
+  readonly code: RaftErrorCode
+
+  constructor(code: RaftErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+/** Thrown when only the leader can do it; nothing happened. Ask the leader, if it is known. */
+export class NotLeaderError extends RaftError {
+  override readonly name = 'NotLeaderError'
+  readonly leaderId: RaftNodeId | null
+
+  constructor(leaderId: RaftNodeId | null) {
+    super('RAFT_NOT_LEADER', leaderId === null ? 'there is no leader' : `${leaderId} leads`)
+    this.leaderId = leaderId
+  }
+}
+
+/** Thrown when the node stops or has stopped. What was already proposed may still take effect. */
+export class StoppedError extends RaftError {
+  override readonly name = 'StoppedError'
+
+  constructor() {
+    super('RAFT_STOPPED', 'this manager is stopping')
+  }
+}
+
+/** Thrown when a proposal certainly had no effect; it may be tried again. */
+export class ProposalDroppedError extends RaftError {
+  override readonly name = 'ProposalDroppedError'
+
+  constructor(reason: string) {
+    super('RAFT_DROPPED', reason)
+  }
+}
+
+/** Thrown when the disk has no room for another piece of the log; nothing happened. */
+export class LogFullError extends RaftError {
+  override readonly name = 'LogFullError'
+
+  constructor(options?: ErrorOptions) {
+    super('RAFT_LOG_FULL', 'the disk of the manager is full: free some space', options)
+  }
+}
+
+/** Thrown when nobody can say yet whether a proposal took effect or will: read before trying again. */
+export class OutcomeUnknownError extends RaftError {
+  override readonly name = 'OutcomeUnknownError'
+
+  constructor(reason: string) {
+    super('RAFT_OUTCOME_UNKNOWN', reason)
+  }
+}
+
+/** Thrown when a read got no answer from a leader with a quorum in time. */
+export class UnavailableError extends RaftError {
+  override readonly name = 'UnavailableError'
+
+  constructor() {
+    super('RAFT_UNAVAILABLE', 'no leader with a majority of the managers answered in time')
+  }
+}
+
+/** Thrown when one entry is larger than a frame of the log can hold. */
+export class EntryTooLargeError extends RaftError {
+  override readonly name = 'EntryTooLargeError'
+
+  constructor(bytes: number, bytesMax: number) {
+    super('RAFT_TOO_LARGE', `${bytes} bytes are more than one change may have (${bytesMax})`)
+  }
+}
+
+/** Thrown when the caller's signal aborted the wait; a proposal may still take effect. */
+export class WaitAbortedError extends RaftError {
+  override readonly name = 'WaitAbortedError'
+
+  constructor(options?: ErrorOptions) {
+    super('RAFT_ABORTED', 'the wait was aborted; the change may still take effect', options)
+  }
+}
+
+/** Thrown when stored data is damaged in the middle. The node must not vote: it must leave and join anew. */
+export class StorageCorruptError extends RaftError {
+  override readonly name = 'StorageCorruptError'
+
+  constructor(what: string, options?: ErrorOptions) {
+    super(
+      'RAFT_STORAGE_CORRUPT',
+      `${what}; remove this manager from the cluster and let it join again with an empty directory`,
+      options,
+    )
+  }
+}
+
+/** Thrown when stored data can't be opened with the given data key. */
+export class StorageKeyError extends RaftError {
+  override readonly name = 'StorageKeyError'
+
+  constructor(what: string) {
+    super('RAFT_STORAGE_KEY', `${what} was written with another data key`)
+  }
+}
+
+/** Thrown when writing or syncing failed, so that what is on disk is unknown. The process must end. */
+export class StorageFailedError extends RaftError {
+  override readonly name = 'StorageFailedError'
+
+  constructor(what: string, options?: ErrorOptions) {
+    super('RAFT_STORAGE_FAILED', what, options)
+  }
+}

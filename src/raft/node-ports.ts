@@ -1,0 +1,37 @@
+import type { RaftNodeId } from './membership.ts'
+import type { StateEntry, StateWrite } from './state-port.ts'
+
+/** What an applied entry gave. */
+export interface Applied {
+  /** What the proposer gets, on the node where it proposed. */
+  readonly result: unknown
+  /** The changed keys with their new values; null removes one. */
+  readonly writes: readonly StateWrite[]
+}
+
+/** What is replicated. It must be a function of the entries alone: no clock, random, or IO. */
+export interface StateMachine {
+  /** Called once for each command, in the order of the log, the same on every member. */
+  apply(index: number, data: Uint8Array): Applied
+  /** Replaces the whole state: at start, or when a snapshot came. `appliedIndex` 0 is the empty state. */
+  restore(appliedIndex: number, entries: Iterable<StateEntry>): void
+}
+
+/** How nodes talk. Messages may be lost, repeated and reordered; who sent one must be certain. */
+export interface RaftTransport {
+  /**
+   * Sends and forgets; throws nothing. `bulk` marks pieces of a snapshot, of at most about 300 KiB, one
+   * at a time for each peer: they should not delay what comes after them.
+   */
+  send(to: RaftNodeId, message: Uint8Array, options: { bulk: boolean }): void
+  /** `from` is who the connection proved to be. The bytes belong to the node from then on. */
+  onMessage(handler: (from: RaftNodeId, message: Uint8Array) => void): void
+  /** A peer's connection closed; if it led, an election follows within a few ticks. */
+  onPeerClosed?(handler: (id: RaftNodeId) => void): void
+}
+
+/** Where a node says what its operator may want to know. */
+export interface RaftLogger {
+  info(message: string, fields?: Record<string, unknown>): void
+  warn(message: string, fields?: Record<string, unknown>): void
+}

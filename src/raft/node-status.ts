@@ -1,0 +1,67 @@
+import type { RaftCore } from './core.ts'
+import type { Role } from './core-state.ts'
+import { isVoter, memberIds, type RaftNodeId } from './membership.ts'
+import type { ProgressState } from './progress.ts'
+
+/** What the leader knows of a member's log. */
+export interface PeerStatus {
+  /** Something was heard of it within the last two election timeouts. */
+  readonly reachable: boolean
+  /** The index up to which its log is known to be durable; null on nodes that don't lead. */
+  readonly matched: number | null
+  /** How the leader sends to it; null on nodes that don't lead. */
+  readonly state: ProgressState | null
+}
+
+/** A picture of a node for its operator and for the layers above. */
+export interface RaftStatus {
+  readonly id: RaftNodeId
+  readonly role: Role
+  readonly term: number
+  readonly leaderId: RaftNodeId | null
+  readonly committed: number
+  readonly applied: number
+  /** The first and last index in the log. */
+  readonly firstIndex: number
+  readonly lastIndex: number
+  readonly voters: readonly RaftNodeId[]
+  readonly learners: readonly RaftNodeId[]
+  /** A change of several voters is under way. */
+  readonly joint: boolean
+  readonly members: ReadonlyMap<RaftNodeId, { context: Uint8Array; voter: boolean }>
+  readonly peers: ReadonlyMap<RaftNodeId, PeerStatus>
+  /** False while the disk is full and proposals are refused. */
+  readonly hasRoom: boolean
+  readonly removed: boolean
+}
+
+/** What `statusOf` needs beside the core. */
+export interface StatusInputs {
+  readonly core: RaftCore
+  readonly isReachable: (id: RaftNodeId) => boolean
+  readonly hasRoom: boolean
+  readonly removed: boolean
+}
+
+/** Takes a picture; nothing in it changes afterwards. */
+export function statusOf({ core, isReachable, hasRoom, removed }: StatusInputs): RaftStatus {
+  const { membership, log } = core
+  const members = new Map<RaftNodeId, { context: Uint8Array; voter: boolean }>()
+  const peers = new Map<RaftNodeId, PeerStatus>()
+  for (const id of memberIds(membership)) {
+    const context = membership.contexts.get(id) ?? new Uint8Array(0)
+    members.set(id, { context, voter: isVoter(membership, id) })
+    if (id === core.id) continue
+    const progress = core.progress.get(id)
+    const [matched, state] = [progress?.match ?? null, progress?.state ?? null]
+    peers.set(id, { reachable: isReachable(id), matched, state })
+  }
+  const { id, role, term, leader: leaderId } = core
+  const positions = { firstIndex: log.base.index + 1, lastIndex: log.last.index }
+  const voters = membership.voters
+  const learners = [...membership.learners, ...membership.learnersNext].sort()
+  const joint = membership.outgoing.length > 0
+  const progress = { committed: log.committed, applied: log.applied, ...positions }
+  const who = { id, role, term, leaderId, voters, learners, joint, members, peers }
+  return { ...who, ...progress, hasRoom, removed }
+}

@@ -1,0 +1,614 @@
+// The loop around the core, and the only one: start to persist, send, apply, tell the core. What the
+// core says is done here in that order, and what happens comes back to it through here.
+
+import { assert } from './assert.ts'
+import type { Clock } from './clock.ts'
+import { Conditions } from './conditions.ts'
+import { type ProposeOutcome, RaftCore } from './core.ts'
+import { CORE_DEFAULTS } from './core-options.ts'
+import type { Entry } from './entry.ts'
+import {
+  EntryTooLargeError,
+  LogFullError,
+  NotLeaderError,
+  ProposalDroppedError,
+  StoppedError,
+  WaitAbortedError,
+} from './errors.ts'
+import type { MemberChange, MembershipCommand, RaftNodeId } from './membership.ts'
+import type { Message } from './message.ts'
+import {
+  COMPACT_STEP_ENTRIES,
+  NODE_DEFAULTS,
+  PENDING_PROPOSALS_MAX,
+  PROMOTE_LAG_ENTRIES_MAX,
+  type RaftNodeOptions,
+} from './node-options.ts'
+import type { RaftLogger, RaftTransport, StateMachine } from './node-ports.ts'
+import { bootstrap, reconcile } from './node-start.ts'
+import { type RaftStatus, statusOf } from './node-status.ts'
+import { PendingProposals, type ProposalResult, type Proposer } from './pending-proposals.ts'
+import { ReadBarriers } from './read-barriers.ts'
+import type { PersistBatch } from './ready.ts'
+import { SnapshotReceiver, type StagedSnapshot } from './snapshot-receiver.ts'
+import { SnapshotSender } from './snapshot-sender.ts'
+import type { StateStorage, StateWrite } from './state-port.ts'
+import { ENTRY_BYTES_MAX } from './wal.ts'
+import type { Wal } from './wal-port.ts'
+import { decodeMessage, encodeMessage, type WireMessage } from './wire.ts'
+
+/** What a node is made of. */
+export interface RaftNodeDeps {
+  readonly wal: Wal
+  readonly state: StateStorage
+  readonly transport: RaftTransport
+  readonly stateMachine: StateMachine
+  readonly clock: Clock
+  /** A number in [0, 1). */
+  readonly random: () => number
+  readonly log: RaftLogger
+  /** The process must end: a disk failed, or an invariant is broken. Called once. */
+  readonly onFatal: (error: Error) => void
+  /**
+   * Another leader, or none. `isReady` when this node itself leads and has applied everything that was
+   * committed before: only then its state is what the cluster agreed on (start controllers then).
+   */
+  readonly onLeaderChange?: (leaderId: RaftNodeId | null, isReady: boolean) => void
+  /** This node was removed from the cluster, for good. Called once. */
+  readonly onRemoved?: () => void
+  /** The members, or what is known of them, changed; `status()` has them. */
+  readonly onMembersChange?: () => void
+}
+
+/** A proposal that the loop has not given to the core yet. */
+interface Queued extends Proposer {
+  readonly data: Uint8Array
+}
+
+export class RaftNode {
+  readonly #deps: RaftNodeDeps
+  readonly #options: Required<Omit<RaftNodeOptions, 'initialVoters'>>
+  readonly #initialVoters: RaftNodeOptions['initialVoters']
+  readonly #pending = new PendingProposals()
+  readonly #reads: ReadBarriers
+  readonly #conditions = new Conditions()
+  readonly #sender: SnapshotSender
+  readonly #receiver: SnapshotReceiver
+  readonly #heardTick = new Map<RaftNodeId, number>()
+
+  #core: RaftCore | undefined
+  #state: 'new' | 'running' | 'stopping' | 'stopped' = 'new'
+  #tick = 0
+  #cancelTick: () => void = () => {}
+  #scheduled = false
+  #pumping = false
+  #queue: Queued[] = []
+  /** Batches that the log was given and that are not durable yet. */
+  #unpersisted = 0
+  /** Batches that wait until a snapshot before them is stored; undefined when none is. */
+  #held: PersistBatch[] | undefined
+  #staged: StagedSnapshot | undefined
+  #reported = { leader: null as RaftNodeId | null, isReady: false }
+  #removed = false
+  #failed = false
+
+  constructor(deps: RaftNodeDeps, { initialVoters, ...options }: RaftNodeOptions) {
+    this.#deps = deps
+    this.#options = { ...NODE_DEFAULTS, ...options }
+    this.#initialVoters = initialVoters
+    const { id } = options
+    const { state, log } = deps
+    const core = { ...CORE_DEFAULTS, ...options.core }
+    this.#reads = new ReadBarriers(core.heartbeatTicks)
+    const send = (message: WireMessage) => this.#sendOne(message)
+    this.#sender = new SnapshotSender({
+      ...{ id, state, log, send, firstStream: Math.floor(deps.random() * 2 ** 40) },
+      onFinished: (to, outcome) => {
+        this.#core?.onSnapshotSent(to, outcome)
+        this.#schedule()
+      },
+    })
+    this.#receiver = new SnapshotReceiver({
+      ...{ id, state, log, send },
+      isUseful: (index) => index > (this.#core?.log.committed ?? 0),
+      onComplete: (staged) => this.#onSnapshotReceived(staged),
+    })
+  }
+
+  /** Opens log and state, restores the state machine, and takes part. Rejects when storage is damaged. */
+  async start(): Promise<void> {
+    assert(this.#state === 'new', 'a node starts once')
+    const { wal, state, stateMachine, transport, random } = this.#deps
+    let contents = await wal.open()
+    const stored = await state.open()
+    const voters = this.#initialVoters
+    if (contents.isNew && stored === null && voters !== undefined)
+      contents = await bootstrap(wal, voters)
+    const known = await reconcile(wal, contents, stored)
+    stateMachine.restore(known.applied, await state.load())
+    this.#core = new RaftCore({ id: this.#options.id, ...known, random }, this.#options.core)
+    this.#state = 'running'
+    transport.onMessage((from, bytes) => this.#onMessage(from, bytes))
+    transport.onPeerClosed?.((id) => this.#onPeerClosed(id))
+    const { voters: all } = this.#core.membership
+    // Alone, or the only initial voter, nobody else can be elected: no need to wait.
+    const only = voters?.length === 1 ? voters[0]?.id : all.length === 1 ? all[0] : undefined
+    this.#pump()
+    if (only === this.#options.id) this.#core.campaign()
+    this.#schedule()
+    this.#nextTick()
+  }
+
+  /** Hands leadership over (for a bounded time), ends all waits with StoppedError, and closes the storage. */
+  async stop(): Promise<void> {
+    if (this.#state === 'stopping' || this.#state === 'stopped') return
+    if (this.#state === 'running' && !this.#failed) {
+      this.#state = 'stopping'
+      await this.#giveUpLeadership()
+    }
+    this.#state = 'stopped'
+    this.#cancelTick()
+    this.#sender.stop()
+    this.#receiver.stop()
+    this.#rejectAll(new StoppedError())
+    await this.#deps.wal.close()
+    await this.#deps.state.close()
+  }
+
+  /**
+   * Replicates a command. Resolves when it is applied here, with what `apply` returned. Rejects with
+   * NotLeaderError, ProposalDroppedError, LogFullError, EntryTooLargeError (no effect, for certain),
+   * or with OutcomeUnknownError, StoppedError, WaitAbortedError (it may still take effect).
+   */
+  propose(data: Uint8Array, options: { signal?: AbortSignal } = {}): Promise<ProposalResult> {
+    const refusal = this.#refusal(data)
+    if (refusal !== undefined) return Promise.reject(refusal)
+    return this.#waiting(options.signal, (proposer) => {
+      this.#queue.push({ data, ...proposer })
+      this.#schedule()
+    })
+  }
+
+  /**
+   * Resolves when the state here contains everything that was acknowledged anywhere before this call
+   * (ReadIndex). Works on every member. Rejects with UnavailableError or StoppedError.
+   */
+  readBarrier(): Promise<void> {
+    if (this.#state !== 'running') return Promise.reject(new StoppedError())
+    return new Promise((resolve, reject) => {
+      const deadlineTick = this.#deadline(this.#options.readTimeoutMs)
+      this.#reads.add({ resolve, reject, deadlineTick })
+      this.#schedule()
+    })
+  }
+
+  status(): RaftStatus {
+    const core = this.#running()
+    const isReachable = (id: RaftNodeId) => this.#isReachable(id)
+    return statusOf({ core, isReachable, hasRoom: this.#deps.wal.hasRoom, removed: this.#removed })
+  }
+
+  /** Adds a member that gets the log but doesn't vote yet; `context` is its address, for all to know. */
+  addLearner(id: RaftNodeId, context: Uint8Array): Promise<void> {
+    return this.changeMembers([{ kind: 'add-learner', id, context }])
+  }
+
+  /** Lets a learner vote, once it has caught up. */
+  async promote(id: RaftNodeId): Promise<void> {
+    const core = this.#leading()
+    const hasCaughtUp = () => {
+      const match = core.progress.get(id)?.match ?? 0
+      return core.role !== 'leader' || core.log.committed - match <= PROMOTE_LAG_ENTRIES_MAX
+    }
+    await this.#conditions.wait(hasCaughtUp, this.#deadline(this.#options.proposeTimeoutMs))
+    await this.changeMembers([{ kind: 'add-voter', id }])
+  }
+
+  /**
+   * Removes a member for good; its id can't come back. A leader that is to remove itself hands
+   * leadership over first and rejects with NotLeaderError: ask the new leader.
+   */
+  async removeNode(id: RaftNodeId): Promise<void> {
+    const core = this.#leading()
+    if (id === core.id && core.membership.voters.length > 1) {
+      await this.#giveUpLeadership()
+      this.#leading()
+    }
+    await this.changeMembers([{ kind: 'remove', id }])
+  }
+
+  /** Changes several members in one step, by joint consensus; resolves when the change is complete. */
+  async changeMembers(changes: readonly MemberChange[]): Promise<void> {
+    await this.#proposeMembership({ kind: 'change', changes })
+    const core = this.#running()
+    const isSettled = () => core.membership.outgoing.length === 0
+    await this.#conditions.wait(isSettled, this.#deadline(this.#options.proposeTimeoutMs))
+  }
+
+  /** Hands leadership to a voter; resolves when this node leads no longer. */
+  async transferLeadership(to: RaftNodeId): Promise<void> {
+    const core = this.#leading()
+    if (!core.transferLeadership(to)) throw new ProposalDroppedError(`${to} can't take leadership`)
+    this.#schedule()
+    const isOver = () => core.role !== 'leader' || core.transferee === null
+    await this.#conditions.wait(isOver, this.#deadline(this.#options.stopTransferMs))
+    if (core.role === 'leader') throw new ProposalDroppedError(`${to} did not take leadership`)
+  }
+
+  // ---- the loop ----
+
+  #schedule(): void {
+    if (this.#scheduled || this.#state === 'stopped') return
+    this.#scheduled = true
+    this.#deps.clock.defer(() => {
+      this.#scheduled = false
+      this.#pump()
+    })
+  }
+
+  /** One turn: persist, send, apply, advance. */
+  #pump(): void {
+    if (this.#core === undefined || this.#pumping) return
+    this.#guard((core) => {
+      this.#pumping = true
+      try {
+        this.#giveInputs(core)
+        const ready = core.ready()
+        if (ready.persist !== null) this.#persist(core, ready.persist)
+        for (const message of ready.messages) this.#send(core, message)
+        this.#apply(core, ready.committed)
+        for (const read of ready.reads) this.#reads.onConfirmed(read.token, read.index)
+        for (const to of ready.snapshotsToSend) this.#sender.start(to, core.term)
+        this.#reads.onApplied(core.log.applied)
+        this.#report(core, ready.removed)
+        // What was applied may have led to more: an end of a joint change, or entries beyond one turn's share.
+        if (ready.committed.length > 0 || this.#reads.hasQueued) this.#schedule()
+      } finally {
+        this.#pumping = false
+      }
+    })
+  }
+
+  #giveInputs(core: RaftCore): void {
+    this.#proposeQueued(core)
+    const token = this.#reads.nextToken(this.#tick)
+    if (token !== undefined) core.readIndex(token)
+  }
+
+  #persist(core: RaftCore, batch: PersistBatch): void {
+    if (batch.snapshot !== null) {
+      this.#held = []
+      void this.#install(core, batch)
+      return
+    }
+    if (this.#held !== undefined) {
+      this.#held.push(batch)
+      return
+    }
+    this.#append(core, batch)
+  }
+
+  #append(core: RaftCore, batch: PersistBatch): void {
+    const { hardState, entries, snapshot } = batch
+    if (hardState === null && this.#unpersisted === 0) {
+      // Nothing to write, and nothing before it: what it promises is durable already.
+      this.#onPersisted(core, batch)
+      return
+    }
+    const reset = snapshot === null ? null : { index: snapshot.index, term: snapshot.term }
+    this.#unpersisted += 1
+    this.#deps.wal.append({ hardState, reset, entries }).then(
+      () => {
+        this.#unpersisted -= 1
+        this.#guard(() => this.#onPersisted(core, batch))
+        this.#pump()
+      },
+      (error) => {
+        if (!(error instanceof StoppedError)) this.#fatal(error)
+      },
+    )
+  }
+
+  #onPersisted(core: RaftCore, batch: PersistBatch): void {
+    core.onAppended(batch.ioId)
+    for (const message of batch.responses) {
+      if (message.to === core.id) core.step(message)
+      else this.#send(core, message)
+    }
+    if (this.#pumping) this.#schedule()
+  }
+
+  /** State first, then the log: a crash in between leaves a state that the log is begun anew after. */
+  async #install(core: RaftCore, batch: PersistBatch): Promise<void> {
+    const staged = this.#staged
+    this.#staged = undefined
+    assert(staged !== undefined && staged.meta === batch.snapshot, 'a snapshot that never came')
+    try {
+      await staged.install.commit()
+    } catch (error) {
+      this.#fatal(error)
+      return
+    }
+    this.#guard(() => {
+      this.#deps.stateMachine.restore(staged.meta.index, staged.entries)
+      this.#deps.log.info('took over a snapshot', { index: staged.meta.index })
+      this.#pending.onSnapshot(staged.meta.index)
+      core.onSnapshotInstalled()
+      const held = this.#held ?? []
+      this.#held = undefined
+      for (const next of [batch, ...held]) this.#append(core, next)
+      this.#deps.onMembersChange?.()
+    })
+    this.#pump()
+  }
+
+  #apply(core: RaftCore, entries: readonly Entry[]): void {
+    const last = entries.at(-1)
+    if (last === undefined) return
+    const writes: StateWrite[] = []
+    const results: unknown[] = []
+    for (const entry of entries) {
+      const applied =
+        entry.kind === 'command'
+          ? this.#deps.stateMachine.apply(entry.index, entry.data)
+          : undefined
+      if (applied !== undefined) writes.push(...applied.writes)
+      results.push(applied?.result)
+    }
+    core.onApplied(last.index)
+    const { index, term } = last
+    this.#deps.state.write({ index, term, membership: core.membership }, writes)
+    entries.forEach((entry, at) => {
+      this.#pending.onApplied(entry, results[at])
+    })
+    if (last.kind === 'membership') this.#deps.onMembersChange?.()
+  }
+
+  #send(core: RaftCore, message: Message): void {
+    assert(message.kind !== 'snapshot' && message.to !== core.id, 'this message is not for others')
+    this.#sendOne(message)
+  }
+
+  #sendOne(message: WireMessage): void {
+    const bulk = message.kind === 'snapshot-chunk'
+    this.#deps.transport.send(message.to, encodeMessage(message), { bulk })
+  }
+
+  #report(core: RaftCore, removed: boolean): void {
+    const { leader, isCurrentLeader: isReady } = core
+    if (leader !== this.#reported.leader || isReady !== this.#reported.isReady) {
+      this.#reported = { leader, isReady }
+      if (core.role !== 'leader') this.#sender.stop()
+      this.#deps.log.info('leader', { leader, term: core.term, isReady })
+      this.#deps.onLeaderChange?.(leader, isReady)
+    }
+    if (removed && !this.#removed) {
+      this.#removed = true
+      this.#deps.onRemoved?.()
+    }
+    this.#conditions.check(this.#tick)
+  }
+
+  // ---- what happens ----
+
+  #onMessage(from: RaftNodeId, bytes: Uint8Array): void {
+    if (this.#state === 'new' || this.#state === 'stopped') return
+    let message: WireMessage
+    try {
+      message = decodeMessage(bytes)
+    } catch (cause) {
+      this.#deps.log.warn('dropped a message', { from, cause: String(cause) })
+      return
+    }
+    if (message.from !== from || message.to !== this.#options.id) {
+      this.#deps.log.warn('dropped a message with a wrong sender or receiver', { from })
+      return
+    }
+    this.#heardTick.set(from, this.#tick)
+    this.#guard((core) => this.#take(core, message))
+    this.#schedule()
+  }
+
+  #take(core: RaftCore, message: WireMessage): void {
+    switch (message.kind) {
+      case 'snapshot-chunk':
+        // Only of the leader that the core knows; what is dropped comes again.
+        if (message.term === core.term && message.from === core.leader)
+          this.#receiver.onChunk(message)
+        return
+      case 'snapshot-ack':
+        this.#sender.onAck(message)
+        return
+      case 'append':
+        // Without room for them entries are dropped as if lost; the leader comes back to them.
+        if (message.entries.length > 0 && !this.#deps.wal.hasRoom) return
+        core.step(message)
+        return
+      default:
+        core.step(message)
+    }
+  }
+
+  #onSnapshotReceived(staged: StagedSnapshot): void {
+    this.#guard((core) => {
+      if (this.#state !== 'running' || this.#held !== undefined) return
+      this.#staged = staged
+      const { from, term, meta } = staged
+      core.step({ kind: 'snapshot', from, to: core.id, term, meta })
+      this.#pump()
+      // Not taken: the log had caught up meanwhile, or another term began.
+      if (this.#staged === staged) {
+        this.#staged = undefined
+        staged.install.abort().catch(() => {})
+      }
+    })
+  }
+
+  #onPeerClosed(id: RaftNodeId): void {
+    if (this.#state !== 'running') return
+    this.#heardTick.delete(id)
+    this.#guard((core) => core.onPeerClosed(id))
+    this.#schedule()
+  }
+
+  #nextTick(): void {
+    if (this.#state === 'stopped') return
+    this.#cancelTick = this.#deps.clock.after(this.#options.tickMs, () => {
+      this.#tick += 1
+      this.#guard((core) => {
+        core.tick()
+        this.#sender.tick()
+        this.#pending.expire(this.#tick)
+        this.#reads.expire(this.#tick)
+        this.#compact(core)
+      })
+      this.#pump()
+      this.#nextTick()
+    })
+  }
+
+  #compact(core: RaftCore): void {
+    const { keepEntriesMax, keepBytesMax } = this.#options
+    const to = Math.min(this.#deps.state.flushedIndex, this.#sender.lowestIndex, core.log.applied)
+    if (to - core.log.base.index < Math.min(COMPACT_STEP_ENTRIES, keepEntriesMax)) return
+    const before = core.log.base.index
+    const after = core.compact({ to, keepEntriesMax, keepBytesMax })
+    if (after === before) return
+    this.#deps.wal.compactTo(after).catch((cause) => {
+      this.#deps.log.warn('old log segments could not be freed', { cause: String(cause) })
+    })
+  }
+
+  // ---- proposals and members ----
+
+  #refusal(data: Uint8Array): Error | undefined {
+    if (this.#state !== 'running' || this.#failed) return new StoppedError()
+    const core = this.#running()
+    if (core.role !== 'leader') return new NotLeaderError(core.leader)
+    if (data.length > ENTRY_BYTES_MAX) return new EntryTooLargeError(data.length, ENTRY_BYTES_MAX)
+    if (!this.#deps.wal.hasRoom) return new LogFullError()
+    if (this.#pending.count + this.#queue.length >= PENDING_PROPOSALS_MAX) {
+      return new ProposalDroppedError('too many changes wait already')
+    }
+    return undefined
+  }
+
+  #proposeQueued(core: RaftCore): void {
+    const queue = this.#queue
+    if (queue.length === 0) return
+    this.#queue = []
+    const outcome = core.propose(queue.map(({ data }) => data))
+    if (outcome.kind !== 'proposed') {
+      for (const proposer of queue) proposer.reject(refusalError(outcome))
+      return
+    }
+    queue.forEach((proposer, at) => {
+      this.#pending.add(outcome.firstIndex + at, outcome.term, proposer)
+    })
+  }
+
+  async #proposeMembership(command: MembershipCommand): Promise<void> {
+    const refusal = this.#refusal(new Uint8Array(0))
+    if (refusal !== undefined) throw refusal
+    await this.#waiting(undefined, (proposer) => {
+      const outcome = this.#running().proposeMembership(command)
+      if (outcome.kind !== 'proposed') proposer.reject(refusalError(outcome))
+      else this.#pending.add(outcome.firstIndex, outcome.term, proposer)
+      this.#schedule()
+    })
+  }
+
+  #waiting(
+    signal: AbortSignal | undefined,
+    begin: (proposer: Proposer) => void,
+  ): Promise<ProposalResult> {
+    if (signal?.aborted) return Promise.reject(new WaitAbortedError({ cause: signal.reason }))
+    const deadlineTick = this.#deadline(this.#options.proposeTimeoutMs)
+    return new Promise((resolve, reject) => {
+      if (signal === undefined) {
+        begin({ resolve, reject, deadlineTick })
+        return
+      }
+      const onAbort = () => reject(new WaitAbortedError({ cause: signal.reason }))
+      signal.addEventListener('abort', onAbort, { once: true })
+      const settled =
+        <T>(settle: (value: T) => void) =>
+        (value: T) => {
+          signal.removeEventListener('abort', onAbort)
+          settle(value)
+        }
+      begin({ resolve: settled(resolve), reject: settled(reject), deadlineTick })
+    })
+  }
+
+  async #giveUpLeadership(): Promise<void> {
+    const core = this.#running()
+    const successor = this.#bestSuccessor(core)
+    if (core.role !== 'leader' || successor === undefined) return
+    await this.transferLeadership(successor).catch((cause) => {
+      this.#deps.log.warn('leadership was not handed over', { cause: String(cause) })
+    })
+  }
+
+  #bestSuccessor(core: RaftCore): RaftNodeId | undefined {
+    const others = core.membership.voters.filter((id) => id !== core.id && this.#isReachable(id))
+    const matchOf = (id: RaftNodeId) => core.progress.get(id)?.match ?? 0
+    return others.sort((a, b) => matchOf(b) - matchOf(a))[0]
+  }
+
+  #isReachable(id: RaftNodeId): boolean {
+    const heard = this.#heardTick.get(id)
+    const { electionTicks } = { ...CORE_DEFAULTS, ...this.#options.core }
+    return heard !== undefined && this.#tick - heard <= 2 * electionTicks
+  }
+
+  #leading(): RaftCore {
+    if (this.#state !== 'running' && this.#state !== 'stopping') throw new StoppedError()
+    const core = this.#running()
+    if (core.role !== 'leader') throw new NotLeaderError(core.leader)
+    return core
+  }
+
+  #running(): RaftCore {
+    assert(this.#core !== undefined, 'the node was not started')
+    return this.#core
+  }
+
+  #deadline(ms: number): number {
+    return this.#tick + Math.ceil(ms / this.#options.tickMs)
+  }
+
+  // ---- failures ----
+
+  /** Runs what may find a broken invariant; then nothing else runs, and the process is told to end. */
+  #guard(action: (core: RaftCore) => void): void {
+    if (this.#core === undefined || this.#failed || this.#state === 'stopped') return
+    try {
+      action(this.#core)
+    } catch (error) {
+      this.#fatal(error)
+    }
+  }
+
+  #fatal(error: unknown): void {
+    if (this.#failed) return
+    this.#failed = true
+    this.#cancelTick()
+    this.#rejectAll(new StoppedError())
+    this.#deps.onFatal(error instanceof Error ? error : new Error(String(error)))
+  }
+
+  #rejectAll(error: Error): void {
+    for (const proposer of this.#queue) proposer.reject(error)
+    this.#queue = []
+    this.#pending.rejectAll(error)
+    this.#reads.rejectAll(error)
+    this.#conditions.rejectAll(error)
+  }
+}
+
+function refusalError(outcome: Exclude<ProposeOutcome, { kind: 'proposed' }>): Error {
+  return outcome.kind === 'not-leader'
+    ? new NotLeaderError(outcome.leaderId)
+    : new ProposalDroppedError(outcome.reason)
+}

@@ -1,0 +1,95 @@
+// The few things that the log asks of a file system, on the real one.
+
+import { constants } from 'node:fs'
+import { mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/** Zeros are written in pieces of this size when a segment is allocated. */
+const ZERO_BYTES = 1024 * 1024
+const FILE_MODE = 0o600
+const DIRECTORY_MODE = 0o700
+
+/** An open segment. A write that resolved is durable: the file is open for synchronous writes. */
+export interface WalFile {
+  write(bytes: Uint8Array, offset: number): Promise<void>
+  close(): Promise<void>
+}
+
+/** The log's directory. Every method that changes a name is durable when it resolves. */
+export interface WalFiles {
+  /** Names in the directory, which is created if it isn't there. */
+  list(): Promise<string[]>
+  read(name: string): Promise<Buffer>
+  /** Creates a file of zeros, all blocks allocated. Rejects with ENOSPC when there is no room. */
+  allocate(name: string, bytes: number): Promise<void>
+  open(name: string): Promise<WalFile>
+  rename(from: string, to: string): Promise<void>
+  remove(name: string): Promise<void>
+}
+
+/** The {@link WalFiles} of a directory on disk. */
+export class NodeWalFiles implements WalFiles {
+  readonly #directory: string
+
+  constructor(directory: string) {
+    this.#directory = directory
+  }
+
+  async list(): Promise<string[]> {
+    await mkdir(this.#directory, { recursive: true, mode: DIRECTORY_MODE })
+    return readdir(this.#directory)
+  }
+
+  read(name: string): Promise<Buffer> {
+    return readFile(join(this.#directory, name))
+  }
+
+  async allocate(name: string, bytes: number): Promise<void> {
+    const path = join(this.#directory, name)
+    const file = await open(path, 'w', FILE_MODE)
+    try {
+      const zeros = Buffer.alloc(Math.min(ZERO_BYTES, bytes))
+      // Written, not only reserved: later synchronous writes then change no metadata of the file system.
+      for (let at = 0; at < bytes; at += zeros.length) {
+        await file.write(zeros, 0, Math.min(zeros.length, bytes - at), at)
+      }
+      await file.sync()
+    } catch (error) {
+      await unlink(path)
+      throw error
+    } finally {
+      await file.close()
+    }
+    await this.#syncDirectory()
+  }
+
+  async open(name: string): Promise<WalFile> {
+    const handle = await open(join(this.#directory, name), constants.O_RDWR | constants.O_DSYNC)
+    return {
+      write: async (bytes, offset) => {
+        const { bytesWritten } = await handle.write(bytes, 0, bytes.length, offset)
+        if (bytesWritten !== bytes.length) throw new Error('the disk took only a part of a write')
+      },
+      close: () => handle.close(),
+    }
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await rename(join(this.#directory, from), join(this.#directory, to))
+    await this.#syncDirectory()
+  }
+
+  async remove(name: string): Promise<void> {
+    await unlink(join(this.#directory, name))
+    await this.#syncDirectory()
+  }
+
+  async #syncDirectory(): Promise<void> {
+    const directory = await open(this.#directory, 'r')
+    try {
+      await directory.sync()
+    } finally {
+      await directory.close()
+    }
+  }
+}
