@@ -57,5 +57,7 @@ export interface Node extends Meta {
     ObservedRole: 'worker' | 'manager'
     /** host:port of the node's cluster port. */
     Addr: string
+    /** Version of the last change of `Spec` by a user: what an update is checked against. Absent: never changed. */
+    SpecVersion?: number
   }
 }

@@ -82,5 +82,9 @@ export interface Cluster extends Meta {
     RootCACert: string
     /** Ids of removed nodes: their certificates are refused, their ids never used again. */
     RemovedNodes: string[]
+    /** Version of the last change of `Spec` by a user: what an update is checked against. Absent: never changed. */
+    SpecVersion?: number
+    /** `SWMKEY-1-…` while `EncryptionConfig.AutoLockManagers`; every manager locks its data key with it. Never in an answer. */
+    UnlockKey?: string
   }
 }

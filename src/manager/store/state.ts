@@ -130,7 +130,7 @@ export class StoreState {
         CreatedAt: old?.CreatedAt ?? time,
         UpdatedAt: time,
       }
-      if (kind === 'service') stampSpecVersion(object as { Swarmctl: unknown }, index)
+      stampSpecVersion(object as Stamped, index)
       deepFreeze(object)
       this.#tables.put({ kind, object } as KindedObject)
       return (
@@ -158,12 +158,14 @@ export class StoreState {
   }
 }
 
+interface Stamped {
+  Swarmctl?: { SpecVersion?: number }
+}
+
 /** A proposer can't know the index that its command will get. */
-const stampSpecVersion = (service: { Swarmctl: unknown }, index: number): void => {
-  const extension = service.Swarmctl as { SpecVersion: number }
-  if (extension.SpecVersion === THIS_TRANSACTION) {
-    service.Swarmctl = { ...extension, SpecVersion: index }
-  }
+const stampSpecVersion = (object: Stamped, index: number): void => {
+  if (object.Swarmctl?.SpecVersion !== THIS_TRANSACTION) return
+  object.Swarmctl = { ...object.Swarmctl, SpecVersion: index }
 }
 
 function* differences(old: Tables, tables: Tables): Iterable<ObjectChange> {

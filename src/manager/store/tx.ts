@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { SwarmctlError } from '../../api/errors.ts'
-import { KINDS, type Kind, type ObjectByKind } from '../../api/object.ts'
+import { precondition, SwarmctlError } from '../../api/errors.ts'
+import type { Kind, ObjectByKind } from '../../api/object.ts'
 import type { Cluster } from '../../api/swarm.ts'
 import type { Task } from '../../api/task.ts'
-import { claimsOf, type NamedKind, nameClaim, objectKey } from './claims.ts'
+import { type Claim, claimsOf, type NamedKind, nameClaim, objectKey } from './claims.ts'
 import { type Expectation, encodeObject, type KindedObject, type Transaction } from './codec.ts'
 import type { View } from './view.ts'
 
@@ -103,7 +103,7 @@ export class Tx implements View {
     const key = objectKey(kind, object.ID)
     for (const claim of claimsOf(entry)) {
       const owner = this.claimOwner(claim.scope, claim.key)
-      if (owner !== undefined && owner !== key) throw claimed(claim.scope, claim.key, owner)
+      if (owner !== undefined && owner !== key) throw claimed(claim, owner, entry)
     }
     this.#release(kind, object.ID)
     for (const claim of claimsOf(entry)) this.#claims.set(`${claim.scope} ${claim.key}`, key)
@@ -175,14 +175,17 @@ export class Tx implements View {
   }
 }
 
-/** What a put throws when another object holds what it claims. */
-const claimed = (scope: string, key: string | number, owner: string): SwarmctlError => {
-  const [kind] = owner.split('/')
-  const named = KINDS.find((k) => scope === `name/${k}`)
-  return named === undefined
-    ? new SwarmctlError('FAILED_PRECONDITION', `${scope} ${key} is in use by ${kind} ${owner}`)
-    : new SwarmctlError(
-        'ALREADY_EXISTS',
-        `name conflicts with an existing object: ${named} ${key} already exists`,
-      )
+/** What a put throws when another object holds what it claims, with Docker's texts for names. */
+const claimed = ({ scope, key }: Claim, owner: string, entry: KindedObject): SwarmctlError => {
+  if (!scope.startsWith('name/')) {
+    return precondition(`${scope} ${key} is already held by ${owner}`)
+  }
+  const name = 'Name' in entry.object.Spec ? entry.object.Spec.Name : key
+  const text = {
+    service: `name conflicts with an existing object: service ${name} already exists`,
+    network: `network with name ${name} already exists`,
+    secret: `secret ${name} already exists`,
+    config: `config ${name} already exists`,
+  }[entry.kind as NamedKind]
+  return new SwarmctlError('ALREADY_EXISTS', text)
 }

@@ -1,0 +1,80 @@
+import { SwarmctlError, unavailable } from '../../api/errors.ts'
+import type { Cluster } from '../../api/swarm.ts'
+import { parseSwarmSpec } from '../../api/validate/swarm.ts'
+import { THIS_TRANSACTION } from '../store/this-transaction.ts'
+import type { View } from '../store/view.ts'
+import { type ControlDeps, type ReadOptions, readView, requireVersion } from './context.ts'
+import { redactCluster } from './redact.ts'
+
+export interface UpdateClusterOptions {
+  rotateWorkerToken?: boolean
+  rotateManagerToken?: boolean
+  rotateManagerUnlockKey?: boolean
+}
+
+/** The verbs of `/swarm` that change the cluster object. */
+export class ClusterVerbs {
+  readonly #deps: ControlDeps
+
+  constructor(deps: ControlDeps) {
+    this.#deps = deps
+  }
+
+  async get(options: ReadOptions): Promise<Cluster> {
+    return redactCluster(requireCluster(await readView(this.#deps, options)))
+  }
+
+  /** The key that unlocks a restarted manager, empty when managers don't lock. */
+  async unlockKey(): Promise<string> {
+    return requireCluster(await readView(this.#deps)).Swarmctl.UnlockKey ?? ''
+  }
+
+  async update(version: number, body: unknown, options: UpdateClusterOptions): Promise<void> {
+    const spec = parseSwarmSpec(body)
+    await this.#deps.store.update((tx) => {
+      const cluster = requireCluster(tx)
+      requireVersion(version, cluster.Swarmctl.SpecVersion ?? 0, cluster.Version.Index)
+      if ((spec.CAConfig?.ForceRotate ?? 0) !== (cluster.Spec.CAConfig?.ForceRotate ?? 0)) {
+        throw new SwarmctlError('UNIMPLEMENTED', "the cluster's root CA can't be rotated yet")
+      }
+      const newToken = () => this.#deps.newJoinToken(cluster.Swarmctl.RootCACert)
+      const { UnlockKey, ...ours } = cluster.Swarmctl
+      const key = this.#unlockKey(
+        UnlockKey,
+        spec.EncryptionConfig?.AutoLockManagers === true,
+        options.rotateManagerUnlockKey === true,
+      )
+      tx.put('cluster', {
+        ...cluster,
+        Spec: spec,
+        JoinTokens: {
+          Worker: options.rotateWorkerToken ? newToken() : cluster.JoinTokens.Worker,
+          Manager: options.rotateManagerToken ? newToken() : cluster.JoinTokens.Manager,
+        },
+        Swarmctl: {
+          ...ours,
+          SpecVersion: THIS_TRANSACTION,
+          ...(key !== undefined && { UnlockKey: key }),
+        },
+      })
+    })
+  }
+
+  #unlockKey(
+    current: string | undefined,
+    isLocking: boolean,
+    isRotating: boolean,
+  ): string | undefined {
+    if (!isLocking) return undefined
+    if (this.#deps.newUnlockKey === undefined) {
+      throw new SwarmctlError('UNIMPLEMENTED', 'autolock is not supported yet: leave it off')
+    }
+    return current === undefined || isRotating ? this.#deps.newUnlockKey() : current
+  }
+}
+
+const requireCluster = (view: View): Cluster => {
+  const cluster = view.cluster()
+  if (cluster === undefined) throw unavailable('the cluster is not initialised yet: try again')
+  return cluster
+}

@@ -1,0 +1,137 @@
+import type { Config } from '../../api/config.ts'
+import { invalid } from '../../api/errors.ts'
+import {
+  type Filters,
+  matchesAny,
+  matchesLabels,
+  matchesPrefix,
+  requireFilterKeys,
+} from '../../api/filters.ts'
+import type { ObjectByKind } from '../../api/object.ts'
+import type { Secret } from '../../api/secret.ts'
+import type { Service } from '../../api/service.ts'
+import { parseConfigSpec, parseSecretSpec } from '../../api/validate/secret.ts'
+import { newMeta } from '../store/new-meta.ts'
+import type { View } from '../store/view.ts'
+import { type ControlDeps, type ReadOptions, readView, requireVersion } from './context.ts'
+import { redactSecret } from './redact.ts'
+import { resolve } from './resolve.ts'
+
+type FileKind = 'secret' | 'config'
+
+/** In what secrets and configs differ. */
+interface FileVerbs<K extends FileKind> {
+  kind: K
+  parse(body: unknown): ObjectByKind[K]['Spec']
+  /** As it may be shown. */
+  show(object: ObjectByKind[K]): ObjectByKind[K]
+  isUsedBy(service: Service, id: string): boolean
+}
+
+export const SECRET_VERBS: FileVerbs<'secret'> = {
+  kind: 'secret',
+  parse: parseSecretSpec,
+  show: redactSecret,
+  isUsedBy: ({ Spec }, id) =>
+    (Spec.TaskTemplate.ContainerSpec?.Secrets ?? []).some((ref) => ref.SecretID === id),
+}
+
+export const CONFIG_VERBS: FileVerbs<'config'> = {
+  kind: 'config',
+  parse: parseConfigSpec,
+  show: (config) => config,
+  isUsedBy: ({ Spec }, id) =>
+    (Spec.TaskTemplate.ContainerSpec?.Configs ?? []).some((ref) => ref.ConfigID === id),
+}
+
+const FILTER_KEYS = ['id', 'label', 'name', 'names'] as const
+
+/** The verbs of `/secrets` or `/configs`. */
+export class Files<K extends FileKind> {
+  readonly #deps: ControlDeps
+  readonly #verbs: FileVerbs<K>
+
+  constructor(deps: ControlDeps, verbs: FileVerbs<K>) {
+    this.#deps = deps
+    this.#verbs = verbs
+  }
+
+  async create(body: unknown): Promise<{ ID: string }> {
+    const Spec = this.#verbs.parse(body)
+    const id = this.#deps.newId()
+    await this.#deps.store.update((tx) => {
+      tx.put(this.#verbs.kind, { ...newMeta(id), Spec } as ObjectByKind[K])
+    })
+    return { ID: id }
+  }
+
+  async get(reference: string, options: ReadOptions): Promise<ObjectByKind[K]> {
+    const view = await readView(this.#deps, options)
+    return this.#verbs.show(resolve(view, this.#verbs.kind, reference))
+  }
+
+  async list(filters: Filters, options: ReadOptions): Promise<ObjectByKind[K][]> {
+    requireFilterKeys(filters, FILTER_KEYS)
+    const view = await readView(this.#deps, options)
+    const all: (Secret | Config)[] = view.list(this.#verbs.kind)
+    return all
+      .filter(
+        ({ ID, Spec }) =>
+          matchesPrefix(filters.id, ID) &&
+          matchesPrefix(filters.name, Spec.Name) &&
+          matchesAny(filters.names, Spec.Name) &&
+          matchesLabels(filters.label, Spec.Labels),
+      )
+      .map((object) => this.#verbs.show(object as ObjectByKind[K]))
+  }
+
+  /** Only labels can change: running tasks have the data. */
+  async update(reference: string, version: number, body: unknown): Promise<void> {
+    const { kind } = this.#verbs
+    const { Name, Data, Labels } = partialSpec(body)
+    await this.#deps.store.update((tx) => {
+      const object: Secret | Config = resolve(tx, kind, reference)
+      requireVersion(version, object.Version.Index, object.Version.Index)
+      if (Name !== object.Spec.Name || (Data !== undefined && Data !== object.Spec.Data)) {
+        throw invalid('only updates to Labels are allowed')
+      }
+      tx.put(kind, { ...object, Spec: { ...object.Spec, Labels } } as ObjectByKind[K])
+    })
+  }
+
+  async remove(reference: string): Promise<void> {
+    const { kind } = this.#verbs
+    await this.#deps.store.update((tx) => {
+      const object: Secret | Config = resolve(tx, kind, reference)
+      const users = this.#users(tx, object.ID)
+      if (users.length > 0) {
+        const noun = users.length === 1 ? 'service' : 'services'
+        throw invalid(
+          `${kind} '${object.Spec.Name}' is in use by the following ${noun}: ${users.join(', ')}`,
+        )
+      }
+      tx.touchAll('service')
+      tx.remove(kind, object.ID)
+    })
+  }
+
+  #users(view: View, id: string): string[] {
+    return view
+      .list('service')
+      .filter((service) => this.#verbs.isUsedBy(service, id))
+      .map((service) => service.Spec.Name)
+  }
+}
+
+/** What an update's body may hold; the data is absent when a client sends back what it got. */
+const partialSpec = (body: unknown) => {
+  const { Name, Data, Labels } = (body ?? {}) as Record<string, unknown>
+  const labels = Object.entries((Labels ?? {}) as Record<string, unknown>)
+  if (typeof Name !== 'string') throw invalid('name must be provided')
+  if (labels.some(([, value]) => typeof value !== 'string')) throw invalid('invalid Labels')
+  return {
+    Name,
+    Data: typeof Data === 'string' && Data !== '' ? Data : undefined,
+    Labels: Object.fromEntries(labels) as Record<string, string>,
+  }
+}

@@ -1,0 +1,151 @@
+import { precondition, SwarmctlError } from '../../api/errors.ts'
+import {
+  type Filters,
+  filterFlag,
+  matchesAny,
+  matchesLabels,
+  matchesPart,
+  requireFilterKeys,
+} from '../../api/filters.ts'
+import { formatCidr, parseCidr } from '../../api/ipv4.ts'
+import type { Network, NetworkCreate } from '../../api/network.ts'
+import { isTerminal, isWanted } from '../../api/task-state.ts'
+import { OVERLAY_DRIVER, parseNetworkCreate } from '../../api/validate/network.ts'
+import { newMeta } from '../store/new-meta.ts'
+import type { View } from '../store/view.ts'
+import { type ControlDeps, type ReadOptions, readView } from './context.ts'
+import { find, PREDEFINED_LABEL, resolve } from './resolve.ts'
+import { needsIngress } from './service-references.ts'
+
+const FILTER_KEYS = ['id', 'name', 'label', 'driver', 'scope', 'type', 'dangling'] as const
+
+const isPredefined = (network: Network): boolean =>
+  network.Spec.Labels[PREDEFINED_LABEL] !== undefined
+
+/** The verbs of swarm-scoped `/networks`. Node-local networks are the Engine's. */
+export class Networks {
+  readonly #deps: ControlDeps
+
+  constructor(deps: ControlDeps) {
+    this.#deps = deps
+  }
+
+  /** The allocator gives it its subnet and number soon after. */
+  async create(body: unknown): Promise<{ Id: string; Warning: string }> {
+    const { request, warning } = parseNetworkCreate(body)
+    if (PREDEFINED_LABEL in request.Labels) {
+      throw new SwarmctlError(
+        'PERMISSION_DENIED',
+        `label ${PREDEFINED_LABEL} is for internally created predefined networks and cannot be applied by users`,
+      )
+    }
+    const id = this.#deps.newId()
+    await this.#deps.store.update((tx) => {
+      const ingress = request.Ingress && tx.list('network').find(({ Spec }) => Spec.Ingress)
+      if (ingress) {
+        throw new SwarmctlError(
+          'ALREADY_EXISTS',
+          `ingress network (${ingress.ID}) is already present`,
+        )
+      }
+      tx.put('network', newNetwork(id, request))
+    })
+    return { Id: id, Warning: warning }
+  }
+
+  /** `predefined`: also `host`, `bridge` and `none`, which services may name. */
+  async get(reference: string, options: ReadOptions & { predefined?: boolean }): Promise<Network> {
+    const view = await readView(this.#deps, options)
+    const network = find(view, 'network', reference)
+    if (network === undefined || (isPredefined(network) && options.predefined !== true)) {
+      throw new SwarmctlError('NOT_FOUND', `network ${reference} not found`)
+    }
+    return network
+  }
+
+  async list(filters: Filters, options: ReadOptions): Promise<Network[]> {
+    requireFilterKeys(filters, FILTER_KEYS)
+    const isDangling = filterFlag(filters, 'dangling')
+    const view = await readView(this.#deps, options)
+    return view
+      .list('network')
+      .filter(
+        (network) =>
+          !isPredefined(network) &&
+          matchesPart(filters.id, network.ID) &&
+          matchesPart(filters.name, network.Spec.Name) &&
+          matchesLabels(filters.label, network.Spec.Labels) &&
+          matchesAny(filters.driver, network.Spec.DriverConfiguration.Name) &&
+          matchesAny(filters.scope, 'swarm') &&
+          matchesAny(filters.type, 'custom') &&
+          (isDangling === undefined || isDangling === (userOf(view, network) === undefined)),
+      )
+  }
+
+  async remove(reference: string): Promise<void> {
+    await this.#deps.store.update((tx) => {
+      const network = resolve(tx, 'network', reference)
+      if (isPredefined(network)) {
+        throw precondition(
+          `network ${network.ID} (${network.Spec.Name}) is a swarm predefined network and cannot be removed`,
+        )
+      }
+      const user = userOf(tx, network)
+      if (user !== undefined) {
+        throw precondition(
+          network.Spec.Ingress
+            ? `ingress network cannot be removed because ${user} depends on it`
+            : `network ${network.ID} is in use by ${user}`,
+        )
+      }
+      tx.touchAll('service')
+      tx.remove('network', network.ID)
+    })
+  }
+}
+
+/** `service <id>` or `task <id>` that uses the network. */
+const userOf = (view: View, network: Network): string | undefined => {
+  const service = view
+    .list('service')
+    .find(({ Spec }) =>
+      network.Spec.Ingress
+        ? needsIngress(Spec)
+        : (Spec.TaskTemplate.Networks ?? []).some(({ Target }) => Target === network.ID),
+    )
+  if (service !== undefined) return `service ${service.ID}`
+  if (network.Spec.Ingress) return undefined
+  const task = view
+    .list('task')
+    .find(
+      (candidate) =>
+        isWanted(candidate.DesiredState) &&
+        !isTerminal(candidate.Status.State) &&
+        (candidate.NetworksAttachments ?? []).some(({ Network: { ID } }) => ID === network.ID),
+    )
+  return task === undefined ? undefined : `task ${task.ID}`
+}
+
+const newNetwork = (id: string, request: NetworkCreate): Network => ({
+  ...newMeta(id),
+  Spec: {
+    Name: request.Name,
+    Labels: request.Labels,
+    DriverConfiguration: { Name: OVERLAY_DRIVER, Options: request.Options },
+    IPv6Enabled: false,
+    Internal: request.Internal,
+    Attachable: request.Attachable,
+    Ingress: request.Ingress,
+    IPAMOptions: {
+      Driver: 'default',
+      Configs: (request.IPAM?.Config ?? []).flatMap(({ Subnet }) => {
+        const block = parseCidr(Subnet ?? '')
+        return block === undefined ? [] : [{ Subnet: formatCidr(block) }]
+      }),
+    },
+    Scope: 'swarm',
+  },
+  DriverState: { Name: OVERLAY_DRIVER, Options: request.Options },
+  IPAMOptions: { Configs: [] },
+  Swarmctl: { Index: 0, Plan: 'blocks', Gateways: {} },
+})

@@ -1,0 +1,127 @@
+import { invalid, notFound, precondition } from '../../api/errors.ts'
+import type { Network } from '../../api/network.ts'
+import type { Service } from '../../api/service.ts'
+import type { ServiceSpec } from '../../api/service-spec.ts'
+import type { Tx } from '../store/tx.ts'
+import type { View } from '../store/view.ts'
+import { find, PREDEFINED_LABEL } from './resolve.ts'
+
+/**
+ * The spec with its networks resolved to ids; checks that what it refers to exists and stays until the transaction is applied.
+ * @throws SwarmctlError NOT_FOUND, INVALID_ARGUMENT, FAILED_PRECONDITION with Docker's texts
+ */
+export const resolveReferences = (tx: Tx, spec: ServiceSpec): ServiceSpec => {
+  requireFiles(tx, 'secret', spec.TaskTemplate.ContainerSpec?.Secrets ?? [], (ref) => [
+    ref.SecretID,
+    ref.SecretName,
+  ])
+  requireFiles(tx, 'config', spec.TaskTemplate.ContainerSpec?.Configs ?? [], (ref) => [
+    ref.ConfigID,
+    ref.ConfigName,
+  ])
+  requireIngress(tx, spec)
+  const attachments = spec.TaskTemplate.Networks ?? []
+  const networks = attachments.map(({ Target }) => requireNetwork(tx, Target))
+  requireCombination(spec, networks)
+  if (networks.length === 0) return spec
+  return {
+    ...spec,
+    TaskTemplate: {
+      ...spec.TaskTemplate,
+      Networks: attachments.map((attachment, i) => ({
+        ...attachment,
+        Target: networks[i]?.ID ?? attachment.Target,
+      })),
+    },
+  }
+}
+
+const requireNetwork = (tx: Tx, target: string): Network => {
+  const network = find(tx, 'network', target)
+  if (network === undefined) throw notFound(`network ${target} not found`)
+  if (network.Spec.Ingress) {
+    throw invalid(
+      `Service cannot be explicitly attached to the ingress network "${network.Spec.Name}"`,
+    )
+  }
+  tx.touch('network', network.ID)
+  return network
+}
+
+/** `host` and `none` replace a container's whole network. */
+const requireCombination = (spec: ServiceSpec, networks: Network[]): void => {
+  const ids = new Set<string>()
+  for (const network of networks) {
+    if (ids.has(network.ID)) {
+      throw invalid(`service is attached to network ${network.Spec.Name} more than once`)
+    }
+    ids.add(network.ID)
+  }
+  const exclusive = networks.find(({ Spec }) =>
+    ['host', 'none'].includes(Spec.DriverConfiguration.Name),
+  )
+  if (exclusive === undefined) return
+  const { Name } = exclusive.Spec
+  if (networks.length > 1) throw invalid(`network ${Name} cannot be combined with other networks`)
+  if (needsIngress(spec)) {
+    throw invalid(`port published with ingress mode can't be used with network ${Name}`)
+  }
+}
+
+/** Whether the routing mesh serves any of the service's ports. */
+export const needsIngress = (spec: ServiceSpec): boolean =>
+  (spec.EndpointSpec?.Ports ?? []).some((port) => port.PublishMode === 'ingress')
+
+const requireIngress = (tx: Tx, spec: ServiceSpec): void => {
+  if (!needsIngress(spec)) return
+  const networks = tx.list('network')
+  // The leader makes it together with the predefined ones when the cluster is new; missing alone, a user removed it.
+  const isNew = !networks.some((network) => network.Spec.Labels[PREDEFINED_LABEL] !== undefined)
+  if (isNew || networks.some((network) => network.Spec.Ingress)) return
+  throw precondition('service needs ingress network, but no ingress network is present')
+}
+
+const requireFiles = <R>(
+  tx: Tx,
+  kind: 'secret' | 'config',
+  references: readonly R[],
+  namesOf: (reference: R) => [id: string, name: string],
+): void => {
+  const missing: string[] = []
+  for (const reference of references) {
+    const [id, name] = namesOf(reference)
+    if (tx.get(kind, id)?.Spec.Name === name) tx.touch(kind, id)
+    else missing.push(name)
+  }
+  if (missing.length === 0) return
+  throw invalid(`${kind}${missing.length === 1 ? '' : 's'} not found: ${missing.join(', ')}`)
+}
+
+/**
+ * Refuses a published port that another service has. Two services may share a host-mode port: the scheduler keeps them apart.
+ * @throws SwarmctlError INVALID_ARGUMENT
+ */
+export const requireFreePorts = (view: View, spec: ServiceSpec, serviceId: string): void => {
+  const wanted = new Map(
+    (spec.EndpointSpec?.Ports ?? [])
+      .filter((port) => (port.PublishedPort ?? 0) > 0)
+      .map((port) => [`${port.PublishedPort}/${port.Protocol}`, port.PublishMode]),
+  )
+  if (wanted.size === 0) return
+  for (const service of view.list('service')) {
+    if (service.ID === serviceId) continue
+    for (const port of publishedPorts(service)) {
+      const mode = wanted.get(`${port.PublishedPort}/${port.Protocol}`)
+      if (mode === undefined || (mode === 'host' && port.PublishMode === 'host')) continue
+      const how = port.PublishMode === 'host' ? 'a host-published port' : 'an ingress port'
+      throw invalid(
+        `port '${port.PublishedPort}' is already in use by service '${service.Spec.Name}' (${service.ID}) as ${how}`,
+      )
+    }
+  }
+}
+
+const publishedPorts = (service: Service) =>
+  [...(service.Spec.EndpointSpec?.Ports ?? []), ...(service.Endpoint.Ports ?? [])].filter(
+    (port) => (port.PublishedPort ?? 0) > 0,
+  )

@@ -1,0 +1,205 @@
+import { timestamp } from '../../api/clock.ts'
+import { precondition, SwarmctlError } from '../../api/errors.ts'
+import {
+  type Filters,
+  matchesAny,
+  matchesLabels,
+  matchesPrefix,
+  requireFilterKeys,
+  requireFilterValues,
+} from '../../api/filters.ts'
+import type { Service } from '../../api/service.ts'
+import { isJob, withServiceDefaults } from '../../api/service-defaults.ts'
+import type { ServiceSpec } from '../../api/service-spec.ts'
+import { parseServiceSpec } from '../../api/validate/service.ts'
+import { newMeta } from '../store/new-meta.ts'
+import { THIS_TRANSACTION } from '../store/this-transaction.ts'
+import { type ControlDeps, type ReadOptions, readView, requireVersion } from './context.ts'
+import { redactService } from './redact.ts'
+import { resolve } from './resolve.ts'
+import { requireFreePorts, resolveReferences } from './service-references.ts'
+import { serviceStatus } from './service-status.ts'
+
+export interface CreateServiceOptions {
+  /** The X-Registry-Auth header. */
+  registryAuth?: string
+}
+
+export interface UpdateServiceOptions extends CreateServiceOptions {
+  /** Whose credentials stay in force when the request brings none; default `spec`. */
+  registryAuthFrom?: 'spec' | 'previous-spec'
+  /** `previous`: swap the current and the previous spec; the request's spec is not looked at. */
+  rollback?: 'previous' | 'none'
+}
+
+const FILTER_KEYS = ['id', 'label', 'mode', 'name', 'runtime'] as const
+const MODES = ['replicated', 'global', 'replicated-job', 'global-job'] as const
+
+/** The verbs of `/services`. */
+export class Services {
+  readonly #deps: ControlDeps
+
+  constructor(deps: ControlDeps) {
+    this.#deps = deps
+  }
+
+  async create(
+    body: unknown,
+    options: CreateServiceOptions,
+  ): Promise<{ ID: string; Warnings: string[] }> {
+    const { store, clock, newId } = this.#deps
+    const spec = withCredentials(parseServiceSpec(body), options.registryAuth)
+    const id = newId()
+    await store.update((tx) => {
+      requireFreePorts(tx, spec, id)
+      tx.put('service', {
+        ...newMeta(id),
+        Spec: resolveReferences(tx, spec),
+        Endpoint: { Spec: {} },
+        ...(isJob(spec) && {
+          JobStatus: { JobIteration: { Index: 0 }, LastExecution: timestamp(clock) },
+        }),
+        Swarmctl: { SpecVersion: THIS_TRANSACTION },
+      })
+    })
+    return { ID: id, Warnings: [] }
+  }
+
+  async update(
+    reference: string,
+    version: number,
+    body: unknown,
+    options: UpdateServiceOptions,
+  ): Promise<{ Warnings: string[] }> {
+    const spec = options.rollback === 'previous' ? undefined : parseServiceSpec(body)
+    const now = timestamp(this.#deps.clock)
+    await this.#deps.store.update((tx) => {
+      const service = resolve(tx, 'service', reference)
+      requireVersion(version, service.Swarmctl.SpecVersion, service.Version.Index)
+      const changed =
+        spec === undefined
+          ? swapSpecs(service, now)
+          : replaceSpec(service, withInheritedCredentials(service, spec, options))
+      requireFreePorts(tx, changed.Spec, service.ID)
+      tx.put('service', {
+        ...nextIteration(changed, now),
+        Spec: resolveReferences(tx, changed.Spec),
+      })
+    })
+    return { Warnings: [] }
+  }
+
+  /** The orchestrator then drains, stops and removes the service's tasks. */
+  async remove(reference: string): Promise<void> {
+    await this.#deps.store.update((tx) => {
+      tx.remove('service', resolve(tx, 'service', reference).ID)
+    })
+  }
+
+  async get(
+    reference: string,
+    options: ReadOptions & { insertDefaults?: boolean },
+  ): Promise<Service> {
+    const view = await readView(this.#deps, options)
+    const service = redactService(resolve(view, 'service', reference))
+    return options.insertDefaults
+      ? { ...service, Spec: withServiceDefaults(service.Spec) }
+      : service
+  }
+
+  async list(filters: Filters, options: ReadOptions & { status?: boolean }): Promise<Service[]> {
+    requireFilterKeys(filters, FILTER_KEYS)
+    requireFilterValues(filters, 'mode', MODES)
+    const view = await readView(this.#deps, options)
+    return view
+      .list('service')
+      .filter(
+        (service) =>
+          service.Swarmctl.PendingDelete !== true &&
+          matchesPrefix(filters.id, service.ID) &&
+          matchesPrefix(filters.name, service.Spec.Name) &&
+          matchesLabels(filters.label, service.Spec.Labels) &&
+          matchesAny(filters.mode, modeName(service.Spec)) &&
+          matchesAny(filters.runtime, 'container'),
+      )
+      .map((service) => ({
+        ...redactService(service),
+        ...(options.status && {
+          ServiceStatus: serviceStatus(service, view.tasksByService(service.ID)),
+        }),
+      }))
+  }
+}
+
+const modeName = ({ Mode }: ServiceSpec): (typeof MODES)[number] => {
+  if (Mode?.Global !== undefined) return 'global'
+  if (Mode?.ReplicatedJob !== undefined) return 'replicated-job'
+  return Mode?.GlobalJob !== undefined ? 'global-job' : 'replicated'
+}
+
+const withCredentials = (spec: ServiceSpec, registryAuth: string | undefined): ServiceSpec =>
+  registryAuth === undefined || registryAuth === ''
+    ? spec
+    : {
+        ...spec,
+        TaskTemplate: { ...spec.TaskTemplate, PullOptions: { RegistryAuth: registryAuth } },
+      }
+
+/** Without a header the credentials in force stay, so that an update by a client that has none does not lose them. */
+const withInheritedCredentials = (
+  service: Service,
+  spec: ServiceSpec,
+  options: UpdateServiceOptions,
+): ServiceSpec => {
+  if (options.registryAuth) return withCredentials(spec, options.registryAuth)
+  const source = options.registryAuthFrom === 'previous-spec' ? service.PreviousSpec : service.Spec
+  if (source === undefined) throw precondition('service does not have a previous spec')
+  return withCredentials(spec, source.TaskTemplate.PullOptions?.RegistryAuth)
+}
+
+const replaceSpec = (service: Service, spec: ServiceSpec): Service => {
+  if (modeName(spec) !== modeName(service.Spec)) {
+    throw new SwarmctlError('UNIMPLEMENTED', 'service mode change is not allowed')
+  }
+  if (spec.Name !== service.Spec.Name) {
+    throw new SwarmctlError('UNIMPLEMENTED', 'renaming services is not supported')
+  }
+  // A new spec ends whatever update was going on.
+  const { UpdateStatus: _, ...rest } = service
+  return {
+    ...rest,
+    Spec: spec,
+    PreviousSpec: service.Spec,
+    Swarmctl: {
+      ...service.Swarmctl,
+      SpecVersion: THIS_TRANSACTION,
+      PreviousSpecVersion: service.Swarmctl.SpecVersion,
+    },
+  }
+}
+
+const swapSpecs = (service: Service, now: string): Service => {
+  if (service.PreviousSpec === undefined) {
+    throw precondition(`service ${service.Spec.Name} does not have a previous spec`)
+  }
+  return {
+    ...replaceSpec(service, service.PreviousSpec),
+    UpdateStatus: {
+      State: 'rollback_started',
+      Message: 'manually requested rollback',
+      StartedAt: now,
+    },
+  }
+}
+
+/** Each update of a job runs it anew. */
+const nextIteration = (service: Service, now: string): Service =>
+  service.JobStatus === undefined
+    ? service
+    : {
+        ...service,
+        JobStatus: {
+          JobIteration: { Index: service.JobStatus.JobIteration.Index + 1 },
+          LastExecution: now,
+        },
+      }
