@@ -11,6 +11,9 @@ import { hasEnded, isAssigned, timeMs } from './task-facts.ts'
 /** After this long on a node that is down a task is given up as `orphaned`, milliseconds (swarmkit: 24 hours). */
 export const ORPHAN_AFTER_MS = 24 * 60 * 60_000
 
+/** A slot's last task is never deleted: it tells that the slot has finished. */
+const KEPT_MIN = 1
+
 /** Tasks kept per slot; below 0 means all, as Swarm's. */
 export const historyLimitOf = (cluster: Cluster | undefined): number =>
   cluster?.Spec.Orchestration?.TaskHistoryRetentionLimit ?? TASK_HISTORY_RETENTION_LIMIT
@@ -34,7 +37,7 @@ export const planReap = (
           const { maxAttempts } = restartRulesOf(slot.tasks.at(-1)?.Spec ?? {})
           const limit = maxAttempts > 0 ? Math.max(historyLimit, maxAttempts + 1) : historyLimit
           const ended = slot.tasks.filter((task) => hasEnded(task) && !isWanted(task.DesiredState))
-          return ended.slice(0, Math.max(0, slot.tasks.length - limit))
+          return ended.slice(0, Math.max(0, slot.tasks.length - Math.max(KEPT_MIN, limit)))
         })
   return {
     operations: [...removed, ...old].map((task) => ({ kind: 'remove-task', taskId: task.ID })),
