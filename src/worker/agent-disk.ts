@@ -1,0 +1,69 @@
+import type { ManagerAddr } from '../api/assignment.ts'
+import type { Task, TaskStatus } from '../api/task.ts'
+
+/** What a node remembers of a task: never a secret's content, nor registry credentials. */
+export interface TaskRecord {
+  version: 1
+  /** Without `Spec.PullOptions`. */
+  task: Task
+  /** What the node itself said last. */
+  status: TaskStatus
+}
+
+/** What a node remembers of its cluster. */
+export interface NodeRecord {
+  version: 1
+  /** Its number in the address plans. */
+  index: number
+  managers: ManagerAddr[]
+}
+
+/**
+ * The agent's memory over restarts. Writes are in the background, the newest of a key wins: after a crash the newest may be missing,
+ * which the containers' own labels make good.
+ */
+export interface AgentDisk {
+  load(): Promise<{ node: NodeRecord | undefined; tasks: TaskRecord[] }>
+  saveNode(record: NodeRecord): void
+  saveTask(record: TaskRecord): void
+  removeTask(taskId: string): void
+  /** Resolves when what was saved so far is written. */
+  flush(): Promise<void>
+  /** Forgets everything: the node leaves. */
+  clear(): Promise<void>
+}
+
+/** A task as it may be written to a disk. */
+export const recordable = (task: Task): Task => {
+  const { PullOptions: _, ...spec } = task.Spec
+  return { ...task, Spec: spec }
+}
+
+/** A memory that lasts as long as the object, for tests and the simulator. */
+export class MemoryDisk implements AgentDisk {
+  node: NodeRecord | undefined
+  readonly tasks = new Map<string, TaskRecord>()
+
+  async load(): Promise<{ node: NodeRecord | undefined; tasks: TaskRecord[] }> {
+    return { node: this.node, tasks: [...this.tasks.values()] }
+  }
+
+  saveNode(record: NodeRecord): void {
+    this.node = record
+  }
+
+  saveTask(record: TaskRecord): void {
+    this.tasks.set(record.task.ID, structuredClone(record))
+  }
+
+  removeTask(taskId: string): void {
+    this.tasks.delete(taskId)
+  }
+
+  async flush(): Promise<void> {}
+
+  async clear(): Promise<void> {
+    this.node = undefined
+    this.tasks.clear()
+  }
+}

@@ -1,0 +1,388 @@
+import { isDeepStrictEqual } from 'node:util'
+import type {
+  AssignmentsMessage,
+  DispatcherMessage,
+  LogsRequest,
+  ManagerAddr,
+  OverlayMessage,
+} from '../api/assignment.ts'
+import type { Clock } from '../api/clock.ts'
+import type { Config } from '../api/config.ts'
+import { notFound, toSwarmctlError } from '../api/errors.ts'
+import type { Log } from '../api/log.ts'
+import type { NodeDescription } from '../api/node.ts'
+import type { Secret } from '../api/secret.ts'
+import type { Task, TaskStatus } from '../api/task.ts'
+import { type AgentDisk, recordable } from './agent-disk.ts'
+import { EngineMonitor } from './engine-monitor.ts'
+import type { ContainerEvent, EngineFacts, Executor, ObservedContainer } from './executor.ts'
+import { OVERLAY_RESYNC_MS } from './limits.ts'
+import { type LocalFacts, nodeDescription } from './node-description.ts'
+import type { OverlayPort } from './overlay-port.ts'
+import { OverlayQueue } from './overlay-queue.ts'
+import { type ConnectManager, type LiveSession, SessionClient } from './session-client.ts'
+import { isUrgent, StatusOutbox } from './status-outbox.ts'
+import { dependenciesHere, type FileStore } from './task-files.ts'
+import { TaskRunner } from './task-runner.ts'
+import { TaskSteps } from './task-steps.ts'
+
+export interface AgentDeps {
+  executor: Executor
+  overlay: OverlayPort
+  files: FileStore
+  disk: AgentDisk
+  connect: ConnectManager
+  clock: Clock
+  log: Log
+  /** In [0, 1). */
+  random: () => number
+  /** The daemon's part of the description; asked anew at each use. */
+  localFacts: () => LocalFacts
+  /** The cluster's wish for this node's role, and its managers: with each session and each change. */
+  onCluster: (news: {
+    role: 'worker' | 'manager'
+    managers: readonly ManagerAddr[]
+    rootCACert?: string
+  }) => void
+  /** The node was removed from the cluster: the daemon is to call `removeAll` and forget the cluster. */
+  onRemoved: () => void
+}
+
+export interface AgentOptions {
+  nodeId: string
+  /** host:port of the node's own cluster port. */
+  addr: string
+  /** Where to look for the cluster; what the disk remembers is tried as well. */
+  managers: readonly ManagerAddr[]
+  /** Stands for the Engine's facts until it answers for the first time. */
+  fallbackFacts: EngineFacts
+}
+
+/**
+ * A node's agent: holds what the node is told to run, and runs it whether or not a manager answers (design §7). Its parts: the session
+ * with the leader, the watch over the Engine, and a runner per task.
+ */
+export class Agent {
+  readonly #deps: AgentDeps
+  readonly #options: AgentOptions
+  readonly #runners = new Map<string, TaskRunner>()
+  readonly #secrets = new Map<string, Secret>()
+  readonly #configs = new Map<string, Config>()
+  readonly #steps: TaskSteps
+  readonly #outbox: StatusOutbox
+  readonly #overlayQueue: OverlayQueue
+  readonly #engine: EngineMonitor
+  #session: SessionClient | undefined
+  #live: LiveSession | undefined
+  #sequence = 0
+  #facts: EngineFacts
+  #engineError = 'the Docker Engine has not answered yet'
+  #described: NodeDescription | undefined
+  #index = 0
+  #tick = 0
+  /** What the Engine said last, for tasks that become known later. Undefined while it does not answer. */
+  #stock: { containers: Map<string, ObservedContainer>; asOf: number } | undefined
+  /** Without a complete assignment in this run nobody knows which containers are nobody's. */
+  #assigned = false
+  #cancelResync: (() => void) | undefined
+
+  constructor(deps: AgentDeps, options: AgentOptions) {
+    this.#deps = deps
+    this.#options = options
+    this.#facts = options.fallbackFacts
+    this.#steps = new TaskSteps({
+      executor: deps.executor,
+      overlay: deps.overlay,
+      files: deps.files,
+      clock: deps.clock,
+      log: deps.log,
+      dependencies: { secrets: this.#secrets, configs: this.#configs },
+      node: () => this.#facts,
+    })
+    this.#outbox = new StatusOutbox({ clock: deps.clock })
+    this.#overlayQueue = new OverlayQueue((message) => this.#applyOverlay(message))
+    this.#engine = new EngineMonitor(
+      {
+        executor: deps.executor,
+        clock: deps.clock,
+        log: deps.log,
+        random: deps.random,
+        tick: () => ++this.#tick,
+        onUp: (facts, containers, asOf) => this.#onEngineUp(facts, containers, asOf),
+        onDown: (reason) => this.#onEngineDown(reason),
+        onEvent: (event) => this.#onContainerEvent(event),
+      },
+      { nodeId: options.nodeId },
+    )
+  }
+
+  /** The node as it describes itself now. */
+  get description(): NodeDescription {
+    return nodeDescription(this.#facts, this.#deps.localFacts(), this.#engineError)
+  }
+
+  /** Whether it is registered at a leader. */
+  get isConnected(): boolean {
+    return this.#live !== undefined
+  }
+
+  get managers(): readonly ManagerAddr[] {
+    return this.#session?.managers ?? this.#options.managers
+  }
+
+  /** Resumes what the disk remembers and looks for the cluster. */
+  async start(): Promise<void> {
+    const { clock, connect, disk, files, log, overlay, random } = this.#deps
+    const { node, tasks } = await disk.load()
+    await files.open()
+    await files.keepOnly(new Set(tasks.map(({ task }) => task.ID)))
+    if (node !== undefined) {
+      this.#index = node.index
+      await overlay.setSelf({ nodeId: this.#options.nodeId, index: node.index })
+    }
+    for (const { task, status } of tasks) this.#addRunner(task, status)
+    const known = [...this.#options.managers, ...(node?.managers ?? [])]
+    const managers = [...new Map(known.map((manager) => [manager.addr, manager])).values()]
+    this.#session = new SessionClient(
+      {
+        connect,
+        clock,
+        log,
+        random,
+        hello: () => {
+          this.#described = this.description
+          return {
+            nodeId: this.#options.nodeId,
+            description: this.#described,
+            addr: this.#options.addr,
+          }
+        },
+        onMessage: (message, session) => this.#onMessage(message, session),
+        onEnd: () => this.#onSessionEnd(),
+      },
+      { managers },
+    )
+    this.#engine.start()
+    this.#session.start()
+  }
+
+  /** The daemon ends; the containers go on. */
+  async stop(): Promise<void> {
+    this.#cancelResync?.()
+    await this.#session?.stop()
+    for (const runner of this.#runners.values()) runner.close()
+    await this.#engine.stop()
+    await this.#deps.disk.flush()
+  }
+
+  /**
+   * The node leaves: every container, network device, file and record that it made goes. Stops the agent first.
+   * @throws SwarmctlError ENGINE_UNAVAILABLE: containers may be left
+   */
+  async removeAll(): Promise<void> {
+    const { disk, executor, files, overlay } = this.#deps
+    await this.stop()
+    this.#runners.clear()
+    await disk.clear()
+    try {
+      const containers = await executor.list(this.#options.nodeId)
+      await Promise.all(containers.map(({ id }) => this.#steps.remove(id)))
+    } finally {
+      await overlay.destroy()
+      await files.destroy()
+    }
+  }
+
+  /** Handler of the rpc stream `agent.logs`. */
+  async serveLogs(
+    body: unknown,
+    stream: { send(message: unknown): Promise<void> },
+    context: { signal: AbortSignal },
+  ): Promise<void> {
+    const request = body as LogsRequest
+    const container = this.#runners.get(request.taskId)?.container
+    if (container === undefined || container === null)
+      throw notFound(`task ${request.taskId} has no container on this node`)
+    for await (const line of this.#deps.executor.logs(container.id, request, context.signal))
+      await stream.send(line)
+  }
+
+  /** The description may have changed, e.g. the data plane: tells the leader. */
+  describe(): void {
+    const description = this.description
+    if (this.#live === undefined || isDeepStrictEqual(description, this.#described)) return
+    this.#described = description
+    void this.#live.send({ kind: 'description', description })
+  }
+
+  async #onMessage(
+    message: Exclude<DispatcherMessage, { kind: 'redirect' }>,
+    session: LiveSession,
+  ): Promise<void> {
+    switch (message.kind) {
+      case 'session':
+        this.#live = session
+        this.#sequence = 0
+        this.#outbox.connect((updates) => void session.send({ kind: 'task-status', updates }))
+        this.#index = message.index
+        await this.#deps.overlay.setSelf({ nodeId: this.#options.nodeId, index: message.index })
+        this.#saveNode(message.managers)
+        // What changed while it registered.
+        this.describe()
+        return this.#deps.onCluster(message)
+      case 'managers':
+        this.#saveNode(message.managers)
+        return this.#deps.onCluster(message)
+      case 'assignments':
+        return this.#onAssignments(message, session)
+      case 'overlay':
+        return this.#overlayQueue.push(message)
+      case 'out-of-rotation':
+        for (const taskId of message.taskIds) this.#runners.get(taskId)?.onOutOfRotation()
+        return
+      case 'removed':
+        this.#deps.log.warn({}, 'this node was removed from the cluster')
+        return this.#deps.onRemoved()
+      default:
+        message satisfies never
+    }
+  }
+
+  #saveNode(managers: readonly ManagerAddr[]): void {
+    this.#deps.disk.saveNode({ version: 1, index: this.#index, managers: [...managers] })
+  }
+
+  #onSessionEnd(): void {
+    this.#live = undefined
+    this.#outbox.disconnect()
+    this.#overlayQueue.clear()
+  }
+
+  #onAssignments(message: AssignmentsMessage, session: LiveSession): void {
+    if (message.complete) this.#dropUnmentioned(message)
+    else if (message.sequence !== this.#sequence + 1)
+      return session.restart(
+        `assignments ${this.#sequence + 1} to ${message.sequence - 1} are missing`,
+      )
+    this.#sequence = message.sequence
+    for (const secret of message.secrets.put) this.#secrets.set(secret.ID, secret)
+    for (const config of message.configs.put) this.#configs.set(config.ID, config)
+    for (const task of message.tasks.put) this.#assign(task)
+    for (const id of message.tasks.remove) this.#runners.get(id)?.unassign()
+    for (const id of message.secrets.remove) this.#secrets.delete(id)
+    for (const id of message.configs.remove) this.#configs.delete(id)
+    if (message.secrets.put.length > 0 || message.configs.put.length > 0)
+      for (const runner of this.#runners.values()) runner.wake()
+  }
+
+  /** A complete assignment replaces everything: what it does not name is not this node's any more. */
+  #dropUnmentioned({ tasks, secrets, configs }: AssignmentsMessage): void {
+    const named = new Set(tasks.put.map(({ ID }) => ID))
+    for (const [id, runner] of this.#runners) if (!named.has(id)) runner.unassign()
+    const needed = new Set([...secrets.put, ...configs.put].map(({ ID }) => ID))
+    for (const id of this.#secrets.keys()) if (!needed.has(id)) this.#secrets.delete(id)
+    for (const id of this.#configs.keys()) if (!needed.has(id)) this.#configs.delete(id)
+    this.#assigned = true
+    for (const container of this.#stock?.containers.values() ?? [])
+      if (!named.has(container.taskId) && !this.#runners.has(container.taskId))
+        this.#removeStray(container)
+  }
+
+  #assign(task: Task): void {
+    const known = this.#runners.get(task.ID)
+    const runner = known ?? this.#addRunner(task, task.Status)
+    runner.assign(task)
+    this.#deps.disk.saveTask({ version: 1, task: recordable(task), status: runner.status })
+    // The manager says what it knows; what the node knows better is said again.
+    if (!isDeepStrictEqual(runner.status, task.Status))
+      this.#outbox.add(task.ID, runner.status, isUrgent(runner.status.State, task.DesiredState))
+  }
+
+  #addRunner(task: Task, status: TaskStatus): TaskRunner {
+    const { clock, disk, log } = this.#deps
+    const runner = new TaskRunner(
+      {
+        steps: this.#steps,
+        clock,
+        log,
+        dependenciesHere: (wanted) =>
+          dependenciesHere(wanted, { secrets: this.#secrets, configs: this.#configs }),
+        onStatus: (changed, newStatus) => {
+          disk.saveTask({ version: 1, task: recordable(changed), status: newStatus })
+          this.#outbox.add(changed.ID, newStatus, isUrgent(newStatus.State, changed.DesiredState))
+        },
+        onEngineTrouble: (error) => this.#engine.restart(error),
+        onForgotten: (taskId) => {
+          this.#runners.delete(taskId)
+          disk.removeTask(taskId)
+        },
+        tick: () => ++this.#tick,
+      },
+      { task, status },
+    )
+    this.#runners.set(task.ID, runner)
+    if (this.#stock !== undefined)
+      runner.observe(this.#stock.containers.get(task.ID) ?? null, this.#stock.asOf)
+    return runner
+  }
+
+  #onEngineUp(facts: EngineFacts, containers: ObservedContainer[], asOf: number): void {
+    this.#facts = facts
+    this.#engineError = ''
+    this.#stock = { containers: new Map(containers.map((c) => [c.taskId, c])), asOf }
+    for (const [taskId, runner] of this.#runners)
+      runner.observe(this.#stock.containers.get(taskId) ?? null, asOf)
+    if (this.#assigned)
+      for (const container of containers)
+        if (!this.#runners.has(container.taskId)) this.#removeStray(container)
+    this.describe()
+  }
+
+  #onEngineDown(reason: string): void {
+    this.#stock = undefined
+    this.#engineError = reason
+    this.describe()
+  }
+
+  #onContainerEvent(event: ContainerEvent): void {
+    const stocked = this.#stock?.containers.get(event.taskId)
+    // The stock must not tell a later runner what is not so any more.
+    if (stocked !== undefined && event.kind === 'died')
+      this.#stock?.containers.set(event.taskId, {
+        ...stocked,
+        status: 'exited',
+        exitCode: event.exitCode,
+      })
+    if (event.kind === 'removed') this.#stock?.containers.delete(event.taskId)
+    this.#runners.get(event.taskId)?.onEvent(event)
+  }
+
+  /** A container of this node whose task is not assigned: left over from before a crash. */
+  #removeStray(container: ObservedContainer): void {
+    this.#deps.log.info({ task: container.taskId }, 'removing a container without a task')
+    this.#steps.remove(container.id).catch((error: Error) => {
+      // Taking stock again finds it again.
+      this.#deps.log.warn({ task: container.taskId, error: error.message }, 'could not remove it')
+    })
+  }
+
+  async #applyOverlay(message: OverlayMessage): Promise<void> {
+    const session = this.#live
+    try {
+      await this.#deps.overlay.apply(message)
+    } catch (error) {
+      this.#deps.log.error(
+        { error: toSwarmctlError(error).message, version: message.version },
+        'could not apply the forwarding table',
+      )
+      // Not acknowledged; complete tables come with a new session.
+      this.#cancelResync?.()
+      this.#cancelResync = this.#deps.clock.schedule(OVERLAY_RESYNC_MS, () =>
+        this.#live?.restart('the forwarding table is to be sent again'),
+      )
+      return
+    }
+    if (session !== undefined && session === this.#live)
+      await session.send({ kind: 'overlay-applied', version: message.version })
+  }
+}

@@ -1,0 +1,181 @@
+import { STOP_GRACE_PERIOD_NS } from '../../api/defaults.ts'
+import { invalid } from '../../api/errors.ts'
+import type { ContainerSpec, PortConfig, TaskSpec } from '../../api/service-spec.ts'
+import type { Task } from '../../api/task.ts'
+import { taskName } from '../../api/task-name.ts'
+import { expandTemplate, type TemplateContext, templateContext } from '../../api/task-template.ts'
+import type { ContainerPlan } from '../executor.ts'
+import type { TaskWiring } from '../overlay-port.ts'
+import { mountBody } from './mount-body.ts'
+import { securityOptions } from './security-options.ts'
+
+/** Labels that other tools know Swarm's containers by (moby `executor/container/container.go`); also how they are adopted. */
+export const TASK_ID_LABEL = 'com.docker.swarm.task.id'
+export const NODE_ID_LABEL = 'com.docker.swarm.node.id'
+
+const systemLabels = (task: Task): Record<string, string> => ({
+  'com.docker.swarm.task': '',
+  [TASK_ID_LABEL]: task.ID,
+  'com.docker.swarm.task.name': taskName(task),
+  [NODE_ID_LABEL]: task.NodeID,
+  'com.docker.swarm.service.id': task.ServiceID,
+  'com.docker.swarm.service.name': task.Swarmctl.ServiceName,
+})
+
+/** An object without its undefined fields: absent means the Engine's default. */
+const defined = <T extends object>(object: T): Partial<T> =>
+  Object.fromEntries(
+    Object.entries(object).filter(([, value]) => value !== undefined),
+  ) as Partial<T>
+
+const nonEmpty = <T>(list: T[]): T[] | undefined => (list.length === 0 ? undefined : list)
+
+/** Host-mode ports as the create request has them. */
+const hostPorts = (ports: readonly PortConfig[]) => {
+  const bindings: Record<string, { HostPort: string }[]> = {}
+  for (const { Protocol, TargetPort, PublishedPort, PublishMode } of ports) {
+    if (PublishMode !== 'host') continue
+    const key = `${TargetPort}/${Protocol}`
+    bindings[key] = [
+      ...(bindings[key] ?? []),
+      { HostPort: PublishedPort ? String(PublishedPort) : '' },
+    ]
+  }
+  return Object.keys(bindings).length === 0
+    ? {}
+    : {
+        PortBindings: bindings,
+        ExposedPorts: Object.fromEntries(Object.keys(bindings).map((key) => [key, {}])),
+      }
+}
+
+/** `IP canonical-name [alias…]` as the Engine's `name:IP`. */
+const extraHosts = (lines: readonly string[]): string[] =>
+  lines.flatMap((line) => {
+    const [address, ...names] = line.split(/\s+/).filter((word) => word !== '')
+    return names.map((name) => `${name}:${address}`)
+  })
+
+const resources = ({ Resources }: TaskSpec) => {
+  const limits = Resources?.Limits ?? {}
+  const swap = Resources?.SwapBytes
+  return {
+    NanoCpus: limits.NanoCPUs,
+    Memory: limits.MemoryBytes,
+    PidsLimit: limits.Pids,
+    MemoryReservation: Resources?.Reservations?.MemoryBytes,
+    // The Engine counts memory and swap together; -1 is without limit in both.
+    MemorySwap: swap !== undefined && swap >= 0 ? (limits.MemoryBytes ?? 0) + swap : swap,
+    MemorySwappiness: Resources?.MemorySwappiness,
+  }
+}
+
+/** The Engine network that is the container's first: an overlay's, or one of the predefined that the spec names. */
+const networkMode = (task: Task, wiring: TaskWiring | undefined): string | undefined => {
+  const overlay = wiring?.networks[0]?.dockerNetwork
+  if (overlay !== undefined) return overlay
+  for (const { Network, Addresses } of task.NetworksAttachments ?? []) {
+    if (Addresses.length > 0) continue
+    const driver = Network.Spec.DriverConfiguration.Name
+    const name = driver === 'null' ? 'none' : driver
+    if (name === 'host' || name === 'none' || name === 'bridge') return name
+  }
+  return undefined
+}
+
+/** The endpoint settings of one overlay. */
+export const endpointSettings = ({
+  ipv4Address,
+  aliases,
+}: TaskWiring['networks'][number]): object => ({
+  IPAMConfig: { IPv4Address: ipv4Address },
+  ...(aliases.length === 0 ? {} : { Aliases: aliases }),
+})
+
+const hostConfig = (plan: ContainerPlan, spec: ContainerSpec, context: TemplateContext): object => {
+  const { task, wiring, files } = plan
+  const dns = spec.DNSConfig ?? {}
+  const log = task.Spec.LogDriver
+  const { PortBindings } = hostPorts(task.Swarmctl.Endpoint.Ports ?? [])
+  return {
+    ...defined({
+      ...resources(task.Spec),
+      Init: spec.Init,
+      Isolation: spec.Isolation,
+      OomScoreAdj: spec.OomScoreAdj,
+      ReadonlyRootfs: spec.ReadOnly,
+      GroupAdd: spec.Groups,
+      Sysctls: spec.Sysctls,
+      CapAdd: spec.CapabilityAdd,
+      CapDrop: spec.CapabilityDrop,
+      Ulimits: spec.Ulimits,
+      ExtraHosts: nonEmpty(extraHosts(spec.Hosts ?? [])),
+      SecurityOpt: nonEmpty(securityOptions(spec)),
+      // The overlay's server comes first: it knows the services and asks upstream for the rest.
+      Dns: nonEmpty([...(wiring?.dns ?? []), ...(dns.Nameservers ?? [])]),
+      DnsSearch: nonEmpty([...(wiring?.dnsSearch ?? []), ...(dns.Search ?? [])]),
+      DnsOptions: nonEmpty([...(wiring?.dnsOptions ?? []), ...(dns.Options ?? [])]),
+      LogConfig: log?.Name ? { Type: log.Name, Config: log.Options ?? {} } : undefined,
+      NetworkMode: networkMode(task, wiring),
+      PortBindings,
+    }),
+    Mounts: [
+      ...(spec.Mounts ?? []).map((mount) => mountBody(mount, context)),
+      ...files.mounts.map(({ source, target }) => ({
+        Type: 'bind',
+        Source: source,
+        Target: target,
+        ReadOnly: true,
+      })),
+    ],
+    RestartPolicy: { Name: '' },
+    ...wiring?.hostConfig,
+  }
+}
+
+/** What is said of a spec that can't be filled in; the task is rejected with it. */
+const expanding = <T>(what: string, expand: () => T): T => {
+  try {
+    return expand()
+  } catch (error) {
+    throw invalid(`expanding ${what} failed: ${(error as Error).message}`)
+  }
+}
+
+/**
+ * The body of `POST /containers/create` for a task: its whole ContainerSpec and TaskSpec.
+ * @throws SwarmctlError INVALID_ARGUMENT for a placeholder that can't be filled in
+ */
+export const containerBody = (plan: ContainerPlan): object => {
+  const { task, wiring } = plan
+  const spec = task.Spec.ContainerSpec
+  if (spec === undefined) throw invalid('the task has no container spec')
+  const context = templateContext(task, plan.node)
+  const first = wiring?.networks[0]
+  const { ExposedPorts } = hostPorts(task.Swarmctl.Endpoint.Ports ?? [])
+  return {
+    ...defined({
+      Image: spec.Image,
+      Entrypoint: spec.Command,
+      Cmd: spec.Args,
+      Env: expanding('env', () => spec.Env?.map((line) => expandTemplate(line, context))),
+      Hostname:
+        expanding('hostname', () => expandTemplate(spec.Hostname ?? '', context)) || undefined,
+      User: spec.User,
+      WorkingDir: spec.Dir,
+      Tty: spec.TTY,
+      OpenStdin: spec.OpenStdin,
+      StopSignal: spec.StopSignal || undefined,
+      Healthcheck: spec.Healthcheck,
+      ExposedPorts,
+    }),
+    StopTimeout: Math.ceil((spec.StopGracePeriod ?? STOP_GRACE_PERIOD_NS) / 1e9),
+    Labels: { ...spec.Labels, ...systemLabels(task) },
+    HostConfig: expanding('mounts', () => hostConfig(plan, spec, context)),
+    ...(first === undefined
+      ? {}
+      : {
+          NetworkingConfig: { EndpointsConfig: { [first.dockerNetwork]: endpointSettings(first) } },
+        }),
+  }
+}

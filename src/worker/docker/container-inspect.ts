@@ -1,0 +1,57 @@
+import type { PortConfig } from '../../api/service-spec.ts'
+import type { ContainerHealth, ObservedContainer } from '../executor.ts'
+import { TASK_ID_LABEL } from './container-body.ts'
+
+/** What is read of `GET /containers/{id}/json`. */
+export interface ContainerJson {
+  Id: string
+  State: {
+    Status: string
+    Pid: number
+    ExitCode: number
+    Error?: string
+    Health?: { Status?: string } | null
+  }
+  Config: { Labels?: Record<string, string> | null; Tty?: boolean }
+  HostConfig: { PortBindings?: Record<string, unknown> | null }
+  NetworkSettings: { Ports?: Record<string, { HostIp: string; HostPort: string }[] | null> | null }
+}
+
+const STATUS: Record<string, ObservedContainer['status']> = {
+  created: 'created',
+  running: 'running',
+  paused: 'running',
+  restarting: 'running',
+}
+
+/** The host-mode ports that the task asked for, with the numbers that the Engine bound. */
+const boundPorts = ({ HostConfig, NetworkSettings }: ContainerJson): PortConfig[] => {
+  const asked = Object.keys(HostConfig.PortBindings ?? {})
+  return asked.flatMap((key) => {
+    const [port, protocol] = key.split('/')
+    // The same port is listed for IPv4 and for IPv6.
+    const numbers = new Set(
+      (NetworkSettings.Ports?.[key] ?? []).map(({ HostPort }) => Number(HostPort)),
+    )
+    return [...numbers].map((published) => ({
+      Protocol: (protocol ?? 'tcp') as PortConfig['Protocol'],
+      TargetPort: Number(port),
+      PublishedPort: published,
+      PublishMode: 'host' as const,
+    }))
+  })
+}
+
+/** A container as the agent sees it. */
+export const observedContainer = (json: ContainerJson): ObservedContainer => {
+  const status = STATUS[json.State.Status] ?? 'exited'
+  return {
+    id: json.Id,
+    taskId: json.Config.Labels?.[TASK_ID_LABEL] ?? '',
+    status,
+    pid: status === 'running' ? json.State.Pid : 0,
+    exitCode: json.State.ExitCode,
+    health: (json.State.Health?.Status ?? 'none') as ContainerHealth,
+    ports: boundPorts(json),
+  }
+}

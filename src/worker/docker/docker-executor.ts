@@ -1,0 +1,221 @@
+import type { LogMessage, LogsRequest } from '../../api/assignment.ts'
+import { SwarmctlError, toSwarmctlError } from '../../api/errors.ts'
+import type { Task } from '../../api/task.ts'
+import { taskName } from '../../api/task-name.ts'
+import type {
+  ContainerEvent,
+  ContainerPlan,
+  EngineFacts,
+  Executor,
+  ObservedContainer,
+} from '../executor.ts'
+import { containerBody, endpointSettings, NODE_ID_LABEL, TASK_ID_LABEL } from './container-body.ts'
+import { containerEvent, jsonLines } from './container-events.ts'
+import { type ContainerJson, observedContainer } from './container-inspect.ts'
+import { logMessages } from './container-logs.ts'
+import { type EngineClient, SLOW_TIMEOUT_MS } from './engine-client.ts'
+import { engineError } from './engine-error.ts'
+import { type EngineInfo, engineFacts, requireNoSwarm } from './engine-facts.ts'
+
+/** More than a container's own grace period, for the Engine to kill it and to clean up. */
+const STOP_MARGIN_MS = 30_000
+
+/** Runs tasks as containers of the local Docker Engine. */
+export class DockerExecutor implements Executor {
+  readonly #engine: EngineClient
+
+  constructor(deps: { engine: EngineClient }) {
+    this.#engine = deps.engine
+  }
+
+  facts(): Promise<EngineFacts> {
+    return checkEngine(this.#engine)
+  }
+
+  async list(nodeId: string): Promise<ObservedContainer[]> {
+    const filters = JSON.stringify({ label: [`${NODE_ID_LABEL}=${nodeId}`] })
+    const found = (await this.#engine.request({
+      method: 'GET',
+      path: '/containers/json',
+      query: { all: '1', filters },
+    })) as { Id: string }[]
+    const observed = await Promise.all(found.map(({ Id }) => this.#inspect(Id)))
+    return observed.filter((container) => container !== undefined)
+  }
+
+  async pull(task: Task, signal: AbortSignal): Promise<void> {
+    const image = task.Spec.ContainerSpec?.Image ?? ''
+    const registryAuth = task.Spec.PullOptions?.RegistryAuth
+    const stream = await this.#engine.stream({
+      method: 'POST',
+      path: '/images/create',
+      // Without tag or digest the Engine would pull every tag.
+      query: { fromImage: /[:@][^/]*$/.test(image) ? image : `${image}:latest` },
+      ...(registryAuth ? { registryAuth } : {}),
+      signal,
+    })
+    try {
+      for await (const line of jsonLines(stream)) {
+        // The answer begins before the outcome is known: a failure is its last line.
+        const { error } = line as { error?: string }
+        if (error !== undefined) throw new SwarmctlError('INTERNAL', error)
+      }
+    } catch (error) {
+      throw engineError(error)
+    }
+  }
+
+  async create(plan: ContainerPlan): Promise<string> {
+    const id = await this.#create(plan)
+    // Before API 1.44 a create request takes one network; the others are connected before the start.
+    for (const network of plan.wiring?.networks.slice(1) ?? [])
+      await this.#engine.request({
+        method: 'POST',
+        path: `/networks/${encodeURIComponent(network.dockerNetwork)}/connect`,
+        body: { Container: id, EndpointConfig: endpointSettings(network) },
+        timeoutMs: SLOW_TIMEOUT_MS,
+      })
+    return id
+  }
+
+  async start(containerId: string): Promise<ObservedContainer> {
+    await this.#engine.request({
+      method: 'POST',
+      path: `/containers/${containerId}/start`,
+      timeoutMs: SLOW_TIMEOUT_MS,
+    })
+    const observed = await this.#inspect(containerId)
+    if (observed === undefined) throw new SwarmctlError('NOT_FOUND', 'the container was removed')
+    return observed
+  }
+
+  async stop(containerId: string, graceMs: number): Promise<void> {
+    await this.#tolerate(['NOT_FOUND'], {
+      method: 'POST',
+      path: `/containers/${containerId}/stop`,
+      query: { t: String(Math.ceil(graceMs / 1000)) },
+      timeoutMs: graceMs + STOP_MARGIN_MS,
+    })
+  }
+
+  async remove(containerId: string): Promise<void> {
+    await this.#tolerate(['NOT_FOUND', 'ALREADY_EXISTS'], {
+      method: 'DELETE',
+      path: `/containers/${containerId}`,
+      query: { force: '1', v: '1' },
+      timeoutMs: SLOW_TIMEOUT_MS,
+    })
+  }
+
+  async watch(
+    nodeId: string,
+    on: { open: () => void; event: (event: ContainerEvent) => void },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const filters = JSON.stringify({ type: ['container'], label: [`${NODE_ID_LABEL}=${nodeId}`] })
+    const stream = await this.#engine.stream({
+      method: 'GET',
+      path: '/events',
+      query: { filters },
+      signal,
+    })
+    on.open()
+    try {
+      for await (const line of jsonLines(stream)) {
+        const event = containerEvent(line as object)
+        if (event !== undefined) on.event(event)
+      }
+    } catch (error) {
+      throw engineError(error)
+    }
+    throw new SwarmctlError('ENGINE_UNAVAILABLE', 'the Docker Engine ended its event stream')
+  }
+
+  async *logs(
+    containerId: string,
+    request: LogsRequest,
+    signal: AbortSignal,
+  ): AsyncGenerator<LogMessage> {
+    const { Config } = await this.#json(containerId)
+    const stream = await this.#engine.stream({
+      method: 'GET',
+      path: `/containers/${containerId}/logs`,
+      query: {
+        stdout: request.stdout ? '1' : '0',
+        stderr: request.stderr ? '1' : '0',
+        follow: request.follow ? '1' : '0',
+        timestamps: '1',
+        ...(request.since === '' ? {} : { since: request.since }),
+        ...(request.tail === '' ? {} : { tail: request.tail }),
+      },
+      signal,
+    })
+    try {
+      yield* logMessages(stream, Config.Tty === true)
+    } catch (error) {
+      if (!signal.aborted) throw engineError(error)
+    } finally {
+      stream.destroy()
+    }
+  }
+
+  async #create(plan: ContainerPlan): Promise<string> {
+    const name = taskName(plan.task)
+    try {
+      const { Id } = (await this.#engine.request({
+        method: 'POST',
+        path: '/containers/create',
+        query: { name },
+        body: containerBody(plan),
+        timeoutMs: SLOW_TIMEOUT_MS,
+      })) as { Id: string }
+      return Id
+    } catch (thrown) {
+      const error = toSwarmctlError(thrown)
+      if (error.code === 'NOT_FOUND' && !error.message.startsWith('No such image'))
+        throw new SwarmctlError('FAILED_PRECONDITION', error.message, { cause: error })
+      if (error.code !== 'ALREADY_EXISTS') throw error
+      // An earlier attempt came through although its answer was lost.
+      const json = await this.#json(name)
+      if (json.Config.Labels?.[TASK_ID_LABEL] !== plan.task.ID) throw error
+      return json.Id
+    }
+  }
+
+  async #json(containerId: string): Promise<ContainerJson> {
+    return (await this.#engine.request({
+      method: 'GET',
+      path: `/containers/${containerId}/json`,
+    })) as ContainerJson
+  }
+
+  async #inspect(containerId: string): Promise<ObservedContainer | undefined> {
+    try {
+      return observedContainer(await this.#json(containerId))
+    } catch (thrown) {
+      if (toSwarmctlError(thrown).code === 'NOT_FOUND') return undefined
+      throw thrown
+    }
+  }
+
+  async #tolerate(
+    codes: readonly string[],
+    request: Parameters<EngineClient['request']>[0],
+  ): Promise<void> {
+    try {
+      await this.#engine.request(request)
+    } catch (thrown) {
+      if (!codes.includes(toSwarmctlError(thrown).code)) throw thrown
+    }
+  }
+}
+
+/**
+ * Whether this Engine can carry a node, before one is made of it.
+ * @throws SwarmctlError ENGINE_UNAVAILABLE; FAILED_PRECONDITION when it is in Docker's own swarm
+ */
+export const checkEngine = async (engine: EngineClient): Promise<EngineFacts> => {
+  const info = (await engine.request({ method: 'GET', path: '/info' })) as EngineInfo
+  requireNoSwarm(info)
+  return engineFacts(info)
+}

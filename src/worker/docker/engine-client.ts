@@ -1,0 +1,78 @@
+import type { IncomingMessage } from 'node:http'
+import Docker from 'dockerode'
+import { engineError } from './engine-error.ts'
+
+type Method = 'GET' | 'POST' | 'DELETE'
+
+/** One request to the Engine API. */
+export interface EngineRequest {
+  method: Method
+  /** Without API version: the Engine's own newest one answers. */
+  path: string
+  query?: Record<string, string>
+  body?: object
+  /** The X-Registry-Auth header, as it is stored. */
+  registryAuth?: string
+  /** Milliseconds until it counts as not answering. */
+  timeoutMs?: number
+  signal?: AbortSignal
+}
+
+/** Any answer that says what the Engine did; others become errors. */
+const SUCCESS = { 200: true, 201: true, 204: true, 304: true } as const
+
+/** How long the Engine may take for what is quick, and for what waits for disks. Milliseconds. */
+export const QUICK_TIMEOUT_MS = 20_000
+export const SLOW_TIMEOUT_MS = 120_000
+
+/** The Engine API by dockerode's transport: sockets, TCP, TLS and ssh addresses as the docker CLI has them. */
+export class EngineClient {
+  readonly #docker: Docker
+
+  /** `dockerHost`: `unix:///var/run/docker.sock` or `tcp://host:port`. */
+  constructor(options: { dockerHost: string }) {
+    this.#docker = new Docker(dockerOptions(options.dockerHost))
+  }
+
+  /** The parsed answer. @throws SwarmctlError, ENGINE_UNAVAILABLE when there is none */
+  request(request: EngineRequest): Promise<unknown> {
+    return this.#dial(request, false)
+  }
+
+  /** The answer as a stream of bytes; the time limit is until it begins. */
+  stream(request: EngineRequest): Promise<IncomingMessage> {
+    return this.#dial(request, true) as Promise<IncomingMessage>
+  }
+
+  #dial(request: EngineRequest, isStream: boolean): Promise<unknown> {
+    const query = new URLSearchParams(request.query).toString()
+    const limit = isStream ? [] : [AbortSignal.timeout(request.timeoutMs ?? QUICK_TIMEOUT_MS)]
+    const signals = [...limit, ...(request.signal === undefined ? [] : [request.signal])]
+    return new Promise((resolve, reject) => {
+      this.#docker.modem.dial(
+        {
+          path: query === '' ? request.path : `${request.path}?${query}&`,
+          method: request.method,
+          isStream,
+          ...(request.body === undefined ? {} : { options: { _body: request.body, _query: {} } }),
+          ...(request.registryAuth === undefined
+            ? {}
+            : { authconfig: { key: request.registryAuth } }),
+          ...(signals.length === 0 ? {} : { abortSignal: AbortSignal.any(signals) }),
+          statusCodes: SUCCESS,
+          // The types lack authconfig.key and the nullable answer.
+        } as never,
+        (error: unknown, answer: unknown) => {
+          if (error) reject(engineError(error))
+          else resolve(answer)
+        },
+      )
+    })
+  }
+}
+
+const dockerOptions = (dockerHost: string): Docker.DockerOptions => {
+  if (dockerHost.startsWith('unix://')) return { socketPath: dockerHost.slice('unix://'.length) }
+  const url = new URL(dockerHost.replace(/^tcp:/, 'http:'))
+  return { protocol: 'http', host: url.hostname, port: Number(url.port === '' ? 2375 : url.port) }
+}

@@ -1,0 +1,48 @@
+import { SwarmctlError } from '../../api/errors.ts'
+import type { EngineFacts } from '../executor.ts'
+
+/** What is read of `GET /info`. */
+export interface EngineInfo {
+  Name: string
+  OSType: string
+  Architecture: string
+  NCPU: number
+  MemTotal: number
+  ServerVersion: string
+  Labels: string[] | null
+  Plugins?: Record<'Volume' | 'Network' | 'Authorization' | 'Log', string[] | null> | null
+  Swarm?: { LocalNodeState?: string } | null
+}
+
+const labels = (lines: readonly string[]): Record<string, string> =>
+  Object.fromEntries(
+    lines.map((line) => {
+      const equals = line.indexOf('=')
+      return equals < 0 ? [line, ''] : [line.slice(0, equals), line.slice(equals + 1)]
+    }),
+  )
+
+/** The Engine's part of a node's description. */
+export const engineFacts = (info: EngineInfo): EngineFacts => ({
+  Hostname: info.Name,
+  Platform: { Architecture: info.Architecture, OS: info.OSType },
+  Resources: { NanoCPUs: info.NCPU * 1e9, MemoryBytes: info.MemTotal },
+  Engine: {
+    EngineVersion: info.ServerVersion,
+    Labels: labels(info.Labels ?? []),
+    Plugins: Object.entries(info.Plugins ?? {})
+      .flatMap(([Type, names]) => (names ?? []).map((Name) => ({ Type, Name })))
+      .sort((a, b) => (a.Type + a.Name < b.Type + b.Name ? -1 : 1)),
+  },
+})
+
+/** @throws SwarmctlError FAILED_PRECONDITION when this Engine is a member of Docker's own swarm: its ports and names would clash */
+export const requireNoSwarm = (info: EngineInfo): void => {
+  const state = info.Swarm?.LocalNodeState ?? 'inactive'
+  if (state === 'inactive' || state === '') return
+  throw new SwarmctlError(
+    'FAILED_PRECONDITION',
+    `the Docker Engine of ${info.Name} is in a Docker swarm (${state}), which uses ports 2377 and 4789: ` +
+      'take it out with "docker swarm leave" (on a manager with --force), then try again',
+  )
+}

@@ -1,0 +1,34 @@
+import type { Mount } from '../../api/service-spec.ts'
+import { expandTemplate, type TemplateContext } from '../../api/task-template.ts'
+
+/** A mount of the spec as the create request has it: the same shape, placeholders filled in. */
+export const mountBody = (mount: Mount, context: TemplateContext): object => {
+  const fill = (text: string): string => expandTemplate(text, context)
+  const fillValues = (map: Record<string, string>): Record<string, string> =>
+    Object.fromEntries(Object.entries(map).map(([key, value]) => [key, fill(value)]))
+  const { Source, Target, VolumeOptions, ...rest } = mount
+  return {
+    Type: 'volume',
+    ...rest,
+    ...(Source === undefined ? {} : { Source: fill(Source) }),
+    ...(Target === undefined ? {} : { Target: fill(Target) }),
+    ...(VolumeOptions === undefined
+      ? {}
+      : {
+          VolumeOptions: {
+            ...VolumeOptions,
+            ...(VolumeOptions.Labels === undefined
+              ? {}
+              : { Labels: fillValues(VolumeOptions.Labels) }),
+            ...(VolumeOptions.DriverConfig?.Options === undefined
+              ? {}
+              : {
+                  DriverConfig: {
+                    ...VolumeOptions.DriverConfig,
+                    Options: fillValues(VolumeOptions.DriverConfig.Options),
+                  },
+                }),
+          },
+        }),
+  }
+}

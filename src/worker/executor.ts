@@ -1,0 +1,68 @@
+import type { LogMessage, LogsRequest } from '../api/assignment.ts'
+import type { NodeDescription } from '../api/node.ts'
+import type { PortConfig } from '../api/service-spec.ts'
+import type { Task } from '../api/task.ts'
+import type { TaskWiring } from './overlay-port.ts'
+import type { TaskFiles } from './task-files.ts'
+
+export type ContainerHealth = 'none' | 'starting' | 'healthy' | 'unhealthy'
+
+/** A task's container as the Engine sees it. */
+export interface ObservedContainer {
+  id: string
+  taskId: string
+  /** `created`: never started. `running` includes paused. */
+  status: 'created' | 'running' | 'exited'
+  /** 0 unless running. */
+  pid: number
+  exitCode: number
+  health: ContainerHealth
+  /** Host-mode ports as bound. */
+  ports: PortConfig[]
+}
+
+/** What the Engine tells while it runs. */
+export type ContainerEvent =
+  | { kind: 'died'; taskId: string; containerId: string; exitCode: number }
+  | { kind: 'health'; taskId: string; containerId: string; health: ContainerHealth }
+  | { kind: 'removed'; taskId: string; containerId: string }
+
+/** What the Engine knows of the node. */
+export type EngineFacts = Pick<NodeDescription, 'Hostname' | 'Platform' | 'Resources' | 'Engine'>
+
+/** All that is needed to create a task's container. */
+export interface ContainerPlan {
+  task: Task
+  wiring: TaskWiring | undefined
+  files: TaskFiles
+  node: Pick<NodeDescription, 'Hostname' | 'Platform'>
+}
+
+/**
+ * The container runtime as the agent uses it. Everything rejects with ENGINE_UNAVAILABLE when the Engine does not answer (the agent
+ * tries again later), and with another SwarmctlError when the Engine refuses (the task fails with that text). Every operation may be
+ * repeated: a container that exists, runs, is stopped or gone already is no error.
+ */
+export interface Executor {
+  facts(): Promise<EngineFacts>
+  /** Every container, running or not, of a node's tasks; also those of a node that this daemon does not know any more. */
+  list(nodeId: string): Promise<ObservedContainer[]>
+  /** Pulls the task's image with the spec's registry credentials. Rejects with the registry's words. */
+  pull(task: Task, signal: AbortSignal): Promise<void>
+  /** Creates the container; its id. Rejects with NOT_FOUND and Docker's `No such image: …` when the image is not here. */
+  create(plan: ContainerPlan): Promise<string>
+  /** Starts the container and says how it is right after. */
+  start(containerId: string, taskId: string): Promise<ObservedContainer>
+  /** Stop signal, then after `graceMs` kill; resolves once it has ended. */
+  stop(containerId: string, graceMs: number): Promise<void>
+  /** Removes the container and its anonymous volumes, running or not. */
+  remove(containerId: string): Promise<void>
+  /** Calls `onEvent` until the stream ends or breaks, which rejects; `onOpen` once when nothing is missed any more. */
+  watch(
+    nodeId: string,
+    on: { open: () => void; event: (event: ContainerEvent) => void },
+    signal: AbortSignal,
+  ): Promise<void>
+  /** The container's log lines; with `follow` until it has ended. */
+  logs(containerId: string, request: LogsRequest, signal: AbortSignal): AsyncIterable<LogMessage>
+}

@@ -1,0 +1,93 @@
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Log } from '../api/log.ts'
+import type { AgentDisk, NodeRecord, TaskRecord } from './agent-disk.ts'
+
+const NODE_FILE = 'node.json'
+
+/** One JSON file per task and one for the node, each replaced atomically by a rename. */
+export class FileDisk implements AgentDisk {
+  readonly #path: string
+  readonly #log: Log
+  /** File name → content; null: to be removed. At most one entry per task. */
+  #pending = new Map<string, string | null>()
+  #writing: Promise<void> | undefined
+
+  /** `path`: a directory for this alone, below --data-dir. */
+  constructor(deps: { log: Log }, options: { path: string }) {
+    this.#log = deps.log
+    this.#path = options.path
+  }
+
+  async load(): Promise<{ node: NodeRecord | undefined; tasks: TaskRecord[] }> {
+    await mkdir(this.#path, { recursive: true, mode: 0o700 })
+    const names = (await readdir(this.#path)).filter((name) => name.endsWith('.json'))
+    const records = await Promise.all(names.map((name) => this.#read(name)))
+    const node = records.find((record) => record !== undefined && 'index' in record)
+    return {
+      node: node as NodeRecord | undefined,
+      tasks: records.filter((r): r is TaskRecord => r !== undefined && 'task' in r),
+    }
+  }
+
+  saveNode(record: NodeRecord): void {
+    this.#put(NODE_FILE, JSON.stringify(record))
+  }
+
+  saveTask(record: TaskRecord): void {
+    this.#put(`task-${record.task.ID}.json`, JSON.stringify(record))
+  }
+
+  removeTask(taskId: string): void {
+    this.#put(`task-${taskId}.json`, null)
+  }
+
+  async flush(): Promise<void> {
+    await this.#writing
+  }
+
+  async clear(): Promise<void> {
+    this.#pending.clear()
+    await this.#writing
+    await rm(this.#path, { recursive: true, force: true })
+  }
+
+  #put(name: string, content: string | null): void {
+    this.#pending.set(name, content)
+    this.#writing ??= this.#write()
+  }
+
+  async #write(): Promise<void> {
+    await null
+    while (this.#pending.size > 0) {
+      const batch = this.#pending
+      this.#pending = new Map()
+      await Promise.all([...batch].map(([name, content]) => this.#replace(name, content)))
+    }
+    this.#writing = undefined
+  }
+
+  async #replace(name: string, content: string | null): Promise<void> {
+    const path = join(this.#path, name)
+    try {
+      if (content === null) return await rm(path, { force: true })
+      await writeFile(`${path}.new`, content, { mode: 0o600 })
+      await rename(`${path}.new`, path)
+    } catch (error) {
+      // A full disk must not stop the tasks: without the record a restarted daemon learns the task from its manager.
+      this.#log.error({ path, error: (error as Error).message }, 'could not save an assignment')
+    }
+  }
+
+  async #read(name: string): Promise<NodeRecord | TaskRecord | undefined> {
+    const path = join(this.#path, name)
+    try {
+      const record = JSON.parse(await readFile(path, 'utf8')) as NodeRecord | TaskRecord
+      if (record.version === 1) return record
+      this.#log.warn({ path, version: record.version }, 'ignoring a record of another version')
+    } catch (error) {
+      this.#log.warn({ path, error: (error as Error).message }, 'ignoring a damaged record')
+    }
+    return undefined
+  }
+}

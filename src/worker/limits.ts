@@ -1,0 +1,45 @@
+/** Limits of a node's agent. Heartbeats are in `src/api/defaults.ts`; what the dispatcher waits is in its own limits. */
+
+/** Containers created and started at the same time. Measured on 2 cores, see docs/design/worker.md. */
+export const ENGINE_CONCURRENCY = 4
+
+/** Containers stopped at the same time: most of it is waiting for their own end. */
+export const STOP_CONCURRENCY = 32
+
+/** How long a task that is to go waits for the word that no node sends it connections any more. */
+export const ROTATION_WAIT_MAX_MS = 5000
+
+/** States on the way to RUNNING are reported together within this time; what others wait for is reported at once. */
+export const STATUS_COALESCE_MS = 100
+
+/** Between attempts to register (swarmkit: 100 ms to 8 s). The first ones come quicker, see `backoff.ts`. */
+export const SESSION_BACKOFF_MS_MIN = 100
+export const SESSION_BACKOFF_MS_MAX = 8000
+/** While managers answer that there is no leader an election is under way: it takes about a second. */
+export const ELECTION_POLL_MS_MAX = 500
+
+/** Connecting and being answered by one manager. */
+export const REGISTER_TIMEOUT_MS = 2000
+
+/** Between attempts to reach the local Engine. */
+export const ENGINE_BACKOFF_MS_MIN = 100
+export const ENGINE_BACKOFF_MS_MAX = 5000
+
+/** Overlay messages that wait to be applied; above it the session is not read. */
+export const OVERLAY_PENDING_MAX = 64
+
+/** After tables could not be applied the session starts anew, with complete ones, at the earliest after this time. */
+export const OVERLAY_RESYNC_MS = 5000
+
+/** Attempts of an operation on a container that the Engine refuses for no reason of the task (stop, remove). */
+export const CLEANUP_RETRY_MS = 1000
+
+/** A log line longer than this is cut into several. */
+export const LOG_LINE_BYTES_MAX = 1024 * 1024
+
+/** A pull that ended this recently, well or not, also counts for further tasks of the same version of a service. */
+export const PULL_FRESH_MS = 5000
+export const PULLS_REMEMBERED_MAX = 128
+
+/** A session that ends sooner than this counts as a failed attempt. */
+export const SESSION_SHORT_MS = 1000

@@ -1,0 +1,45 @@
+import type { OverlayMessage } from '../api/assignment.ts'
+import type { Task } from '../api/task.ts'
+
+/** What a container's create request needs to be on its overlays. */
+export interface TaskWiring {
+  /** In the order of the task's attachments; the first one is the container's primary network. */
+  networks: { dockerNetwork: string; ipv4Address: string; aliases: string[] }[]
+  dns: string[]
+  dnsSearch: string[]
+  dnsOptions: string[]
+  /** Further HostConfig fields of the Engine API. */
+  hostConfig?: object
+}
+
+/** The node's data plane as the agent uses it; `src/overlay` implements it. */
+export interface OverlayPort {
+  /** Resolves when the node's tables hold it (then the agent sends `overlay-applied`). */
+  apply(message: OverlayMessage): Promise<void>
+  setSelf(node: { nodeId: string; index: number }): Promise<void>
+  /** Before a container is created: the bridges exist. Called for tasks with addresses only; again after a restart of the daemon. */
+  attach(task: Task): Promise<TaskWiring>
+  /** After the container has ended or is gone. */
+  detach(taskId: string): Promise<void>
+  /** Resolves when the task's established connections ended, were silent for 3 s, or at the limit. Aborting ends it early. */
+  drain(task: Task, containerPid: number, limitMs: number, signal: AbortSignal): Promise<void>
+  /** The local endpoint went away by itself: drops it from the local table at once. */
+  dropEndpoint(taskId: string): void
+  close(): Promise<void>
+  /** Leave: removes every device, rule and network that it made. */
+  destroy(): Promise<void>
+}
+
+/** A node without a data plane: tasks that need overlays get none of them. For tests and the simulator. */
+export class NullOverlay implements OverlayPort {
+  async apply(): Promise<void> {}
+  async setSelf(): Promise<void> {}
+  async attach(): Promise<TaskWiring> {
+    return { networks: [], dns: [], dnsSearch: [], dnsOptions: [] }
+  }
+  async detach(): Promise<void> {}
+  async drain(): Promise<void> {}
+  dropEndpoint(): void {}
+  async close(): Promise<void> {}
+  async destroy(): Promise<void> {}
+}

@@ -1,0 +1,314 @@
+import { isDeepStrictEqual } from 'node:util'
+import { type Clock, timestamp } from '../api/clock.ts'
+import { toSwarmctlError } from '../api/errors.ts'
+import type { Log } from '../api/log.ts'
+import type { Task, TaskStatus } from '../api/task.ts'
+import { compareTaskStates, isTerminal, isWanted } from '../api/task-state.ts'
+import type { ContainerEvent, ObservedContainer } from './executor.ts'
+import { CLEANUP_RETRY_MS, ROTATION_WAIT_MAX_MS } from './limits.ts'
+import { hasOverlay, nextStep, type Progress, type Step } from './task-progress.ts'
+import type { TaskSteps } from './task-steps.ts'
+
+export interface RunnerDeps {
+  steps: TaskSteps
+  clock: Clock
+  log: Log
+  /** A new status: to be kept and told to the manager. */
+  onStatus: (task: Task, status: TaskStatus) => void
+  /** The Engine did not answer: the runner rests until `observe`. */
+  onEngineTrouble: (error: Error) => void
+  /** Nothing of the task is left on the node. */
+  onForgotten: (taskId: string) => void
+  dependenciesHere: (task: Task) => boolean
+  /** Counts up with each use: tells what the Engine said before from what was done after. */
+  tick: () => number
+}
+
+const initialProgress = (status: TaskStatus): Progress => ({
+  state: status.State,
+  container: null,
+  dependenciesHere: false,
+  prepared: false,
+  released: false,
+  served: status.State === 'running',
+  outOfRotation: false,
+  drained: false,
+  stopped: false,
+  assigned: true,
+})
+
+/** Takes one task from step to step: asks `nextStep`, does it, asks again; rests when there is something to wait for. */
+export class TaskRunner {
+  readonly #deps: RunnerDeps
+  #task: Task
+  #status: TaskStatus
+  readonly #progress: Progress
+  /** False until the Engine has said whether there is a container. */
+  #engineKnown = false
+  #active = false
+  #isAdopted = false
+  #closed = false
+  #containerTick = 0
+  /** Ends the step that is under way, where that can be ended. */
+  #abort = new AbortController()
+  #cancelTimer: (() => void) | undefined
+
+  /** `status`: what the node itself said last, else what the manager says. */
+  constructor(deps: RunnerDeps, start: { task: Task; status: TaskStatus }) {
+    this.#deps = deps
+    this.#task = start.task
+    this.#status = start.status
+    this.#progress = initialProgress(start.status)
+  }
+
+  get task(): Task {
+    return this.#task
+  }
+
+  get status(): TaskStatus {
+    return this.#status
+  }
+
+  get container(): ObservedContainer | null {
+    return this.#progress.container
+  }
+
+  /** The manager's newest word on the task. */
+  assign(task: Task): void {
+    this.#task = task
+    this.#progress.assigned = true
+    // The manager may know more: e.g. that it gave the task up while the node was away.
+    if (
+      compareTaskStates(task.Status.State, this.#progress.state) > 0 &&
+      isTerminal(task.Status.State)
+    ) {
+      this.#progress.state = task.Status.State
+      this.#status = task.Status
+    }
+    this.#onWanted()
+  }
+
+  /** The task is not this node's any more: it ends, and all of it goes. */
+  unassign(): void {
+    this.#progress.assigned = false
+    this.#onWanted()
+  }
+
+  /** What the Engine says; `asOf`: the tick when it was asked. */
+  observe(container: ObservedContainer | null, asOf: number): void {
+    const known = this.#progress.container
+    // An answer older than the container, or older than its end, says nothing.
+    const isOld =
+      (container === null && known !== null && this.#containerTick > asOf) ||
+      (container?.id === known?.id && known?.status === 'exited')
+    if (!isOld) this.#setContainer(container)
+    this.#engineKnown = true
+    this.wake()
+  }
+
+  onEvent(event: ContainerEvent): void {
+    const container = this.#progress.container
+    if (container === null || container.id !== event.containerId) return
+    switch (event.kind) {
+      case 'died':
+        this.#setContainer({ ...container, status: 'exited', exitCode: event.exitCode, pid: 0 })
+        break
+      case 'health':
+        this.#progress.container = { ...container, health: event.health }
+        break
+      case 'removed':
+        this.#setContainer(null)
+        break
+      default:
+        event satisfies never
+    }
+    this.wake()
+  }
+
+  onOutOfRotation(): void {
+    this.#progress.outOfRotation = true
+    this.wake()
+  }
+
+  /** Something that the task may wait for has changed. */
+  wake(): void {
+    if (!this.#active && !this.#closed) void this.#run()
+  }
+
+  /** The daemon ends: the container stays as it is. */
+  close(): void {
+    this.#closed = true
+    this.#cancelTimer?.()
+    this.#abort.abort()
+  }
+
+  #onWanted(): void {
+    // A pull for a task that nobody wants any more is given up.
+    if (this.#progress.container === null && !this.#isWanted()) this.#abort.abort()
+    this.wake()
+  }
+
+  #isWanted(): boolean {
+    return this.#progress.assigned && isWanted(this.#task.DesiredState)
+  }
+
+  #setContainer(container: ObservedContainer | null): void {
+    const before = this.#progress.container
+    this.#progress.container = container
+    if (before?.status !== 'running' || container?.status === 'running') return
+    // It ended: nobody needs to wait for its connections, and this node sends it none from now on.
+    this.#abort.abort()
+    if (hasOverlay(this.#task)) this.#deps.steps.dropEndpoint(this.#task.ID)
+  }
+
+  async #run(): Promise<void> {
+    this.#active = true
+    this.#cancelTimer?.()
+    try {
+      await this.#adopt()
+      while (!this.#closed && this.#engineKnown) {
+        this.#progress.dependenciesHere = this.#deps.dependenciesHere(this.#task)
+        const step = nextStep(this.#task, this.#progress)
+        if (step.kind === 'wait') {
+          if (step.reason === 'out-of-rotation') this.#waitForRotation()
+          return
+        }
+        if (!(await this.#try(step))) return
+      }
+    } finally {
+      this.#active = false
+    }
+  }
+
+  /** A container that ran before this daemon did is made known to the overlay. */
+  async #adopt(): Promise<void> {
+    if (this.#isAdopted || !this.#engineKnown) return
+    this.#isAdopted = true
+    if (this.#progress.container?.status === 'running') await this.#deps.steps.adopt(this.#task)
+  }
+
+  /** False: the runner rests until it is woken. */
+  async #try(step: Exclude<Step, { kind: 'wait' }>): Promise<boolean> {
+    this.#abort = new AbortController()
+    try {
+      await this.#do(step, this.#abort.signal)
+      return step.kind !== 'forget'
+    } catch (thrown) {
+      if (this.#closed) return false
+      const error = toSwarmctlError(thrown)
+      if (error.code === 'ENGINE_UNAVAILABLE') {
+        this.#engineKnown = false
+        this.#deps.onEngineTrouble(error)
+        return false
+      }
+      return this.#onRefused(step.kind, error)
+    }
+  }
+
+  #onRefused(kind: Step['kind'], error: Error): boolean {
+    if (kind === 'prepare' || kind === 'create') {
+      // A step that was given up is no failure of the task.
+      if (this.#abort.signal.aborted && !this.#isWanted()) return true
+      this.#report({ kind: 'report', state: 'rejected', message: 'preparing', err: error.message })
+      return true
+    }
+    if (kind === 'start') {
+      // It may have died in the meantime, then its exit says more.
+      if (this.#progress.container?.status !== 'exited')
+        this.#report({ kind: 'report', state: 'failed', message: 'starting', err: error.message })
+      return true
+    }
+    this.#deps.log.warn(
+      { task: this.#task.ID, step: kind, error: error.message },
+      'a step of a task failed, trying again',
+    )
+    this.#wakeIn(CLEANUP_RETRY_MS)
+    return false
+  }
+
+  async #do(step: Exclude<Step, { kind: 'wait' }>, signal: AbortSignal): Promise<void> {
+    const { steps } = this.#deps
+    const progress = this.#progress
+    const task = this.#task
+    switch (step.kind) {
+      case 'report':
+        return this.#report(step)
+      case 'prepare':
+        await steps.prepare(task)
+        progress.prepared = true
+        return
+      case 'create': {
+        const container = await steps.create(task, signal)
+        this.#containerTick = this.#deps.tick()
+        progress.container = container
+        return
+      }
+      case 'start': {
+        const started = await steps.start(progress.container!.id, task)
+        // Its end may have been heard of before the answer of the start.
+        if (progress.container?.status === 'created') this.#setContainer(started)
+        return
+      }
+      case 'drain':
+        await steps.drain(task, progress.container!.pid, signal)
+        progress.drained = true
+        return
+      case 'stop': {
+        progress.stopped = true
+        const stopped = await steps.stop(progress.container!, task)
+        if (progress.container?.status === 'running') this.#setContainer(stopped)
+        return
+      }
+      case 'release':
+        await steps.release(task)
+        progress.released = true
+        return
+      case 'remove':
+        await steps.remove(progress.container!.id)
+        progress.container = null
+        return
+      case 'forget':
+        this.close()
+        return this.#deps.onForgotten(task.ID)
+      default:
+        step satisfies never
+    }
+  }
+
+  #report(step: Extract<Step, { kind: 'report' }>): void {
+    const container = this.#progress.container
+    this.#progress.state = step.state
+    if (step.state === 'running') this.#progress.served = true
+    const status: TaskStatus = {
+      Timestamp: timestamp(this.#deps.clock),
+      State: step.state,
+      Message: step.message,
+      ...(step.err === undefined ? {} : { Err: step.err }),
+      ...(container === null
+        ? {}
+        : {
+            ContainerStatus: {
+              ContainerID: container.id,
+              PID: container.pid,
+              ExitCode: container.exitCode,
+            },
+          }),
+      ...(container === null || container.ports.length === 0
+        ? {}
+        : { PortStatus: { Ports: container.ports } }),
+    }
+    if (isDeepStrictEqual(status, this.#status)) return
+    this.#status = status
+    this.#deps.onStatus(this.#task, status)
+  }
+
+  #waitForRotation(): void {
+    this.#cancelTimer = this.#deps.clock.schedule(ROTATION_WAIT_MAX_MS, () =>
+      this.onOutOfRotation(),
+    )
+  }
+
+  #wakeIn(delayMs: number): void {
+    this.#cancelTimer = this.#deps.clock.schedule(delayMs, () => this.wake())
+  }
+}

@@ -1,0 +1,154 @@
+import type { Clock } from '../api/clock.ts'
+import { DRAIN_LIMIT_NS } from '../api/defaults.ts'
+import { notFound, toSwarmctlError } from '../api/errors.ts'
+import type { Log } from '../api/log.ts'
+import type { NodeDescription } from '../api/node.ts'
+import type { Task } from '../api/task.ts'
+import { templateContext } from '../api/task-template.ts'
+import type { Executor, ObservedContainer } from './executor.ts'
+import { ENGINE_CONCURRENCY, STOP_CONCURRENCY } from './limits.ts'
+import type { OverlayPort, TaskWiring } from './overlay-port.ts'
+import { Semaphore } from './semaphore.ts'
+import { SharedPulls } from './shared-pulls.ts'
+import { type Dependencies, type FileStore, type TaskFiles, taskFiles } from './task-files.ts'
+import { hasOverlay, stopGraceMs } from './task-progress.ts'
+
+export interface StepsDeps {
+  executor: Executor
+  overlay: OverlayPort
+  files: FileStore
+  log: Log
+  clock: Clock
+  dependencies: Dependencies
+  node: () => Pick<NodeDescription, 'Hostname' | 'Platform'>
+}
+
+const isPinned = (task: Task): boolean =>
+  (task.Spec.ContainerSpec?.Image ?? '').includes('@sha256:')
+
+/** The steps of tasks' lives, done: on the Engine, the overlay and the tmpfs, with bounded concurrency over all tasks. */
+export class TaskSteps {
+  readonly #deps: StepsDeps
+  readonly #engine = new Semaphore(ENGINE_CONCURRENCY)
+  readonly #pulls: SharedPulls
+  readonly #stops = new Semaphore(STOP_CONCURRENCY)
+  /** What `prepare` made, until the container is created. */
+  readonly #prepared = new Map<string, { files: TaskFiles; wiring: TaskWiring | undefined }>()
+
+  constructor(deps: StepsDeps) {
+    this.#deps = deps
+    this.#pulls = new SharedPulls({
+      pull: (task, signal) => deps.executor.pull(task, signal),
+      clock: deps.clock,
+    })
+  }
+
+  /** Files on the tmpfs, networks on the node. */
+  async prepare(task: Task): Promise<void> {
+    const { dependencies, files, node, overlay } = this.#deps
+    const content = taskFiles(task, dependencies, templateContext(task, node()))
+    const [written, wiring] = await Promise.all([
+      files.write(task.ID, content),
+      hasOverlay(task) ? overlay.attach(task) : undefined,
+    ])
+    this.#prepared.set(task.ID, { files: written, wiring })
+  }
+
+  /** After a restart of the daemon: the running container's networks are made known again. */
+  async adopt(task: Task): Promise<void> {
+    if (!hasOverlay(task)) return
+    try {
+      await this.#deps.overlay.attach(task)
+    } catch (error) {
+      // The container runs; its networks are as it left them.
+      this.#deps.log.warn(
+        { task: task.ID, error: (error as Error).message },
+        'could not attach a running task to its networks',
+      )
+    }
+  }
+
+  /** Pulls where that is needed, then creates the container. Aborting gives up the pull. */
+  async create(task: Task, signal: AbortSignal): Promise<ObservedContainer> {
+    // An image pinned by its digest can't change: it is pulled only when it is missing. A tag is asked for each time, as Swarm does;
+    // when the registry can't be reached the image that is here does.
+    const pullError = isPinned(task) ? undefined : await this.#pull(task, signal)
+    try {
+      return await this.#create(task)
+    } catch (error) {
+      if (toSwarmctlError(error).code !== 'NOT_FOUND') throw error
+      const reason = isPinned(task) ? await this.#pull(task, signal) : pullError
+      if (reason !== undefined) throw notFound(`${(error as Error).message}: ${reason.message}`)
+      return await this.#create(task)
+    }
+  }
+
+  /** What the registry has against it; rejects only when it was given up or the Engine does not answer. */
+  async #pull(task: Task, signal: AbortSignal): Promise<Error | undefined> {
+    try {
+      await this.#pulls.pull(task, signal)
+      return undefined
+    } catch (thrown) {
+      const error = toSwarmctlError(thrown)
+      if (signal.aborted || error.code === 'ENGINE_UNAVAILABLE') throw error
+      this.#deps.log.warn(
+        { task: task.ID, image: task.Spec.ContainerSpec?.Image, error: error.message },
+        'could not pull an image',
+      )
+      return error
+    }
+  }
+
+  async #create(task: Task): Promise<ObservedContainer> {
+    const { executor, node } = this.#deps
+    const prepared = this.#prepared.get(task.ID) ?? { files: { mounts: [] }, wiring: undefined }
+    const id = await this.#engine.run(() => executor.create({ task, node: node(), ...prepared }))
+    return {
+      id,
+      taskId: task.ID,
+      status: 'created',
+      pid: 0,
+      exitCode: 0,
+      health: 'none',
+      ports: [],
+    }
+  }
+
+  start(containerId: string, task: Task): Promise<ObservedContainer> {
+    return this.#engine.run(() => this.#deps.executor.start(containerId, task.ID))
+  }
+
+  async drain(task: Task, containerPid: number, signal: AbortSignal): Promise<void> {
+    const limitMs = (task.Swarmctl.DrainLimit ?? DRAIN_LIMIT_NS) / 1e6
+    if (limitMs <= 0) return
+    try {
+      await this.#deps.overlay.drain(task, containerPid, limitMs, signal)
+    } catch (error) {
+      // The task has to go: connections that can't be watched can't be waited for.
+      this.#deps.log.warn(
+        { task: task.ID, error: (error as Error).message },
+        'could not wait for the connections of a task to end',
+      )
+    }
+  }
+
+  async stop(container: ObservedContainer, task: Task): Promise<ObservedContainer> {
+    await this.#stops.run(() => this.#deps.executor.stop(container.id, stopGraceMs(task)))
+    return { ...container, status: 'exited', pid: 0 }
+  }
+
+  /** After the container ended: its secrets and addresses go. */
+  async release(task: Task): Promise<void> {
+    this.#prepared.delete(task.ID)
+    await this.#deps.files.remove(task.ID)
+    if (hasOverlay(task)) await this.#deps.overlay.detach(task.ID)
+  }
+
+  remove(containerId: string): Promise<void> {
+    return this.#engine.run(() => this.#deps.executor.remove(containerId))
+  }
+
+  dropEndpoint(taskId: string): void {
+    this.#deps.overlay.dropEndpoint(taskId)
+  }
+}
