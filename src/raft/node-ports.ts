@@ -1,5 +1,7 @@
+import type { Clock } from './clock.ts'
 import type { RaftNodeId } from './membership.ts'
-import type { StateEntry, StateWrite } from './state-port.ts'
+import type { StateEntry, StateStorage, StateWrite } from './state-port.ts'
+import type { Wal } from './wal-port.ts'
 
 /** What an applied entry gave. */
 export interface Applied {
@@ -34,4 +36,27 @@ export interface RaftTransport {
 export interface RaftLogger {
   info(message: string, fields?: Record<string, unknown>): void
   warn(message: string, fields?: Record<string, unknown>): void
+}
+
+/** What a node is made of. */
+export interface RaftNodeDeps {
+  readonly wal: Wal
+  readonly state: StateStorage
+  readonly transport: RaftTransport
+  readonly stateMachine: StateMachine
+  readonly clock: Clock
+  /** A number in [0, 1). */
+  readonly random: () => number
+  readonly log: RaftLogger
+  /** The process must end: a disk failed, or an invariant is broken. Called once. */
+  readonly onFatal: (error: Error) => void
+  /**
+   * Another leader, or none. `isReady` when this node itself leads and has applied everything that was
+   * committed before: only then its state is what the cluster agreed on (start controllers then).
+   */
+  readonly onLeaderChange?: (leaderId: RaftNodeId | null, isReady: boolean) => void
+  /** This node was removed from the cluster, for good. Called once. */
+  readonly onRemoved?: () => void
+  /** The members, or what is known of them, changed; `status()` has them. */
+  readonly onMembersChange?: () => void
 }

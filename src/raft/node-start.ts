@@ -6,6 +6,7 @@ import { StorageCorruptError } from './errors.ts'
 import { EMPTY_MEMBERSHIP, type RaftNodeId } from './membership.ts'
 import { encodeMembershipCommand } from './membership-codec.ts'
 import type { SnapshotMeta } from './message.ts'
+import type { StateStorage } from './state-port.ts'
 import type { Wal, WalContents } from './wal-port.ts'
 
 /** A member of a new cluster. */
@@ -16,8 +17,20 @@ export interface InitialVoter {
 
 type Stored = Pick<CoreStart, 'hardState' | 'base' | 'entries' | 'applied' | 'membership'>
 
+/** Reads log and state; in an empty directory the given voters begin a new cluster. */
+export async function openStorage(
+  wal: Wal,
+  state: StateStorage,
+  voters: readonly InitialVoter[] | undefined,
+): Promise<Stored> {
+  const contents = await wal.open()
+  const stored = await state.open()
+  const isFirst = contents.isNew && stored === null && voters !== undefined
+  return reconcile(wal, isFirst ? await bootstrap(wal, voters) : contents, stored)
+}
+
 /** Writes the first entry of a new cluster: every initial voter writes the same, as committed. */
-export async function bootstrap(wal: Wal, voters: readonly InitialVoter[]): Promise<WalContents> {
+async function bootstrap(wal: Wal, voters: readonly InitialVoter[]): Promise<WalContents> {
   const changes = voters.map(({ id, context }) => ({ kind: 'add-voter', id, context }) as const)
   const data = encodeMembershipCommand({ kind: 'change', changes })
   const entries = [createEntry({ index: 1, term: 1 }, 'membership', data)]
@@ -30,7 +43,7 @@ export async function bootstrap(wal: Wal, voters: readonly InitialVoter[]): Prom
  * Brings the log and the stored state together. A snapshot's state is stored before the log says so; if
  * the node crashed in between, then the log is older than the state and begins anew after it.
  */
-export async function reconcile(
+async function reconcile(
   wal: Wal,
   contents: WalContents,
   stored: SnapshotMeta | null,

@@ -1,10 +1,10 @@
 // The loop around the core, and the only one: start to persist, send, apply, tell the core. What the
 // core says is done here in that order, and what happens comes back to it through here.
 
+import { abortable } from './abortable.ts'
 import { assert } from './assert.ts'
-import type { Clock } from './clock.ts'
 import { Conditions } from './conditions.ts'
-import { type ProposeOutcome, RaftCore } from './core.ts'
+import { RaftCore } from './core.ts'
 import { CORE_DEFAULTS } from './core-options.ts'
 import type { Entry } from './entry.ts'
 import {
@@ -13,7 +13,6 @@ import {
   NotLeaderError,
   ProposalDroppedError,
   StoppedError,
-  WaitAbortedError,
 } from './errors.ts'
 import type { MemberChange, MembershipCommand, RaftNodeId } from './membership.ts'
 import type { Message } from './message.ts'
@@ -24,52 +23,25 @@ import {
   PROMOTE_LAG_ENTRIES_MAX,
   type RaftNodeOptions,
 } from './node-options.ts'
-import type { RaftLogger, RaftTransport, StateMachine } from './node-ports.ts'
-import { bootstrap, reconcile } from './node-start.ts'
+import type { RaftNodeDeps } from './node-ports.ts'
+import { openStorage } from './node-start.ts'
 import { type RaftStatus, statusOf } from './node-status.ts'
-import { PendingProposals, type ProposalResult, type Proposer } from './pending-proposals.ts'
+import { Persister } from './persister.ts'
+import { type ProposalResult, Proposals } from './proposals.ts'
 import { ReadBarriers } from './read-barriers.ts'
 import type { PersistBatch } from './ready.ts'
 import { SnapshotReceiver, type StagedSnapshot } from './snapshot-receiver.ts'
 import { SnapshotSender } from './snapshot-sender.ts'
-import type { StateStorage, StateWrite } from './state-port.ts'
+import type { StateWrite } from './state-port.ts'
 import { ENTRY_BYTES_MAX } from './wal.ts'
-import type { Wal } from './wal-port.ts'
 import { decodeMessage, encodeMessage, type WireMessage } from './wire.ts'
-
-/** What a node is made of. */
-export interface RaftNodeDeps {
-  readonly wal: Wal
-  readonly state: StateStorage
-  readonly transport: RaftTransport
-  readonly stateMachine: StateMachine
-  readonly clock: Clock
-  /** A number in [0, 1). */
-  readonly random: () => number
-  readonly log: RaftLogger
-  /** The process must end: a disk failed, or an invariant is broken. Called once. */
-  readonly onFatal: (error: Error) => void
-  /**
-   * Another leader, or none. `isReady` when this node itself leads and has applied everything that was
-   * committed before: only then its state is what the cluster agreed on (start controllers then).
-   */
-  readonly onLeaderChange?: (leaderId: RaftNodeId | null, isReady: boolean) => void
-  /** This node was removed from the cluster, for good. Called once. */
-  readonly onRemoved?: () => void
-  /** The members, or what is known of them, changed; `status()` has them. */
-  readonly onMembersChange?: () => void
-}
-
-/** A proposal that the loop has not given to the core yet. */
-interface Queued extends Proposer {
-  readonly data: Uint8Array
-}
 
 export class RaftNode {
   readonly #deps: RaftNodeDeps
   readonly #options: Required<Omit<RaftNodeOptions, 'initialVoters'>>
   readonly #initialVoters: RaftNodeOptions['initialVoters']
-  readonly #pending = new PendingProposals()
+  readonly #proposals = new Proposals()
+  readonly #persister: Persister
   readonly #reads: ReadBarriers
   readonly #conditions = new Conditions()
   readonly #sender: SnapshotSender
@@ -82,11 +54,6 @@ export class RaftNode {
   #cancelTick: () => void = () => {}
   #scheduled = false
   #pumping = false
-  #queue: Queued[] = []
-  /** Batches that the log was given and that are not durable yet. */
-  #unpersisted = 0
-  /** Batches that wait until a snapshot before them is stored; undefined when none is. */
-  #held: PersistBatch[] | undefined
   #staged: StagedSnapshot | undefined
   #reported = { leader: null as RaftNodeId | null, isReady: false }
   #removed = false
@@ -108,6 +75,15 @@ export class RaftNode {
         this.#schedule()
       },
     })
+    this.#persister = new Persister({
+      wal: deps.wal,
+      installSnapshot: (batch) => this.#installSnapshot(batch),
+      onInstalled: () => this.#guard((running) => this.#onInstalled(running)),
+      onDurable: (batch) => this.#guard((running) => this.#onPersisted(running, batch)),
+      onFailed: (error) => {
+        if (!(error instanceof StoppedError)) this.#fatal(error)
+      },
+    })
     this.#receiver = new SnapshotReceiver({
       ...{ id, state, log, send },
       isUseful: (index) => index > (this.#core?.log.committed ?? 0),
@@ -119,22 +95,16 @@ export class RaftNode {
   async start(): Promise<void> {
     assert(this.#state === 'new', 'a node starts once')
     const { wal, state, stateMachine, transport, random } = this.#deps
-    let contents = await wal.open()
-    const stored = await state.open()
     const voters = this.#initialVoters
-    if (contents.isNew && stored === null && voters !== undefined)
-      contents = await bootstrap(wal, voters)
-    const known = await reconcile(wal, contents, stored)
+    const known = await openStorage(wal, state, voters)
     stateMachine.restore(known.applied, await state.load())
     this.#core = new RaftCore({ id: this.#options.id, ...known, random }, this.#options.core)
     this.#state = 'running'
     transport.onMessage((from, bytes) => this.#onMessage(from, bytes))
     transport.onPeerClosed?.((id) => this.#onPeerClosed(id))
-    const { voters: all } = this.#core.membership
-    // Alone, or the only initial voter, nobody else can be elected: no need to wait.
-    const only = voters?.length === 1 ? voters[0]?.id : all.length === 1 ? all[0] : undefined
     this.#pump()
-    if (only === this.#options.id) this.#core.campaign()
+    // Alone nobody else can be elected: no need to wait.
+    if (this.#core.membership.voters.length === 1) this.#core.campaign()
     this.#schedule()
     this.#nextTick()
   }
@@ -163,8 +133,9 @@ export class RaftNode {
   propose(data: Uint8Array, options: { signal?: AbortSignal } = {}): Promise<ProposalResult> {
     const refusal = this.#refusal(data)
     if (refusal !== undefined) return Promise.reject(refusal)
-    return this.#waiting(options.signal, (proposer) => {
-      this.#queue.push({ data, ...proposer })
+    const deadlineTick = this.#deadline(this.#options.proposeTimeoutMs)
+    return abortable(options.signal, (settle) => {
+      this.#proposals.enqueue(data, { ...settle, deadlineTick })
       this.#schedule()
     })
   }
@@ -254,7 +225,7 @@ export class RaftNode {
       try {
         this.#giveInputs(core)
         const ready = core.ready()
-        if (ready.persist !== null) this.#persist(core, ready.persist)
+        if (ready.persist !== null) this.#persister.persist(ready.persist)
         for (const message of ready.messages) this.#send(core, message)
         this.#apply(core, ready.committed)
         for (const read of ready.reads) this.#reads.onConfirmed(read.token, read.index)
@@ -270,43 +241,9 @@ export class RaftNode {
   }
 
   #giveInputs(core: RaftCore): void {
-    this.#proposeQueued(core)
+    this.#proposals.proposeQueued((commands) => core.propose(commands))
     const token = this.#reads.nextToken(this.#tick)
     if (token !== undefined) core.readIndex(token)
-  }
-
-  #persist(core: RaftCore, batch: PersistBatch): void {
-    if (batch.snapshot !== null) {
-      this.#held = []
-      void this.#install(core, batch)
-      return
-    }
-    if (this.#held !== undefined) {
-      this.#held.push(batch)
-      return
-    }
-    this.#append(core, batch)
-  }
-
-  #append(core: RaftCore, batch: PersistBatch): void {
-    const { hardState, entries, snapshot } = batch
-    if (hardState === null && this.#unpersisted === 0) {
-      // Nothing to write, and nothing before it: what it promises is durable already.
-      this.#onPersisted(core, batch)
-      return
-    }
-    const reset = snapshot === null ? null : { index: snapshot.index, term: snapshot.term }
-    this.#unpersisted += 1
-    this.#deps.wal.append({ hardState, reset, entries }).then(
-      () => {
-        this.#unpersisted -= 1
-        this.#guard(() => this.#onPersisted(core, batch))
-        this.#pump()
-      },
-      (error) => {
-        if (!(error instanceof StoppedError)) this.#fatal(error)
-      },
-    )
   }
 
   #onPersisted(core: RaftCore, batch: PersistBatch): void {
@@ -315,31 +252,27 @@ export class RaftNode {
       if (message.to === core.id) core.step(message)
       else this.#send(core, message)
     }
+    // Within a turn of the loop, the next one follows; otherwise there is no reason to wait.
     if (this.#pumping) this.#schedule()
+    else this.#pump()
   }
 
-  /** State first, then the log: a crash in between leaves a state that the log is begun anew after. */
-  async #install(core: RaftCore, batch: PersistBatch): Promise<void> {
+  async #installSnapshot(batch: PersistBatch): Promise<void> {
     const staged = this.#staged
-    this.#staged = undefined
     assert(staged !== undefined && staged.meta === batch.snapshot, 'a snapshot that never came')
-    try {
-      await staged.install.commit()
-    } catch (error) {
-      this.#fatal(error)
-      return
-    }
-    this.#guard(() => {
-      this.#deps.stateMachine.restore(staged.meta.index, staged.entries)
-      this.#deps.log.info('took over a snapshot', { index: staged.meta.index })
-      this.#pending.onSnapshot(staged.meta.index)
-      core.onSnapshotInstalled()
-      const held = this.#held ?? []
-      this.#held = undefined
-      for (const next of [batch, ...held]) this.#append(core, next)
-      this.#deps.onMembersChange?.()
-    })
-    this.#pump()
+    await staged.install.commit()
+  }
+
+  #onInstalled(core: RaftCore): void {
+    const staged = this.#staged
+    assert(staged !== undefined, 'a snapshot that never came')
+    this.#staged = undefined
+    this.#deps.stateMachine.restore(staged.meta.index, staged.entries)
+    this.#deps.log.info('took over a snapshot', { index: staged.meta.index })
+    this.#proposals.onSnapshot(staged.meta.index)
+    core.onSnapshotInstalled()
+    this.#deps.onMembersChange?.()
+    this.#schedule()
   }
 
   #apply(core: RaftCore, entries: readonly Entry[]): void {
@@ -359,7 +292,7 @@ export class RaftNode {
     const { index, term } = last
     this.#deps.state.write({ index, term, membership: core.membership }, writes)
     entries.forEach((entry, at) => {
-      this.#pending.onApplied(entry, results[at])
+      this.#proposals.onApplied(entry, results[at])
     })
     if (last.kind === 'membership') this.#deps.onMembersChange?.()
   }
@@ -431,13 +364,13 @@ export class RaftNode {
 
   #onSnapshotReceived(staged: StagedSnapshot): void {
     this.#guard((core) => {
-      if (this.#state !== 'running' || this.#held !== undefined) return
+      if (this.#state !== 'running' || this.#persister.isInstalling) return
       this.#staged = staged
       const { from, term, meta } = staged
       core.step({ kind: 'snapshot', from, to: core.id, term, meta })
       this.#pump()
       // Not taken: the log had caught up meanwhile, or another term began.
-      if (this.#staged === staged) {
+      if (!this.#persister.isInstalling) {
         this.#staged = undefined
         staged.install.abort().catch(() => {})
       }
@@ -458,7 +391,7 @@ export class RaftNode {
       this.#guard((core) => {
         core.tick()
         this.#sender.tick()
-        this.#pending.expire(this.#tick)
+        this.#proposals.expire(this.#tick)
         this.#reads.expire(this.#tick)
         this.#compact(core)
       })
@@ -487,57 +420,20 @@ export class RaftNode {
     if (core.role !== 'leader') return new NotLeaderError(core.leader)
     if (data.length > ENTRY_BYTES_MAX) return new EntryTooLargeError(data.length, ENTRY_BYTES_MAX)
     if (!this.#deps.wal.hasRoom) return new LogFullError()
-    if (this.#pending.count + this.#queue.length >= PENDING_PROPOSALS_MAX) {
+    if (this.#proposals.count >= PENDING_PROPOSALS_MAX) {
       return new ProposalDroppedError('too many changes wait already')
     }
     return undefined
   }
 
-  #proposeQueued(core: RaftCore): void {
-    const queue = this.#queue
-    if (queue.length === 0) return
-    this.#queue = []
-    const outcome = core.propose(queue.map(({ data }) => data))
-    if (outcome.kind !== 'proposed') {
-      for (const proposer of queue) proposer.reject(refusalError(outcome))
-      return
-    }
-    queue.forEach((proposer, at) => {
-      this.#pending.add(outcome.firstIndex + at, outcome.term, proposer)
-    })
-  }
-
   async #proposeMembership(command: MembershipCommand): Promise<void> {
     const refusal = this.#refusal(new Uint8Array(0))
     if (refusal !== undefined) throw refusal
-    await this.#waiting(undefined, (proposer) => {
-      const outcome = this.#running().proposeMembership(command)
-      if (outcome.kind !== 'proposed') proposer.reject(refusalError(outcome))
-      else this.#pending.add(outcome.firstIndex, outcome.term, proposer)
-      this.#schedule()
-    })
-  }
-
-  #waiting(
-    signal: AbortSignal | undefined,
-    begin: (proposer: Proposer) => void,
-  ): Promise<ProposalResult> {
-    if (signal?.aborted) return Promise.reject(new WaitAbortedError({ cause: signal.reason }))
     const deadlineTick = this.#deadline(this.#options.proposeTimeoutMs)
-    return new Promise((resolve, reject) => {
-      if (signal === undefined) {
-        begin({ resolve, reject, deadlineTick })
-        return
-      }
-      const onAbort = () => reject(new WaitAbortedError({ cause: signal.reason }))
-      signal.addEventListener('abort', onAbort, { once: true })
-      const settled =
-        <T>(settle: (value: T) => void) =>
-        (value: T) => {
-          signal.removeEventListener('abort', onAbort)
-          settle(value)
-        }
-      begin({ resolve: settled(resolve), reject: settled(reject), deadlineTick })
+    await new Promise<ProposalResult>((resolve, reject) => {
+      const outcome = this.#running().proposeMembership(command)
+      this.#proposals.onProposed(outcome, [{ resolve, reject, deadlineTick }])
+      this.#schedule()
     })
   }
 
@@ -599,16 +495,8 @@ export class RaftNode {
   }
 
   #rejectAll(error: Error): void {
-    for (const proposer of this.#queue) proposer.reject(error)
-    this.#queue = []
-    this.#pending.rejectAll(error)
+    this.#proposals.rejectAll(error)
     this.#reads.rejectAll(error)
     this.#conditions.rejectAll(error)
   }
-}
-
-function refusalError(outcome: Exclude<ProposeOutcome, { kind: 'proposed' }>): Error {
-  return outcome.kind === 'not-leader'
-    ? new NotLeaderError(outcome.leaderId)
-    : new ProposalDroppedError(outcome.reason)
 }

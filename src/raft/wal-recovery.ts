@@ -81,7 +81,8 @@ class LogReader {
   }
 
   finish(): Omit<Recovered, 'unused'> {
-    const isNew = this.#tail === undefined
+    // A crash right after the first segment was made leaves a checkpoint of nothing.
+    const isNew = this.#hardState.term === 0 && this.#entries.length === 0
     const contents = {
       hardState: this.#hardState,
       base: this.#base,

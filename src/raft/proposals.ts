@@ -1,5 +1,6 @@
+import type { ProposeOutcome } from './core.ts'
 import type { Entry } from './entry.ts'
-import { OutcomeUnknownError, ProposalDroppedError } from './errors.ts'
+import { NotLeaderError, OutcomeUnknownError, ProposalDroppedError } from './errors.ts'
 
 /** What a proposal became: its index, and what applying it gave. */
 export interface ProposalResult {
@@ -19,15 +20,44 @@ interface Pending extends Proposer {
   readonly term: number
 }
 
-/** Proposals in the log that were not applied yet, by index. */
-export class PendingProposals {
+interface Queued extends Proposer {
+  readonly data: Uint8Array
+}
+
+/** Proposals that wait: for the next turn of the loop, then in the log until they are applied. */
+export class Proposals {
+  #queue: Queued[] = []
   #pending = new Map<number, Pending>()
 
   get count(): number {
-    return this.#pending.size
+    return this.#pending.size + this.#queue.length
   }
 
-  add(index: number, term: number, proposer: Proposer): void {
+  /** Adds one to those that the next turn proposes together. */
+  enqueue(data: Uint8Array, proposer: Proposer): void {
+    this.#queue.push({ data, ...proposer })
+  }
+
+  /** Proposes all that wait, as one. */
+  proposeQueued(propose: (commands: readonly Uint8Array[]) => ProposeOutcome): void {
+    const queue = this.#queue
+    if (queue.length === 0) return
+    this.#queue = []
+    this.onProposed(propose(queue.map(({ data }) => data)), queue)
+  }
+
+  /** The core took entries of these proposers, or refused them. */
+  onProposed(outcome: ProposeOutcome, proposers: readonly Proposer[]): void {
+    if (outcome.kind === 'proposed') {
+      proposers.forEach((proposer, at) => {
+        this.#add(outcome.firstIndex + at, outcome.term, proposer)
+      })
+      return
+    }
+    for (const proposer of proposers) proposer.reject(refusalError(outcome))
+  }
+
+  #add(index: number, term: number, proposer: Proposer): void {
     // Another proposer may wait here for an entry that a new term replaced; it is gone for certain
     // only when this index is applied, so it must not be forgotten without an answer.
     this.#pending.get(index)?.reject(new OutcomeUnknownError('leadership changed meanwhile'))
@@ -55,6 +85,8 @@ export class PendingProposals {
   }
 
   rejectAll(error: Error): void {
+    for (const { reject } of this.#queue) reject(error)
+    this.#queue = []
     this.#rejectWhere(() => true, error)
   }
 
@@ -65,4 +97,10 @@ export class PendingProposals {
       pending.reject(error)
     }
   }
+}
+
+function refusalError(outcome: Exclude<ProposeOutcome, { kind: 'proposed' }>): Error {
+  return outcome.kind === 'not-leader'
+    ? new NotLeaderError(outcome.leaderId)
+    : new ProposalDroppedError(outcome.reason)
 }
