@@ -23,10 +23,10 @@ const isCertificateCode = (code: string): boolean =>
 /** One line of why a connection could not be made: UNAUTHENTICATED when the peer is not who it should be, else UNAVAILABLE. */
 export const connectError = (addr: string, cause: unknown, nowMs: number): SwarmctlError => {
   if (cause instanceof SwarmctlError) return cause
-  const { code = '', message = String(cause) } = (cause ?? {}) as {
-    code?: string
-    message?: string
-  }
+  const thrown = (cause ?? {}) as { code?: unknown; message?: string }
+  // A DOMException's code, of an aborted signal, is a number.
+  const code = typeof thrown.code === 'string' ? thrown.code : ''
+  const message = thrown.message ?? String(cause)
   if (isCertificateCode(code)) {
     return new SwarmctlError('UNAUTHENTICATED', `${addr}: its ${certificateProblem(code, nowMs)}`, {
       cause,

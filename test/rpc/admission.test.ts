@@ -1,0 +1,271 @@
+import { request as httpsRequest } from 'node:https'
+import { createServer } from 'node:net'
+import { connect as tlsConnect } from 'node:tls'
+import t, { type Test } from 'tap'
+import { WebSocket } from 'ws'
+import type { Credentials } from '../../src/pki/credentials.ts'
+import { connect, connectAnonymously } from '../../src/rpc/client.ts'
+import { RpcHandlers } from '../../src/rpc/handlers.ts'
+import { RpcServer, type RpcServerOptions } from '../../src/rpc/server.ts'
+import { encodeFrame, SUBPROTOCOL } from '../../src/rpc/wire.ts'
+import { noLog, realClock, testCluster } from './rpc-fixture.ts'
+
+const DAY_MS = 24 * 3_600_000
+const cluster = await testCluster()
+const foreign = await testCluster()
+const manager = await cluster.issue()
+const worker = await cluster.issue({ role: 'worker' })
+const deps = { log: noLog, clock: realClock }
+const removed = new Set<string>()
+
+const handlers = new RpcHandlers()
+handlers.onRequest('public', async () => 'hello', { anonymous: true })
+handlers.onRequest('echo', async (body) => body)
+handlers.onRequest('managers', async () => 'secret', { roles: ['manager'] })
+handlers.onStream('stream', async () => {}, { anonymous: true })
+
+const serve = async (
+  t: Test,
+  credentials: Credentials = manager,
+  options: Partial<RpcServerOptions> = {},
+) => {
+  const server = new RpcServer(
+    { ...deps, handlers, isRemoved: (nodeId) => removed.has(nodeId) },
+    { listenAddr: '127.0.0.1:0', credentials, ...options },
+  )
+  await server.start()
+  t.teardown(() => server.stop())
+  return { server, addr: `127.0.0.1:${server.port}` }
+}
+
+const join = (addr: string, credentials: Credentials, expectNodeId?: string) =>
+  connect(addr, {
+    ...deps,
+    handlers: new RpcHandlers(),
+    credentials,
+    ...(expectNodeId !== undefined && { expectNodeId }),
+  })
+
+/** Credentials with another cluster's root: what an attacker with an own CA has. */
+const disguised = async (): Promise<Credentials> => ({
+  ...(await foreign.issue()),
+  rootCAPem: cluster.root.certPem,
+  clusterId: cluster.clusterId,
+})
+
+t.test('the server refuses by certificate and says why', async (t) => {
+  const { addr } = await serve(t)
+  await t.rejects(join(addr, await disguised()), {
+    code: 'UNAUTHENTICATED',
+    message: /^your certificate is not of this cluster/,
+  })
+  const expired = await cluster.issue({ ageMs: 100 * DAY_MS })
+  await t.rejects(join(addr, expired), {
+    code: 'UNAUTHENTICATED',
+    message: /^your certificate has expired by the clock here \(.*NTP.*leave and join again$/,
+  })
+  const early = await cluster.issue({ ageMs: -DAY_MS })
+  await t.rejects(join(addr, early), {
+    code: 'UNAUTHENTICATED',
+    message: /^your certificate is not valid yet by the clock here/,
+  })
+  const gone = await cluster.issue({ role: 'worker' })
+  removed.add(gone.nodeId)
+  await t.rejects(join(addr, gone), {
+    code: 'UNAUTHENTICATED',
+    message: /was removed from the cluster/,
+  })
+  const good = await join(addr, worker)
+  t.equal(await good.request('echo', 1), 1)
+  await t.rejects(good.request('managers', {}), { code: 'PERMISSION_DENIED' })
+  good.close()
+})
+
+t.test('without certificate only what is public may be called', async (t) => {
+  const { addr } = await serve(t)
+  const connection = await connectAnonymously(addr, {
+    ...deps,
+    handlers: new RpcHandlers(),
+    rootCAPem: cluster.root.certPem,
+  })
+  t.equal(await connection.request('public', {}), 'hello')
+  for (const method of ['echo', 'managers', 'unknown']) {
+    await t.rejects(connection.request(method, {}), { code: 'PERMISSION_DENIED' })
+  }
+  const stream = connection.openStream('stream', {})
+  await t.rejects(stream.messages()[Symbol.asyncIterator]().next(), { code: 'UNAVAILABLE' })
+  await t.rejects(connection.request('public', Buffer.alloc(100_000)), {
+    code: 'UNAVAILABLE',
+    message: /sent more than 65536 bytes/,
+  })
+})
+
+t.test('the client verifies who answers', async (t) => {
+  const { addr } = await serve(t)
+  const { addr: workerAddr } = await serve(t, worker)
+  const { addr: foreignAddr } = await serve(t, await foreign.issue())
+  const { addr: expiredAddr } = await serve(t, await cluster.issue({ ageMs: 100 * DAY_MS }))
+  const { addr: earlyAddr } = await serve(t, await cluster.issue({ ageMs: -DAY_MS }))
+  await t.rejects(join(foreignAddr, worker), {
+    code: 'UNAUTHENTICATED',
+    message: /its certificate is not of this cluster/,
+  })
+  await t.rejects(join(expiredAddr, worker), { code: 'UNAUTHENTICATED', message: /has expired/ })
+  await t.rejects(join(earlyAddr, worker), { code: 'UNAUTHENTICATED', message: /NTP/ })
+  await t.rejects(join(workerAddr, manager), {
+    code: 'UNAUTHENTICATED',
+    message: `the node at ${workerAddr} is a worker, not a manager`,
+  })
+  await t.rejects(join(addr, worker, 'someone-else'), {
+    code: 'UNAUTHENTICATED',
+    message: `the node at ${addr} is ${manager.nodeId}, not someone-else`,
+  })
+  const toWorker = await join(workerAddr, manager, worker.nodeId)
+  t.equal(toWorker.peer?.role, 'worker')
+  toWorker.close()
+})
+
+t.test('what can not be reached', async (t) => {
+  const { server, addr } = await serve(t)
+  await server.stop()
+  await t.rejects(join(addr, worker), {
+    code: 'UNAVAILABLE',
+    message: `can't connect to ${addr}: nothing listens there: is the swarmctl daemon running?`,
+  })
+  const plain = createServer((socket) => socket.end('220 mail\r\n'))
+  await new Promise<void>((resolve) => plain.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => plain.close())
+  const { port } = plain.address() as { port: number }
+  await t.rejects(join(`127.0.0.1:${port}`, worker), { code: 'UNAVAILABLE', message: /TLS/ })
+  await t.rejects(join('a:b:c', worker), { code: 'INVALID_ARGUMENT', message: /HOST:PORT/ })
+  const aborted = connect(addr, {
+    ...deps,
+    handlers,
+    credentials: worker,
+    signal: AbortSignal.abort(),
+  })
+  await t.rejects(aborted, { code: 'UNAVAILABLE' })
+  await t.rejects(serve(t, manager, { listenAddr: '192.0.2.1:1' }), {
+    code: 'UNAVAILABLE',
+    message: /^can't listen on 192.0.2.1:1/,
+  })
+})
+
+t.test('an open connection ends when its node is removed', async (t) => {
+  const { server, addr } = await serve(t)
+  const credentials = await cluster.issue({ role: 'worker' })
+  const byPing = await join(addr, credentials)
+  removed.add(credentials.nodeId)
+  const reason = await new Promise((resolve) => {
+    byPing.onClose(resolve)
+  })
+  t.equal(reason, 'this node was removed from the cluster')
+  const other = await join(addr, worker)
+  server.closeConnectionsOf(worker.nodeId)
+  await new Promise((resolve) => {
+    other.onClose(resolve)
+  })
+})
+
+t.test('a server takes new credentials without closing', async (t) => {
+  const { server, addr } = await serve(t)
+  const before = await join(addr, worker)
+  const renewed = await cluster.issue()
+  server.setCredentials(renewed)
+  const after = await join(addr, worker)
+  t.equal(after.peer?.nodeId, renewed.nodeId)
+  t.equal(await before.request('echo', 1), 1)
+  before.close()
+  after.close()
+})
+
+t.test('TLS 1.2 and other wire versions are refused', async (t) => {
+  const { server, addr } = await serve(t)
+  const error = await new Promise<NodeJS.ErrnoException>((resolve) => {
+    const socket = tlsConnect({
+      host: '127.0.0.1',
+      port: server.port,
+      maxVersion: 'TLSv1.2',
+      rejectUnauthorized: false,
+    })
+    socket.on('error', resolve)
+  })
+  t.match(error.code, /PROTOCOL_VERSION/)
+
+  const tls = { ca: manager.rootCAPem, cert: worker.certPem, key: worker.keyPem }
+  const open = (protocol: string) =>
+    new WebSocket(`wss://${addr}/rpc`, protocol, { ...tls, rejectUnauthorized: false })
+  const newer = open('swarmctl-rpc-2')
+  const refusal = await new Promise<string>((resolve) => {
+    newer.on('unexpected-response', async (_request, response) => {
+      t.equal(response.statusCode, 426)
+      resolve(String((await response.toArray())[0]))
+    })
+  })
+  t.same(JSON.parse(refusal), {
+    code: 'UNIMPLEMENTED',
+    message:
+      'the peer speaks rpc version 2 and this node speaks version 1: run the same version of swarmctl on all nodes',
+  })
+  const closeReason = (frame: Buffer) =>
+    new Promise<string>((resolve) => {
+      const webSocket = open(SUBPROTOCOL)
+      webSocket.on('open', () => webSocket.send(frame))
+      webSocket.on('close', (code, reason) => resolve(`${code} ${reason}`))
+    })
+  const frame = encodeFrame(
+    { kind: 'notify', more: false, id: 0 },
+    Buffer.from([0x92, 0xa1, 0x61, 1]),
+  )
+  const newerFrame = Buffer.from(frame)
+  newerFrame[0] = 2
+  t.match(await closeReason(newerFrame), /^1002 the peer speaks rpc version 2 /)
+  t.match(await closeReason(Buffer.from([1, 2])), /^1002 the peer sent a frame without header/)
+  const evenId = encodeFrame({ kind: 'request', more: false, id: 2 }, Buffer.from([0x90]))
+  t.match(await closeReason(evenId), /^1002 the peer used an id that is not free/)
+  const noCall = encodeFrame({ kind: 'notify', more: false, id: 0 }, Buffer.from([0xc1]))
+  t.match(await closeReason(noCall), /^1002 /)
+})
+
+t.test('plain HTTPS is for managers alone', async (t) => {
+  const seen: string[] = []
+  const { server } = await serve(t, manager, {
+    httpHandler: (request, response, peer) => {
+      seen.push(`${peer.nodeId} ${request.method} ${request.url}`)
+      response.end('forwarded')
+    },
+    upgradeHandler: (_request, socket) => {
+      socket.end('HTTP/1.1 101 UPGRADED\r\nconnection: upgrade\r\nupgrade: tcp\r\n\r\n')
+    },
+  })
+  const get = (path: string, credentials: Credentials | undefined, headers = {}) =>
+    new Promise<string>((resolve, reject) => {
+      const request = httpsRequest({
+        host: '127.0.0.1',
+        port: server.port,
+        path,
+        headers,
+        agent: false,
+        ca: manager.rootCAPem,
+        checkServerIdentity: () => undefined,
+        ...(credentials && { key: credentials.keyPem, cert: credentials.certPem }),
+      })
+      request.on('error', reject)
+      request.on('upgrade', (response, socket) => {
+        socket.destroy()
+        resolve(`${response.statusCode}`)
+      })
+      request.on('response', async (response) => {
+        resolve(`${response.statusCode} ${(await response.toArray()).join('')}`)
+      })
+      request.end()
+    })
+  t.equal(await get('/v1.45/services', manager), '200 forwarded')
+  t.match(await get('/v1.45/services', worker), /^403 .*PERMISSION_DENIED/)
+  t.match(await get('/v1.45/services', undefined), /^403 /)
+  t.match(await get('/rpc', manager), /^404 /)
+  const upgrade = { connection: 'upgrade', upgrade: 'tcp' }
+  t.equal(await get('/exec/1/start', manager, upgrade), '101')
+  t.match(await get('/exec/1/start', worker, upgrade), /^403 /)
+  t.same(seen, [`${manager.nodeId} GET /v1.45/services`])
+})

@@ -1,0 +1,127 @@
+import t from 'tap'
+import type { Clock } from '../../src/api/clock.ts'
+import { Assembler } from '../../src/rpc/assembler.ts'
+import { Liveness, PING_PERIOD_MS } from '../../src/rpc/liveness.ts'
+import { NOTIFY_CHANNEL, Outbox } from '../../src/rpc/outbox.ts'
+import { CHUNK_BYTES_MAX, decodeFrame, encodeFrame } from '../../src/rpc/wire.ts'
+
+const drain = (outbox: Outbox): string[] => {
+  const frames: string[] = []
+  for (let bytes = outbox.next(); bytes; bytes = outbox.next()) {
+    const { kind, id, more, payload } = decodeFrame(bytes)
+    frames.push(`${kind} ${id} ${payload.length}${more ? ' more' : ''}`)
+  }
+  return frames
+}
+
+t.test('large messages take turns, control goes first', async (t) => {
+  const outbox = new Outbox()
+  const large = Buffer.alloc(2 * CHUNK_BYTES_MAX + 10)
+  outbox.push(1, 'request', 1, large)
+  outbox.push(NOTIFY_CHANNEL, 'notify', 0, Buffer.alloc(5))
+  outbox.push(NOTIFY_CHANNEL, 'notify', 0, Buffer.alloc(6))
+  outbox.push(3, 'request', 3, Buffer.alloc(0))
+  outbox.pushControl('cancel', 9)
+  t.equal(outbox.queuedBytes, large.length + 11)
+  t.same(drain(outbox), [
+    'cancel 9 0',
+    `request 1 ${CHUNK_BYTES_MAX} more`,
+    'notify 0 5',
+    'request 3 0',
+    `request 1 ${CHUNK_BYTES_MAX} more`,
+    'notify 0 6',
+    'request 1 10',
+  ])
+  t.equal(outbox.queuedBytes, 0)
+})
+
+t.test('any number of busy streams delays a notify by one chunk', async (t) => {
+  const outbox = new Outbox()
+  for (let id = 1; id < 200; id += 2) {
+    outbox.openWindow(id, 1_000_000, () => {})
+    outbox.push(id, 'data', id, Buffer.alloc(100_000))
+  }
+  outbox.next()
+  outbox.push(NOTIFY_CHANNEL, 'notify', 0, Buffer.alloc(5))
+  t.match(drain(outbox).slice(0, 2).join(), /notify 0 5/)
+})
+
+t.test('a stream stops at its window and goes on with credit', async (t) => {
+  const outbox = new Outbox()
+  const drained: [number, boolean][] = []
+  outbox.openWindow(1, 100, (bytes, isEmpty) => drained.push([bytes, isEmpty]))
+  outbox.push(1, 'data', 1, Buffer.alloc(150))
+  outbox.push(1, 'end', 1, Buffer.alloc(0))
+  t.same(drain(outbox), ['data 1 100 more'])
+  outbox.addCredit(1, 20)
+  t.same(drain(outbox), ['data 1 20 more'])
+  outbox.addCredit(1, 1000)
+  t.same(drain(outbox), ['data 1 30', 'end 1 0'])
+  t.same(drained, [
+    [50, false],
+    [30, false],
+    [0, false],
+    [0, true],
+  ])
+  outbox.push(1, 'data', 1, Buffer.alloc(10))
+  outbox.drop(1)
+  t.same(drain(outbox), [])
+  t.equal(outbox.queuedBytes, 0)
+})
+
+t.test('chunks become messages again, within limits', async (t) => {
+  const frame = (id: number, text: string, more: boolean) =>
+    decodeFrame(encodeFrame({ kind: 'data', id, more }, Buffer.from(text)))
+  const assembler = new Assembler({ messageBytesMax: 10, totalBytesMax: 12 })
+  t.equal(assembler.add(frame(1, 'abc', true)), undefined)
+  t.equal(String(assembler.add(frame(3, 'whole', false))), 'whole')
+  t.equal(assembler.add(frame(3, 'xy', true)), undefined)
+  t.equal(String(assembler.add(frame(1, 'def', false))), 'abcdef')
+  t.equal(String(assembler.add(frame(3, 'z', false))), 'xyz')
+  t.throws(() => assembler.add(frame(5, 'eleven char', false)), { code: 'INVALID_ARGUMENT' })
+  for (let round = 0; round < 3; round++) {
+    t.equal(assembler.add(frame(7, '12345678', true)), undefined)
+    assembler.drop('data', 7)
+  }
+  t.equal(assembler.add(frame(7, '12345678', true)), undefined)
+  t.throws(() => assembler.add(frame(9, '12345', true)), { code: 'INVALID_ARGUMENT' })
+})
+
+t.test('a silent peer is dead after three missed pings, a paused process is not', async (t) => {
+  const timers: { atMs: number; run: () => void }[] = []
+  let nowMs = 0
+  const clock: Clock = {
+    nowMs: () => nowMs,
+    schedule: (delayMs, run) => {
+      const timer = { atMs: nowMs + delayMs, run }
+      timers.push(timer)
+      return () => timers.splice(timers.indexOf(timer), 1)
+    },
+  }
+  const advance = (ms: number) => {
+    nowMs += ms
+    for (const { run } of timers.splice(0).filter((timer) => timer.atMs <= nowMs)) run()
+  }
+  let pings = 0
+  const dead: string[] = []
+  const liveness = new Liveness(clock, {
+    ping: () => {
+      pings += 1
+    },
+    onDead: (reason) => dead.push(reason),
+  })
+  liveness.start()
+  for (let i = 0; i < 10; i++) {
+    advance(PING_PERIOD_MS)
+    liveness.seen()
+  }
+  advance(60_000)
+  t.same(dead, [], 'one late timer is one ping')
+  advance(PING_PERIOD_MS)
+  advance(PING_PERIOD_MS)
+  t.same(dead, [])
+  advance(PING_PERIOD_MS)
+  t.same(dead, ['the peer was silent for 3 s'])
+  t.equal(pings, 13)
+  t.equal(timers.length, 0)
+})
