@@ -1,4 +1,5 @@
 import type { RaftTransport } from '../raft/node-ports.ts'
+import type { RpcConnection } from '../rpc/connection.ts'
 import type { RpcHandlers } from '../rpc/handlers.ts'
 import type { RpcPool } from '../rpc/pool.ts'
 
@@ -18,7 +19,9 @@ export interface RaftLinkDeps {
 /** Raft's transport over the cluster port: each side sends on the connection that it opened itself. */
 export class RaftLink implements RaftTransport {
   readonly #deps: RaftLinkDeps
-  readonly #watched = new WeakSet<object>()
+  readonly #watched = new WeakSet<RpcConnection>()
+  /** The way back to members whose address is not known yet: a new manager answers its leader before it has a log. */
+  readonly #inbound = new Map<string, RpcConnection>()
   #onClosed: ((id: string) => void) | undefined
   #unregister: () => void = () => {}
 
@@ -28,21 +31,21 @@ export class RaftLink implements RaftTransport {
 
   send(to: string, message: Uint8Array, options: { bulk: boolean }): void {
     const addr = this.#deps.addrOf(to)
-    if (addr === undefined) return
+    if (addr === undefined) {
+      this.#inbound.get(to)?.notify(METHOD, message)
+      return
+    }
     const pool = options.bulk ? this.#deps.bulkPool : this.#deps.pool
     const open = pool.current(addr)
     if (open?.isOpen && open.peer?.nodeId === to) {
+      this.#watch(to, open)
       open.notify(METHOD, message)
       return
     }
-    // A message that finds no connection is late anyway when there is one; the first ones are not, in a young cluster.
     pool
       .get(addr, { expectNodeId: to })
       .then((connection) => {
-        if (!this.#watched.has(connection)) {
-          this.#watched.add(connection)
-          connection.onClose(() => this.#onClosed?.(to))
-        }
+        this.#watch(to, connection)
         connection.notify(METHOD, message)
       })
       // Raft sends again; the pool spaces the attempts and knows the reason.
@@ -52,8 +55,11 @@ export class RaftLink implements RaftTransport {
   onMessage(handler: (from: string, message: Uint8Array) => void): void {
     this.#unregister = this.#deps.handlers.onNotify(
       METHOD,
-      (body, context) => {
-        if (context.peer && body instanceof Uint8Array) handler(context.peer.nodeId, body)
+      (body, { peer, connection }) => {
+        if (!peer || !(body instanceof Uint8Array)) return
+        this.#inbound.set(peer.nodeId, connection)
+        this.#watch(peer.nodeId, connection)
+        handler(peer.nodeId, body)
       },
       { roles: ['manager'] },
     )
@@ -65,5 +71,16 @@ export class RaftLink implements RaftTransport {
 
   close(): void {
     this.#unregister()
+    this.#onClosed = undefined
+  }
+
+  /** A closed connection to or from a member tells of its end sooner than silence does. */
+  #watch(id: string, connection: RpcConnection): void {
+    if (this.#watched.has(connection)) return
+    this.#watched.add(connection)
+    connection.onClose(() => {
+      if (this.#inbound.get(id) === connection) this.#inbound.delete(id)
+      this.#onClosed?.(id)
+    })
   }
 }

@@ -1,0 +1,50 @@
+import type { Clock } from '../api/clock.ts'
+import { newId } from '../api/id.ts'
+import type { Log } from '../api/log.ts'
+import { Allocator } from '../manager/allocator/allocator.ts'
+import { allocateTaskAddresses } from '../manager/allocator/task-addresses.ts'
+import type { Dispatcher } from '../manager/dispatcher/dispatcher.ts'
+import type { ConsensusGroup } from '../manager/membership/membership-manager.ts'
+import { MembershipManager } from '../manager/membership/membership-manager.ts'
+import { Orchestrator } from '../manager/orchestrator/orchestrator.ts'
+import { TaskReaper } from '../manager/orchestrator/task-reaper.ts'
+import { Scheduler } from '../manager/scheduler/scheduler.ts'
+import type { Store } from '../manager/store/store.ts'
+
+export interface LeaderLoopsDeps {
+  store: Store
+  dispatcher: Dispatcher
+  group: ConsensusGroup
+  clock: Clock
+  log: Log
+}
+
+/** What runs on the leader only. Started when its store holds all that was committed before it led, stopped when it leads no more. */
+export class LeaderLoops {
+  readonly #deps: LeaderLoopsDeps
+  readonly #loops: { start(): void; stop(): void }[]
+
+  constructor(deps: LeaderLoopsDeps, options: { selfId: string }) {
+    this.#deps = deps
+    const { store, clock, log } = deps
+    const common = { store, clock, newId, log }
+    // In the order of a task's life, so that a start handles what is there in one pass.
+    this.#loops = [
+      new Allocator(common),
+      new Orchestrator(common),
+      new Scheduler({ ...common, allocateTaskAddresses }),
+      new TaskReaper(common),
+      new MembershipManager({ store, clock, log, group: deps.group }, options),
+    ]
+  }
+
+  start(): void {
+    this.#deps.dispatcher.start()
+    for (const loop of this.#loops) loop.start()
+  }
+
+  async stop(): Promise<void> {
+    for (const loop of this.#loops.toReversed()) loop.stop()
+    await this.#deps.dispatcher.stop()
+  }
+}

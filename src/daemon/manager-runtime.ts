@@ -1,0 +1,275 @@
+import { join } from 'node:path'
+import type { ManagerAddr } from '../api/assignment.ts'
+import type { Clock } from '../api/clock.ts'
+import { toSwarmctlError, unavailable } from '../api/errors.ts'
+import { newId } from '../api/id.ts'
+import type { Log } from '../api/log.ts'
+import type { Node } from '../api/node.ts'
+import type { Cluster } from '../api/swarm.ts'
+import { CertificateAuthority } from '../manager/ca/certificate-authority.ts'
+import { Control } from '../manager/control/control.ts'
+import { Dispatcher } from '../manager/dispatcher/dispatcher.ts'
+import { StoreState } from '../manager/store/state.ts'
+import { Store } from '../manager/store/store.ts'
+import { newJoinToken } from '../pki/join-token.ts'
+import type { Clock as RaftClock } from '../raft/clock.ts'
+import { RaftNode } from '../raft/node.ts'
+import { LevelStateStorage } from '../raft/state-storage.ts'
+import { FileWal } from '../raft/wal.ts'
+import { NodeWalFiles } from '../raft/wal-files.ts'
+import type { RpcHandlers } from '../rpc/handlers.ts'
+import type { RpcPool } from '../rpc/pool.ts'
+import { LeaderLoops } from './leader-loops.ts'
+import { decodeAddr, encodeAddr, raftGroup } from './raft-group.ts'
+import { RaftLink } from './raft-link.ts'
+import { RaftProposer } from './raft-proposer.ts'
+
+export interface ManagerRuntimeDeps {
+  handlers: RpcHandlers
+  pool: RpcPool
+  bulkPool: RpcPool
+  clock: Clock
+  log: Log
+  random: () => number
+  /** Addresses of managers that this node's agent was told of. */
+  knownManagers: () => readonly ManagerAddr[]
+  /** What is on disk is unknown: the process has to end. */
+  onFatal: (error: Error) => void
+}
+
+export interface ManagerRuntimeOptions {
+  nodeId: string
+  /** host:port for the other managers. */
+  addr: string
+  dataDir: string
+  dataKey: Uint8Array
+  /** The first manager of a new cluster writes these. */
+  bootstrap?: { cluster: Cluster; node: Node }
+}
+
+const raftClock = (clock: Clock): RaftClock => ({
+  after: (delayMs, callback) => clock.schedule(delayMs, callback),
+  defer: (callback) => void setImmediate(callback),
+})
+
+/** Where a manager keeps its log and its state. */
+export const raftDirectory = (dataDir: string): string => join(dataDir, 'raft')
+
+/** What a node runs while it is a manager: the replicated store with everything on it. */
+export class ManagerRuntime {
+  readonly store: Store
+  readonly control: Control
+  readonly dispatcher: Dispatcher
+  readonly #deps: ManagerRuntimeDeps
+  readonly #options: ManagerRuntimeOptions
+  readonly #raft: RaftNode
+  readonly #link: RaftLink
+  readonly #loops: LeaderLoops
+  #unregister: (() => void)[] = []
+  #isReady = false
+  #isRemoved = false
+  #isLooping = false
+  /** Starting and stopping of the leader's loops, one after the other. */
+  #transition: Promise<void> = Promise.resolve()
+  #waiting: (() => void)[] = []
+
+  constructor(deps: ManagerRuntimeDeps, options: ManagerRuntimeOptions) {
+    this.#deps = deps
+    this.#options = options
+    const { clock, log } = deps
+    const state = new StoreState()
+    this.#link = new RaftLink({ ...deps, addrOf: (id) => this.#addrOf(id) })
+    this.#raft = this.#createRaft(state)
+    const proposer = new RaftProposer(() => this.#raft)
+    this.store = new Store({ state, proposer, clock })
+    this.control = new Control({ store: this.store, clock, newId, newJoinToken })
+    this.dispatcher = new Dispatcher({
+      store: this.store,
+      clock,
+      log,
+      newId,
+      leader: () => this.leader(),
+    })
+    this.#loops = new LeaderLoops(
+      { store: this.store, dispatcher: this.dispatcher, group: raftGroup(this.#raft), clock, log },
+      { selfId: options.nodeId },
+    )
+  }
+
+  /** Opens log and state, serves the managers' methods, takes part in elections. */
+  async start(): Promise<void> {
+    const { handlers, clock, log } = this.#deps
+    const authority = new CertificateAuthority({
+      store: this.store,
+      clock,
+      log,
+      isLeader: () => this.isLeader,
+      leader: { request: (method, body) => this.requestLeader(method, body) },
+    })
+    this.#unregister = [
+      authority.register(handlers),
+      handlers.onStream('agent.session', (body, stream, context) =>
+        this.dispatcher.serveSession(body, stream, context),
+      ),
+      handlers.onRequest('manager.step-down', async (_body, { peer }) => {
+        if (peer) await this.demote(peer.nodeId)
+        return {}
+      }),
+    ]
+    await this.#raft.start()
+  }
+
+  async stop(): Promise<void> {
+    for (const unregister of this.#unregister) unregister()
+    this.#unregister = []
+    this.#setReady(false)
+    await this.#transition
+    await this.#raft.stop()
+    this.#link.close()
+    for (const wake of this.#waiting.splice(0)) wake()
+  }
+
+  /** Whether this manager leads and its store holds all that was committed before. */
+  get isLeader(): boolean {
+    return this.#isReady
+  }
+
+  get isRemoved(): boolean {
+    return this.#isRemoved
+  }
+
+  /** Whether this manager has a vote: a new one gets it when it has caught up. */
+  get isVoter(): boolean {
+    return this.#raft.status().members.get(this.#options.nodeId)?.voter ?? false
+  }
+
+  /** The leader as this manager knows it. */
+  leader(): ManagerAddr | undefined {
+    const { leaderId } = this.#raft.status()
+    if (leaderId === null) return undefined
+    const addr = this.#addrOf(leaderId)
+    return addr === undefined ? undefined : { nodeId: leaderId, addr }
+  }
+
+  /** Resolves as soon as a leader is known, at the latest after `limitMs`. */
+  async waitForLeader(limitMs: number): Promise<void> {
+    const hasLeader = () => this.#isReady || this.#followsLeader()
+    if (hasLeader()) return
+    let timedOut = false
+    const cancel = this.#deps.clock.schedule(limitMs, () => {
+      timedOut = true
+      for (const wake of this.#waiting.splice(0)) wake()
+    })
+    while (!hasLeader() && !timedOut) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    }
+    cancel()
+  }
+
+  /** Calls a method at the leader, which may be this node itself. */
+  async requestLeader(method: string, body: unknown): Promise<unknown> {
+    const leader = this.leader()
+    if (!leader) throw unavailable('no manager leads at the moment: try again')
+    const connection = await this.#deps.pool.get(leader.addr, { expectNodeId: leader.nodeId })
+    return connection.request(method, body)
+  }
+
+  /** On the leader: a manager is going to leave; the others go on without it, if there are others. */
+  async demote(nodeId: string): Promise<void> {
+    await this.store.update((tx) => {
+      const node = tx.get('node', nodeId)
+      const managers = tx.list('node').filter((other) => other.Spec.Role === 'manager')
+      if (!node || node.Spec.Role === 'worker' || managers.length < 2) return
+      tx.put('node', { ...node, Spec: { ...node.Spec, Role: 'worker' } })
+    })
+  }
+
+  #followsLeader(): boolean {
+    const { leaderId } = this.#raft.status()
+    return leaderId !== null && leaderId !== this.#options.nodeId
+  }
+
+  #createRaft(state: StoreState): RaftNode {
+    const { nodeId, addr, dataDir, dataKey, bootstrap } = this.#options
+    const { log, clock: apiClock, random, onFatal } = this.#deps
+    const clock = raftClock(apiClock)
+    const directory = raftDirectory(dataDir)
+    const files = new NodeWalFiles(join(directory, 'wal'))
+    return new RaftNode(
+      {
+        wal: new FileWal({ files, clock, dataKey, onFatal }),
+        state: new LevelStateStorage(join(directory, 'state'), {
+          clock,
+          dataKey,
+          onFlushFailed: (error) => log.error({ error: error.message }, 'state not flushed'),
+        }),
+        transport: this.#link,
+        stateMachine: state,
+        clock,
+        random,
+        log: {
+          info: (message, fields) => log.info(fields ?? {}, message),
+          warn: (message, fields) => log.warn(fields ?? {}, message),
+        },
+        onFatal,
+        onLeaderChange: (leaderId, isReady) => this.#onLeaderChange(leaderId, isReady),
+        onRemoved: () => {
+          this.#isRemoved = true
+          log.info({}, 'this node is no manager any more')
+          for (const wake of this.#waiting.splice(0)) wake()
+        },
+      },
+      {
+        id: nodeId,
+        ...(bootstrap && { initialVoters: [{ id: nodeId, context: encodeAddr(addr) }] }),
+      },
+    )
+  }
+
+  #addrOf(id: string): string | undefined {
+    const context = this.#raft.status().members.get(id)?.context
+    if (context && context.length > 0) return decodeAddr(context)
+    return this.#deps.knownManagers().find((manager) => manager.nodeId === id)?.addr
+  }
+
+  #onLeaderChange(leaderId: string | null, isReady: boolean): void {
+    this.#deps.log.info({ leader: leaderId, isSelf: isReady }, 'leader')
+    this.#setReady(isReady)
+    for (const wake of this.#waiting.splice(0)) wake()
+  }
+
+  #setReady(isReady: boolean): void {
+    // Requests wait for a bootstrapped store; `isLeader` tells when.
+    if (!isReady) this.#isReady = false
+    this.#transition = this.#transition
+      .then(() => (isReady ? this.#lead() : this.#follow()))
+      .catch((error) => {
+        this.#deps.log.error(
+          { error: toSwarmctlError(error).message },
+          'change of leadership failed',
+        )
+      })
+  }
+
+  async #lead(): Promise<void> {
+    if (this.#isLooping) return
+    const { bootstrap } = this.#options
+    if (bootstrap && !this.store.view().cluster()) {
+      await this.store.update((tx) => {
+        tx.put('cluster', bootstrap.cluster)
+        tx.put('node', bootstrap.node)
+      })
+    }
+    this.#isLooping = true
+    this.#loops.start()
+    this.#isReady = true
+    for (const wake of this.#waiting.splice(0)) wake()
+  }
+
+  async #follow(): Promise<void> {
+    this.#isReady = false
+    if (!this.#isLooping) return
+    this.#isLooping = false
+    await this.#loops.stop()
+  }
+}
