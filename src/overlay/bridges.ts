@@ -5,18 +5,25 @@ import type { TableNetwork } from './forwarding-table.ts'
 import { bridgeName, dockerNetworkName, NETWORK_LABEL, VXLAN_DEVICE } from './names.ts'
 import { type Proc, setSysctl, sysctlPath } from './proc.ts'
 
+interface BridgeAddresses {
+  Subnet?: string | undefined
+  Gateway?: string | undefined
+}
+
 interface NetworkInfo {
   Id: string
   Name: string
-  Internal?: boolean
-  Labels?: Record<string, string> | null
-  IPAM?: { Config?: { Subnet?: string; Gateway?: string }[] | null }
+  Internal?: boolean | undefined
+  Labels?: Record<string, string> | null | undefined
+  IPAM?: { Config?: BridgeAddresses[] | null | undefined } | undefined
 }
+
+type NetworkBody = ReturnType<typeof createBody>
 
 /** What the overlay asks of the local Engine: a dockerode instance fits. */
 export interface DockerNetworks {
   listNetworks(options: { filters: { label: string[] } }): Promise<NetworkInfo[]>
-  createNetwork(body: object): Promise<unknown>
+  createNetwork(body: NetworkBody): Promise<unknown>
   getNetwork(name: string): { inspect(): Promise<NetworkInfo>; remove(): Promise<unknown> }
   version(): Promise<{ Version: string }>
 }
@@ -37,7 +44,7 @@ const statusOf = (error: unknown): number =>
 export const createBody = (
   network: TableNetwork & { gateway: string },
   options: { mtu: number; engineVersion: string },
-): object => ({
+) => ({
   Name: dockerNetworkName(network.index),
   Driver: 'bridge',
   CheckDuplicate: true,

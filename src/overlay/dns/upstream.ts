@@ -79,7 +79,8 @@ export class Upstream {
         if (answer.length >= 2 && answer.readUInt16BE(0) === message.readUInt16BE(0)) done(answer)
       })
       socket.connect(DNS_PORT, server, () => {
-        if (!isDone) socket.send(message, (error) => error && done('unreachable'))
+        // A send that fails emits an error.
+        if (!isDone) socket.send(message)
       })
     })
   }
