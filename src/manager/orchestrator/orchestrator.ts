@@ -150,16 +150,15 @@ export class Orchestrator {
         this.#loop.trigger()
       })
     }
-    const isBraking = brake.held.size > 0
-    if (isBraking && !this.#isBraking) {
+    if (brake.isEngaged && !this.#isBraking) {
       this.#log.warn(
         { nodes: [...brake.held] },
         `${brake.held.size} of ${nodes.length} nodes vanished at once: their tasks are not replaced yet; check this manager's network`,
       )
-    } else if (!isBraking && this.#isBraking) {
+    } else if (!brake.isEngaged && this.#isBraking) {
       this.#log.info({}, 'tasks of nodes that are down are replaced again')
     }
-    this.#isBraking = isBraking
+    this.#isBraking = brake.isEngaged
     return brake
   }
 

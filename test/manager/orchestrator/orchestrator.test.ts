@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Task } from '../../../src/api/task.ts'
 import { isTerminal } from '../../../src/api/task-state.ts'
-import { BRAKE_HOLD_MS } from '../../../src/manager/orchestrator/node-brake.ts'
+import { BRAKE_HOLD_MS, BRAKE_SETTLE_MS } from '../../../src/manager/orchestrator/node-brake.ts'
 import { ORPHAN_AFTER_MS } from '../../../src/manager/orchestrator/reap-plan.ts'
 import { DOWN_AFTER_MS, World } from './world.ts'
 
@@ -296,7 +296,10 @@ t.test('when most nodes vanish at once their tasks are left alone for a while', 
   const world = await World.start(5)
   await world.createService('web', { replicas: 5 })
   await world.clock.advance(1000)
-  for (const id of ['n1', 'n2', 'n3']) world.kill(id)
+  for (const id of ['n1', 'n2', 'n3']) {
+    world.kill(id)
+    await world.clock.advance(BRAKE_SETTLE_MS / 3)
+  }
   await world.clock.advance(DOWN_AFTER_MS + BRAKE_HOLD_MS - 1000)
   t.equal(world.tasks('web').length, 5, 'nothing was replaced')
   t.match(world.warnings, [/^3 of 5 nodes vanished at once/])
@@ -309,8 +312,8 @@ t.test('availability: drain moves tasks, pause keeps them', async (t) => {
   await world.createService('web', { replicas: 3 })
   await world.createService('each', { Mode: { Global: {} } })
   await world.clock.advance(1000)
-  await world.setAvailability('n1', 'drain')
   await world.setAvailability('n2', 'pause')
+  await world.setAvailability('n1', 'drain')
   await world.clock.advance(2000)
   t.strictSame(nodes(world.running('web')), ['n2', 'n3', 'n3'])
   t.strictSame(nodes(world.running('each')), ['n2', 'n3'])
