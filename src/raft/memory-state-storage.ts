@@ -44,7 +44,7 @@ export class MemoryStateStorage implements StateStorage {
   }
 
   write(meta: SnapshotMeta, writes: readonly StateWrite[]): void {
-    for (const { key, value } of writes) this.#dirty.set(key, value)
+    for (const { key, value } of writes) this.#dirty.set(key, value ?? null)
     this.#dirtyMeta = meta
     if (this.#flushing) return
     this.#flushing = true

@@ -7,7 +7,7 @@ import type { Wal } from './wal-port.ts'
 export interface Applied {
   /** What the proposer gets, on the node where it proposed. */
   readonly result: unknown
-  /** The changed keys with their new values; null removes one. */
+  /** The changed keys with their new values; none, or null, removes one. */
   readonly writes: readonly StateWrite[]
 }
 

@@ -3,10 +3,10 @@ import type { SnapshotMeta } from './message.ts'
 /** A key and its value. */
 export type StateEntry = readonly [key: string, value: Uint8Array]
 
-/** A changed key; null removes it. */
+/** A changed key; without a value it is removed. */
 export interface StateWrite {
   readonly key: string
-  readonly value: Uint8Array | null
+  readonly value?: Uint8Array | null
 }
 
 /** A consistent view of the stored state, read in pieces; writes that come later are not in it. */

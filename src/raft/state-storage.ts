@@ -96,7 +96,7 @@ export class LevelStateStorage implements StateStorage {
 
   write(meta: SnapshotMeta, writes: readonly StateWrite[]): void {
     assert(meta.index >= (this.#dirtyMeta?.index ?? 0), 'the state goes back')
-    for (const { key, value } of writes) this.#dirty.set(key, value)
+    for (const { key, value } of writes) this.#dirty.set(key, value ?? null)
     this.#dirtyMeta = meta
     this.#flushIn(FLUSH_DELAY_MS)
   }
