@@ -64,9 +64,12 @@ export class RpcPool {
     const { role, rootCAPem } = this.#credentials
     this.#credentials = credentials
     for (const entry of this.#entries.values()) {
-      entry.notBeforeMs = 0
-      if (role !== credentials.role || rootCAPem !== credentials.rootCAPem)
+      if (role !== credentials.role || rootCAPem !== credentials.rootCAPem) {
         entry.connection?.close()
+      }
+      // Earlier failures, and this close, say nothing of the new credentials.
+      entry.failures = 0
+      entry.lastError = undefined
     }
   }
 

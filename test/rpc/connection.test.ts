@@ -1,3 +1,4 @@
+import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { SwarmctlError } from '../../src/api/errors.ts'
 import { connect } from '../../src/rpc/client.ts'
@@ -293,4 +294,41 @@ t.test('many at once', async (t) => {
     numbers.map((i) => [i]),
   )
   t.same(await Promise.all(numbers.map((i) => connection.request('echo', i))), numbers)
+})
+
+t.test('a peer that falls silent is given up', async (t) => {
+  const { connection, rpcServer } = await pair(t, new RpcHandlers())
+  connection.close()
+  const sockets: Socket[] = []
+  const cable = createServer((near) => {
+    const far = createConnection(rpcServer.port, '127.0.0.1')
+    sockets.push(near, far)
+    near.pipe(far).pipe(near)
+  })
+  await new Promise<void>((resolve) => cable.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    cable.close()
+  })
+  const { port } = cable.address() as AddressInfo
+  // Twenty times as fast as the real one.
+  const fast = {
+    ...realClock,
+    schedule: (ms: number, run: () => void) => realClock.schedule(ms / 20, run),
+  }
+  const silent = await connect(`127.0.0.1:${port}`, {
+    log: noLog,
+    clock: fast,
+    handlers: new RpcHandlers(),
+    credentials: workerCredentials,
+  })
+  const closed = new Promise((resolve) => {
+    silent.onClose(resolve)
+  })
+  const request = silent.request('unanswered', {}, { timeoutMs: 1_000_000 })
+  await t.rejects(request, { message: 'unanswered is not served by this node' })
+  for (const socket of sockets) socket.unpipe().pause()
+  const lost = silent.request('unanswered', {}, { timeoutMs: 1_000_000 })
+  await t.rejects(lost, { code: 'UNAVAILABLE', message: /the peer was silent for 3 s/ })
+  t.equal(await closed, 'the peer was silent for 3 s')
 })
