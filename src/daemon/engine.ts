@@ -3,6 +3,7 @@ import { invalid } from '../api/errors.ts'
 import { API_VERSION_MAX } from '../http/api-version.ts'
 import { engineJson } from '../http/engine-proxy.ts'
 import type { EnginePort } from '../http/ports.ts'
+import { EngineClient } from '../worker/docker/engine-client.ts'
 
 type EngineAddress = ReturnType<EnginePort['address']>
 
@@ -22,7 +23,10 @@ export const parseEngineAddress = (dockerHost: string): EngineAddress => {
 
 /** The local Docker Engine, for the HTTP surface and, by dockerode, for the executor and the overlay. */
 export class Engine implements EnginePort {
+  /** For the overlay's bridge networks. */
   readonly docker: Docker
+  /** For the executor. */
+  readonly client: EngineClient
   readonly #address: EngineAddress
   readonly #nowMs: () => number
   #version = API_VERSION_MAX
@@ -32,6 +36,7 @@ export class Engine implements EnginePort {
     this.#address = parseEngineAddress(dockerHost)
     this.#nowMs = nowMs
     this.docker = new Docker(this.#address)
+    this.client = new EngineClient({ dockerHost })
   }
 
   address(): EngineAddress {

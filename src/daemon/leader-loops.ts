@@ -22,7 +22,7 @@ export interface LeaderLoopsDeps {
 /** What runs on the leader only. Started when its store holds all that was committed before it led, stopped when it leads no more. */
 export class LeaderLoops {
   readonly #deps: LeaderLoopsDeps
-  readonly #loops: { start(): void; stop(): void }[]
+  readonly #loops: { start(): void; stop(): void | Promise<void> }[]
 
   constructor(deps: LeaderLoopsDeps, options: { selfId: string }) {
     this.#deps = deps
@@ -44,7 +44,7 @@ export class LeaderLoops {
   }
 
   async stop(): Promise<void> {
-    for (const loop of this.#loops.toReversed()) loop.stop()
+    for (const loop of this.#loops.toReversed()) await loop.stop()
     await this.#deps.dispatcher.stop()
   }
 }

@@ -14,6 +14,7 @@ import { Store } from '../manager/store/store.ts'
 import { newJoinToken } from '../pki/join-token.ts'
 import type { Clock as RaftClock } from '../raft/clock.ts'
 import { RaftNode } from '../raft/node.ts'
+import type { StateMachine } from '../raft/node-ports.ts'
 import { LevelStateStorage } from '../raft/state-storage.ts'
 import { FileWal } from '../raft/wal.ts'
 import { NodeWalFiles } from '../raft/wal-files.ts'
@@ -50,6 +51,15 @@ export interface ManagerRuntimeOptions {
 const raftClock = (clock: Clock): RaftClock => ({
   after: (delayMs, callback) => clock.schedule(delayMs, callback),
   defer: (callback) => void setImmediate(callback),
+})
+
+/** The store's state as raft applies it: a key without a value is one to delete. */
+const stateMachine = (state: StoreState): StateMachine => ({
+  apply(index, data) {
+    const { result, writes } = state.apply(index, data)
+    return { result, writes: writes.map(({ key, value }) => ({ key, value: value ?? null })) }
+  },
+  restore: (index, entries) => state.restore(index, entries),
 })
 
 /** Where a manager keeps its log and its state. */
@@ -197,14 +207,14 @@ export class ManagerRuntime {
     const files = new NodeWalFiles(join(directory, 'wal'))
     return new RaftNode(
       {
-        wal: new FileWal({ files, clock, dataKey, onFatal }),
+        wal: new FileWal({ files, clock, dataKey }),
         state: new LevelStateStorage(join(directory, 'state'), {
           clock,
           dataKey,
           onFlushFailed: (error) => log.error({ error: error.message }, 'state not flushed'),
         }),
         transport: this.#link,
-        stateMachine: state,
+        stateMachine: stateMachine(state),
         clock,
         random,
         log: {

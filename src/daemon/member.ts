@@ -1,0 +1,332 @@
+import { rm } from 'node:fs/promises'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { networkInterfaces } from 'node:os'
+import { join } from 'node:path'
+import type { ManagerAddr } from '../api/assignment.ts'
+import type { Clock } from '../api/clock.ts'
+import { toSwarmctlError } from '../api/errors.ts'
+import type { Log } from '../api/log.ts'
+import type { Node } from '../api/node.ts'
+import type { Cluster } from '../api/swarm.ts'
+import { ProcessExec } from '../overlay/exec.ts'
+import { Overlay } from '../overlay/overlay.ts'
+import { hostProc } from '../overlay/proc.ts'
+import type { Credentials } from '../pki/credentials.ts'
+import { checkValidity } from '../pki/credentials.ts'
+import { storeCredentials } from '../pki/credentials-file.ts'
+import { RenewalLoop } from '../pki/renewal-loop.ts'
+import { tlsInfoOf } from '../pki/root-ca.ts'
+import { connect } from '../rpc/client.ts'
+import { RpcHandlers } from '../rpc/handlers.ts'
+import { RpcPool } from '../rpc/pool.ts'
+import { RpcServer } from '../rpc/server.ts'
+import { Agent } from '../worker/agent.ts'
+import { DockerExecutor } from '../worker/docker/docker-executor.ts'
+import { FileDisk } from '../worker/file-disk.ts'
+import { SecretsTmpfs } from '../worker/secrets-tmpfs.ts'
+import { hostSubnets } from './addresses.ts'
+import type { Engine } from './engine.ts'
+import { fallbackFacts } from './fallback-facts.ts'
+import { Forwarder } from './forward.ts'
+import { ManagerRuntime, raftDirectory } from './manager-runtime.ts'
+import type { NodeRecord } from './node-file.ts'
+import { storeNodeRecord } from './node-file.ts'
+import type { DaemonOptions } from './options.ts'
+import { TunnelLink } from './tunnel-link.ts'
+import { VERSION } from './version.ts'
+
+/** A demoted manager waits this long to be taken out of the consensus group before it becomes a worker. */
+const DEMOTE_WAIT_MS = 10_000
+const DEMOTE_POLL_MS = 100
+
+export interface MemberDeps {
+  engine: Engine
+  clock: Clock
+  log: Log
+  random: () => number
+  onFatal: (error: Error) => void
+  /** The cluster removed this node: the daemon is to forget it. */
+  onRemoved: () => void
+  /** Answers a request that another manager forwarded. */
+  onForwarded: (request: IncomingMessage, response: ServerResponse) => void
+}
+
+/** How a membership begins. */
+export interface MemberStart {
+  record: NodeRecord
+  credentials: Credentials
+  dataKey: Uint8Array
+  bootstrap?: { cluster: Cluster; node: Node }
+}
+
+/** This node as a member of a cluster: cluster port, agent, overlay, and while it is a manager the manager's runtime. */
+export class Member {
+  readonly forwarder: Forwarder
+  readonly agent: Agent
+  readonly #deps: MemberDeps
+  readonly #options: DaemonOptions
+  readonly #start: MemberStart
+  readonly #handlers = new RpcHandlers()
+  readonly #pool: RpcPool
+  readonly #bulkPool: RpcPool
+  readonly #tunnelPool: RpcPool
+  readonly #server: RpcServer
+  readonly #overlay: Overlay
+  readonly #tunnel: TunnelLink
+  readonly #renewal: RenewalLoop
+  #record: NodeRecord
+  #credentials: Credentials
+  #runtime: ManagerRuntime | undefined
+  #roleChange: Promise<void> | undefined
+  #isStopped = false
+
+  constructor(deps: MemberDeps, options: DaemonOptions, start: MemberStart) {
+    this.#deps = deps
+    this.#options = options
+    this.#start = start
+    this.#record = start.record
+    this.#credentials = start.credentials
+    const { clock, log, random } = deps
+    const peerDeps = { handlers: this.#handlers, clock, log }
+    const poolOptions = { credentials: start.credentials }
+    this.#pool = new RpcPool({ ...peerDeps, random }, poolOptions)
+    this.#bulkPool = new RpcPool({ ...peerDeps, random }, poolOptions)
+    this.#tunnelPool = new RpcPool({ ...peerDeps, random }, poolOptions)
+    this.forwarder = new Forwarder(start.credentials)
+    this.#server = new RpcServer(
+      { ...peerDeps, isRemoved: (nodeId) => this.#isRemoved(nodeId) },
+      {
+        listenAddr: start.record.listenAddr,
+        credentials: start.credentials,
+        httpHandler: deps.onForwarded,
+      },
+    )
+    this.#tunnel = new TunnelLink({
+      handlers: this.#handlers,
+      pool: this.#tunnelPool,
+      addrOf: (nodeId) => this.#overlay.addressOf(nodeId),
+    })
+    this.#overlay = new Overlay(
+      {
+        exec: new ProcessExec(),
+        proc: hostProc,
+        docker: deps.engine.docker,
+        clock,
+        log,
+        tunnel: this.#tunnel,
+      },
+      { dataPlane: options.dataPlane, dataPathPort: options.dataPathPort },
+    )
+    this.agent = this.#createAgent()
+    this.#renewal = new RenewalLoop(
+      {
+        clock,
+        random,
+        log,
+        renew: (csrPem) => this.#renew(csrPem),
+        onCredentials: (credentials) => this.#onCredentials(credentials),
+      },
+      { credentials: start.credentials },
+    )
+  }
+
+  /** Takes part in the cluster. Rejects when the certificate has expired, the port is taken, or the disk is damaged. */
+  async start(): Promise<void> {
+    checkValidity(this.#credentials, this.#deps.clock)
+    await this.#overlay.start()
+    await this.#server.start()
+    this.#handlers.onStream(
+      'agent.logs',
+      (body, stream, context) => this.agent.serveLogs(body, stream, context),
+      { roles: ['manager'] },
+    )
+    this.#tunnel.serve((target, peer) => this.#overlay.acceptTunnel(target, peer))
+    if (this.#credentials.role === 'manager') await this.#startManager(this.#start.bootstrap)
+    await this.agent.start()
+    this.#renewal.start()
+  }
+
+  /** The daemon ends: containers, rules and routes stay. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    await this.#renewal.stop()
+    await this.#runtime?.stop()
+    await this.agent.stop()
+    await this.#overlay.close()
+    await this.#close()
+  }
+
+  /** The node leaves: everything that it made on this machine goes. */
+  async leave(): Promise<void> {
+    this.#isStopped = true
+    await this.#renewal.stop()
+    await this.#runtime?.stop()
+    try {
+      await this.agent.removeAll()
+    } finally {
+      await this.#close()
+    }
+  }
+
+  get record(): NodeRecord {
+    return this.#record
+  }
+
+  get role(): 'worker' | 'manager' {
+    return this.#credentials.role
+  }
+
+  /** Present while this node is a manager. */
+  get runtime(): ManagerRuntime | undefined {
+    return this.#runtime
+  }
+
+  /** Managers known now: the agent's list, which the leader keeps up to date. */
+  get managers(): readonly ManagerAddr[] {
+    return this.#record.managers
+  }
+
+  async #close(): Promise<void> {
+    this.forwarder.close()
+    for (const pool of [this.#pool, this.#bulkPool, this.#tunnelPool]) pool.close()
+    await this.#server.stop()
+  }
+
+  #createAgent(): Agent {
+    const { engine, clock, log, random, onRemoved } = this.#deps
+    const { record } = this.#start
+    return new Agent(
+      {
+        executor: new DockerExecutor({ engine: engine.client }),
+        overlay: this.#overlay,
+        files: new SecretsTmpfs({ path: join(this.#options.runDir, 'secrets') }),
+        disk: new FileDisk({ log }, { path: join(this.#options.dataDir, 'agent') }),
+        connect: (manager, signal) =>
+          connect(manager.addr, {
+            handlers: this.#handlers,
+            clock,
+            log,
+            credentials: this.#credentials,
+            signal,
+          }),
+        clock,
+        log,
+        random,
+        localFacts: () => ({
+          Version: VERSION,
+          DataPlane: this.#overlay.dataPlane.plane,
+          DataPlaneNote: this.#overlay.dataPlane.note,
+          DataPathAddr: record.dataPathAddr,
+          HostSubnets: hostSubnets(networkInterfaces()),
+          TLSInfo: tlsInfoOf(this.#credentials.rootCAPem),
+        }),
+        onCluster: ({ role, managers }) => this.#onCluster(role, managers),
+        onRemoved,
+      },
+      {
+        nodeId: record.nodeId,
+        addr: record.advertiseAddr,
+        managers: record.managers,
+        fallbackFacts: fallbackFacts(),
+      },
+    )
+  }
+
+  #isRemoved(nodeId: string): boolean {
+    const cluster = this.#runtime?.store.view().cluster()
+    return cluster?.Swarmctl.RemovedNodes.includes(nodeId) ?? false
+  }
+
+  #onCluster(role: 'worker' | 'manager', managers: readonly ManagerAddr[]): void {
+    if (managers.length > 0) {
+      this.#record = { ...this.#record, managers: [...managers] }
+      storeNodeRecord(this.#options.dataDir, this.#record).catch((error: Error) =>
+        this.#deps.log.warn({ error: error.message }, 'could not store the list of managers'),
+      )
+    }
+    if (role === this.#credentials.role || this.#roleChange || this.#isStopped) return
+    this.#roleChange = this.#changeRole(role)
+      .catch((error) =>
+        this.#deps.log.warn({ error: toSwarmctlError(error).message }, 'role not changed yet'),
+      )
+      .finally(() => {
+        this.#roleChange = undefined
+      })
+  }
+
+  async #changeRole(role: 'worker' | 'manager'): Promise<void> {
+    this.#deps.log.info({ role }, 'the role of this node changes')
+    if (role === 'worker') await this.#waitUntilRemoved()
+    await this.#renewal.renewNow()
+  }
+
+  async #waitUntilRemoved(): Promise<void> {
+    for (let waitedMs = 0; waitedMs < DEMOTE_WAIT_MS; waitedMs += DEMOTE_POLL_MS) {
+      if (this.#runtime === undefined || this.#runtime.isRemoved) return
+      await new Promise<void>((resolve) => this.#deps.clock.schedule(DEMOTE_POLL_MS, resolve))
+    }
+  }
+
+  async #renew(csrPem: string): Promise<{ certPem: string; rootCAPem: string }> {
+    let lastError: unknown
+    for (const { addr } of this.#record.managers) {
+      try {
+        const connection = await this.#pool.get(addr)
+        return (await connection.request('ca.renew', { csrPem })) as {
+          certPem: string
+          rootCAPem: string
+        }
+      } catch (error) {
+        lastError = error
+      }
+    }
+    throw lastError ?? new Error('no manager is known')
+  }
+
+  async #onCredentials(credentials: Credentials): Promise<void> {
+    await storeCredentials(this.#options.dataDir, credentials)
+    const before = this.#credentials.role
+    this.#credentials = credentials
+    this.#server.setCredentials(credentials)
+    for (const pool of [this.#pool, this.#bulkPool, this.#tunnelPool]) {
+      pool.setCredentials(credentials)
+    }
+    this.forwarder.setCredentials(credentials)
+    if (before === credentials.role || this.#isStopped) return
+    if (credentials.role === 'manager') await this.#startManager(undefined)
+    else await this.#stopManager()
+  }
+
+  async #startManager(bootstrap: MemberStart['bootstrap']): Promise<void> {
+    const { clock, log, random, onFatal } = this.#deps
+    const runtime = new ManagerRuntime(
+      {
+        handlers: this.#handlers,
+        pool: this.#pool,
+        bulkPool: this.#bulkPool,
+        clock,
+        log,
+        random,
+        knownManagers: () => this.#record.managers,
+        onFatal,
+      },
+      {
+        nodeId: this.#record.nodeId,
+        addr: this.#record.advertiseAddr,
+        dataDir: this.#options.dataDir,
+        dataKey: this.#start.dataKey,
+        ...(bootstrap && { bootstrap }),
+      },
+    )
+    await runtime.start()
+    this.#runtime = runtime
+  }
+
+  /** A demoted manager forgets the cluster's state. */
+  async #stopManager(): Promise<void> {
+    const runtime = this.#runtime
+    this.#runtime = undefined
+    await runtime?.stop()
+    await rm(raftDirectory(this.#options.dataDir), { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,42 @@
+import { chmod, chown, mkdir, readFile, rm } from 'node:fs/promises'
+import { createConnection } from 'node:net'
+import { dirname } from 'node:path'
+import { precondition } from '../api/errors.ts'
+
+/** Docker's group: its members may use the socket, which is worth root. */
+const GROUP = 'docker'
+const SOCKET_MODE = 0o660
+
+const groupId = async (name: string): Promise<number | undefined> => {
+  const groups = await readFile('/etc/group', 'utf8').catch(() => '')
+  const line = groups.split('\n').find((entry) => entry.startsWith(`${name}:`))
+  return line === undefined ? undefined : Number(line.split(':')[2])
+}
+
+const answers = (path: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = createConnection(path)
+    socket.on('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.on('error', () => resolve(false))
+  })
+
+/** Makes the path free: a socket that a dead daemon left is removed, one that answers is another daemon's. */
+export const claimSocket = async (path: string): Promise<void> => {
+  await mkdir(dirname(path), { recursive: true, mode: 0o711 })
+  if (await answers(path)) {
+    throw precondition(
+      `another daemon answers at ${path}: stop it first, or give this one its own --socket, --run-dir and --data-dir`,
+    )
+  }
+  await rm(path, { force: true })
+}
+
+/** Lets root and, where it exists, the group docker use the socket. */
+export const openToGroup = async (path: string): Promise<void> => {
+  await chmod(path, SOCKET_MODE)
+  const gid = await groupId(GROUP)
+  if (gid !== undefined) await chown(path, 0, gid)
+}

@@ -1,0 +1,67 @@
+import { Duplex } from 'node:stream'
+import type { Tunnel, TunnelTarget } from '../overlay/proxy/tunnel.ts'
+import type { RpcStream } from '../rpc/connection.ts'
+import type { RpcHandlers } from '../rpc/handlers.ts'
+import type { RpcPool } from '../rpc/pool.ts'
+
+/** Rpc stream that carries one connection between a node's proxy and another node's container. */
+const METHOD = 'overlay.tunnel'
+
+/** An rpc stream of byte messages as a Node stream, each side ending on its own. */
+const asDuplex = (stream: RpcStream): Duplex => {
+  const incoming = stream.messages()[Symbol.asyncIterator]()
+  const duplex = new Duplex({
+    allowHalfOpen: true,
+    read() {
+      incoming.next().then(
+        ({ done, value }) => void this.push(done ? null : Buffer.from(value as Uint8Array)),
+        (error) => this.destroy(error as Error),
+      )
+    },
+    write(chunk: Buffer, _encoding, callback) {
+      stream.send(chunk).then(() => callback(), callback)
+    },
+    final(callback) {
+      stream.end()
+      callback()
+    },
+    destroy(error, callback) {
+      stream.abort(error ?? undefined)
+      callback(error)
+    },
+    autoDestroy: false,
+  })
+  void stream.closed.then(() => duplex.destroy())
+  return duplex
+}
+
+export interface TunnelLinkDeps {
+  handlers: RpcHandlers
+  /** Connections that carry nothing else. */
+  pool: RpcPool
+  /** host:port of a node's cluster port. */
+  addrOf(nodeId: string): string | undefined
+}
+
+/** The proxy's way to endpoints on other nodes: many streams over one mutually authenticated connection per pair of nodes. */
+export class TunnelLink implements Tunnel {
+  readonly #deps: TunnelLinkDeps
+
+  constructor(deps: TunnelLinkDeps) {
+    this.#deps = deps
+  }
+
+  async open(nodeId: string, target: TunnelTarget): Promise<Duplex> {
+    const addr = this.#deps.addrOf(nodeId)
+    if (addr === undefined) throw new Error(`the address of node ${nodeId} is not known`)
+    const connection = await this.#deps.pool.get(addr, { expectNodeId: nodeId })
+    return asDuplex(connection.openStream(METHOD, target))
+  }
+
+  /** Serves the other end for the whole cluster. */
+  serve(accept: (target: unknown, peer: Duplex) => Promise<void>): () => void {
+    return this.#deps.handlers.onStream(METHOD, (target, stream) =>
+      accept(target, asDuplex(stream)),
+    )
+  }
+}
