@@ -66,7 +66,7 @@ export const createRootCA = async (clock: Clock): Promise<RootCA> => {
       await SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   })
-  return { certPem: cert.toString('pem'), keyPem: await privateKeyPem(keys.privateKey) }
+  return { certPem: `${cert.toString('pem')}\n`, keyPem: await privateKeyPem(keys.privateKey) }
 }
 
 /**
@@ -101,7 +101,7 @@ export const signNodeCertificate = async (
       await AuthorityKeyIdentifierExtension.create(issuer.publicKey),
     ],
   })
-  return cert.toString('pem')
+  return `${cert.toString('pem')}\n`
 }
 
 /** What the Engine API shows of the root (`TLSInfo`): PEM, and base64 DER of the subject and the public key. */
