@@ -143,6 +143,11 @@ export class Overlay {
     return { plane: this.#probe.plane, note: notes.join('; ') }
   }
 
+  /** host:port of a node's cluster port, as the view has it: where its tunnel is. */
+  addressOf(nodeId: string): string | undefined {
+    return this.#view.nodes.get(nodeId)?.addr
+  }
+
   /** One line each: what does not work now and what to do. */
   problems(): string[] {
     return [...this.#problems, ...(this.#ports?.problems() ?? []), ...this.#dns.problems()]

@@ -11,10 +11,18 @@ export interface Proc {
 }
 
 /** The real one. */
-export const hostProc: Proc = {
-  read: (path) => readFile(path, 'utf8').catch(() => null),
-  write: (path, text) => writeFile(path, text),
-  list: (path) => readdir(path).catch(() => []),
+export class HostProc implements Proc {
+  read(path: string): Promise<string | null> {
+    return readFile(path, 'utf8').catch(() => null)
+  }
+
+  write(path: string, text: string): Promise<void> {
+    return writeFile(path, text)
+  }
+
+  list(path: string): Promise<string[]> {
+    return readdir(path).catch(() => [])
+  }
 }
 
 /** `net.ipv4.conf.sw-br1.proxy_arp` as parts, since device names may contain dots. */

@@ -100,7 +100,8 @@ export const answerQuery = (
   const name = question.name.toLowerCase().replace(/\.$/, '')
   const forward = (): Answer => ({
     kind: 'forward',
-    refusal: reply.message('refused'),
+    // Without a dot it can only have been meant as one of ours.
+    refusal: reply.message(name.includes('.') ? 'refused' : 'nxDomain'),
     failure: reply.message('servFail'),
   })
 

@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram'
 import { connect } from 'node:net'
 import type { Clock } from '../../api/clock.ts'
+import { connectDatagram } from '../connect-datagram.ts'
 
 /** Milliseconds that one server gets; resolvers in containers wait 5 s in all. */
 const SERVER_TIMEOUT_MS = 1500
@@ -78,9 +79,10 @@ export class Upstream {
       socket.on('message', (answer) => {
         if (answer.length >= 2 && answer.readUInt16BE(0) === message.readUInt16BE(0)) done(answer)
       })
-      socket.connect(DNS_PORT, server, () => {
-        // A send that fails emits an error.
-        if (!isDone) socket.send(message)
+      // The callback gets the error when there is no route; a send that fails emits one.
+      connectDatagram(socket, DNS_PORT, server, (error) => {
+        if (error !== null) done('unreachable')
+        else if (!isDone) socket.send(message)
       })
     })
   }

@@ -2,6 +2,7 @@ import { createSocket } from 'node:dgram'
 import { connect, isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { SwarmctlError } from '../../api/errors.ts'
+import { connectDatagram } from '../connect-datagram.ts'
 import { DatagramReader, frameDatagram } from './datagram-frames.ts'
 import { joinStreams } from './join.ts'
 
@@ -90,7 +91,9 @@ const serveUdp = (target: TunnelTarget, peer: Duplex): Promise<void> =>
     peer.on('error', end)
     peer.on('close', end)
     peer.on('end', end)
-    socket.connect(target.port, target.addr, () => {
+    connectDatagram(socket, target.port, target.addr, (error) => {
+      if (error !== null) end()
+      if (isDone) return
       peer.on('data', (chunk: Buffer) => {
         timer.refresh()
         for (const datagram of reader.read(chunk)) if (!isDone) socket.send(datagram)

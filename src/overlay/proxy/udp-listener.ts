@@ -1,5 +1,6 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import type { Duplex } from 'node:stream'
+import { connectDatagram } from '../connect-datagram.ts'
 import type { PublishedEndpoint } from '../forwarding-table.ts'
 import { DatagramReader, frameDatagram } from './datagram-frames.ts'
 import type { Dialer } from './dialer.ts'
@@ -115,7 +116,12 @@ const directChannel = (
   socket.on('error', end)
   const pending: Buffer[] = []
   let isConnected = false
-  socket.connect(endpoint.port, endpoint.addr, () => {
+  connectDatagram(socket, endpoint.port, endpoint.addr, (error) => {
+    if (isClosed) return
+    if (error !== null) {
+      end()
+      return
+    }
     isConnected = true
     for (const datagram of pending.splice(0)) if (!isClosed) socket.send(datagram)
   })

@@ -11,7 +11,7 @@ import type { Log } from '../../../src/api/log.ts'
 import { ProcessExec } from '../../../src/overlay/exec.ts'
 import { Overlay } from '../../../src/overlay/overlay.ts'
 import type { DataPlaneChoice } from '../../../src/overlay/probe.ts'
-import { hostProc } from '../../../src/overlay/proc.ts'
+import { HostProc } from '../../../src/overlay/proc.ts'
 import type { Tunnel, TunnelTarget } from '../../../src/overlay/proxy/tunnel.ts'
 
 const [plane, dockerSocket, ownAddress] = process.argv.slice(2)
@@ -58,7 +58,7 @@ const tunnel: Tunnel = {
 const overlay = new Overlay(
   {
     exec: new ProcessExec(),
-    proc: hostProc,
+    proc: new HostProc(),
     docker: new Docker({ socketPath: dockerSocket }),
     clock,
     log,
