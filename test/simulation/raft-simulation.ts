@@ -1,0 +1,471 @@
+// A cluster of real nodes (the whole loop, not only the core) on virtual time, with a network and disks
+// that fail as the seed says, and then a quiet end in which all must agree.
+
+import { MemoryStateDisk, MemoryStateStorage } from '../../src/raft/memory-state-storage.ts'
+import { MemoryWal, MemoryWalDisk } from '../../src/raft/memory-wal.ts'
+import { RaftNode } from '../../src/raft/node.ts'
+import type { Applied, StateMachine } from '../../src/raft/node-ports.ts'
+import type { RaftStatus } from '../../src/raft/node-status.ts'
+import type { StateEntry } from '../../src/raft/state-port.ts'
+import { RaftChecker } from './raft-checker.ts'
+import { seededRandom, VirtualClock } from './virtual-clock.ts'
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+/** How long faults last, and how long the quiet end may take to agree. */
+const FAULTY_MS = 12_000
+const SETTLE_MS = 20_000
+const VOTERS_MIN = 3
+const VOTERS_MAX = 5
+
+/** What one run does; drawn from the seed, so that runs differ in kind and not only in detail. */
+interface Faults {
+  readonly loss: number
+  readonly duplication: number
+  readonly delayMs: number
+  readonly syncMs: number
+  readonly crash: number
+  readonly partition: number
+  readonly pause: number
+  readonly diskFull: number
+  readonly membership: number
+  readonly transfer: number
+  readonly keepEntriesMax: number
+}
+
+function drawFaults(random: () => number): Faults {
+  const sometimes = (most: number) => (random() < 0.5 ? 0 : random() * most)
+  return {
+    loss: sometimes(0.3),
+    duplication: sometimes(0.5),
+    delayMs: 1 + random() * 30,
+    syncMs: random() * 20,
+    crash: sometimes(0.25),
+    partition: sometimes(0.3),
+    pause: sometimes(0.2),
+    diskFull: sometimes(0.1),
+    membership: sometimes(0.3),
+    transfer: sometimes(0.2),
+    keepEntriesMax: random() < 0.5 ? 5 : 200,
+  }
+}
+
+/** Keeps every command, and a hash over all of them as part of its state. */
+class HistoryMachine implements StateMachine {
+  readonly commands = new Set<string>()
+  readonly #id: string
+  readonly #checker: RaftChecker
+  #hash = '0'
+  appliedIndex = 0
+
+  constructor(id: string, checker: RaftChecker) {
+    this.#id = id
+    this.#checker = checker
+  }
+
+  apply(index: number, data: Uint8Array): Applied {
+    const command = decoder.decode(data)
+    if (index <= this.appliedIndex) throw new Error(`${this.#id} applied ${index} twice`)
+    this.appliedIndex = index
+    this.commands.add(command)
+    this.#hash = mix(this.#hash, `${index} ${command}`)
+    this.#checker.onApplied(this.#id, index, command, this.#hash)
+    const writes = [
+      { key: `command/${command}`, value: encoder.encode(String(index)) },
+      { key: 'hash', value: encoder.encode(this.#hash) },
+    ]
+    return { result: command, writes }
+  }
+
+  restore(appliedIndex: number, entries: Iterable<StateEntry>): void {
+    this.commands.clear()
+    this.#hash = '0'
+    this.appliedIndex = appliedIndex
+    for (const [key, value] of entries) {
+      if (key === 'hash') this.#hash = decoder.decode(value)
+      else this.commands.add(key.slice('command/'.length))
+    }
+  }
+}
+
+interface Life {
+  readonly node: RaftNode
+  readonly machine: HistoryMachine
+  readonly wal: MemoryWal
+  readonly state: MemoryStateStorage
+  alive: boolean
+  started: boolean
+  deliver: ((from: string, message: Uint8Array) => void) | undefined
+  peerClosed: ((id: string) => void) | undefined
+}
+
+interface Member {
+  readonly id: string
+  readonly walDisk: MemoryWalDisk
+  readonly stateDisk: MemoryStateDisk
+  readonly initial: boolean
+  life: Life | undefined
+  pausedUntilMs: number
+  removed: boolean
+}
+
+export class RaftSimulation {
+  readonly checker = new RaftChecker()
+  readonly #random: () => number
+  readonly #clock = new VirtualClock()
+  readonly #faults: Faults
+  readonly #members = new Map<string, Member>()
+  readonly #initialVoters: { id: string; context: Uint8Array }[]
+  /** Directed links that lose everything. */
+  readonly #cut = new Set<string>()
+  #quiet = false
+  #commandCount = 0
+  #memberCount = 0
+  #failure: Error | undefined
+
+  constructor(seed: number) {
+    this.#random = seededRandom(seed)
+    this.#faults = drawFaults(this.#random)
+    const count = [1, 3, 3, 5][Math.floor(this.#random() * 4)] ?? 3
+    this.#initialVoters = Array.from({ length: count }, () => this.#newVoter())
+    for (const { id } of this.#initialVoters) this.#addMember(id, true)
+  }
+
+  /** Runs faults, then quiet; throws the first broken invariant. */
+  async run(): Promise<void> {
+    for (const member of this.#members.values()) this.#boot(member)
+    this.#plan(50, () => this.#act())
+    this.#plan(20, () => this.#client())
+    await this.#advance(FAULTY_MS)
+    await this.#settle()
+    this.checker.checkLogsMatch(this.#disks())
+  }
+
+  // ---- time ----
+
+  async #advance(ms: number): Promise<void> {
+    const until = this.#clock.nowMs + ms
+    while (this.#clock.step(until)) {
+      // Lets every promise that this event settled run before the next event.
+      await new Promise((resolve) => setImmediate(resolve))
+      if (this.#failure !== undefined) throw this.#failure
+    }
+    this.#clock.nowMs = until
+  }
+
+  /** Does something again and again, at random times around a mean. */
+  #plan(meanMs: number, action: () => void): void {
+    this.#clock.after(this.#random() * 2 * meanMs, () => {
+      if (this.#quiet) return
+      action()
+      this.#plan(meanMs, action)
+    })
+  }
+
+  // ---- nodes ----
+
+  #newVoter(): { id: string; context: Uint8Array } {
+    this.#memberCount += 1
+    const id = `n${this.#memberCount}`
+    return { id, context: encoder.encode(`${id}.host`) }
+  }
+
+  #addMember(id: string, initial: boolean): Member {
+    const disks = { walDisk: new MemoryWalDisk(), stateDisk: new MemoryStateDisk() }
+    const member = { id, initial, ...disks, life: undefined, pausedUntilMs: 0, removed: false }
+    this.#members.set(id, member)
+    return member
+  }
+
+  #boot(member: Member): void {
+    const { id, walDisk, stateDisk } = member
+    const life = {
+      alive: true,
+      started: false,
+      deliver: undefined,
+      peerClosed: undefined,
+    } as unknown as Life
+    // A paused process does nothing, and all of its timers are late by then.
+    const late = (ms: number) => Math.max(ms, member.pausedUntilMs - this.#clock.nowMs)
+    const clock = this.#clock.clockFor(() => life.alive, late)
+    const syncMs = () => this.#random() * this.#faults.syncMs
+    const wal = new MemoryWal({ disk: walDisk, clock, syncMs })
+    const state = new MemoryStateStorage({ disk: stateDisk, clock, flushDelayMs: 75 })
+    const machine = new HistoryMachine(id, this.checker)
+    const fail = (error: Error) => {
+      this.#failure ??= error
+    }
+    const node = new RaftNode(
+      {
+        ...{ wal, state, stateMachine: machine, clock, random: this.#random, onFatal: fail },
+        transport: {
+          send: (to, message) => this.#send(life, id, to, message),
+          onMessage: (handler) => {
+            life.deliver = handler
+          },
+          onPeerClosed: (handler) => {
+            life.peerClosed = handler
+          },
+        },
+        log: { info: () => {}, warn: () => {} },
+        onRemoved: () => {
+          member.removed = true
+        },
+      },
+      {
+        ...{ id, keepEntriesMax: this.#faults.keepEntriesMax },
+        ...(member.initial && { initialVoters: this.#initialVoters }),
+      },
+    )
+    Object.assign(life, { node, machine, wal, state })
+    member.life = life
+    node.start().then(
+      () => {
+        life.started = true
+        this.#inspect(member, () => {})()
+      },
+      (error) => {
+        if (life.alive) fail(error)
+      },
+    )
+  }
+
+  #crash(member: Member): void {
+    const { life } = member
+    if (life === undefined) return
+    life.alive = false
+    life.wal.crash(Math.floor(this.#random() * 3))
+    life.state.crash()
+    member.life = undefined
+    this.#inspect(member, () => {})()
+    for (const peer of this.#members.values()) {
+      if (this.#random() < 0.5) continue
+      this.#clock.after(this.#random() * 10, () => peer.life?.peerClosed?.(member.id))
+    }
+  }
+
+  /** Wraps what changes a node with the checks of what it may have become. */
+  #inspect(member: Member, action: () => void): () => void {
+    return () => {
+      try {
+        action()
+        this.checker.onDurable(member.id, member.walDisk)
+        const status = statusOf(member.life)
+        this.checker.learnTerms(member.walDisk, status?.applied ?? 0)
+        if (status?.role === 'leader') this.checker.onLeader(member.id, status.term, member.walDisk)
+      } catch (error) {
+        this.#failure ??= error as Error
+      }
+    }
+  }
+
+  // ---- network ----
+
+  #send(life: Life, from: string, to: string, message: Uint8Array): void {
+    if (!life.alive || this.#cut.has(`${from} ${to}`)) return
+    const copies = this.#quiet || this.#random() >= this.#faults.duplication ? 1 : 2
+    for (let copy = 0; copy < copies; copy += 1) {
+      if (!this.#quiet && this.#random() < this.#faults.loss) continue
+      const delayMs = this.#quiet ? 1 : -Math.log(1 - this.#random()) * this.#faults.delayMs
+      const bytes = message.slice()
+      this.#clock.after(delayMs, () => this.#deliver(from, to, bytes))
+    }
+  }
+
+  #deliver(from: string, to: string, message: Uint8Array): void {
+    const receiver = this.#members.get(to)
+    if (receiver?.life === undefined || this.#cut.has(`${from} ${to}`)) return
+    const waitMs = receiver.pausedUntilMs - this.#clock.nowMs
+    if (waitMs > 0) {
+      this.#clock.after(waitMs, () => this.#deliver(from, to, message))
+      return
+    }
+    this.#inspect(receiver, () => receiver.life?.deliver?.(from, message))()
+  }
+
+  // ---- faults ----
+
+  #act(): void {
+    const { crash, partition, pause, diskFull, membership, transfer } = this.#faults
+    const member = this.#pick([...this.#members.values()])
+    if (member === undefined) return
+    if (member.life === undefined) {
+      if (this.#random() < 0.3) this.#boot(member)
+      return
+    }
+    if (this.#random() < crash) this.#crash(member)
+    else if (this.#random() < partition) this.#partition()
+    else if (this.#random() < pause)
+      member.pausedUntilMs = this.#clock.nowMs + this.#random() * 2000
+    else if (this.#random() < diskFull) member.walDisk.full = !member.walDisk.full
+    else if (this.#random() < membership) this.#changeMembers()
+    else if (this.#random() < transfer) this.#transfer()
+  }
+
+  #partition(): void {
+    this.#cut.clear()
+    if (this.#random() < 0.4) return
+    const ids = [...this.#members.keys()]
+    const side = new Set(ids.filter(() => this.#random() < 0.5))
+    const symmetric = this.#random() < 0.6
+    for (const a of ids) {
+      for (const b of ids) {
+        if (side.has(a) === side.has(b)) continue
+        if (symmetric || side.has(a)) this.#cut.add(`${a} ${b}`)
+      }
+    }
+  }
+
+  #transfer(): void {
+    const leader = this.#leader()
+    const to = this.#pick([...(statusOf(leader?.life)?.voters ?? [])])
+    if (to !== undefined) leader?.life?.node.transferLeadership(to).catch(() => {})
+  }
+
+  #changeMembers(): void {
+    const node = this.#leader()?.life?.node
+    if (node === undefined) return
+    const { voters, learners } = node.status()
+    const learner = this.#pick([...learners])
+    if (learner !== undefined) {
+      void node.promote(learner).catch(() => {})
+      return
+    }
+    const gone = this.#pick([...voters])
+    if (voters.length > VOTERS_MIN && gone !== undefined && this.#random() < 0.5) {
+      void node.removeNode(gone).catch(() => {})
+      return
+    }
+    const { id, context } = this.#newVoter()
+    this.#boot(this.#addMember(id, false))
+    if (voters.length >= VOTERS_MAX && gone !== undefined) {
+      // A replacement moves two voters at once: joint consensus.
+      const changes = [
+        { kind: 'add-voter', id, context },
+        { kind: 'remove', id: gone },
+      ] as const
+      void node.changeMembers(changes).catch(() => {})
+    } else void node.addLearner(id, context).catch(() => {})
+  }
+
+  // ---- clients ----
+
+  #client(): void {
+    const any = this.#pick([...this.#members.values()])
+    const member = this.#random() < 0.5 ? any : (this.#leader() ?? any)
+    const life = member?.life
+    if (member === undefined || life?.started !== true || member.pausedUntilMs > this.#clock.nowMs)
+      return
+    if (this.#random() < 0.3) this.#read(life)
+    else void this.#write(life)
+  }
+
+  async #write(life: Life): Promise<boolean> {
+    this.#commandCount += 1
+    const command = `c${this.#commandCount}`
+    try {
+      const { index, result } = await life.node.propose(encoder.encode(command))
+      if (!life.alive) return false
+      if (result !== command) throw new Error(`${command} got the result of ${result}`)
+      this.checker.onAcknowledged(command, index)
+      return true
+    } catch (error) {
+      if (!(error instanceof Error) || !('code' in error)) this.#failure ??= error as Error
+      return false
+    }
+  }
+
+  #read(life: Life): void {
+    const mustSee = this.checker.acknowledgedIndex
+    life.node.readBarrier().then(
+      () => {
+        if (!life.alive || life.machine.appliedIndex >= mustSee) return
+        const { appliedIndex } = life.machine
+        if (life.node.status().applied >= mustSee) return
+        this.#failure ??= new Error(`a read saw ${appliedIndex}, ${mustSee} was acknowledged`)
+      },
+      () => {},
+    )
+  }
+
+  // ---- the quiet end ----
+
+  async #settle(): Promise<void> {
+    this.#quiet = true
+    this.#cut.clear()
+    for (const member of this.#members.values()) {
+      member.walDisk.full = false
+      member.pausedUntilMs = 0
+      if (member.life === undefined) this.#boot(member)
+    }
+    const deadline = this.#clock.nowMs + SETTLE_MS
+    let written = false
+    while (!written || !this.#agree()) {
+      if (this.#clock.nowMs >= deadline) throw new Error(`no agreement: ${this.#describe()}`)
+      const leader = this.#leader()
+      if (!written && leader?.life !== undefined) {
+        void this.#write(leader.life).then((done) => {
+          written ||= done
+        })
+      }
+      await this.#advance(200)
+    }
+  }
+
+  /** All members have applied the same, and all others know that they are none. */
+  #agree(): boolean {
+    const status = statusOf(this.#leader()?.life)
+    if (status === undefined || status.joint) return false
+    for (const [id, member] of this.#members) {
+      const { life } = member
+      if (life?.started !== true) return false
+      if (!status.members.has(id)) continue
+      if (life.node.status().applied !== status.applied) return false
+      this.checker.checkNothingLost(id, life.machine.commands)
+    }
+    return true
+  }
+
+  #leader(): Member | undefined {
+    let best: Member | undefined
+    let bestTerm = -1
+    for (const member of this.#members.values()) {
+      const status = statusOf(member.life)
+      if (status?.role !== 'leader' || status.term <= bestTerm) continue
+      best = member
+      bestTerm = status.term
+    }
+    return best
+  }
+
+  #disks(): Map<string, MemoryWalDisk> {
+    return new Map([...this.#members].map(([id, { walDisk }]) => [id, walDisk]))
+  }
+
+  #describe(): string {
+    const one = ({ id, life, removed }: Member) => {
+      if (life?.started !== true) return `${id} down`
+      const { role, term, applied, committed, lastIndex, voters, learners } = life.node.status()
+      const config = `voters ${voters} learners ${learners} removed ${removed}`
+      return `${id} ${role} term ${term} applied ${applied}/${committed}/${lastIndex} ${config}`
+    }
+    return [...this.#members.values()].map(one).join('; ')
+  }
+
+  #pick<T>(items: readonly T[]): T | undefined {
+    return items[Math.floor(this.#random() * items.length)]
+  }
+}
+
+function statusOf(life: Life | undefined): RaftStatus | undefined {
+  return life?.started === true ? life.node.status() : undefined
+}
+
+function mix(hash: string, text: string): string {
+  let value = Number.parseInt(hash, 36)
+  for (let at = 0; at < text.length; at += 1) {
+    value = Math.imul(value ^ text.charCodeAt(at), 0x01000193) >>> 0
+  }
+  return value.toString(36)
+}
