@@ -78,7 +78,7 @@ async function bundle(entry: string, outfile: string): Promise<void> {
     target: 'node24',
     // Loading a file is not possible there; what the bundle imports lazily is in it.
     supported: { 'dynamic-import': false },
-    define: { SWARMCTL_VERSION: JSON.stringify(version()) },
+    define: { 'process.env.SWARMCTL_VERSION': JSON.stringify(version()) },
     external: OPTIONAL_NATIVE,
     loader: { '.node': 'empty' },
     plugins: [addonLoader],

@@ -24,7 +24,7 @@ import { Engine } from './engine.ts'
 import { FORWARDED_HEADER } from './forward.ts'
 import type { MemberStart } from './member.ts'
 import { Member } from './member.ts'
-import { loadNodeRecord, type NodeRecord, storeNodeRecord } from './node-file.ts'
+import { loadNodeRecord, type NodeRecord } from './node-file.ts'
 import type { DaemonOptions } from './options.ts'
 import { NO_LEADER } from './raft-proposer.ts'
 import { claimSocket, openToGroup } from './socket-file.ts'
@@ -255,7 +255,7 @@ export class Daemon implements SwarmPort {
       await this.#run({ record, credentials, dataKey, ...(bootstrap && { bootstrap }) })
       // The record last: without it a crash in between leaves a node that is in no swarm.
       await storeCredentials(dataDir, credentials)
-      await storeNodeRecord(dataDir, record)
+      await this.#member?.storeRecord()
     } catch (error) {
       await this.#forget()
       throw error

@@ -10,7 +10,7 @@ import type { Node } from '../api/node.ts'
 import type { Cluster } from '../api/swarm.ts'
 import { ProcessExec } from '../overlay/exec.ts'
 import { Overlay } from '../overlay/overlay.ts'
-import { hostProc } from '../overlay/proc.ts'
+import { HostProc } from '../overlay/proc.ts'
 import type { Credentials } from '../pki/credentials.ts'
 import { checkValidity } from '../pki/credentials.ts'
 import { storeCredentials } from '../pki/credentials-file.ts'
@@ -30,7 +30,7 @@ import { fallbackFacts } from './fallback-facts.ts'
 import { Forwarder } from './forward.ts'
 import { ManagerRuntime, raftDirectory } from './manager-runtime.ts'
 import type { NodeRecord } from './node-file.ts'
-import { storeNodeRecord } from './node-file.ts'
+import { NodeFile } from './node-file.ts'
 import type { DaemonOptions } from './options.ts'
 import { TunnelLink } from './tunnel-link.ts'
 import { VERSION } from './version.ts'
@@ -74,6 +74,7 @@ export class Member {
   readonly #overlay: Overlay
   readonly #tunnel: TunnelLink
   readonly #renewal: RenewalLoop
+  readonly #file: NodeFile
   #record: NodeRecord
   #credentials: Credentials
   #runtime: ManagerRuntime | undefined
@@ -85,6 +86,7 @@ export class Member {
     this.#options = options
     this.#start = start
     this.#record = start.record
+    this.#file = new NodeFile(options.dataDir)
     this.#credentials = start.credentials
     const { clock, log, random } = deps
     const peerDeps = { handlers: this.#handlers, clock, log }
@@ -109,7 +111,7 @@ export class Member {
     this.#overlay = new Overlay(
       {
         exec: new ProcessExec(),
-        proc: hostProc,
+        proc: new HostProc(),
         docker: deps.engine.docker,
         clock,
         log,
@@ -166,6 +168,11 @@ export class Member {
     } finally {
       await this.#close()
     }
+  }
+
+  /** Makes this node resume after a restart. */
+  storeRecord(): Promise<void> {
+    return this.#file.store(this.#record)
   }
 
   get record(): NodeRecord {
@@ -240,7 +247,7 @@ export class Member {
   #onCluster(role: 'worker' | 'manager', managers: readonly ManagerAddr[]): void {
     if (managers.length > 0) {
       this.#record = { ...this.#record, managers: [...managers] }
-      storeNodeRecord(this.#options.dataDir, this.#record).catch((error: Error) =>
+      this.storeRecord().catch((error: Error) =>
         this.#deps.log.warn({ error: error.message }, 'could not store the list of managers'),
       )
     }

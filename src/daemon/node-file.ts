@@ -41,6 +41,21 @@ export const loadNodeRecord = async (dataDir: string): Promise<NodeRecord | unde
   return record
 }
 
-/** Writes the record so that a crash leaves the old or the new one. */
-export const storeNodeRecord = (dataDir: string, record: NodeRecord): Promise<void> =>
-  writeFileAtomic(pathIn(dataDir), `${JSON.stringify({ format: FORMAT, ...record })}\n`)
+/** Writes the record so that a crash leaves the old or the new one; one write after the other, the last one wins. */
+export class NodeFile {
+  readonly #dataDir: string
+  #writing: Promise<void> = Promise.resolve()
+
+  constructor(dataDir: string) {
+    this.#dataDir = dataDir
+  }
+
+  store(record: NodeRecord): Promise<void> {
+    const text = `${JSON.stringify({ format: FORMAT, ...record })}\n`
+    const write = this.#writing
+      .catch(() => {})
+      .then(() => writeFileAtomic(pathIn(this.#dataDir), text))
+    this.#writing = write
+    return write
+  }
+}

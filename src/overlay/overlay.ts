@@ -197,11 +197,6 @@ export class Overlay {
     return attachment
   }
 
-  /** host:port of a node's cluster port, as the managers say. */
-  addressOf(nodeId: string): string | undefined {
-    return this.#view.nodes.get(nodeId)?.addr
-  }
-
   async detach(taskId: string): Promise<void> {
     this.#attachments.delete(taskId)
   }
