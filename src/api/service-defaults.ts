@@ -4,7 +4,7 @@ import {
   STOP_GRACE_PERIOD_NS,
   UPDATE_DEFAULTS,
 } from './defaults.ts'
-import type { RestartPolicy, ServiceSpec, UpdateConfig } from './service-spec.ts'
+import type { EndpointSpec, RestartPolicy, ServiceSpec, UpdateConfig } from './service-spec.ts'
 
 /** A copy of the spec with every default filled in, as `GET /services/{id}?insertDefaults=true` shows it. */
 export const withServiceDefaults = (spec: ServiceSpec): ServiceSpec => ({
@@ -52,3 +52,7 @@ export const withUpdateDefaults = (config?: UpdateConfig): Required<UpdateConfig
 /** Whether the service runs to completion. */
 export const isJob = (spec: ServiceSpec): boolean =>
   spec.Mode?.ReplicatedJob !== undefined || spec.Mode?.GlobalJob !== undefined
+
+/** Whether the routing mesh serves any of these ports: the service is attached to the ingress network then. */
+export const needsIngress = (endpoint: EndpointSpec | undefined): boolean =>
+  (endpoint?.Ports ?? []).some((port) => port.PublishMode === 'ingress')

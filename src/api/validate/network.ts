@@ -7,6 +7,9 @@ import { requireDnsName } from './names.ts'
 /** Names that every Engine has for its own networks. */
 export const PREDEFINED_NETWORKS = ['host', 'bridge', 'none'] as const
 
+/** Marks the cluster's objects for them. */
+export const PREDEFINED_LABEL = 'com.docker.swarm.predefined'
+
 /** Ours, in `DriverConfiguration.Name`. */
 export const OVERLAY_DRIVER = 'overlay'
 

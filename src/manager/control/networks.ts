@@ -9,13 +9,14 @@ import {
 } from '../../api/filters.ts'
 import { formatCidr, parseCidr } from '../../api/ipv4.ts'
 import type { Network, NetworkCreate } from '../../api/network.ts'
+import { needsIngress } from '../../api/service-defaults.ts'
 import { isTerminal, isWanted } from '../../api/task-state.ts'
-import { OVERLAY_DRIVER, parseNetworkCreate } from '../../api/validate/network.ts'
+import { OVERLAY_DRIVER, PREDEFINED_LABEL, parseNetworkCreate } from '../../api/validate/network.ts'
+import { subnetConflict } from '../allocator/subnets.ts'
 import { newMeta } from '../store/new-meta.ts'
 import type { View } from '../store/view.ts'
 import { type ControlDeps, type ReadOptions, readView } from './context.ts'
-import { find, PREDEFINED_LABEL, resolve } from './resolve.ts'
-import { needsIngress } from './service-references.ts'
+import { find, resolve } from './resolve.ts'
 
 const FILTER_KEYS = ['id', 'name', 'label', 'driver', 'scope', 'type', 'dangling'] as const
 
@@ -48,6 +49,9 @@ export class Networks {
           `ingress network (${ingress.ID}) is already present`,
         )
       }
+      const subnet = parseCidr(request.IPAM?.Config?.[0]?.Subnet ?? '')
+      const conflict = subnet && subnetConflict(tx, subnet, id, { withRequested: true })
+      if (conflict !== undefined) throw precondition(`invalid pool request: ${conflict}`)
       tx.put('network', newNetwork(id, request))
     })
     return { Id: id, Warning: warning }
@@ -110,7 +114,7 @@ const userOf = (view: View, network: Network): string | undefined => {
     .list('service')
     .find(({ Spec }) =>
       network.Spec.Ingress
-        ? needsIngress(Spec)
+        ? needsIngress(Spec.EndpointSpec)
         : (Spec.TaskTemplate.Networks ?? []).some(({ Target }) => Target === network.ID),
     )
   if (service !== undefined) return `service ${service.ID}`

@@ -4,9 +4,6 @@ import type { Task } from '../../api/task.ts'
 import { taskName } from '../../api/task-name.ts'
 import type { View } from '../store/view.ts'
 
-/** A network that every Engine has by itself: `host`, `bridge`, `none`. */
-export const PREDEFINED_LABEL = 'com.docker.swarm.predefined'
-
 type Resolvable = Exclude<Kind, 'cluster'>
 
 const nameOf: { [K in Resolvable]: (object: ObjectByKind[K]) => string } = {

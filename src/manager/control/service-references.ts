@@ -1,10 +1,12 @@
 import { invalid, notFound, precondition } from '../../api/errors.ts'
 import type { Network } from '../../api/network.ts'
 import type { Service } from '../../api/service.ts'
+import { needsIngress } from '../../api/service-defaults.ts'
 import type { ServiceSpec } from '../../api/service-spec.ts'
+import { PREDEFINED_LABEL } from '../../api/validate/network.ts'
 import type { Tx } from '../store/tx.ts'
 import type { View } from '../store/view.ts'
-import { find, PREDEFINED_LABEL } from './resolve.ts'
+import { find } from './resolve.ts'
 
 /**
  * The spec with its networks resolved to ids; checks that what it refers to exists and stays until the transaction is applied.
@@ -63,17 +65,13 @@ const requireCombination = (spec: ServiceSpec, networks: Network[]): void => {
   if (exclusive === undefined) return
   const { Name } = exclusive.Spec
   if (networks.length > 1) throw invalid(`network ${Name} cannot be combined with other networks`)
-  if (needsIngress(spec)) {
+  if (needsIngress(spec.EndpointSpec)) {
     throw invalid(`port published with ingress mode can't be used with network ${Name}`)
   }
 }
 
-/** Whether the routing mesh serves any of the service's ports. */
-export const needsIngress = (spec: ServiceSpec): boolean =>
-  (spec.EndpointSpec?.Ports ?? []).some((port) => port.PublishMode === 'ingress')
-
 const requireIngress = (tx: Tx, spec: ServiceSpec): void => {
-  if (!needsIngress(spec)) return
+  if (!needsIngress(spec.EndpointSpec)) return
   const networks = tx.list('network')
   // The leader makes it together with the predefined ones when the cluster is new; missing alone, a user removed it.
   const isNew = !networks.some((network) => network.Spec.Labels[PREDEFINED_LABEL] !== undefined)

@@ -21,10 +21,10 @@ export type TransactionResult =
   /** Another object (`owner` is `kind/id`) holds what the transaction claims. */
   | { kind: 'claimed'; scope: string; key: string | number; owner: string }
 
-/** One change of the state database; without a value the key is deleted. */
+/** One change of the state database; null removes the key. */
 export interface StateWrite {
   key: string
-  value?: Uint8Array
+  value: Uint8Array | null
 }
 
 export type Watcher = (changes: ObjectChange[], index: number) => void
@@ -53,7 +53,7 @@ export class StoreState {
     const writes = changes.map(
       (change): StateWrite =>
         change.object === undefined
-          ? { key: objectKey(change.kind, change.old.ID) }
+          ? { key: objectKey(change.kind, change.old.ID), value: null }
           : {
               key: objectKey(change.kind, change.object.ID),
               value: encodeObject(change.object),

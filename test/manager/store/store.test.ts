@@ -290,7 +290,7 @@ t.test('replaying the log and restoring the writes give the same state', async (
           if (JSON.stringify(answer.result) !== JSON.stringify(result)) throw new Error('diverged')
           if (result.kind !== 'committed' && writes.length > 0) throw new Error('a refusal wrote')
           for (const { key, value } of writes) {
-            if (value === undefined) disk.delete(key)
+            if (value === null) disk.delete(key)
             else disk.set(key, value)
           }
         })
@@ -332,7 +332,7 @@ t.test('restore shows watchers the difference', async (t) => {
   })
   for (const { index, command } of proposer.log) {
     for (const { key, value } of source.apply(index, command).writes) {
-      if (value === undefined) disk.delete(key)
+      if (value === null) disk.delete(key)
       else disk.set(key, value)
     }
   }

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { blockSize, type Ipv4Block, lastAddress } from '../../api/ipv4.ts'
+import { addressScope } from '../store/claims.ts'
+import type { View } from '../store/view.ts'
+
+/**
+ * How addresses are cut from an overlay's subnet (design §8). In `blocks` node N has the N-th /24 and the VIPs the 0-th, so that what other
+ * nodes must know of a node is one route; in `flat`, for a user's smaller subnet, everything shares one range.
+ */
+
+/** From this prefix length on a subnet is too small for a /24 for each node. */
+const FLAT_PREFIX_MIN = 17
+
+/** One octet, without 0 and 255. */
+export const NODES_MAX = 254
+
+/** A /24 without .0, .1 (the gateway; in the VIPs' block nobody's) and .255. */
+export const BLOCK_ADDRESSES_MAX = 253
+
+const BLOCK_SIZE = blockSize(24)
+
+/** First and last address, both included. */
+export interface AddressRange {
+  first: number
+  last: number
+}
+
+export const planOf = (subnet: Ipv4Block): 'blocks' | 'flat' =>
+  subnet.prefix < FLAT_PREFIX_MIN ? 'blocks' : 'flat'
+
+/** Everything but the network's and the broadcast address. */
+const flatRange = (subnet: Ipv4Block): AddressRange => ({
+  first: subnet.first + 1,
+  last: lastAddress(subnet) - 1,
+})
+
+const blockRange = (subnet: Ipv4Block, index: number): AddressRange => {
+  const first = subnet.first + index * BLOCK_SIZE
+  return { first: first + 2, last: first + 1 + BLOCK_ADDRESSES_MAX }
+}
+
+/** Where services' virtual addresses come from. */
+export const vipRange = (subnet: Ipv4Block): AddressRange =>
+  planOf(subnet) === 'flat' ? flatRange(subnet) : blockRange(subnet, 0)
+
+/** Where the addresses of a node's tasks come from. */
+export const taskRange = (subnet: Ipv4Block, nodeIndex: number): AddressRange => {
+  assert(nodeIndex >= 1 && nodeIndex <= NODES_MAX, `node index ${nodeIndex}`)
+  return planOf(subnet) === 'flat' ? flatRange(subnet) : blockRange(subnet, nodeIndex)
+}
+
+/**
+ * A free address: one that was never used before the one that has been free for longest, so that what still knows an address's last
+ * holder (connections, caches) does not meet its next. Undefined when there is none.
+ */
+export const freeAddress = (
+  view: Pick<View, 'claimOwner' | 'releasedOrder'>,
+  networkId: string,
+  range: AddressRange,
+): number | undefined => {
+  const scope = addressScope(networkId)
+  let oldest: { address: number; order: number } | undefined
+  for (let address = range.first; address <= range.last; address++) {
+    if (view.claimOwner(scope, address) !== undefined) continue
+    const order = view.releasedOrder(scope, address)
+    if (order === undefined) return address
+    if (oldest === undefined || order < oldest.order) oldest = { address, order }
+  }
+  return oldest?.address
+}

@@ -1,0 +1,173 @@
+import { DEFAULT_ADDR_POOL, DEFAULT_SUBNET_SIZE } from '../../api/defaults.ts'
+import {
+  blockSize,
+  formatCidr,
+  formatIpv4,
+  type Ipv4Block,
+  lastAddress,
+  overlaps,
+  parseCidr,
+  parseIpv4,
+} from '../../api/ipv4.ts'
+import type { Network } from '../../api/network.ts'
+import { isTerminal } from '../../api/task-state.ts'
+import { NETWORK_INDEX_SCOPE } from '../store/claims.ts'
+import type { View } from '../store/view.ts'
+import { planOf } from './address-plan.ts'
+
+/** A VXLAN-independent number that names the bridge `sw-br<Index>` (api/network.ts). */
+const NETWORK_INDEX_MAX = 4094
+
+/** What can't be given now, and why; it is tried again when something that it waits for changes. */
+export interface Blocked {
+  kind: 'blocked'
+  reason: string
+}
+
+export const blocked = (reason: string): Blocked => ({ kind: 'blocked', reason })
+
+/** An overlay's subnet; undefined before it is allocated and for host, bridge and none. */
+export const subnetOf = (network: Network): Ipv4Block | undefined =>
+  parseCidr(network.IPAMOptions.Configs[0]?.Subnet ?? '')
+
+interface Occupied {
+  block: Ipv4Block
+  owner: string
+}
+
+/** What a new subnet must not overlap: other networks, and what the hosts themselves use. */
+const occupiedBlocks = (
+  view: View,
+  exceptId: string,
+  options: { withRequested: boolean },
+): Occupied[] => {
+  const occupied: Occupied[] = []
+  const add = (text: string | undefined, owner: string): void => {
+    const block = parseCidr(text ?? '')
+    // A default route is no subnet of the host's.
+    if (block !== undefined && block.prefix > 0) occupied.push({ block, owner })
+  }
+  for (const network of view.list('network')) {
+    if (network.ID === exceptId) continue
+    const requested = options.withRequested ? network.Spec.IPAMOptions.Configs : []
+    const configs = [...network.IPAMOptions.Configs, ...requested]
+    for (const { Subnet } of configs) add(Subnet, `network ${network.Spec.Name}`)
+  }
+  for (const { Description, Status } of view.list('node')) {
+    const owner = `node ${Description.Hostname}`
+    for (const subnet of Description.Swarmctl.HostSubnets) add(subnet, `a route of ${owner}`)
+    if (parseIpv4(Status.Addr) !== undefined) add(`${Status.Addr}/32`, `the address of ${owner}`)
+  }
+  for (const block of abandonedSubnets(view))
+    occupied.push({ block, owner: 'a task that still ends' })
+  return occupied
+}
+
+/** Tasks may still drain on a network that is removed. */
+const abandonedSubnets = (view: View): Ipv4Block[] =>
+  view
+    .list('task')
+    .filter((task) => !isTerminal(task.Status.State))
+    .flatMap((task) => task.NetworksAttachments ?? [])
+    .filter(({ Network }) => view.get('network', Network.ID) === undefined)
+    .flatMap(({ Network }) => subnetOf(Network) ?? [])
+
+/**
+ * What a user's subnet overlaps, in words; undefined when it is free. For a network that is to be created, also the subnets that others
+ * asked for before and don't have yet.
+ */
+export const subnetConflict = (
+  view: View,
+  subnet: Ipv4Block,
+  exceptId: string,
+  options: { withRequested: boolean },
+): string | undefined => {
+  const other = occupiedBlocks(view, exceptId, options).find(({ block }) => overlaps(block, subnet))
+  return other && `subnet ${formatCidr(subnet)} overlaps ${formatCidr(other.block)}, ${other.owner}`
+}
+
+/** The first free block of the pools. */
+const freeSubnet = (
+  pools: readonly Ipv4Block[],
+  prefix: number,
+  occupied: readonly Occupied[],
+): Ipv4Block | undefined => {
+  const size = blockSize(prefix)
+  for (const pool of pools) {
+    let first = pool.first
+    while (first + size - 1 <= lastAddress(pool)) {
+      const candidate = { first, prefix }
+      const other = occupied.find(({ block }) => overlaps(block, candidate))
+      if (other === undefined) return candidate
+      // Past what is in the way, aligned: a pool has too many candidates to try each.
+      first = Math.max(first + size, Math.ceil((lastAddress(other.block) + 1) / size) * size)
+    }
+  }
+  return undefined
+}
+
+/** The least number above all in use, so that a removed network's is not used again soon. */
+const freeIndex = (view: View): number | undefined => {
+  const highest = Math.max(0, ...view.list('network').map((network) => network.Swarmctl.Index))
+  if (highest < NETWORK_INDEX_MAX) return highest + 1
+  for (let index = 1; index <= NETWORK_INDEX_MAX; index++) {
+    if (view.claimOwner(NETWORK_INDEX_SCOPE, index) === undefined) return index
+  }
+  return undefined
+}
+
+/** An overlay network with its number, subnet and plan. */
+export const allocateNetwork = (
+  view: View,
+  network: Network,
+): { kind: 'allocated'; network: Network } | Blocked => {
+  const name = `network ${network.Spec.Name}`
+  const index = freeIndex(view)
+  if (index === undefined) {
+    return blocked(`${name}: the cluster has ${NETWORK_INDEX_MAX} networks already`)
+  }
+  const requested = parseCidr(network.Spec.IPAMOptions.Configs[0]?.Subnet ?? '')
+  const conflict =
+    requested && subnetConflict(view, requested, network.ID, { withRequested: false })
+  if (conflict !== undefined) return blocked(`${name}: ${conflict}`)
+  const cluster = view.cluster()
+  const pools = cluster?.DefaultAddrPool ?? DEFAULT_ADDR_POOL
+  const subnet =
+    requested ??
+    freeSubnet(
+      pools.flatMap((pool) => parseCidr(pool) ?? []),
+      cluster?.SubnetSize ?? DEFAULT_SUBNET_SIZE,
+      occupiedBlocks(view, network.ID, { withRequested: true }),
+    )
+  if (subnet === undefined) {
+    return blocked(
+      `${name}: no free subnet is left in the address pool ${pools.join(', ')}: remove networks, or give it one with --subnet`,
+    )
+  }
+  const plan = planOf(subnet)
+  return {
+    kind: 'allocated',
+    network: {
+      ...network,
+      IPAMOptions: {
+        Configs: [
+          {
+            Subnet: formatCidr(subnet),
+            // Each node has its own gateway; tools that show one get the subnet's first, which nobody else has in `blocks`.
+            ...(plan === 'blocks' && { Gateway: formatIpv4(subnet.first + 1) }),
+          },
+        ],
+      },
+      Swarmctl: { Index: index, Plan: plan, Gateways: {} },
+    },
+  }
+}
+
+/** Gateways of nodes that are no more, released. Undefined when there are none. */
+export const withoutGoneGateways = (view: View, network: Network): Network | undefined => {
+  const entries = Object.entries(network.Swarmctl.Gateways)
+  const kept = entries.filter(([nodeId]) => view.get('node', nodeId) !== undefined)
+  return kept.length === entries.length
+    ? undefined
+    : { ...network, Swarmctl: { ...network.Swarmctl, Gateways: Object.fromEntries(kept) } }
+}
