@@ -1,4 +1,4 @@
-import { stringify } from 'yaml'
+import { Document, visit } from 'yaml'
 import type {
   DeployConfig,
   HealthcheckConfig,
@@ -9,6 +9,7 @@ import type {
 } from './config.ts'
 import { durationText } from './parse/duration.ts'
 import { sortedEntries } from './present.ts'
+import { plainScalar } from './yaml/plain-scalar.ts'
 
 /** How to print a configuration. */
 export interface FormatConfigOptions {
@@ -37,13 +38,20 @@ export const formatConfig = (
     ([name, section]) => name === 'services' || !isEmpty(section),
   )
   const printable = Object.fromEntries(filled)
-  return stringify(interpolated ? escapeDollars(printable) : printable, {
-    lineWidth: 0,
+  const document = new Document(interpolated ? escapeDollars(printable) : printable, {
     aliasDuplicateObjects: false,
-    // What is a string must be one for readers of YAML 1.1 as well: `yes`, `010`, `1:30`.
+    // What is a string stays one for readers of YAML 1.1 as well: `yes`, `010`, `1:30`.
     version: '1.1',
   })
+  visit(document, {
+    Scalar: (_, node) => {
+      if (typeof node.value === 'string' && needsQuotes(node.value)) node.type = 'QUOTE_DOUBLE'
+    },
+  })
+  return document.toString({ lineWidth: 0, directives: false })
 }
+
+const needsQuotes = (text: string): boolean => text === '<<' || plainScalar(text) !== text
 
 const mapValues = <T>(map: Readonly<Record<string, T>>, print: (value: T) => unknown) =>
   Object.fromEntries(sortedEntries(map).map(([key, value]) => [key, print(value)]))

@@ -34,7 +34,7 @@ export const SILENT_KEYS: readonly string[] = ['depends_on', 'tmpfs']
 
 /** Service keys of other formats, and what to write in their place. */
 export const FORBIDDEN_KEYS: ReadonlyMap<string, string> = new Map([
-  ['extends', 'extends is not supported: use YAML anchors or several stack files'],
+  ['extends', 'use YAML anchors or several stack files'],
   ['volume_driver', 'define a volume under the top-level volumes key and set its driver there'],
   ['volumes_from', 'define a volume under the top-level volumes key and name it in each service'],
   ['cpu_quota', 'set resource limits with deploy.resources'],

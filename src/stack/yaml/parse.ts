@@ -16,7 +16,7 @@ import type { Path, Value, ValueMap } from '../value.ts'
 import { plainScalar } from './plain-scalar.ts'
 
 /** Nodes that one file may unfold to through aliases; real files stay under a few thousand. */
-const NODE_COUNT_MAX = 500_000
+const NODE_COUNT_MAX = 100_000
 
 /**
  * A stack file's first YAML document. Thrown: StackFileProblem, for broken YAML, a key given twice, a key that is no string,

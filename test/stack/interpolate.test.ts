@@ -1,0 +1,77 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are the templates under test
+import t from 'tap'
+import { substitute } from '../../src/stack/interpolate/template.ts'
+import { convertOne, load } from '../support/stack/memory-stack.ts'
+
+const env: Record<string, string | undefined> = { A: 'a', EMPTY: '', N: '3' }
+const lookup = (name: string): string | undefined => env[name]
+
+t.test('forms of variables', async (t) => {
+  const cases: [template: string, text: string][] = [
+    ['$A', 'a'],
+    ['${A}', 'a'],
+    ['x${A}y$A.', 'xaya.'],
+    ['$NONE|', '|'],
+    ['${NONE:-d}', 'd'],
+    ['${NONE-d}', 'd'],
+    ['${EMPTY:-d}', 'd'],
+    ['${EMPTY-d}', ''],
+    ['${A:-d}', 'a'],
+    ['${NONE:-a:b c}', 'a:b c'],
+    ['${NONE:-}', ''],
+    ['${A:?needed}', 'a'],
+    ['${EMPTY?needed}', ''],
+    ['${A?must-be-set}', 'a'],
+    ['$$A', '$A'],
+    ['$${A}', '${A}'],
+    ['$$$A', '$a'],
+    ['100%', '100%'],
+    ['${NONE:-${A:-b}}', '${A:-b}', 'the first } ends it'],
+  ].map(([template, text]) => [template ?? '', text ?? ''])
+  for (const [template, text] of cases) t.equal(substitute(template, lookup), text, template)
+})
+
+t.test('refused forms', async (t) => {
+  const cases: [template: string, message: RegExp][] = [
+    ['${', /invalid interpolation format: "\$\{"/],
+    ['$(cmd)', /invalid/],
+    ['${a.b}', /invalid/],
+    ['$2y$05', /invalid/],
+    ['${A:+alt}', /invalid/],
+    ['${A+alt}', /invalid/],
+    ['ends in $', /invalid/],
+    ['${NONE:?say it}', /required variable NONE is missing a value: say it/],
+    ['${EMPTY:?}', /required variable EMPTY is missing a value$/],
+    ['${NONE?must-be-set}', /NONE is missing a value: must-be-set/],
+  ]
+  for (const [template, message] of cases) {
+    t.throws(() => substitute(template, lookup), { message }, template)
+  }
+})
+
+t.test('a replaced value gets the type of its place', async (t) => {
+  const service = await convertOne(
+    'deploy: {replicas: "${N}", update_config: {max_failure_ratio: "${R}"}}, tty: "${YES}", ports: [{target: "$N", published: 80}]',
+    '',
+    { env: { N: '3', R: '0.5', YES: 'On' } },
+  )
+  t.strictSame(service.Mode, { Replicated: { Replicas: 3 } })
+  t.equal(service.UpdateConfig?.MaxFailureRatio, 0.5)
+  t.equal(service.TaskTemplate.ContainerSpec?.TTY, true)
+  t.equal(service.EndpointSpec?.Ports?.[0]?.TargetPort, 3)
+})
+
+t.test('errors name file and place', async (t) => {
+  const cases: [keys: string, message: RegExp][] = [
+    ['deploy: {replicas: "${N}"}', /^stack\.yml: services\.a\.deploy\.replicas: .*integer: x/],
+    ['tty: "${N}"', /^stack\.yml: services\.a\.tty: .*boolean: x/],
+    ['command: ["${"]', /^stack\.yml: services\.a\.command\.0: invalid interpolation format/],
+  ]
+  for (const [keys, message] of cases) {
+    await t.rejects(convertOne(keys, '', { env: { N: 'x' } }), { message }, keys)
+  }
+})
+
+t.test('keys are not interpolated', async (t) => {
+  await t.rejects(load('services: {"${A}": {image: i}}'), { message: /\$\{A\} is not allowed/ })
+})

@@ -1,0 +1,191 @@
+import t from 'tap'
+import type { Meta } from '../../src/api/meta.ts'
+import { bindReferences } from '../../src/stack/convert/references.ts'
+import { describeOperation, formatOperation } from '../../src/stack/plan/operation.ts'
+import { type ExistingObjects, type PlanStackInput, planStack } from '../../src/stack/plan/plan.ts'
+import { convert } from '../support/stack/memory-stack.ts'
+
+const FILE = `
+services:
+  web: {image: nginx, secrets: [s], configs: [c], ports: ["80:80"], networks: [default, ext]}
+  job: {image: alpine, deploy: {mode: replicated-job}}
+networks: {ext: {external: true}}
+secrets: {s: {file: s}}
+configs: {c: {file: c}}
+`
+const FILES = { files: { s: 'secret', c: 'config' } }
+
+const meta = (ID: string, index: number): Meta => ({
+  ID,
+  Version: { Index: index },
+  CreatedAt: '',
+  UpdatedAt: '',
+})
+
+const NOTHING: ExistingObjects = { networks: [], secrets: [], configs: [], services: [] }
+const EXTERNAL = { Id: 'net-ext', Name: 'ext', Scope: 'swarm' }
+
+/** What a cluster has after `text` was deployed to it: ids in place of names, a digest in place of a tag. */
+const deployed = async (text: string): Promise<ExistingObjects> => {
+  const stack = await convert(text, FILES)
+  const networks = stack.networks.map((body) => ({
+    Id: `net-${body.Name}`,
+    ...body,
+    Scope: 'swarm',
+  }))
+  const ids = new Map([...networks, EXTERNAL].map(({ Name, Id }) => [Name, Id]))
+  return {
+    networks: [...networks, EXTERNAL],
+    secrets: stack.secrets.map(({ Data: _, ...Spec }, index) => ({
+      ...meta(`s${index}`, 5),
+      Spec,
+    })),
+    configs: stack.configs.map((Spec, index) => ({ ...meta(`c${index}`, 6), Spec })),
+    services: stack.services.map((spec, index) => ({
+      ...meta(`svc${index}`, 7),
+      Spec: {
+        ...spec,
+        TaskTemplate: {
+          ...spec.TaskTemplate,
+          ForceUpdate: 4,
+          Networks: (spec.TaskTemplate.Networks ?? []).map((one) => ({
+            ...one,
+            Target: ids.get(one.Target) ?? one.Target,
+          })),
+          ContainerSpec: {
+            ...spec.TaskTemplate.ContainerSpec,
+            Image: `${spec.TaskTemplate.ContainerSpec?.Image}@sha256:${'0'.repeat(64)}`,
+          },
+        },
+      },
+    })),
+  }
+}
+
+const plan = async (
+  text: string,
+  existing: ExistingObjects,
+  options: Partial<PlanStackInput> = {},
+) => planStack({ namespace: 'demo', desired: await convert(text, FILES), existing, ...options })
+
+t.test('a first deployment creates everything in the order of use', async (t) => {
+  const { operations, notes } = await plan(FILE, { ...NOTHING, networks: [EXTERNAL] })
+  t.strictSame(operations.map(formatOperation), [
+    '+ network demo_default',
+    '+ secret demo_s',
+    '+ config demo_c',
+    '+ service demo_job',
+    '+ service demo_web',
+  ])
+  t.strictSame(operations.map(describeOperation).slice(0, 2), [
+    'Creating network demo_default',
+    'Creating secret demo_s',
+  ])
+  t.strictSame(notes, [])
+})
+
+t.test('the same again changes nothing', async (t) => {
+  const { operations } = await plan(FILE, await deployed(FILE), { prune: true })
+  t.strictSame(operations.map(formatOperation), [
+    '~ secret demo_s',
+    '= service demo_job',
+    '= service demo_web',
+  ])
+  const web = operations.at(-1)
+  t.match(web, { kind: 'update-service', id: 'svc1', version: 7, resolveImage: true })
+  t.match(web, { body: { TaskTemplate: { ForceUpdate: 4 } } })
+  t.equal(web && describeOperation(web), 'Updating service demo_web (id: svc1)')
+})
+
+t.test('a digest is kept or asked for', async (t) => {
+  const existing = await deployed('services: {a: {image: nginx}}')
+  const cases = [
+    ['nginx', 'always', 'nginx:latest', true],
+    ['nginx', 'changed', `nginx:latest@sha256:${'0'.repeat(64)}`, false],
+    ['nginx:2', 'changed', 'nginx:2', true],
+    ['nginx', 'never', `nginx:latest@sha256:${'0'.repeat(64)}`, false],
+    ['nginx:2', 'never', 'nginx:2', false],
+  ] as const
+  for (const [image, resolveImage, sent, asked] of cases) {
+    const { operations } = await plan(`services: {a: {image: "${image}"}}`, existing, {
+      resolveImage,
+    })
+    t.match(
+      operations,
+      [{ body: { TaskTemplate: { ContainerSpec: { Image: sent } } }, resolveImage: asked }],
+      `${image} ${resolveImage}`,
+    )
+  }
+})
+
+t.test('changes are named', async (t) => {
+  const existing = await deployed(FILE)
+  const changed = FILE.replace('80:80', '81:80').replace(
+    'image: alpine',
+    'image: alpine:2, hostname: h',
+  )
+  const { operations } = await plan(changed, existing)
+  t.strictSame(operations.map(formatOperation).slice(1), [
+    '~ service demo_job: Labels.com.docker.stack.image, TaskTemplate.ContainerSpec.Hostname, TaskTemplate.ContainerSpec.Image',
+    '~ service demo_web: EndpointSpec.Ports',
+  ])
+})
+
+t.test(
+  'prune removes services that the file no longer has, and only those of the stack',
+  async (t) => {
+    const existing = await deployed(FILE)
+    const foreign = { ...meta('x', 1), Spec: { Name: 'x', Labels: {}, TaskTemplate: {} } }
+    const services = [...existing.services, foreign]
+    const less = 'services: {web: {image: nginx}}'
+    const pruned = await plan(less, { ...existing, services }, { prune: true })
+    t.equal(pruned.operations.map(formatOperation)[0], '- service demo_job')
+    t.equal(pruned.operations.filter(({ kind }) => kind === 'remove-service').length, 1)
+    const kept = await plan(less, { ...existing, services })
+    t.notOk(kept.operations.some(({ kind }) => kind === 'remove-service'))
+  },
+)
+
+t.test('what an existing object can’t become', async (t) => {
+  const existing = await deployed(FILE)
+  const other = { files: { s: 'secret', c: 'changed' } }
+  const desired = await convert(FILE, other)
+  t.throws(() => planStack({ namespace: 'demo', desired, existing }), {
+    code: 'FAILED_PRECONDITION',
+    message: /^config demo_c: its content changed/,
+  })
+  const labelled = await plan(FILE.replace('{file: c}', '{file: c, labels: {a: b}}'), existing)
+  t.ok(labelled.operations.some(({ kind }) => kind === 'update-config'))
+  const network = await plan(
+    `${FILE.replace('ext: {', 'default: {attachable: true}, ext: {')}`,
+    existing,
+  )
+  t.match(network.notes, [/^network demo_default exists and stays as it is, .* attachable/])
+})
+
+t.test('externals must exist', async (t) => {
+  await t.rejects(plan(FILE, NOTHING), { code: 'NOT_FOUND', message: /network "ext" is declared/ })
+  const local = [{ ...EXTERNAL, Scope: 'local' }]
+  await t.rejects(plan(FILE, { ...NOTHING, networks: local }), {
+    code: 'FAILED_PRECONDITION',
+    message: /not in the right scope: "local" instead of "swarm"/,
+  })
+  const secret = 'services: {a: {image: i, secrets: [s]}}\nsecrets: {s: {external: true}}'
+  await t.rejects(plan(secret, NOTHING), { code: 'NOT_FOUND', message: /secret "s" is declared/ })
+})
+
+t.test('references get the cluster’s ids', async (t) => {
+  const file = `${FILE.replace('configs: [c]', 'configs: [c], credential_spec: {config: c}')}`
+  const { services } = await convert(file, FILES)
+  const web = services.find(({ Name }) => Name === 'demo_web')
+  if (web === undefined) throw new Error('no web')
+  const ids = { secrets: new Map([['demo_s', 'id-s']]), configs: new Map([['demo_c', 'id-c']]) }
+  const bound = bindReferences(web, ids).TaskTemplate.ContainerSpec
+  t.match(bound?.Secrets, [{ SecretID: 'id-s', SecretName: 'demo_s' }])
+  t.match(bound?.Configs, [{ ConfigID: 'id-c' }, { ConfigID: 'id-c', Runtime: {} }])
+  t.match(bound?.Privileges, { CredentialSpec: { Config: 'id-c' } })
+  t.throws(() => bindReferences(web, { ...ids, secrets: new Map() }), {
+    code: 'NOT_FOUND',
+    message: 'service demo_web: secret not found: demo_s',
+  })
+})
