@@ -18,7 +18,7 @@ export interface RpcStream {
   end(): void
   /** Breaks the stream in both directions; the peer's reader throws `error`. */
   abort(error?: Error): void
-  /** Resolves, and never rejects, when both sides ended or the stream broke. */
+  /** Resolves, and never rejects, when both sides ended and the reader is at the end, or when the stream broke. */
   readonly closed: Promise<void>
 }
 

@@ -252,9 +252,11 @@ const pathOf = (request: IncomingMessage): string => (request.url ?? '').split('
 const errorBody = ({ code, message }: SwarmctlError): string => JSON.stringify({ code, message })
 
 /** Answers an upgrade request with an error and ends the connection. */
-const refuse = (socket: Duplex, status: number, error: SwarmctlError): void => {
+const refuse = (socket: TLSSocket, status: number, error: SwarmctlError): void => {
   const body = errorBody(error)
-  socket.end(
+  socket.write(
     `HTTP/1.1 ${status} Refused\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   )
+  // The listener allows half-open sockets, so that ending alone would leave it to the peer.
+  socket.destroySoon()
 }

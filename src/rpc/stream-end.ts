@@ -33,6 +33,8 @@ export class StreamEnd implements RpcStream {
   #isEndSent = false
   #peerEnded = false
   #discards = false
+  #hasReader = false
+  #hasReadAll = false
   #isReleased = false
   /** Bytes that the peer may still send. */
   #windowBytes = STREAM_WINDOW_BYTES
@@ -64,21 +66,9 @@ export class StreamEnd implements RpcStream {
     })
   }
 
-  async *messages(): AsyncGenerator<unknown, void, void> {
-    try {
-      for (;;) {
-        for (let unread = this.#take(); unread; unread = this.#take()) {
-          yield decodeMessage(unread.bytes)
-        }
-        if (this.#error) throw this.#error
-        if (this.#peerEnded) return
-        await new Promise<void>((resolve) => {
-          this.#wakeReader = resolve
-        })
-      }
-    } finally {
-      if (!this.#peerEnded) this.abort(unavailable('the reader of the stream left'))
-    }
+  messages(): AsyncIterable<unknown> {
+    this.#hasReader = true
+    return this.#read()
   }
 
   end(): void {
@@ -99,6 +89,7 @@ export class StreamEnd implements RpcStream {
   discard(): void {
     this.#discards = true
     while (this.#take());
+    this.#releaseWhenOver()
   }
 
   /** The stream broke: by the peer or with the connection. What arrived before can still be read. */
@@ -142,6 +133,28 @@ export class StreamEnd implements RpcStream {
     this.#releaseWhenOver()
   }
 
+  async *#read(): AsyncGenerator<unknown, void, void> {
+    try {
+      for (;;) {
+        for (let unread = this.#take(); unread; unread = this.#take()) {
+          yield decodeMessage(unread.bytes)
+        }
+        if (this.#error) throw this.#error
+        if (this.#peerEnded) {
+          this.#hasReadAll = true
+          this.#releaseWhenOver()
+          return
+        }
+        await new Promise<void>((resolve) => {
+          this.#wakeReader = resolve
+        })
+      }
+    } finally {
+      if (this.#peerEnded) this.discard()
+      else this.abort(unavailable('the reader of the stream left'))
+    }
+  }
+
   #take(): Unread | undefined {
     const unread = this.#unread.shift()
     if (!unread) return undefined
@@ -171,7 +184,11 @@ export class StreamEnd implements RpcStream {
   }
 
   #releaseWhenOver(): void {
-    if (this.#isEndSent && this.#peerEnded) this.#release()
+    if (!this.#isEndSent || !this.#peerEnded) return
+    // Who reads is to have everything before `closed` tells that it is over.
+    const isRead =
+      this.#discards || (this.#hasReader ? this.#hasReadAll : this.#unread.length === 0)
+    if (isRead) this.#release()
   }
 
   #release(): void {

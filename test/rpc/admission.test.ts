@@ -227,6 +227,34 @@ t.test('TLS 1.2 and other wire versions are refused', async (t) => {
   t.match(await closeReason(noCall), /^1002 /)
 })
 
+t.test('garbage closes its connection and nothing else', async (t) => {
+  const { addr } = await serve(t)
+  const good = await join(addr, worker)
+  let seed = 7
+  const random = (below: number): number => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31
+    return seed % below
+  }
+  const options = { ca: manager.rootCAPem, rejectUnauthorized: false }
+  const feed = async (withCertificate: boolean) => {
+    const identity = withCertificate ? { cert: worker.certPem, key: worker.keyPem } : {}
+    const webSocket = new WebSocket(`wss://${addr}/rpc`, SUBPROTOCOL, { ...options, ...identity })
+    await new Promise((resolve) => webSocket.on('open', resolve))
+    for (let i = 0; i < 50; i++) {
+      const frame = Buffer.from([...Array(2 + random(60))].map(() => random(256)))
+      frame[0] = 1
+      frame[1] = random(11) | (random(4) === 0 ? 0x80 : 0)
+      if (frame.length > 8) frame.writeUIntBE(random(8), 2, 6)
+      webSocket.send(frame)
+    }
+    webSocket.close()
+    await new Promise((resolve) => webSocket.on('close', resolve))
+  }
+  await Promise.all([...Array(20)].map((_, i) => feed(i % 2 === 0)))
+  t.equal(await good.request('echo', 'fine'), 'fine')
+  good.close()
+})
+
 t.test('plain HTTPS is for managers alone', async (t) => {
   const seen: string[] = []
   const { server } = await serve(t, manager, {

@@ -217,6 +217,37 @@ t.test('a slow reader holds its sender back and nothing else', async (t) => {
   await stream.closed
 })
 
+t.test('a stream is closed when its reader has everything', async (t) => {
+  const handlers = new RpcHandlers()
+  const ended = gate()
+  handlers.onStream('say', async (_body, stream) => {
+    for (let i = 0; i < 5; i++) await stream.send(i)
+    stream.end()
+    for await (const message of stream.messages()) t.fail(`got ${message}`)
+    void stream.closed.then(ended.open)
+  })
+  const { connection } = await pair(t, handlers)
+  const stream = connection.openStream('say', {})
+  stream.end()
+  let isClosed = false
+  void stream.closed.then(() => {
+    isClosed = true
+  })
+  await ended.opened
+  const got: unknown[] = []
+  for await (const message of stream.messages()) {
+    await new Promise((resolve) => setImmediate(resolve))
+    t.notOk(isClosed)
+    got.push(message)
+  }
+  t.same(got, [0, 1, 2, 3, 4])
+  await stream.closed
+
+  const unread = connection.openStream('say', {})
+  unread.abort()
+  await unread.closed
+})
+
 t.test('leaving a stream early aborts it at the other side', async (t) => {
   const handlers = new RpcHandlers()
   const aborted = gate()
