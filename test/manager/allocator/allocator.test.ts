@@ -295,6 +295,7 @@ t.test(
       Array.from({ length: 250 }, (_, i) => (tx) => {
         const task = taskOf(`many${i}`, web, {
           NodeID: 'n7',
+          Status: { Timestamp: '', State: 'running', Message: '' },
           NetworksAttachments: [{ Network: tx.get('network', 'a')!, Addresses: [] }],
         })
         tx.put('task', allocateTaskAddresses(tx, task, 'n7'))
