@@ -8,7 +8,7 @@ import { connect, connectAnonymously } from '../../src/rpc/client.ts'
 import { RpcHandlers } from '../../src/rpc/handlers.ts'
 import { RpcServer, type RpcServerOptions } from '../../src/rpc/server.ts'
 import { encodeFrame, SUBPROTOCOL } from '../../src/rpc/wire.ts'
-import { noLog, realClock, testCluster } from './rpc-fixture.ts'
+import { noLog, realClock, testCluster } from '../support/rpc/cluster-fixture.ts'
 
 const DAY_MS = 24 * 3_600_000
 const cluster = await testCluster()

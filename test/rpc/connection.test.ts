@@ -6,7 +6,7 @@ import type { RpcConnection } from '../../src/rpc/connection.ts'
 import { RpcHandlers } from '../../src/rpc/handlers.ts'
 import { RpcServer } from '../../src/rpc/server.ts'
 import { STREAM_SEND_HIGH_WATER_BYTES, STREAM_WINDOW_BYTES } from '../../src/rpc/wire.ts'
-import { noLog, realClock, testCluster } from './rpc-fixture.ts'
+import { noLog, realClock, testCluster } from '../support/rpc/cluster-fixture.ts'
 
 const cluster = await testCluster()
 const managerCredentials = await cluster.issue()

@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { RpcHandlers } from '../../src/rpc/handlers.ts'
 import { RpcPool } from '../../src/rpc/pool.ts'
 import { RpcServer } from '../../src/rpc/server.ts'
-import { noLog, realClock, testCluster } from './rpc-fixture.ts'
+import { noLog, realClock, testCluster } from '../support/rpc/cluster-fixture.ts'
 
 const cluster = await testCluster()
 const manager = await cluster.issue()

@@ -20,7 +20,7 @@ import { newJoinToken } from '../../../src/pki/join-token.ts'
 import { connect, connectAnonymously } from '../../../src/rpc/client.ts'
 import { RpcHandlers } from '../../../src/rpc/handlers.ts'
 import { RpcServer } from '../../../src/rpc/server.ts'
-import { noLog, realClock, testCluster } from '../../rpc/rpc-fixture.ts'
+import { noLog, realClock, testCluster } from '../../support/rpc/cluster-fixture.ts'
 
 const deps = { log: noLog, clock: realClock }
 const info = { addr: ':2377', hostname: 'joiner' }
