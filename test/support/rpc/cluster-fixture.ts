@@ -1,14 +1,14 @@
-import type { Clock } from '../../src/api/clock.ts'
-import { newId } from '../../src/api/id.ts'
-import type { Log } from '../../src/api/log.ts'
-import { type Credentials, readCredentials } from '../../src/pki/credentials.ts'
-import { createKeyAndCsr } from '../../src/pki/csr.ts'
+import type { Clock } from '../../../src/api/clock.ts'
+import { newId } from '../../../src/api/id.ts'
+import type { Log } from '../../../src/api/log.ts'
+import { type Credentials, readCredentials } from '../../../src/pki/credentials.ts'
+import { createKeyAndCsr } from '../../../src/pki/csr.ts'
 import {
   createRootCA,
   NODE_LIFETIME_MS,
   type RootCA,
   signNodeCertificate,
-} from '../../src/pki/root-ca.ts'
+} from '../../../src/pki/root-ca.ts'
 
 /** The real clock, for tests on real sockets. */
 export const realClock: Clock = {
