@@ -1,0 +1,289 @@
+import t from 'tap'
+import type { SwarmctlError } from '../../src/api/errors.ts'
+import { parseNetworkCreate } from '../../src/api/validate/network.ts'
+import { parseConfigSpec, parseSecretSpec } from '../../src/api/validate/secret.ts'
+import { parseServiceSpec } from '../../src/api/validate/service.ts'
+import { parseNodeSpec, parseSwarmSpec } from '../../src/api/validate/swarm.ts'
+
+type Case = [name: string, body: unknown, text: string | RegExp, status?: number]
+
+const refuses = (title: string, parse: (body: unknown) => unknown, cases: Case[]) =>
+  t.test(title, async (t) => {
+    for (const [name, body, message, status = 400] of cases) {
+      let thrown: SwarmctlError | undefined
+      try {
+        parse(body)
+      } catch (error) {
+        thrown = error as SwarmctlError
+      }
+      t.match(thrown, { name: 'SwarmctlError', message, httpStatus: status }, name)
+    }
+  })
+
+const base = { Name: 'web', TaskTemplate: { ContainerSpec: { Image: 'nginx' } } }
+const container = (change: object) => ({
+  Name: 'web',
+  TaskTemplate: { ContainerSpec: { Image: 'nginx', ...change } },
+})
+const task = (change: object) => ({
+  Name: 'web',
+  TaskTemplate: { ...base.TaskTemplate, ...change },
+})
+const ports = (Mode: string, ...Ports: object[]) => ({ ...base, EndpointSpec: { Mode, Ports } })
+const secret = (SecretName: string, File?: object) => ({ SecretID: 'i', SecretName, File })
+
+refuses('service specs are refused with Docker’s texts', parseServiceSpec, [
+  ['no body', undefined, /invalid body/],
+  ['no name', { ...base, Name: '' }, 'meta: name must be provided'],
+  ['name with a dot', { ...base, Name: 'a.b' }, 'name must be valid as a DNS name component'],
+  ['name with a dash at its end', { ...base, Name: 'a-' }, /DNS name component/],
+  ['long name', { ...base, Name: 'a'.repeat(64) }, 'name must be 63 characters or fewer'],
+  ['no container', { Name: 'web' }, 'TaskSpec: missing runtime'],
+  ['a plugin', task({ PluginSpec: {} }), /^RuntimeSpec: unimplemented runtime/, 501],
+  ['another runtime', task({ Runtime: 'wasm' }), /unimplemented runtime "wasm"/, 501],
+  ['no image', container({ Image: '' }), 'ContainerSpec: image reference must be provided'],
+  ['bad image', container({ Image: 'A B' }), 'ContainerSpec: "A B" is not a valid repository/tag'],
+  [
+    'few cpus',
+    task({ Resources: { Limits: { NanoCPUs: 999_999 } } }),
+    'invalid cpu value 0.000999999: Must be at least 0.001',
+  ],
+  [
+    'little memory',
+    task({ Resources: { Reservations: { MemoryBytes: 4096 } } }),
+    'invalid memory value 4096: Must be at least 4MiB',
+  ],
+  ['negative pids', task({ Resources: { Limits: { Pids: -1 } } }), /pids limit/],
+  [
+    'restart delay',
+    task({ RestartPolicy: { Delay: -1 } }),
+    'TaskSpec: restart-delay cannot be negative',
+  ],
+  [
+    'restart window',
+    task({ RestartPolicy: { Window: -1 } }),
+    'TaskSpec: restart-window cannot be negative',
+  ],
+  [
+    'restart condition',
+    task({ RestartPolicy: { Condition: 'maybe' } }),
+    /TaskTemplate.RestartPolicy.Condition/,
+  ],
+  [
+    'constraint',
+    task({ Placement: { Constraints: ['node.role=manager'] } }),
+    /constraint expected one operator/,
+  ],
+  [
+    'replicas',
+    { ...base, Mode: { Replicated: { Replicas: -1 } } },
+    'Number of replicas must be non-negative',
+  ],
+  [
+    'two modes',
+    { ...base, Mode: { Replicated: {}, Global: {} } },
+    'must specify only one service mode',
+  ],
+  [
+    'update delay',
+    { ...base, UpdateConfig: { Delay: -1 } },
+    'TaskSpec: update-delay cannot be negative',
+  ],
+  [
+    'update monitor',
+    { ...base, UpdateConfig: { Monitor: -1 } },
+    'TaskSpec: update-monitor cannot be negative',
+  ],
+  [
+    'update ratio',
+    { ...base, UpdateConfig: { MaxFailureRatio: 1.1 } },
+    'TaskSpec: update-maxfailureratio cannot be less than 0 or bigger than 1',
+  ],
+  [
+    'rollback of a rollback',
+    { ...base, RollbackConfig: { FailureAction: 'rollback' } },
+    /cannot itself be rolled back/,
+  ],
+  [
+    'job with an update config',
+    { ...base, Mode: { GlobalJob: {} }, UpdateConfig: {} },
+    'Jobs may not have an update config',
+  ],
+  [
+    'ports with dnsrr',
+    ports('dnsrr', { TargetPort: 80 }),
+    "EndpointSpec: port published with ingress mode can't be used with dnsrr mode",
+  ],
+  [
+    'duplicate ports',
+    ports('vip', { TargetPort: 1, PublishedPort: 80 }, { TargetPort: 2, PublishedPort: 80 }),
+    'EndpointSpec: duplicate published ports provided',
+  ],
+  ['target port', ports('vip', { TargetPort: 0 }), /EndpointSpec.Ports.0.TargetPort/],
+  [
+    'same mount twice',
+    container({ Mounts: [{ Target: '/a' }, { Target: '/a' }] }),
+    'ContainerSpec: duplicate mount point: /a',
+  ],
+  [
+    'bind without source',
+    container({ Mounts: [{ Type: 'bind', Target: '/a' }] }),
+    /Source must not be empty/,
+  ],
+  ['relative target', container({ Mounts: [{ Target: 'a' }] }), /must be an absolute path: a/],
+  [
+    'tmpfs with source',
+    container({ Mounts: [{ Type: 'tmpfs', Target: '/a', Source: '/b' }] }),
+    /source must be empty/,
+  ],
+  [
+    'health interval',
+    container({ Healthcheck: { Interval: 999 } }),
+    'ContainerSpec: Interval in HealthConfig cannot be less than 1ms',
+  ],
+  [
+    'health retries',
+    container({ Healthcheck: { Retries: -1 } }),
+    'ContainerSpec: Retries in HealthConfig cannot be negative',
+  ],
+  [
+    'secret without id',
+    container({ Secrets: [{ SecretName: 'a', File: { Name: 'f' } }] }),
+    'malformed secret reference',
+  ],
+  [
+    'secret without target',
+    container({ Secrets: [secret('a')] }),
+    'malformed secret reference, no target provided',
+  ],
+  [
+    'two secrets, one target',
+    container({ Secrets: [secret('a', { Name: 'f' }), secret('b', { Name: 'f' })] }),
+    "secret references 'a' and 'b' have a conflicting target: 'f'",
+  ],
+  [
+    'config without target file',
+    container({ Configs: [{ ConfigID: 'i', ConfigName: 'c', File: { Name: '' } }] }),
+    'malformed file config reference, invalid target file name provided',
+  ],
+  [
+    'ulimit',
+    container({ Ulimits: [{ Name: 'nofile', Soft: 2, Hard: 1 }] }),
+    /ulimit nofile: soft limit must be less/,
+  ],
+  [
+    'host sysctl',
+    container({ Sysctls: { 'kernel.panic': '1' } }),
+    /sysctl 'kernel.panic' is not allowed/,
+  ],
+  ['oom score', container({ OomScoreAdj: 1001 }), /oom score adj/],
+  ['grace period', container({ StopGracePeriod: -1 }), /StopGracePeriod/],
+  ['unknown placeholder', container({ Env: ['A={{.Service.Nope}}'] }), /invalid template in env/],
+  ['unclosed placeholder', container({ Hostname: '{{.Node.ID' }), /unclosed action/],
+  ['drain limit', { ...base, Swarmctl: { DrainLimit: -1 } }, /Swarmctl.DrainLimit/],
+])
+
+t.test('a valid spec is normalised and keeps every key', async (t) => {
+  t.same(
+    parseServiceSpec({ ...base, Labels: null, Networks: [{ Target: 'n' }], EndpointSpec: {} }),
+    {
+      Name: 'web',
+      Labels: {},
+      TaskTemplate: { ContainerSpec: { Image: 'nginx' }, Networks: [{ Target: 'n' }] },
+      Mode: { Replicated: { Replicas: 1 } },
+      EndpointSpec: { Mode: 'vip' },
+    },
+  )
+  const TaskTemplate = {
+    ContainerSpec: {
+      Image: `ghcr.io/o/app:1@sha256:${'a'.repeat(64)}`,
+      Env: ['ID={{.Task.Slot}}', 'PLAIN'],
+      Hostname: '{{.Service.Name}}-{{index .Service.Labels "x"}}',
+      Mounts: [
+        { Type: 'volume', Source: 'data-{{.Task.Slot}}', Target: '/d' },
+        { Type: 'tmpfs', Target: '/t', TmpfsOptions: { SizeBytes: 1 << 20, Mode: 0o700 } },
+      ],
+      Ulimits: [{ Name: 'core', Soft: -1, Hard: -1 }],
+      Sysctls: { 'net.core.somaxconn': '1024' },
+      Healthcheck: { Test: ['NONE'] },
+      CapabilityAdd: ['CAP_NET_ADMIN'],
+    },
+    Resources: { Limits: { NanoCPUs: 1e6, MemoryBytes: 4 << 20, Pids: 0 } },
+    Placement: {
+      Constraints: ['node.labels.a==b'],
+      Preferences: [{ Spread: { SpreadDescriptor: 'node.labels.zone' } }],
+    },
+  }
+  const spec = { Name: 'web', Labels: { a: 'b' }, TaskTemplate, Mode: { Global: {} } }
+  t.same(parseServiceSpec(spec), spec)
+  t.same(parseServiceSpec({ ...base, Mode: { ReplicatedJob: {} } }).Mode, { ReplicatedJob: {} })
+  const withAuth = task({ PullOptions: { RegistryAuth: 'x' } })
+  t.notOk('PullOptions' in parseServiceSpec(withAuth).TaskTemplate, 'credentials come in a header')
+})
+
+const base64 = (bytes: number) => Buffer.alloc(bytes, 'a').toString('base64')
+
+refuses('secrets', parseSecretSpec, [
+  ['no name', { Data: 'YQ==' }, 'name must be provided'],
+  ['bad name', { Name: '-a', Data: 'YQ==' }, /^invalid name, only 64/],
+  ['no data', { Name: 'a' }, 'secret data must be larger than 0 and less than 512000 bytes'],
+  ['too much data', { Name: 'a', Data: base64(512_000) }, /less than 512000 bytes/],
+  ['not base64', { Name: 'a', Data: '***' }, /base64/],
+  ['a driver', { Name: 'a', Driver: { Name: 'vault' } }, /external secret drivers/, 501],
+  ['templating', { Name: 'a', Data: 'YQ==', Templating: { Name: 'jinja' } }, /only golang/],
+])
+refuses('configs', parseConfigSpec, [
+  [
+    'too much data',
+    { Name: 'a', Data: base64(1_024_000) },
+    'config data must be larger than 0 and less than 1024000 bytes',
+  ],
+])
+t.test('the largest secret and config that fit', async (t) => {
+  t.equal(parseSecretSpec({ Name: 'a.b-c_d', Data: base64(511_999) }).Name, 'a.b-c_d')
+  t.equal(parseConfigSpec({ Name: 'a', Data: base64(1_023_999) }).Name, 'a')
+})
+
+const network = (change: object) => ({ Name: 'net', Driver: 'overlay', ...change })
+const ipam = (...Config: object[]) => network({ IPAM: { Config } })
+refuses('networks', parseNetworkCreate, [
+  [
+    'predefined',
+    network({ Name: 'host' }),
+    'operation is not permitted on predefined host network',
+    403,
+  ],
+  ['name', network({ Name: 'a b' }), /DNS name component/],
+  ['driver', network({ Driver: 'macvlan' }), /invalid driver macvlan/],
+  [
+    'attachable ingress',
+    network({ Ingress: true, Attachable: true }),
+    'ingress network cannot be attachable',
+  ],
+  ['IPv6', network({ EnableIPv6: true }), /IPv6 is not supported/, 501],
+  ['encrypted', network({ Options: { encrypted: '' } }), /refused rather than sent in plain/, 501],
+  ['IPAM driver', network({ IPAM: { Driver: 'x' } }), /invalid IPAM driver/],
+  ['subnet', ipam({ Subnet: '10.0.0.0' }), 'ipam configuration: invalid subnet 10.0.0.0'],
+  ['IPv6 subnet', ipam({ Subnet: 'fd00::/64' }), /invalid subnet/],
+  ['tiny subnet', ipam({ Subnet: '10.0.0.0/30' }), /must be from \/8 to \/29/],
+  ['two subnets', ipam({ Subnet: '10.0.0.0/24' }, { Subnet: '10.0.1.0/24' }), /one IPv4 subnet/],
+  ['range', ipam({ Subnet: '10.0.0.0/24', IPRange: '10.0.0.0/25' }), /--ip-range/, 501],
+  ['gateway', ipam({ Subnet: '10.0.0.0/24', Gateway: '10.1.0.1' }), /does not contain gateway/],
+])
+t.test('what of a network has no effect is said', async (t) => {
+  t.match(
+    parseNetworkCreate(ipam({ Subnet: '10.0.0.0/24', Gateway: '10.0.0.9' })).warning,
+    /10.0.0.9 is unused/,
+  )
+  t.equal(parseNetworkCreate(network({ Options: null, Labels: null })).warning, '')
+})
+
+refuses('cluster settings', parseSwarmSpec, [
+  ['name', { Name: 'x' }, 'modification of cluster name is not allowed'],
+  ['heartbeat', { Dispatcher: { HeartbeatPeriod: -1 } }, /heartbeat time period/],
+  ['external CA', { CAConfig: { ExternalCAs: [{ URL: 'x' }] } }, /external CAs/, 501],
+])
+refuses('nodes', parseNodeSpec, [
+  ['role', { Availability: 'active' }, 'invalid Role: "", must be worker or manager'],
+  ['availability', { Role: 'worker', Availability: 'x' }, /invalid Availability: "x"/],
+])
