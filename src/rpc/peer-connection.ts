@@ -3,6 +3,7 @@ import type { WebSocket } from 'ws'
 import type { Clock } from '../api/clock.ts'
 import { type SwarmctlError, toSwarmctlError, unavailable } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
+import { formatHostPort } from './address.ts'
 import { Assembler } from './assembler.ts'
 import { decodeMessage, encodeCall, encodeError, errorFrom } from './codec.ts'
 import type { PeerIdentity, RequestOptions, RpcConnection, RpcStream } from './connection.ts'
@@ -73,7 +74,7 @@ export class PeerConnection implements RpcConnection {
 
   constructor(deps: PeerConnectionDeps, options: PeerConnectionOptions) {
     this.peer = options.peer
-    this.remoteAddress = `${options.remoteIp}:${options.remotePort}`
+    this.remoteAddress = formatHostPort({ host: options.remoteIp, port: options.remotePort })
     this.#webSocket = options.webSocket
     this.#clock = deps.clock
     this.#nextId = options.isInitiator ? 1 : 2
