@@ -8,6 +8,7 @@ export type SetName =
   | 'overlay'
   | 'pairs'
   | 'local_nets'
+  | 'internal_nets'
   | 'vip_nets'
   | 'vip_addrs'
   | 'hairpin'
@@ -126,6 +127,9 @@ export const nftModel = (
       pairs: new Set(subnets.map((subnet) => `${subnet} . ${subnet}`)),
       local_nets: new Set(
         table.networks.filter((network) => !network.internal).map((network) => network.local),
+      ),
+      internal_nets: new Set(
+        table.networks.filter((network) => network.internal).map((network) => network.subnet),
       ),
       vip_nets: new Set(table.networks.flatMap((network) => network.vipBlock ?? [])),
       vip_addrs: new Set(table.vips.map((vip) => vip.addr)),

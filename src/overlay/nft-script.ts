@@ -17,6 +17,7 @@ const SETS: Record<SetName, string> = {
   overlay: 'type ipv4_addr; flags interval',
   pairs: 'type ipv4_addr . ipv4_addr; flags interval',
   local_nets: 'type ipv4_addr; flags interval',
+  internal_nets: 'type ipv4_addr; flags interval',
   vip_nets: 'type ipv4_addr; flags interval',
   vip_addrs: 'type ipv4_addr',
   hairpin: 'type ipv4_addr . ipv4_addr',
@@ -83,6 +84,7 @@ chain isolate {
   type filter hook prerouting priority -140
   ip saddr . ip daddr @pairs accept
   ip saddr @overlay ip daddr @overlay ct direction original drop
+  ip saddr @internal_nets ct direction original drop
   iifname != "${VXLAN_DEVICE}" iifname != "lo" ip saddr != @overlay ip daddr @overlay ct direction original drop
 }
 chain pre { type nat hook prerouting priority -105; jump services; }

@@ -81,11 +81,12 @@ const reverseAddress = (name: string): string | undefined => {
 }
 
 /**
- * Answers one query from a view's names. Pure; `turn` counts up per query and rotates the addresses, since resolvers take the first.
+ * Answers one query from a view's names. `turn` counts up with each list of addresses that is given (not with the AAAA
+ * queries between them) and rotates it, since resolvers take the first.
  */
 export const answerQuery = (
   message: Buffer,
-  options: { names: NameIndex; source: string; transport: 'udp' | 'tcp'; turn: number },
+  options: { names: NameIndex; source: string; transport: 'udp' | 'tcp'; turn: () => number },
 ): Answer => {
   const query = decoded(message)
   if (query === null) return { kind: 'ignore' }
@@ -122,8 +123,9 @@ export const answerQuery = (
     case 'addresses': {
       if (question.type !== 'A') return say('noError')
       const { addrs } = resolution
-      const first = addrs.length === 0 ? 0 : options.turn % addrs.length
-      const rotated = [...addrs.slice(first), ...addrs.slice(0, first)].slice(0, ADDRESSES_MAX)
+      const count = resolution.isOneOf ? 1 : ADDRESSES_MAX
+      const first = addrs.length === 0 ? 0 : options.turn() % addrs.length
+      const rotated = [...addrs.slice(first), ...addrs.slice(0, first)].slice(0, count)
       return say(
         'noError',
         rotated.map((data) => ({ type: 'A', name: question.name, ttl: TTL_SECONDS, data })),

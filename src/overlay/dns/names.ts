@@ -7,6 +7,8 @@ export const SEARCH_DOMAIN = 'swarmctl.internal'
 
 interface NameEntry {
   addrs: string[]
+  /** Any one of them per answer: resolvers sort what they get by nearness, which would always be the same one. */
+  isOneOf?: boolean
   /** A service's own name or alias wins over a container's. */
   ofService: boolean
 }
@@ -22,7 +24,7 @@ interface NetworkNames {
 
 /** What a name stands for as seen from one address. */
 export type Resolution =
-  | { kind: 'addresses'; addrs: string[] }
+  | { kind: 'addresses'; addrs: string[]; isOneOf: boolean }
   /** Not ours: ask upstream. */
   | { kind: 'unknown' }
   /** The asking address is on none of our networks. */
@@ -34,11 +36,14 @@ const isReady = (endpoint: OverlayEndpoint, view: OverlayView): boolean =>
 /** The names of a view, scoped by network. Immutable: a new view makes a new one. */
 export class NameIndex {
   readonly #networks = new Map<string, NetworkNames>()
+  readonly #ingress = new Set<string>()
   /** Networks of each task address. */
   readonly #networksOf = new Map<string, string[]>()
 
   constructor(view: OverlayView, plane: DataPlaneKind) {
-    for (const { id, name, subnet } of view.networks.values()) {
+    for (const { id, name, subnet, ingress } of view.networks.values()) {
+      // Addresses on the ingress network are for published ports; names are not looked up there, as in Swarm.
+      if (ingress) this.#ingress.add(id)
       const lower = name.toLowerCase()
       const networkNames = { names: new Map<string, NameEntry>(), reverse: new Map() }
       this.#networks.set(id, { id, name: lower, subnet: parseCidr(subnet), ...networkNames })
@@ -65,10 +70,11 @@ export class NameIndex {
         (bare.endsWith(`.${network.name}`)
           ? network.names.get(bare.slice(0, -network.name.length - 1))
           : undefined)
-      if (entry !== undefined) return { kind: 'addresses', addrs: entry.addrs }
+      if (entry !== undefined)
+        return { kind: 'addresses', addrs: entry.addrs, isOneOf: entry.isOneOf ?? false }
     }
     // A name under our own suffix is nobody else's.
-    return bare === name ? { kind: 'unknown' } : { kind: 'addresses', addrs: [] }
+    return bare === name ? { kind: 'unknown' } : { kind: 'addresses', addrs: [], isOneOf: false }
   }
 
   /** The name of an address, asked from `source`; null when the address is on a network of ours without a name; undefined when not ours. */
@@ -103,7 +109,7 @@ export class NameIndex {
     for (const { networkId, addr, aliases } of endpoint.addresses) {
       this.#networksOf.set(addr, ids)
       const network = this.#networks.get(networkId)
-      if (network === undefined) continue
+      if (network === undefined || this.#ingress.has(networkId)) continue
       const name = endpoint.hostname.toLowerCase()
       if (name !== '') add(network.names, name, [addr])
       network.reverse.set(addr, `${name || endpoint.taskId}.${network.name}`)
@@ -115,6 +121,7 @@ export class NameIndex {
 
   #addService(service: OverlayService, ready: OverlayEndpoint[], plane: DataPlaneKind): void {
     for (const network of this.#networks.values()) {
+      if (this.#ingress.has(network.id)) continue
       const vip = service.vips.find((one) => one.networkId === network.id)?.addr
       const tasks = ready
         .flatMap((endpoint) => endpoint.addresses)
@@ -128,12 +135,13 @@ export class NameIndex {
       const isBalanced = plane === 'kernel' && service.mode === 'vip' && vip !== undefined
       const addrs = isBalanced ? [vip] : tasks
       const serviceName = service.name.toLowerCase()
-      network.names.set(serviceName, { addrs, ofService: true })
+      const isOneOf = service.mode === 'vip'
+      network.names.set(serviceName, { addrs, isOneOf, ofService: true })
       network.names.set(`tasks.${serviceName}`, { addrs: tasks, ofService: true })
       if (vip !== undefined) network.reverse.set(vip, `${serviceName}.${network.name}`)
       for (const alias of aliases.map((one) => one.toLowerCase())) {
         // Several services may share an alias: then all of them answer.
-        if (alias !== serviceName) addOfService(network.names, alias, addrs)
+        if (alias !== serviceName) addOfService(network.names, alias, addrs, isOneOf)
       }
     }
   }
@@ -145,8 +153,13 @@ const add = (names: Map<string, NameEntry>, name: string, addrs: string[]): void
   else entry.addrs = [...new Set([...entry.addrs, ...addrs])]
 }
 
-const addOfService = (names: Map<string, NameEntry>, name: string, addrs: string[]): void => {
+const addOfService = (
+  names: Map<string, NameEntry>,
+  name: string,
+  addrs: string[],
+  isOneOf: boolean,
+): void => {
   const entry = names.get(name)
   if (entry?.ofService) entry.addrs = [...new Set([...entry.addrs, ...addrs])]
-  else names.set(name, { addrs: [...addrs], ofService: true })
+  else names.set(name, { addrs: [...addrs], isOneOf, ofService: true })
 }

@@ -145,9 +145,12 @@ export class DnsServer {
 
   /** The answer's bytes, or null when the message deserves none. */
   async #answer(message: Buffer, source: string, transport: 'udp' | 'tcp'): Promise<Buffer | null> {
-    this.#turn = (this.#turn + 1) % Number.MAX_SAFE_INTEGER
     const names = this.#source.names()
-    const answer: Answer = answerQuery(message, { names, source, transport, turn: this.#turn })
+    const turn = () => {
+      this.#turn = (this.#turn + 1) % Number.MAX_SAFE_INTEGER
+      return this.#turn
+    }
+    const answer: Answer = answerQuery(message, { names, source, transport, turn })
     switch (answer.kind) {
       case 'ignore':
         return null

@@ -98,6 +98,7 @@ const serveUdp = (target: TunnelTarget, peer: Duplex): Promise<void> =>
         timer.refresh()
         for (const datagram of reader.read(chunk)) if (!isDone) socket.send(datagram)
       })
+      peer.resume()
     })
   })
 

@@ -44,6 +44,7 @@ export class OverlayCluster {
   #nextHost = 20
   #nextVip = 10
   #taskCount = 0
+  #networkCount = 0
 
   /** `planes[i]` is host i's; the last one repeats. */
   constructor(lab: Lab, planes: DataPlaneKind[]) {
@@ -79,7 +80,7 @@ export class OverlayCluster {
     this.networks.set(name, {
       id: name,
       name,
-      index: this.networks.size + 1,
+      index: ++this.#networkCount,
       subnet,
       plan,
       gateways,
@@ -199,6 +200,11 @@ export class OverlayCluster {
     await Promise.all(
       nodes.map((node) => node.apply({ kind: 'overlay', complete: true, version, change })),
     )
+  }
+
+  /** Forgets networks, services and endpoints; the next `sync` takes them from the nodes. */
+  clear(): void {
+    for (const map of [this.networks, this.services, this.endpoints, this.#flatNext]) map.clear()
   }
 
   async stop(): Promise<void> {
