@@ -16,7 +16,7 @@ import type { Task, TaskStatus } from '../api/task.ts'
 import { type AgentDisk, recordable } from './agent-disk.ts'
 import { EngineMonitor } from './engine-monitor.ts'
 import type { ContainerEvent, EngineFacts, Executor, ObservedContainer } from './executor.ts'
-import { OVERLAY_RESYNC_MS } from './limits.ts'
+import { ENGINE_FIRST_WAIT_MS, OVERLAY_RESYNC_MS } from './limits.ts'
 import { type LocalFacts, nodeDescription } from './node-description.ts'
 import type { OverlayPort } from './overlay-port.ts'
 import { OverlayQueue } from './overlay-queue.ts'
@@ -85,6 +85,8 @@ export class Agent {
   /** Without a complete assignment in this run nobody knows which containers are nobody's. */
   #assigned = false
   #cancelResync: (() => void) | undefined
+  /** Set until the first session begins. */
+  #cancelFirst: (() => void) | undefined
 
   constructor(deps: AgentDeps, options: AgentOptions) {
     this.#deps = deps
@@ -163,12 +165,21 @@ export class Agent {
       { managers },
     )
     this.#engine.start()
-    this.#session.start()
+    // With the Engine's facts the node can be scheduled to at once; without an Engine it registers all the same.
+    this.#cancelFirst = clock.schedule(ENGINE_FIRST_WAIT_MS, () => this.#beginSession())
+  }
+
+  #beginSession(): void {
+    this.#cancelFirst?.()
+    if (this.#cancelFirst !== undefined) this.#session?.start()
+    this.#cancelFirst = undefined
   }
 
   /** The daemon ends; the containers go on. */
   async stop(): Promise<void> {
     this.#cancelResync?.()
+    this.#cancelFirst?.()
+    this.#cancelFirst = undefined
     await this.#session?.stop()
     for (const runner of this.#runners.values()) runner.close()
     await this.#engine.stop()
@@ -336,12 +347,14 @@ export class Agent {
       for (const container of containers)
         if (!this.#runners.has(container.taskId)) this.#removeStray(container)
     this.describe()
+    this.#beginSession()
   }
 
   #onEngineDown(reason: string): void {
     this.#stock = undefined
     this.#engineError = reason
     this.describe()
+    this.#beginSession()
   }
 
   #onContainerEvent(event: ContainerEvent): void {

@@ -1,7 +1,7 @@
 /** Limits of a node's agent. Heartbeats are in `src/api/defaults.ts`; what the dispatcher waits is in its own limits. */
 
 /** Containers created and started at the same time. Measured on 2 cores, see docs/design/worker.md. */
-export const ENGINE_CONCURRENCY = 4
+export const ENGINE_CONCURRENCY = 8
 
 /** Containers stopped at the same time: most of it is waiting for their own end. */
 export const STOP_CONCURRENCY = 32
@@ -43,3 +43,6 @@ export const PULLS_REMEMBERED_MAX = 128
 
 /** A session that ends sooner than this counts as a failed attempt. */
 export const SESSION_SHORT_MS = 1000
+
+/** How long a starting agent waits for the Engine before it registers without its facts. */
+export const ENGINE_FIRST_WAIT_MS = 1000
