@@ -1,0 +1,288 @@
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import type { Config } from '../../src/api/config.ts'
+import { expandTemplate, taskHostname, templateContext } from '../../src/api/task-template.ts'
+import { recordable } from '../../src/worker/agent-disk.ts'
+import { backoffMs } from '../../src/worker/backoff.ts'
+import { logMessages } from '../../src/worker/docker/container-logs.ts'
+import { FileDisk } from '../../src/worker/file-disk.ts'
+import { ManagerChoice } from '../../src/worker/manager-choice.ts'
+import { Semaphore } from '../../src/worker/semaphore.ts'
+import { SharedPulls } from '../../src/worker/shared-pulls.ts'
+import { StatusOutbox } from '../../src/worker/status-outbox.ts'
+import { dependenciesHere, taskFiles } from '../../src/worker/task-files.ts'
+import { settle, VirtualClock } from '../manager/orchestrator/virtual-clock.ts'
+import { sampleNode, sampleSecret } from '../support/objects.ts'
+import { agentTask } from '../support/worker/agent-bench.ts'
+import { CollectedLog } from '../support/worker/memory-stream.ts'
+
+const node = sampleNode('n1', 1).Description
+
+t.test('placeholders', async (t) => {
+  const task = agentTask('t1', { Slot: 2 })
+  task.Swarmctl.ServiceLabels = { tier: 'front' }
+  const context = templateContext(task, node)
+  const cases: [string, string][] = [
+    ['plain', 'plain'],
+    ['{{.Service.Name}}-{{ .Task.Slot }}', 'web-2'],
+    ['{{.Node.ID}} {{.Node.Hostname}} {{.Node.Platform.OS}}', 'n1 host-1 linux'],
+    ['{{.Task.Name}} {{.Task.ID}} {{.Service.ID}}', 'web.2.t1 t1 web'],
+    ['{{index .Service.Labels "tier"}}{{index .Service.Labels "none"}}', 'front'],
+    ['{{.Service.Labels.tier}}', 'front'],
+    ['a  {{- .Task.Slot -}}  b', 'a2b'],
+  ]
+  for (const [text, wanted] of cases) t.equal(expandTemplate(text, context), wanted, text)
+  for (const text of [
+    '{{.Nope}}',
+    '{{if .Task}}x{{end}}',
+    '{{ secret "x" }}',
+    '{{.Service.Labels}}',
+    '{{.Service.constructor.name}}',
+  ])
+    t.throws(() => expandTemplate(text, context), { code: 'INVALID_ARGUMENT' }, text)
+  t.equal(
+    taskHostname(
+      agentTask('t1', { Spec: { ContainerSpec: { Image: 'x', Hostname: 'h{{.Nope}}' } } as never }),
+      node,
+    ),
+    '',
+  )
+  t.equal(
+    templateContext(agentTask('t1', { Slot: undefined as never }), node).Task.Slot,
+    'n1',
+    'a global task has its node for a slot',
+  )
+})
+
+t.test('files of secrets and configs', async (t) => {
+  const file = (Name: string, UID = '0') => ({ Name, UID, GID: '7', Mode: 0o440 })
+  const config = (id: string, text: string, templating?: string): Config => ({
+    ...sampleSecret(id, id),
+    Spec: {
+      Name: id,
+      Labels: {},
+      Data: Buffer.from(text).toString('base64'),
+      ...(templating === undefined ? {} : { Templating: { Name: templating } }),
+    },
+  })
+  const task = (configs: string[], uid = '0') =>
+    agentTask('t1', {
+      Spec: {
+        ContainerSpec: {
+          Image: 'x',
+          Env: ['WHO={{.Service.Name}}'],
+          Secrets: [
+            { SecretID: 's1', SecretName: 'pw', File: file('pw', uid) },
+            { SecretID: 's1', SecretName: 'pw', File: file('/etc/pw') },
+          ],
+          Configs: [
+            ...configs.map((id) => ({ ConfigID: id, ConfigName: id, File: file(`${id}.conf`) })),
+            { ConfigID: 'c9', ConfigName: 'c9', Runtime: {} },
+          ],
+        },
+      },
+    })
+  const deps = {
+    secrets: new Map([['s1', sampleSecret('s1', 'pw')]]),
+    configs: new Map([
+      ['plain', config('plain', 'a={{.Nope}}')],
+      [
+        'full',
+        config(
+          'full',
+          'user={{ env "WHO" }} pw={{ secret "pw" }} x={{ config "plain.conf" }}',
+          'golang',
+        ),
+      ],
+      ['bad', config('bad', '{{ secret "other" }}', 'golang')],
+      ['odd', config('odd', '', 'jinja')],
+    ]),
+  }
+  const files = (t: ReturnType<typeof agentTask>) => taskFiles(t, deps, templateContext(t, node))
+  const text = (data: Uint8Array) => Buffer.from(data).toString()
+  const made = files(task(['plain', 'full']))
+  t.strictSame(
+    made.map(({ target, data, mode, gid }) => [target, text(data), mode, gid]),
+    [
+      ['/run/secrets/pw', 'secret', 0o440, 7],
+      ['/etc/pw', 'secret', 0o440, 7],
+      ['/plain.conf', 'a={{.Nope}}', 0o440, 7],
+      ['/full.conf', 'user=web pw=secret x=a={{.Nope}}', 0o440, 7],
+    ],
+  )
+  t.throws(() => files(task(['bad'])), {
+    message: /config bad: expanding the template failed: secret "other"/,
+  })
+  t.throws(() => files(task(['odd'])), { message: /unknown template driver "jinja"/ })
+  t.throws(() => files(task([], 'root')), { message: /UID must be a number/ })
+  t.ok(dependenciesHere(task(['plain']), deps), 'a config for the Engine itself is not waited for')
+  t.notOk(dependenciesHere(task(['later']), deps))
+})
+
+t.test('the disk: atomic files, newest wins, damage is skipped, nothing secret', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'swarmctl-disk-'))
+  const path = join(directory, 'worker')
+  t.teardown(() => rm(directory, { recursive: true }))
+  const log = new CollectedLog()
+  const disk = new FileDisk({ log }, { path })
+  t.strictSame(await disk.load(), { node: undefined, tasks: [] })
+  const task = agentTask('t1', {
+    Spec: { ContainerSpec: { Image: 'x' }, PullOptions: { RegistryAuth: 'tkn' } },
+  })
+  const status = { Timestamp: '', State: 'running', Message: '' } as const
+  disk.saveTask({ version: 1, task: recordable(task), status: { ...status, State: 'ready' } })
+  disk.saveTask({ version: 1, task: recordable(task), status })
+  disk.saveTask({ version: 1, task: recordable(agentTask('t2')), status })
+  disk.saveNode({ version: 1, index: 3, managers: [{ nodeId: 'm', addr: 'm:2377' }] })
+  await disk.flush()
+  disk.removeTask('t2')
+  await disk.flush()
+  t.equal((await stat(path)).mode & 0o777, 0o700)
+  t.notMatch(await readFile(join(path, 'task-t1.json'), 'utf8'), 'tkn')
+  await writeFile(join(path, 'task-t3.json'), '{"version":1,"ta')
+  await writeFile(join(path, 'task-t4.json'), '{"version":2}')
+  const loaded = await new FileDisk({ log }, { path }).load()
+  t.match(loaded, {
+    node: { index: 3 },
+    tasks: [{ task: { ID: 't1' }, status: { State: 'running' } }],
+  })
+  t.equal(loaded.tasks.length, 1)
+  t.equal(log.lines.length, 2)
+  await disk.clear()
+  await t.rejects(readdir(path))
+})
+
+t.test('which manager is next', async (t) => {
+  const at = (...names: string[]) => names.map((name) => ({ nodeId: name, addr: name }))
+  const choice = new ManagerChoice(at('a', 'b', 'c'))
+  const round = (): string[] => {
+    const order: string[] = []
+    for (let next = choice.next(); next !== undefined; next = choice.next()) order.push(next.addr)
+    return order
+  }
+  choice.begin()
+  t.strictSame(round(), ['a', 'b', 'c'])
+  choice.begin(at('a')[0])
+  t.strictSame(round(), ['b', 'c'], 'the one that was lost waits for the next round')
+  choice.begin()
+  choice.redirect(at('c')[0])
+  t.strictSame(round(), ['c', 'a', 'b'])
+  choice.begin()
+  choice.redirect(at('new')[0])
+  t.equal(choice.next()?.addr, 'new', 'a leader that nobody told of')
+  choice.learn([])
+  t.equal(choice.managers.length, 3)
+  choice.learn(at('z'))
+  choice.begin(at('z')[0])
+  t.strictSame(round(), ['z'], 'the only one is tried again')
+  t.equal(backoffMs(1, { minMs: 100, maxMs: 8000 }, 0), 50)
+  t.equal(backoffMs(30, { minMs: 100, maxMs: 8000 }, 0.999), 7996)
+})
+
+t.test('pulls are shared, given up together, and remembered for a moment', async (t) => {
+  const clock = new VirtualClock()
+  const begun: AbortSignal[] = []
+  let finish: (error?: Error) => void = () => {}
+  const pulls = new SharedPulls({
+    clock,
+    pull: (_task, signal) => {
+      begun.push(signal)
+      return new Promise((resolve, reject) => {
+        finish = (error) => (error === undefined ? resolve() : reject(error))
+      })
+    },
+  })
+  const never = new AbortController().signal
+  const [one, two] = [new AbortController(), new AbortController()]
+  const waiting = [pulls.pull(agentTask('a'), one.signal), pulls.pull(agentTask('b'), two.signal)]
+  t.equal(begun.length, 1)
+  one.abort()
+  await t.rejects(waiting[0]!)
+  t.notOk(begun[0]?.aborted, 'somebody still waits')
+  two.abort()
+  await t.rejects(waiting[1]!)
+  t.ok(begun[0]?.aborted)
+  const again = pulls.pull(agentTask('c'), never)
+  finish(new Error('denied'))
+  await t.rejects(again, { message: 'denied' })
+  await t.rejects(pulls.pull(agentTask('d'), never), { message: 'denied' })
+  t.equal(begun.length, 2, 'just now it was denied')
+  await clock.advance(6000)
+  const later = pulls.pull(agentTask('e'), never)
+  finish()
+  await later
+  t.equal(begun.length, 3)
+})
+
+t.test('a semaphore and the outbox', async (t) => {
+  const semaphore = new Semaphore(2)
+  let running = 0
+  let most = 0
+  await Promise.all(
+    Array.from({ length: 6 }, () =>
+      semaphore.run(async () => {
+        most = Math.max(most, ++running)
+        await settle()
+        running -= 1
+      }),
+    ),
+  )
+  t.equal(most, 2)
+
+  const clock = new VirtualClock()
+  const outbox = new StatusOutbox({ clock })
+  const sent: string[][] = []
+  const add = (id: string, State: 'preparing' | 'running', urgent: boolean) =>
+    outbox.add(id, { Timestamp: '', State, Message: '' }, urgent)
+  add('lost', 'running', true)
+  outbox.connect((updates) =>
+    sent.push(updates.map(({ taskId, status }) => `${taskId} ${status.State}`)),
+  )
+  add('a', 'preparing', false)
+  await clock.advance(50)
+  t.strictSame(sent, [])
+  add('b', 'running', true)
+  await clock.advance(0)
+  t.strictSame(sent, [['a preparing', 'b running']])
+  add('c', 'preparing', false)
+  add('c', 'running', true)
+  await clock.advance(0)
+  t.strictSame(sent[1], ['c running'])
+  add('d', 'preparing', false)
+  await clock.advance(100)
+  t.strictSame(sent[2], ['d preparing'])
+  outbox.disconnect()
+})
+
+t.test('log frames: split anywhere, long lines joined, an open line at the end', async (t) => {
+  const frame = (stream: number, text: string): Buffer => {
+    const header = Buffer.alloc(8)
+    header[0] = stream
+    header.writeUInt32BE(Buffer.byteLength(text), 4)
+    return Buffer.concat([header, Buffer.from(text)])
+  }
+  const time = '2026-01-01T00:00:00.000000001Z'
+  const bytes = Buffer.concat([
+    frame(1, `${time} one\n`),
+    frame(1, `${time} long`),
+    frame(2, `${time} err\n`),
+    frame(1, `${time} er\n`),
+    frame(1, `${time} open`),
+  ])
+  for (const size of [1, 7, 1000]) {
+    const chunks = async function* () {
+      for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
+    }
+    const lines: string[] = []
+    for await (const { stream, timestamp, data } of logMessages(chunks(), false))
+      lines.push(`${stream} ${timestamp === time} ${Buffer.from(data)}`)
+    t.strictSame(lines, [
+      'stdout true one\n',
+      'stderr true err\n',
+      'stdout true longer\n',
+      'stdout true open\n',
+    ])
+  }
+})
