@@ -108,7 +108,7 @@ export class Networks {
   }
 }
 
-/** `service <id>` or `task <id>` that uses the network. */
+/** `service <id>` or `task <id>` that uses the network. Tasks whose service was just removed are about to end: `stack rm` counts on it. */
 const userOf = (view: View, network: Network): string | undefined => {
   const service = view
     .list('service')
@@ -124,6 +124,7 @@ const userOf = (view: View, network: Network): string | undefined => {
     .find(
       (candidate) =>
         isWanted(candidate.DesiredState) &&
+        view.get('service', candidate.ServiceID) !== undefined &&
         !isTerminal(candidate.Status.State) &&
         (candidate.NetworksAttachments ?? []).some(({ Network: { ID } }) => ID === network.ID),
     )

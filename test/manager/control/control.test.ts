@@ -325,16 +325,22 @@ t.test('networks: resolved by name, kept while in use', async (t) => {
   const published = await control.createService(spec('pub', tcp(80)))
   await rejects(t, control.removeNetwork('ingress'), 400, /depends on it/)
   for (const name of ['web', 'old', published.ID]) await control.removeService(name)
+  const former = await control.createService(spec('former'))
   await store.update((tx) => {
     const NetworksAttachments = [{ Network: tx.get('network', Id)!, Addresses: [] }]
-    tx.put('task', sampleTask('t1', 'gone', { NetworksAttachments }))
+    tx.put('task', sampleTask('t1', former.ID, { NetworksAttachments }))
   })
   await rejects(t, control.removeNetwork('front'), 400, `network ${Id} is in use by task t1`)
   t.same(
     await control.listNetworks({ dangling: ['true'] }).then((l) => l.map((n) => n.Spec.Name)),
     ['ingress'],
   )
-  await store.update((tx) => tx.put('task', { ...tx.get('task', 't1')!, DesiredState: 'shutdown' }))
+  await control.removeService('former')
+  t.equal(
+    store.view().get('task', 't1')?.DesiredState,
+    'running',
+    'not ended yet, as in a stack rm',
+  )
   await control.removeNetwork('front')
   await control.removeNetwork('ingress')
   await rejects(t, control.createService(spec('y', tcp(81))), 400, /no ingress network is present/)
