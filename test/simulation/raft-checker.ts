@@ -3,6 +3,12 @@
 
 import type { MemoryWalDisk } from '../../src/raft/memory-wal.ts'
 
+/** A command, and the hash of all that were applied up to it. */
+export interface AppliedCommand {
+  readonly command: string
+  readonly hash: string
+}
+
 /** Sees everything, and throws at the first thing that must not be. */
 export class RaftChecker {
   readonly #leaderOf = new Map<number, string>()
@@ -48,7 +54,11 @@ export class RaftChecker {
   }
 
   /** State machine safety: the same entry, and the same state, at the same index everywhere. */
-  onApplied(id: string, index: number, command: string, hash: string): void {
+  onApplied(id: string, disk: MemoryWalDisk, index: number, applied: AppliedCommand): void {
+    const { command, hash } = applied
+    const term = disk.entries[index - disk.base.index - 1]?.term
+    // Otherwise a crash could leave a state that is ahead of the log.
+    if (term === undefined) throw new Error(`${id} applied ${index} before it was durable`)
     const known = this.#committed.get(index)
     if (known !== undefined && known.hash !== hash) {
       throw new Error(`${id} applied something else than others at ${index}`)
@@ -58,16 +68,7 @@ export class RaftChecker {
       throw new Error(`${command} was applied at ${before} and again at ${index}`)
     }
     this.#appliedAt.set(command, index)
-    if (known === undefined) this.#committed.set(index, { term: 0, hash })
-  }
-
-  /** The term of a committed entry, from the disk of a node that applied it. */
-  learnTerms(disk: MemoryWalDisk, applied: number): void {
-    for (const entry of disk.entries) {
-      if (entry.index > applied) return
-      const known = this.#committed.get(entry.index)
-      if (known !== undefined && known.term === 0) known.term = entry.term
-    }
+    this.#committed.set(index, { term, hash })
   }
 
   onAcknowledged(command: string, index: number): void {

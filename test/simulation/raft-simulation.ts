@@ -56,10 +56,12 @@ class HistoryMachine implements StateMachine {
   readonly commands = new Set<string>()
   readonly #id: string
   readonly #checker: RaftChecker
+  readonly #disk: MemoryWalDisk
   #hash = '0'
   appliedIndex = 0
 
-  constructor(id: string, checker: RaftChecker) {
+  constructor(id: string, checker: RaftChecker, disk: MemoryWalDisk) {
+    this.#disk = disk
     this.#id = id
     this.#checker = checker
   }
@@ -70,7 +72,7 @@ class HistoryMachine implements StateMachine {
     this.appliedIndex = index
     this.commands.add(command)
     this.#hash = mix(this.#hash, `${index} ${command}`)
-    this.#checker.onApplied(this.#id, index, command, this.#hash)
+    this.#checker.onApplied(this.#id, this.#disk, index, { command, hash: this.#hash })
     const writes = [
       { key: `command/${command}`, value: encoder.encode(String(index)) },
       { key: 'hash', value: encoder.encode(this.#hash) },
@@ -192,7 +194,7 @@ export class RaftSimulation {
     const syncMs = () => this.#random() * this.#faults.syncMs
     const wal = new MemoryWal({ disk: walDisk, clock, syncMs })
     const state = new MemoryStateStorage({ disk: stateDisk, clock, flushDelayMs: 75 })
-    const machine = new HistoryMachine(id, this.checker)
+    const machine = new HistoryMachine(id, this.checker, walDisk)
     const fail = (error: Error) => {
       this.#failure ??= error
     }
@@ -252,7 +254,6 @@ export class RaftSimulation {
         action()
         this.checker.onDurable(member.id, member.walDisk)
         const status = statusOf(member.life)
-        this.checker.learnTerms(member.walDisk, status?.applied ?? 0)
         if (status?.role === 'leader') this.checker.onLeader(member.id, status.term, member.walDisk)
       } catch (error) {
         this.#failure ??= error as Error
