@@ -21,13 +21,16 @@ export const compareApiVersions = (a: string, b: string): number => {
 export const advertisedApiVersion = (engineVersion: string): string =>
   compareApiVersions(engineVersion, API_VERSION_MAX) < 0 ? engineVersion : API_VERSION_MAX
 
-/** Splits `/v1.41/services` into its version and `/services`; no version means the advertised one. */
+/**
+ * Splits `/v1.41/services` into its version and `/services`; without one the client takes everything there is.
+ * @throws SwarmctlError INVALID_ARGUMENT for a version out of range
+ */
 export const splitVersion = (
   path: string,
   advertised: string,
-): { version: string; path: string } => {
+): { version: string | undefined; path: string } => {
   const match = /^\/v(\d+\.\d+)(\/.*)$/.exec(path)
-  if (!match) return { version: advertised, path }
+  if (!match) return { version: undefined, path }
   const version = match[1] as string
   if (compareApiVersions(version, advertised) > 0) {
     throw invalid(

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { request as httpRequest } from 'node:http'
-import type { NetConnectOpts } from 'node:net'
+import { request as httpRequest, STATUS_CODES } from 'node:http'
 import { createConnection } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { SwarmctlError } from '../api/errors.ts'
@@ -38,8 +37,10 @@ export const proxyToEngine = (
   })
   upstream.on('error', (error) => sendError(response, engineUnavailable(error)))
   response.on('close', () => upstream.destroy())
-  if (body) upstream.end(body)
-  else request.pipe(upstream)
+  if (body) return void upstream.end(body)
+  // The Engine may answer before the first byte of a streamed body.
+  upstream.flushHeaders()
+  request.pipe(upstream)
 }
 
 /** Rebuilds a request's head as it came in. */
@@ -51,6 +52,19 @@ const requestHead = (request: IncomingMessage): string => {
   return `${lines.join('\r\n')}\r\n\r\n`
 }
 
+/** An error answer as bytes, for a connection that has no response object. */
+const errorReply = (error: SwarmctlError): string => {
+  const body = `${JSON.stringify({ message: error.message, code: error.code })}\n`
+  return [
+    `HTTP/1.1 ${error.httpStatus} ${STATUS_CODES[error.httpStatus]}`,
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+    '',
+    body,
+  ].join('\r\n')
+}
+
 /** Passes a hijacked connection (attach, exec, build sessions) on to the Engine; each side may close its half first. */
 export const proxyUpgrade = (
   engine: EnginePort,
@@ -58,19 +72,25 @@ export const proxyUpgrade = (
   client: Duplex,
   head: Buffer,
 ): void => {
-  const upstream = createConnection({ ...engine.address(), allowHalfOpen: true } as NetConnectOpts)
-  const end = () => {
-    client.destroy()
-    upstream.destroy()
-  }
+  const address = engine.address()
+  const upstream = createConnection({
+    ...('socketPath' in address ? { path: address.socketPath } : address),
+    allowHalfOpen: true,
+  })
+  let isConnected = false
   upstream.on('connect', () => {
+    isConnected = true
     upstream.write(requestHead(request))
     upstream.write(head)
     client.pipe(upstream)
     upstream.pipe(client)
   })
-  upstream.on('error', end)
-  client.on('error', end)
+  upstream.on('error', (error) => {
+    // Before anything was sent the client still reads HTTP.
+    if (isConnected) client.destroy()
+    else client.end(errorReply(engineUnavailable(error)))
+  })
+  client.on('error', () => upstream.destroy())
   client.on('close', () => upstream.destroy())
 }
 

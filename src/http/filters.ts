@@ -1,9 +1,7 @@
 import { invalid } from '../api/errors.ts'
+import type { Filters } from '../api/filters.ts'
 
-/** Filters as the Engine API carries them: `{"name":{"web":true}}`, or the older `{"name":["web"]}`. */
-export type Filters = Record<string, string[]>
-
-/** Parses the `filters` query parameter. */
+/** Parses the `filters` query parameter: `{"name":{"web":true}}`, or the older `{"name":["web"]}`. */
 export const parseFilters = (text: string | null): Filters => {
   if (!text) return {}
   let value: unknown
@@ -15,13 +13,14 @@ export const parseFilters = (text: string | null): Filters => {
   if (value === null) return {}
   if (typeof value !== 'object' || Array.isArray(value)) throw invalid('invalid filters: not a map')
   return Object.fromEntries(
-    Object.entries(value).map(([key, wanted]) => [
-      key,
-      Array.isArray(wanted)
-        ? wanted.map(String)
-        : Object.entries(wanted ?? {})
-            .filter(([, on]) => on === true)
-            .map(([name]) => name),
-    ]),
+    Object.entries(value).map(([key, wanted]) => [key, valuesOf(key, wanted)]),
   )
+}
+
+const valuesOf = (key: string, wanted: unknown): string[] => {
+  if (Array.isArray(wanted)) return wanted.map(String)
+  if (typeof wanted !== 'object') throw invalid(`invalid filters: "${key}" is not a map`)
+  return Object.entries(wanted ?? {})
+    .filter(([, on]) => on === true)
+    .map(([name]) => name)
 }

@@ -1,6 +1,12 @@
+import { toSwarmctlError } from '../api/errors.ts'
 import type { Node } from '../api/node.ts'
 import type { Cluster } from '../api/swarm.ts'
-import type { NodeStatus } from './ports.ts'
+import { advertisedApiVersion } from './api-version.ts'
+import { engineJson } from './engine-proxy.ts'
+import { isManager } from './membership.ts'
+import type { NodeStatus, SwarmPort } from './ports.ts'
+import { sendJson } from './reply.ts'
+import type { Exchange } from './routes.ts'
 
 /** The cluster object as the Engine API shows it: no key material, no bookkeeping. */
 export const renderCluster = (cluster: Cluster, withTokens: boolean) => {
@@ -17,7 +23,7 @@ export const renderSwarmInfo = (
   NodeID: status.nodeId,
   NodeAddr: status.nodeAddr,
   LocalNodeState: status.localNodeState,
-  ControlAvailable: status.localNodeState === 'active' && status.role === 'manager',
+  ControlAvailable: isManager(status),
   Error: status.error,
   RemoteManagers: status.remoteManagers.length > 0 ? status.remoteManagers : null,
   ...(cluster && {
@@ -30,3 +36,26 @@ export const renderSwarmInfo = (
 /** The `Swarm` header of `/_ping`, which decides what the docker CLI offers. */
 export const swarmHeader = (status: NodeStatus): string =>
   status.localNodeState === 'active' ? `active/${status.role}` : status.localNodeState
+
+/** A manager that has only just joined has no cluster object yet. */
+const swarmInfo = async (port: SwarmPort) => {
+  const status = port.status()
+  if (!isManager(status)) return renderSwarmInfo(status, undefined, [])
+  const control = port.control()
+  const cluster = await control.getCluster({ stale: true }).catch(() => undefined)
+  return renderSwarmInfo(status, cluster, await control.listNodes({}, { stale: true }))
+}
+
+/** `GET /info`: the Engine's with this node's membership. A swarm must not be out of sight because one Engine is down. */
+export const info = async ({ engine, port, response }: Exchange): Promise<void> => {
+  const local = await engineJson(engine, '/info').catch((error) => ({
+    Warnings: [toSwarmctlError(error).message],
+  }))
+  sendJson(response, 200, { ...(local as object), Swarm: await swarmInfo(port) })
+}
+
+/** `GET /version`: the Engine's with the API version that this surface answers. */
+export const version = async ({ engine, response }: Exchange): Promise<void> => {
+  const local = (await engineJson(engine, '/version')) as { ApiVersion: string }
+  sendJson(response, 200, { ...local, ApiVersion: advertisedApiVersion(local.ApiVersion) })
+}

@@ -1,24 +1,23 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { LogsRequest } from '../api/assignment.ts'
 import { invalid, toSwarmctlError } from '../api/errors.ts'
 import type { Task } from '../api/task.ts'
+import { compareApiVersions } from './api-version.ts'
 import { logFrame, logLine } from './log-frames.ts'
 import type { SwarmPort } from './ports.ts'
+import { type Exchange, queryFlag } from './routes.ts'
 
 /** Most task logs read at once for one request; a service with more tasks is refused with what to do. */
 export const LOG_TASKS_MAX = 500
 
-const flag = (query: URLSearchParams, name: string): boolean =>
-  ['1', 'true', 'True', 'TRUE', 't'].includes(query.get(name) ?? '')
-
 /** What `GET /services/{id}/logs` and `/tasks/{id}/logs` ask for. */
 export const parseLogQuery = (query: URLSearchParams) => {
   const wanted = {
-    stdout: flag(query, 'stdout'),
-    stderr: flag(query, 'stderr'),
-    follow: flag(query, 'follow'),
-    timestamps: flag(query, 'timestamps'),
-    details: flag(query, 'details'),
+    stdout: queryFlag(query, 'stdout'),
+    stderr: queryFlag(query, 'stderr'),
+    follow: queryFlag(query, 'follow'),
+    timestamps: queryFlag(query, 'timestamps'),
+    details: queryFlag(query, 'details'),
     since: query.get('since') === '0' ? '' : (query.get('since') ?? ''),
     tail: query.get('tail') || 'all',
   }
@@ -33,49 +32,54 @@ export const parseLogQuery = (query: URLSearchParams) => {
 
 type LogQuery = ReturnType<typeof parseLogQuery>
 
-/** Whether the node has, or will have, something to read for this task. */
+/** Whether the node has something to read for this task. */
 const hasLog = (task: Task): boolean =>
   task.NodeID !== '' && (task.Status.ContainerStatus?.ContainerID ?? '') !== ''
 
-/** Streams the logs of `tasks` and, when following, of those that `isWanted` and appear later. */
+/** Clients of this version on know the multiplexed stream by its own type. */
+const MULTIPLEXED_SINCE = '1.42'
+
+const contentType = (tty: boolean, version: string | undefined): string =>
+  tty || (version !== undefined && compareApiVersions(version, MULTIPLEXED_SINCE) < 0)
+    ? 'application/vnd.docker.raw-stream'
+    : 'application/vnd.docker.multiplexed-stream'
+
+/** Streams the logs of tasks to a client. */
 export class LogStream {
   readonly #port: SwarmPort
   readonly #response: ServerResponse
+  readonly #contentType: string
   readonly #query: LogQuery
   readonly #tty: boolean
   readonly #abort = new AbortController()
   readonly #reading = new Map<string, Promise<void>>()
+  /** Why the log of some task is not whole. */
+  readonly #missing: string[] = []
 
-  constructor(
-    port: SwarmPort,
-    request: IncomingMessage,
-    response: ServerResponse,
-    query: LogQuery,
-    tty: boolean,
-  ) {
+  constructor({ port, response, version }: Exchange, query: LogQuery, tty: boolean) {
     this.#port = port
     this.#response = response
+    this.#contentType = contentType(tty, version)
     this.#query = query
     this.#tty = tty
-    request.on('close', () => response.writableEnded || this.#abort.abort())
     response.on('close', () => this.#abort.abort())
   }
 
-  /** Ends when every log ended, or when the client goes away. */
-  async run(tasks: readonly Task[], isWanted: (task: Task) => boolean): Promise<void> {
+  /** Ends when every log ended; with `isWanted` it goes on with matching tasks that appear later, until the client goes away. */
+  async run(
+    tasks: readonly Task[],
+    isWanted: ((task: Task) => boolean) | undefined,
+  ): Promise<void> {
     const present = tasks.filter(hasLog)
     if (present.length > LOG_TASKS_MAX) {
       throw invalid(`more than ${LOG_TASKS_MAX} tasks: ask for the log of one task instead`)
     }
-    this.#response.writeHead(200, {
-      'Content-Type': this.#tty
-        ? 'application/vnd.docker.raw-stream'
-        : 'application/vnd.docker.multiplexed-stream',
-    })
+    this.#response.writeHead(200, { 'Content-Type': this.#contentType })
     this.#response.flushHeaders()
     for (const task of present) this.#read(task)
-    if (this.#query.follow) await this.#follow(isWanted)
+    if (isWanted) await this.#follow(isWanted)
     else await Promise.all(this.#reading.values())
+    await this.#tellMissing()
     if (!this.#response.destroyed) this.#response.end()
   }
 
@@ -112,9 +116,19 @@ export class LogStream {
       }
     } catch (error) {
       if (this.#abort.signal.aborted) return
-      const text = `error from daemon in stream: incomplete log of task ${task.ID}: ${toSwarmctlError(error).message}\n`
-      await this.#write(this.#tty ? Buffer.from(text) : logFrame('system', Buffer.from(text)))
+      this.#missing.push(`task ${task.ID}: ${toSwarmctlError(error).message}`)
+      // A follower would wait for lines that never come. Without following, the other logs are let through first.
+      if (follow) this.#abort.abort()
     }
+  }
+
+  /** The docker CLI stops at such a frame, so it comes last. */
+  async #tellMissing(): Promise<void> {
+    if (this.#missing.length === 0) return
+    const text = Buffer.from(
+      `incomplete log stream. some logs could not be retrieved for the following reasons: ${this.#missing.join('; ')}\n`,
+    )
+    await this.#write(this.#tty ? text : logFrame('system', text))
   }
 
   #write(chunk: Uint8Array): Promise<void> {

@@ -3,6 +3,8 @@ import type { Network } from '../api/network.ts'
 import { parseJson, readBody } from './body.ts'
 import { engineJson, proxyToEngine } from './engine-proxy.ts'
 import { parseFilters } from './filters.ts'
+import { atLeader } from './leader.ts'
+import { isManager, requireManager } from './membership.ts'
 import { OVERLAY_BRIDGE_LABEL, renderNetwork } from './render-network.ts'
 import { sendEmpty, sendJson } from './reply.ts'
 import type { Exchange, Route } from './routes.ts'
@@ -14,39 +16,26 @@ interface LocalNetwork {
   Scope: string
 }
 
-const isManager = (exchange: Exchange): boolean => {
-  const status = exchange.port.status()
-  return status.localNodeState === 'active' && status.role === 'manager'
-}
+const isUnavailable = (error: unknown): boolean =>
+  error instanceof SwarmctlError && error.code === 'UNAVAILABLE'
 
-/** Runs `swarm` where the leader is: here, or by forwarding the whole request. */
-const atLeader = async (
-  exchange: Exchange,
-  swarm: () => Promise<void>,
-  body?: Buffer,
-): Promise<void> => {
-  const route = await exchange.port.route()
-  switch (route.kind) {
-    case 'self':
-      return swarm()
-    case 'forward':
-      return exchange.port.forward(exchange.request, exchange.response, route.nodeId, body)
-    case 'none':
-      throw new SwarmctlError('UNAVAILABLE', route.message)
-    default:
-      return route satisfies never
-  }
-}
-
-/** The applied state of any manager is enough to tell whose network a name is. */
+/**
+ * The swarm's network of this name, or none: then it is a local one. What this manager has is enough for a hit; before a miss it asks
+ * for the latest. Without a leader local networks are still to be had.
+ */
 const findSwarmNetwork = async (exchange: Exchange, ref: string): Promise<Network | undefined> => {
-  if (!isManager(exchange)) return undefined
-  try {
-    return await exchange.port.control().getNetwork(ref, { stale: true })
-  } catch (error) {
+  if (!isManager(exchange.port.status())) return undefined
+  const control = exchange.port.control()
+  const isAbsent = (error: unknown): undefined => {
     if (error instanceof SwarmctlError && error.code === 'NOT_FOUND') return undefined
     throw error
   }
+  return (
+    (await control.getNetwork(ref, { stale: true }).catch(isAbsent)) ??
+    (await control
+      .getNetwork(ref)
+      .catch((error) => (isUnavailable(error) ? undefined : isAbsent(error))))
+  )
 }
 
 const list = async (exchange: Exchange): Promise<void> => {
@@ -54,10 +43,13 @@ const list = async (exchange: Exchange): Promise<void> => {
   const filters = parseFilters(text)
   const wantsLocal = !filters.scope || filters.scope.includes('local')
   const wantsSwarm = !filters.scope || filters.scope.includes('swarm')
-  const path = `/networks${text ? `?filters=${encodeURIComponent(text)}` : ''}`
+  const prefix = exchange.version === undefined ? '' : `/v${exchange.version}`
+  const path = `${prefix}/networks${text ? `?filters=${encodeURIComponent(text)}` : ''}`
   const local = wantsLocal ? ((await engineJson(exchange.engine, path)) as LocalNetwork[]) : []
   const swarm =
-    wantsSwarm && isManager(exchange) ? await exchange.port.control().listNetworks(filters) : []
+    wantsSwarm && isManager(exchange.port.status())
+      ? await exchange.port.control().listNetworks(filters, exchange.read)
+      : []
   sendJson(exchange.response, 200, [
     ...local.filter((network) => network.Labels?.[OVERLAY_BRIDGE_LABEL] === undefined),
     ...swarm.map(renderNetwork),
@@ -65,20 +57,28 @@ const list = async (exchange: Exchange): Promise<void> => {
 }
 
 const inspect = async (exchange: Exchange): Promise<void> => {
-  const network =
-    exchange.query.get('scope') === 'local'
-      ? undefined
-      : await findSwarmNetwork(exchange, param(exchange, 'id'))
-  if (network) return sendJson(exchange.response, 200, renderNetwork(network))
-  if (exchange.query.get('scope') === 'swarm') {
-    throw new SwarmctlError('NOT_FOUND', `network ${param(exchange, 'id')} not found`)
+  const ref = param(exchange, 'id')
+  switch (exchange.query.get('scope')) {
+    case 'swarm': {
+      // Clients ask so before they create a service, which may name `host` too.
+      requireManager(exchange.port.status())
+      const options = { ...exchange.read, predefined: true }
+      const network = await exchange.port.control().getNetwork(ref, options)
+      return sendJson(exchange.response, 200, renderNetwork(network))
+    }
+    case 'local':
+      return proxyToEngine(exchange.engine, exchange.request, exchange.response)
+    default: {
+      const network = await findSwarmNetwork(exchange, ref)
+      if (network) return sendJson(exchange.response, 200, renderNetwork(network))
+      return proxyToEngine(exchange.engine, exchange.request, exchange.response)
+    }
   }
-  return proxyToEngine(exchange.engine, exchange.request, exchange.response)
 }
 
 /** Whether a create request is for the cluster: Docker's overlay driver, or any with the swarm's scope. */
 const isSwarmScoped = (body: unknown): boolean => {
-  const { Driver, Scope } = body as { Driver?: unknown; Scope?: unknown }
+  const { Driver, Scope } = (body ?? {}) as { Driver?: unknown; Scope?: unknown }
   return Driver === 'overlay' || Scope === 'swarm'
 }
 
@@ -89,6 +89,7 @@ const create = async (exchange: Exchange): Promise<void> => {
   if (!isSwarmScoped(body)) {
     return proxyToEngine(exchange.engine, exchange.request, exchange.response, bytes)
   }
+  requireManager(exchange.port.status())
   return atLeader(
     exchange,
     async () => {

@@ -1,5 +1,5 @@
+import type { Filters } from '../api/filters.ts'
 import { readJson } from './body.ts'
-import type { Filters } from './filters.ts'
 import { parseFilters } from './filters.ts'
 import { sendEmpty, sendJson } from './reply.ts'
 import type { Exchange, Route } from './routes.ts'
@@ -19,7 +19,7 @@ const verbRoutes = (base: string, verbs: Verbs): Route[] => [
   {
     method: 'GET',
     path: base,
-    place: 'leader',
+    place: 'state',
     async handle(exchange) {
       const filters = parseFilters(exchange.query.get('filters'))
       sendJson(exchange.response, 200, await verbs.list(exchange, filters))
@@ -37,7 +37,7 @@ const verbRoutes = (base: string, verbs: Verbs): Route[] => [
   {
     method: 'GET',
     path: `${base}/:id`,
-    place: 'leader',
+    place: 'state',
     async handle(exchange) {
       sendJson(exchange.response, 200, await verbs.get(exchange, param(exchange, 'id')))
     },
@@ -67,17 +67,17 @@ const verbRoutes = (base: string, verbs: Verbs): Route[] => [
 /** `/secrets` and `/configs`. */
 export const secretAndConfigRoutes: readonly Route[] = [
   ...verbRoutes('/secrets', {
-    list: (exchange, filters) => exchange.port.control().listSecrets(filters),
+    list: (exchange, filters) => exchange.port.control().listSecrets(filters, exchange.read),
     create: (exchange, body) => exchange.port.control().createSecret(body),
-    get: (exchange, ref) => exchange.port.control().getSecret(ref),
+    get: (exchange, ref) => exchange.port.control().getSecret(ref, exchange.read),
     update: (exchange, ref, version, body) =>
       exchange.port.control().updateSecret(ref, version, body),
     remove: (exchange, ref) => exchange.port.control().removeSecret(ref),
   }),
   ...verbRoutes('/configs', {
-    list: (exchange, filters) => exchange.port.control().listConfigs(filters),
+    list: (exchange, filters) => exchange.port.control().listConfigs(filters, exchange.read),
     create: (exchange, body) => exchange.port.control().createConfig(body),
-    get: (exchange, ref) => exchange.port.control().getConfig(ref),
+    get: (exchange, ref) => exchange.port.control().getConfig(ref, exchange.read),
     update: (exchange, ref, version, body) =>
       exchange.port.control().updateConfig(ref, version, body),
     remove: (exchange, ref) => exchange.port.control().removeConfig(ref),
@@ -89,18 +89,23 @@ export const nodeRoutes: readonly Route[] = [
   {
     method: 'GET',
     path: '/nodes',
-    place: 'leader',
+    place: 'state',
     async handle(exchange) {
       const filters = parseFilters(exchange.query.get('filters'))
-      sendJson(exchange.response, 200, await exchange.port.control().listNodes(filters))
+      sendJson(
+        exchange.response,
+        200,
+        await exchange.port.control().listNodes(filters, exchange.read),
+      )
     },
   },
   {
     method: 'GET',
     path: '/nodes/:id',
-    place: 'leader',
+    place: 'state',
     async handle(exchange) {
-      sendJson(exchange.response, 200, await exchange.port.control().getNode(param(exchange, 'id')))
+      const node = await exchange.port.control().getNode(param(exchange, 'id'), exchange.read)
+      sendJson(exchange.response, 200, node)
     },
   },
   {

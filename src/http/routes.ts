@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { HTTPMethod } from 'find-my-way'
 import type { Clock } from '../api/clock.ts'
+import type { ReadOptions } from '../manager/control/context.ts'
 import type { EnginePort, SwarmPort } from './ports.ts'
 
 /** One request on its way through the surface. */
@@ -10,18 +11,21 @@ export interface Exchange {
   /** Path parameters, decoded. */
   params: Record<string, string>
   query: URLSearchParams
-  /** API version that the client speaks. */
-  version: string
+  /** API version that the path names; undefined for a client that takes everything there is. */
+  version: string | undefined
+  /** How fresh what is read must be. */
+  read: ReadOptions
   port: SwarmPort
   engine: EnginePort
   clock: Clock
 }
 
 /**
- * Where a route is answered: `local` by this node whatever it is; `leader` by the leader, to whom other managers forward; `mixed`
- * decides itself, since its answer is part swarm, part local Engine.
+ * Where a route is answered: `local` by this node whatever it is; `leader` by the leader, to whom other managers forward; `state` also
+ * by the leader, but with `?stale=1` by any manager from what it has; `mixed` decides itself, since its answer is part swarm, part
+ * local Engine.
  */
-export type Place = 'local' | 'leader' | 'mixed'
+export type Place = 'local' | 'leader' | 'state' | 'mixed'
 
 /** One row of the routing table. */
 export interface Route {

@@ -1,9 +1,8 @@
 import { invalid } from '../api/errors.ts'
-import type { Service } from '../api/service.ts'
-import type { Task } from '../api/task.ts'
 import { readJson } from './body.ts'
 import { parseFilters } from './filters.ts'
 import { LogStream, parseLogQuery } from './logs.ts'
+import { withoutNewerFields } from './newer-fields.ts'
 import { sendEmpty, sendJson } from './reply.ts'
 import type { Exchange, Route } from './routes.ts'
 import { param, queryFlag } from './routes.ts'
@@ -26,8 +25,13 @@ const registryAuth = (exchange: Exchange) => {
   return registryAuth === undefined ? {} : { registryAuth }
 }
 
+const readSpec = async ({ request, version }: Exchange): Promise<unknown> => {
+  const spec = await readJson(request)
+  return version === undefined ? spec : withoutNewerFields(spec, version)
+}
+
 const createService = async (exchange: Exchange): Promise<void> => {
-  const spec = await readJson(exchange.request)
+  const spec = await readSpec(exchange)
   const created = await exchange.port.control().createService(spec, registryAuth(exchange))
   sendJson(exchange.response, 201, created)
 }
@@ -50,7 +54,7 @@ const updateService = async (exchange: Exchange): Promise<void> => {
   const registryAuthFrom = oneOf(query, 'registryAuthFrom', ['spec', 'previous-spec'] as const)
   const rollback = oneOf(query, 'rollback', ['previous', 'none'] as const)
   const version = versionOf(query)
-  const spec = await readJson(exchange.request)
+  const spec = await readSpec(exchange)
   const updated = await exchange.port
     .control()
     .updateService(param(exchange, 'id'), version, spec, {
@@ -62,27 +66,22 @@ const updateService = async (exchange: Exchange): Promise<void> => {
 }
 
 const serviceLogs = async (exchange: Exchange): Promise<void> => {
-  const { port, request, response } = exchange
   const query = parseLogQuery(exchange.query)
-  const control = port.control()
-  const service: Service = await control.getService(param(exchange, 'id'), {})
-  const tasks: Task[] = await control.listTasks({ service: [service.ID] })
+  const control = exchange.port.control()
+  const service = await control.getService(param(exchange, 'id'))
+  const tasks = await control.listTasks({ service: [service.ID] })
   const tty = service.Spec.TaskTemplate.ContainerSpec?.TTY === true
-  await new LogStream(port, request, response, query, tty).run(
+  await new LogStream(exchange, query, tty).run(
     tasks,
-    (task) => task.ServiceID === service.ID,
+    query.follow ? (task) => task.ServiceID === service.ID : undefined,
   )
 }
 
 const taskLogs = async (exchange: Exchange): Promise<void> => {
-  const { port, request, response } = exchange
   const query = parseLogQuery(exchange.query)
-  const task: Task = await port.control().getTask(param(exchange, 'id'))
+  const task = await exchange.port.control().getTask(param(exchange, 'id'))
   const tty = task.Spec.ContainerSpec?.TTY === true
-  await new LogStream(port, request, response, query, tty).run(
-    [task],
-    (other) => other.ID === task.ID,
-  )
+  await new LogStream(exchange, query, tty).run([task], undefined)
 }
 
 /** `/services` and `/tasks`. */
@@ -90,11 +89,12 @@ export const serviceRoutes: readonly Route[] = [
   {
     method: 'GET',
     path: '/services',
-    place: 'leader',
+    place: 'state',
     async handle(exchange) {
       const services = await exchange.port
         .control()
         .listServices(parseFilters(exchange.query.get('filters')), {
+          ...exchange.read,
           status: queryFlag(exchange.query, 'status'),
         })
       sendJson(exchange.response, 200, services)
@@ -104,9 +104,10 @@ export const serviceRoutes: readonly Route[] = [
   {
     method: 'GET',
     path: '/services/:id',
-    place: 'leader',
+    place: 'state',
     async handle(exchange) {
       const service = await exchange.port.control().getService(param(exchange, 'id'), {
+        ...exchange.read,
         insertDefaults: queryFlag(exchange.query, 'insertDefaults'),
       })
       sendJson(exchange.response, 200, service)
@@ -126,20 +127,21 @@ export const serviceRoutes: readonly Route[] = [
   {
     method: 'GET',
     path: '/tasks',
-    place: 'leader',
+    place: 'state',
     async handle(exchange) {
       const tasks = await exchange.port
         .control()
-        .listTasks(parseFilters(exchange.query.get('filters')))
+        .listTasks(parseFilters(exchange.query.get('filters')), exchange.read)
       sendJson(exchange.response, 200, tasks)
     },
   },
   {
     method: 'GET',
     path: '/tasks/:id',
-    place: 'leader',
+    place: 'state',
     async handle(exchange) {
-      sendJson(exchange.response, 200, await exchange.port.control().getTask(param(exchange, 'id')))
+      const task = await exchange.port.control().getTask(param(exchange, 'id'), exchange.read)
+      sendJson(exchange.response, 200, task)
     },
   },
   { method: 'GET', path: '/tasks/:id/logs', place: 'leader', handle: taskLogs },

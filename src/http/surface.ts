@@ -3,27 +3,25 @@ import { createServer, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import findMyWay from 'find-my-way'
 import type { Clock } from '../api/clock.ts'
-import { SwarmctlError, toSwarmctlError } from '../api/errors.ts'
+import { toSwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
 import { advertisedApiVersion, splitVersion } from './api-version.ts'
-import { engineJson, proxyToEngine, proxyUpgrade } from './engine-proxy.ts'
+import { EnginePing } from './engine-ping.ts'
+import { proxyToEngine, proxyUpgrade } from './engine-proxy.ts'
 import { streamEvents } from './events.ts'
-import { renderSwarmInfo, swarmHeader } from './info.ts'
+import { info, swarmHeader, version } from './info.ts'
+import { atLeader } from './leader.ts'
+import { requireManager } from './membership.ts'
 import { networkRoutes } from './network-routes.ts'
 import { nodeRoutes, secretAndConfigRoutes } from './object-routes.ts'
 import type { EnginePort, SwarmPort } from './ports.ts'
-import { sendError, sendJson } from './reply.ts'
-import type { Exchange, Route } from './routes.ts'
+import { sendError } from './reply.ts'
+import { type Exchange, queryFlag, type Route } from './routes.ts'
 import { serviceRoutes } from './service-routes.ts'
 import { swarmRoutes } from './swarm-routes.ts'
 
-/** Docker's own words, which clients show as they are. */
-const NOT_IN_SWARM =
-  'This node is not a swarm manager. Use "swarmctl init" or "swarmctl join" (or "docker swarm init" or "docker swarm join") to connect this node to swarm and try again.'
-const WORKER =
-  "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager."
-const LOCKED =
-  'Swarm is encrypted and needs to be unlocked before it can be used. Please use "swarmctl unlock" (or "docker swarm unlock") to unlock it.'
+/** Registry credentials of a build come in one header; Go's servers take this much. */
+const HEADER_BYTES_MAX = 1 << 20
 
 /** What the surface needs. */
 export interface SurfaceDeps {
@@ -36,11 +34,13 @@ export interface SurfaceDeps {
 /** The Engine-API-compatible HTTP surface of a node: the swarm's half answered here, all else passed to the local Engine. */
 export class Surface {
   readonly #deps: SurfaceDeps
+  readonly #ping: EnginePing
   readonly #router = findMyWay({ ignoreTrailingSlash: true, maxParamLength: 500 })
   readonly #routes = new Map<unknown, Route>()
 
   constructor(deps: SurfaceDeps) {
     this.#deps = deps
+    this.#ping = new EnginePing(deps)
     for (const route of [...this.#ownRoutes(), ...ALL_ROUTES]) {
       const handler = () => undefined
       this.#routes.set(handler, route)
@@ -50,7 +50,7 @@ export class Surface {
 
   /** An HTTP server for the API socket. The caller listens and closes. */
   createServer(): Server {
-    const server = createServer((request, response) => {
+    const server = createServer({ maxHeaderSize: HEADER_BYTES_MAX }, (request, response) => {
       void this.handle(request, response)
     })
     server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
@@ -76,11 +76,11 @@ export class Surface {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { engine, port, clock } = this.#deps
     const advertised = advertisedApiVersion(await engine.apiVersion())
-    const url = new URL(request.url ?? '/', 'http://localhost')
+    const [pathname, search] = splitUrl(request.url ?? '/')
     response.setHeader('Api-Version', advertised)
     response.setHeader('Ostype', 'linux')
     response.setHeader('Server', 'swarmctl')
-    const { version, path } = splitVersion(url.pathname, advertised)
+    const { version, path } = splitVersion(pathname, advertised)
     const found = this.#router.find(request.method as Route['method'], path)
     const route = found && this.#routes.get(found.handler)
     if (!found || !route) {
@@ -88,8 +88,10 @@ export class Surface {
       return proxyToEngine(engine, request, response)
     }
     const params = found.params as Record<string, string>
-    const query = url.searchParams
-    await this.#place(route, { request, response, params, query, version, port, engine, clock })
+    const query = new URLSearchParams(search)
+    const read = queryFlag(query, 'stale') ? { stale: true } : {}
+    const exchange = { request, response, params, query, version, read, port, engine, clock }
+    await this.#place(route, exchange)
   }
 
   async #place(route: Route, exchange: Exchange): Promise<void> {
@@ -97,29 +99,16 @@ export class Surface {
       case 'local':
       case 'mixed':
         return route.handle(exchange)
+      case 'state':
+        requireManager(this.#deps.port.status())
+        return exchange.read.stale
+          ? route.handle(exchange)
+          : atLeader(exchange, () => route.handle(exchange))
       case 'leader':
-        return this.#atLeader(route, exchange)
+        requireManager(this.#deps.port.status())
+        return atLeader(exchange, () => route.handle(exchange))
       default:
         return route.place satisfies never
-    }
-  }
-
-  async #atLeader(route: Route, exchange: Exchange): Promise<void> {
-    const { port } = this.#deps
-    const status = port.status()
-    if (status.localNodeState === 'locked') throw new SwarmctlError('UNAVAILABLE', LOCKED)
-    if (status.localNodeState !== 'active') throw new SwarmctlError('UNAVAILABLE', NOT_IN_SWARM)
-    if (status.role !== 'manager') throw new SwarmctlError('UNAVAILABLE', WORKER)
-    const leader = await port.route()
-    switch (leader.kind) {
-      case 'self':
-        return route.handle(exchange)
-      case 'forward':
-        return port.forward(exchange.request, exchange.response, leader.nodeId)
-      case 'none':
-        throw new SwarmctlError('UNAVAILABLE', leader.message)
-      default:
-        return leader satisfies never
     }
   }
 
@@ -128,64 +117,32 @@ export class Surface {
   }
 
   #ownRoutes(): Route[] {
+    const ping = (exchange: Exchange) => this.#pong(exchange)
     return [
-      { method: 'GET', path: '/_ping', place: 'local', handle: (exchange) => this.#ping(exchange) },
-      {
-        method: 'HEAD',
-        path: '/_ping',
-        place: 'local',
-        handle: (exchange) => this.#ping(exchange),
-      },
-      { method: 'GET', path: '/info', place: 'mixed', handle: (exchange) => this.#info(exchange) },
-      {
-        method: 'GET',
-        path: '/version',
-        place: 'mixed',
-        handle: (exchange) => this.#version(exchange),
-      },
-      {
-        method: 'GET',
-        path: '/events',
-        place: 'mixed',
-        handle: ({ request, response, query }) =>
-          streamEvents(this.#deps, request, response, query),
-      },
+      { method: 'GET', path: '/_ping', place: 'local', handle: ping },
+      { method: 'HEAD', path: '/_ping', place: 'local', handle: ping },
+      { method: 'GET', path: '/info', place: 'mixed', handle: info },
+      { method: 'GET', path: '/version', place: 'mixed', handle: version },
+      { method: 'GET', path: '/events', place: 'mixed', handle: streamEvents },
     ]
   }
 
-  #ping({ response, request }: Exchange): void {
+  async #pong({ response, request }: Exchange): Promise<void> {
+    const headers = await this.#ping.headers()
     response.writeHead(200, {
+      ...headers,
       'Content-Type': 'text/plain; charset=utf-8',
       'Cache-Control': 'no-cache, no-store, must-revalidate',
       Pragma: 'no-cache',
       Swarm: swarmHeader(this.#deps.port.status()),
-      'Docker-Experimental': 'false',
-      'Builder-Version': '1',
     })
     response.end(request.method === 'HEAD' ? undefined : 'OK')
   }
+}
 
-  async #info({ response }: Exchange): Promise<void> {
-    const { engine, port } = this.#deps
-    const info = (await engineJson(engine, '/info')) as object
-    const status = port.status()
-    const isManager = status.localNodeState === 'active' && status.role === 'manager'
-    const control = isManager ? port.control() : undefined
-    const swarm = control
-      ? renderSwarmInfo(
-          status,
-          await control.getCluster({ stale: true }),
-          await control.listNodes({}, { stale: true }),
-        )
-      : renderSwarmInfo(status, undefined, [])
-    sendJson(response, 200, { ...info, Swarm: swarm })
-  }
-
-  async #version({ response }: Exchange): Promise<void> {
-    const { engine } = this.#deps
-    const version = (await engineJson(engine, '/version')) as { ApiVersion: string }
-    sendJson(response, 200, { ...version, ApiVersion: advertisedApiVersion(version.ApiVersion) })
-  }
+const splitUrl = (url: string): [path: string, search: string] => {
+  const at = url.indexOf('?')
+  return at < 0 ? [url, ''] : [url.slice(0, at), url.slice(at + 1)]
 }
 
 const ALL_ROUTES: readonly Route[] = [

@@ -1,6 +1,6 @@
+import type { Filters } from '../api/filters.ts'
 import type { ObjectChange } from '../api/object.ts'
 import type { Service } from '../api/service.ts'
-import type { Filters } from './filters.ts'
 
 /** One `/events` message of the swarm's scope. */
 export interface SwarmEvent {

@@ -1,44 +1,29 @@
 import { z } from 'zod'
-import { dropNulls } from '../api/drop-nulls.ts'
-import { invalid, unavailable } from '../api/errors.ts'
 import { InitRequest, JoinRequest } from '../api/swarm.ts'
+import { parseBody } from '../api/validate/body.ts'
 import { readJson } from './body.ts'
 import { renderCluster } from './info.ts'
+import { requireLocked, requireNoSwarm, requireSwarm } from './membership.ts'
 import { sendEmpty, sendJson } from './reply.ts'
 import type { Exchange, Route } from './routes.ts'
 import { queryFlag } from './routes.ts'
 import { versionOf } from './service-routes.ts'
 
-/** Parses a body by its schema; the error names the first field that is wrong. */
-const parseBody = <S extends z.ZodType>(schema: S, body: unknown): z.infer<S> => {
-  const parsed = schema.safeParse(dropNulls(body))
-  if (parsed.success) return parsed.data
-  const issue = parsed.error.issues[0]
-  throw invalid(`invalid ${issue?.path.join('.') || 'body'}: ${issue?.message}`)
-}
-
 const init = async (exchange: Exchange): Promise<void> => {
-  if (exchange.port.status().localNodeState !== 'inactive') {
-    throw unavailable(
-      'This node is already part of a swarm. Use "swarmctl leave" (or "docker swarm leave") to leave this swarm and join another one.',
-    )
-  }
+  requireNoSwarm(exchange.port.status())
   const request = parseBody(InitRequest, await readJson(exchange.request))
   sendJson(exchange.response, 200, await exchange.port.init(request))
 }
 
 const join = async (exchange: Exchange): Promise<void> => {
-  if (exchange.port.status().localNodeState !== 'inactive') {
-    throw unavailable(
-      'This node is already part of a swarm. Use "swarmctl leave" (or "docker swarm leave") to leave this swarm and join another one.',
-    )
-  }
+  requireNoSwarm(exchange.port.status())
   const request = parseBody(JoinRequest, await readJson(exchange.request))
   await exchange.port.join(request)
   sendEmpty(exchange.response, 200)
 }
 
 const unlock = async (exchange: Exchange): Promise<void> => {
+  requireLocked(exchange.port.status())
   const { UnlockKey } = parseBody(
     z.object({ UnlockKey: z.string().default('') }),
     await readJson(exchange.request),
@@ -64,13 +49,10 @@ export const swarmRoutes: readonly Route[] = [
   {
     method: 'GET',
     path: '/swarm',
-    place: 'leader',
+    place: 'state',
     async handle(exchange) {
-      sendJson(
-        exchange.response,
-        200,
-        renderCluster(await exchange.port.control().getCluster(), true),
-      )
+      const cluster = await exchange.port.control().getCluster(exchange.read)
+      sendJson(exchange.response, 200, renderCluster(cluster, true))
     },
   },
   { method: 'POST', path: '/swarm/init', place: 'local', handle: init },
@@ -80,6 +62,7 @@ export const swarmRoutes: readonly Route[] = [
     path: '/swarm/leave',
     place: 'local',
     async handle(exchange) {
+      requireSwarm(exchange.port.status())
       await exchange.port.leave(queryFlag(exchange.query, 'force'))
       sendEmpty(exchange.response, 200)
     },

@@ -1,0 +1,417 @@
+import t from 'tap'
+import { withoutNewerFields } from '../../src/http/newer-fields.ts'
+import { ApiNode } from '../support/http/api-node.ts'
+import { NODE_ID } from '../support/http/memory-swarm.ts'
+import { sampleTask } from '../support/objects.ts'
+
+const start = async (t: Tap.Test, options?: Parameters<typeof ApiNode.start>[0]) => {
+  const node = await ApiNode.start(options)
+  t.teardown(() => node.stop())
+  return node
+}
+declare namespace Tap {
+  type Test = Pick<typeof t, 'teardown'>
+}
+
+const spec = (name: string, change: object = {}) => ({
+  Name: name,
+  TaskTemplate: { ContainerSpec: { Image: 'nginx:1' } },
+  ...change,
+})
+
+t.test('ping, version and info are the Engine’s with the swarm’s part', async (t) => {
+  const node = await start(t)
+  for (const method of ['HEAD', 'GET']) {
+    const { status, headers, body } = await node.call(method, '/_ping')
+    t.equal(status, 200)
+    t.match(headers, {
+      'api-version': '1.47',
+      ostype: 'linux',
+      swarm: 'active/manager',
+      'builder-version': '2',
+      'docker-experimental': 'true',
+    })
+    t.equal(body, method === 'GET' ? 'OK' : '')
+  }
+  t.equal(node.engine.requests('GET', '/_ping').length, 1, 'the Engine is asked once in a while')
+  t.match((await node.call('GET', '/version')).body, { Version: '28.0.0', ApiVersion: '1.47' })
+  const info = (await node.call('GET', '/v1.41/info')).body
+  t.match(info, {
+    ID: 'engine',
+    Swarm: {
+      NodeID: NODE_ID,
+      NodeAddr: '192.168.0.1',
+      LocalNodeState: 'active',
+      ControlAvailable: true,
+      Nodes: 2,
+      Managers: 1,
+      RemoteManagers: [{ NodeID: NODE_ID, Addr: '192.168.0.1:2377' }],
+      Cluster: { ID: 'cluster1', Spec: { Name: 'default' }, SubnetSize: 16, DataPathPort: 4789 },
+    },
+  })
+  t.notMatch(JSON.stringify(info), /SWMTKN|RootCAKey|JoinTokens/)
+  for (const [state, role, header, control] of [
+    ['active', 'worker', 'active/worker', false],
+    ['inactive', 'worker', 'inactive', false],
+    ['locked', 'manager', 'locked', false],
+    ['pending', 'worker', 'pending', false],
+    ['error', 'worker', 'error', false],
+  ] as const) {
+    Object.assign(node.swarm.state, { localNodeState: state, role })
+    t.equal((await node.call('GET', '/_ping')).headers.swarm, header)
+    const { Swarm } = (await node.call('GET', '/info')).body
+    t.match(Swarm, { LocalNodeState: state, ControlAvailable: control })
+    t.notOk(Swarm.Cluster)
+  }
+})
+
+t.test('the API version is the lower of both, and a version out of range is refused', async (t) => {
+  const node = await start(t, { engineVersion: '1.41' })
+  t.equal((await node.call('GET', '/_ping')).headers['api-version'], '1.41')
+  t.equal((await node.call('GET', '/version')).body.ApiVersion, '1.41')
+  t.equal((await node.call('GET', '/v1.41/services')).status, 200)
+  t.equal((await node.call('GET', '/services/')).status, 200)
+  const tooNew = await node.call('GET', '/v1.42/containers/json')
+  t.equal(tooNew.status, 400)
+  t.equal(
+    tooNew.body.message,
+    'client version 1.42 is too new. Maximum supported API version is 1.41',
+  )
+  const tooOld = await node.call('GET', '/v1.23/services')
+  t.equal(tooOld.status, 400)
+  t.match(tooOld.body.message, /^client version 1.23 is too old. Minimum supported API version is/)
+  node.engine.version = '1.99'
+  t.equal((await node.call('GET', '/_ping')).headers['api-version'], '1.47')
+})
+
+t.test('services: every verb', async (t) => {
+  const node = await start(t)
+  const auth = Buffer.from('{"password":"hush"}').toString('base64url')
+  const created = await node.call('POST', '/v1.41/services/create', {
+    // As a Go client writes it: null for every empty slice, map and pointer.
+    body: {
+      ...spec('web', { Labels: null, UpdateConfig: null, Networks: null, EndpointSpec: null }),
+      Mode: { Replicated: { Replicas: 2 }, Global: null },
+    },
+    headers: { 'X-Registry-Auth': auth },
+  })
+  t.equal(created.status, 201)
+  t.match(created.body, { ID: /^id/, Warnings: [] })
+  const { ID } = created.body
+  const stored = node.swarm.store.view().get('service', ID)
+  t.equal(stored?.Spec.TaskTemplate.PullOptions?.RegistryAuth, auth, 'kept for the nodes')
+  const got = await node.call('GET', '/v1.41/services/web')
+  t.equal(got.status, 200)
+  t.match(got.body, { ID, Spec: { Name: 'web', Mode: { Replicated: { Replicas: 2 } } } })
+  t.notMatch(JSON.stringify(got.body), /PullOptions|RegistryAuth/, 'but never given out')
+  t.equal((await node.call('GET', `/services/${ID.slice(0, 25)}`)).body.ID, ID)
+  const full = await node.call('GET', '/services/web?insertDefaults=true')
+  t.match(full.body.Spec, { UpdateConfig: { Parallelism: 1, Order: 'stop-first' } })
+  const listed = await node.call(
+    'GET',
+    `/services?status=true&filters=${encodeURIComponent('{"name":{"we":true}}')}`,
+  )
+  t.match(listed.body, [{ ID, ServiceStatus: { RunningTasks: 0, DesiredTasks: 2 } }])
+  const none = await node.call('GET', '/services?filters={"name":["x"]}')
+  t.same(none.body, [])
+  const version = got.body.Version.Index
+  const change = spec('web', { Labels: { v: '2' } })
+  const path = `/services/web/update?version=${version}&registryAuthFrom=spec&rollback=none`
+  const updated = await node.call('POST', path, { body: change })
+  t.same([updated.status, updated.body], [200, { Warnings: [] }])
+  const again = await node.call('POST', path, { body: change })
+  t.equal(again.status, 500)
+  t.match(again.body.message, /update out of sequence/, 'clients look for this text')
+  const now = (await node.call('GET', '/services/web')).body.Version.Index
+  const back = await node.call('POST', `/services/web/update?version=${now}&rollback=previous`, {
+    body: {},
+  })
+  t.equal(back.status, 200)
+  t.same((await node.call('GET', '/services/web')).body.Spec.Labels, {})
+  const removed = await node.call('DELETE', '/services/web')
+  t.same([removed.status, removed.body], [200, ''])
+})
+
+t.test('errors have Docker’s statuses and texts', async (t) => {
+  const node = await start(t)
+  await node.call('POST', '/services/create', { body: spec('web') })
+  const at = (await node.call('GET', '/services/web')).body.Version.Index
+  const nodeAt = (await node.call('GET', `/nodes/${NODE_ID}`)).body
+  const cases: [method: string, path: string, body: unknown, status: number, text: RegExp][] = [
+    ['GET', '/services/nope', undefined, 404, /^service nope not found$/],
+    ['DELETE', '/services/nope', undefined, 404, /^service nope not found$/],
+    ['GET', '/tasks/nope', undefined, 404, /^task nope not found$/],
+    ['GET', '/nodes/nope', undefined, 404, /^node nope not found$/],
+    ['GET', '/secrets/nope', undefined, 404, /^secret nope not found$/],
+    ['GET', '/configs/nope', undefined, 404, /^config nope not found$/],
+    ['GET', '/networks/nope?scope=swarm', undefined, 404, /^network nope not found$/],
+    ['POST', '/services/create', spec('web'), 409, /already exists/],
+    ['POST', '/services/create', spec(''), 400, /name must be provided/],
+    ['POST', '/services/create', '{"Name":', 400, /invalid JSON in the request body/],
+    ['POST', '/services/create', 'null', 400, /invalid body/],
+    ['POST', '/services/create', { Name: 3 }, 400, /^invalid Name/],
+    ['POST', '/services/web/update', spec('web'), 400, /invalid version ""/],
+    ['POST', '/services/web/update?version=x', spec('web'), 400, /invalid version "x"/],
+    ['POST', `/services/web/update?version=${at}&rollback=x`, {}, 400, /invalid rollback "x"/],
+    ['POST', `/services/web/update?version=${at}`, spec('other'), 501, /renaming services/],
+    [
+      'POST',
+      `/services/web/update?version=${at}`,
+      spec('web', { Mode: { Global: {} } }),
+      501,
+      /service mode change is not allowed/,
+    ],
+    ['GET', '/services?filters={"colour":{"red":true}}', undefined, 400, /invalid filter 'colour'/],
+    ['GET', '/services?filters={"name":"x"}', undefined, 400, /invalid filters/],
+    ['GET', '/services?filters=x', undefined, 400, /invalid filters/],
+    ['GET', '/services/web/logs', undefined, 400, /you must choose at least one stream/],
+    ['GET', '/services/web/logs?stdout=1&tail=x', undefined, 400, /invalid tail "x"/],
+    ['DELETE', `/nodes/${NODE_ID}`, undefined, 400, /is a cluster manager/],
+    ['DELETE', `/nodes/node2`, undefined, 400, /is not down and can't be removed/],
+    [
+      'POST',
+      `/nodes/${NODE_ID}/update?version=${nodeAt.Version.Index}`,
+      { ...nodeAt.Spec, Role: 'worker' },
+      400,
+      /last manager/,
+    ],
+    ['POST', '/secrets/create', { Name: 'a b', Data: 'eA==' }, 400, /invalid name/],
+    ['POST', '/networks/create', { Name: 'n', Driver: 'overlay', EnableIPv6: true }, 501, /IPv6/],
+    ['POST', '/networks/create', { Name: 'host', Scope: 'swarm', Driver: 'overlay' }, 403, /host/],
+    ['DELETE', '/networks/host', undefined, 404, /no such thing on the engine/],
+    ['POST', '/swarm/init', {}, 503, /already part of a swarm/],
+    ['POST', '/swarm/join', {}, 503, /already part of a swarm/],
+    ['POST', '/swarm/unlock', {}, 409, /swarm is not locked/],
+    ['POST', '/swarm/update', { Name: 'x' }, 400, /invalid version/],
+    ['POST', '/services/create', 'x'.repeat(5 << 20), 400, /request body is larger/],
+  ]
+  for (const [method, path, body, status, text] of cases) {
+    const answer = await node.call(method, path, { body })
+    t.equal(answer.status, status, `${method} ${path}`)
+    t.match(answer.body.message, text, `${method} ${path}`)
+    t.notMatch(answer.body.message, /\n|\bat .*\.ts/, 'one line')
+  }
+})
+
+t.test('secrets and configs: every verb; a secret’s data stays inside', async (t) => {
+  const node = await start(t)
+  for (const [kind, noun] of [
+    ['secrets', 'secret'],
+    ['configs', 'config'],
+  ] as const) {
+    const body = { Name: 'a', Labels: null, Data: 'c2VjcmV0', Templating: null }
+    const created = await node.call('POST', `/v1.47/${kind}/create`, { body })
+    t.equal(created.status, 201)
+    const got = (await node.call('GET', `/${kind}/a`)).body
+    t.equal(got.ID, created.body.ID)
+    t.equal(got.Spec.Data, kind === 'secrets' ? undefined : 'c2VjcmV0')
+    const listed = (await node.call('GET', `/${kind}?filters={"name":{"a":true}}`)).body
+    t.equal(listed.length, 1)
+    t.equal('Data' in listed[0].Spec, kind === 'configs')
+    const update = await node.call('POST', `/${kind}/a/update?version=${got.Version.Index}`, {
+      body: { Name: 'a', Labels: { x: 'y' } },
+    })
+    t.equal(update.status, 200)
+    const conflict = await node.call('POST', `/${kind}/create`, { body })
+    t.equal(conflict.status, 409)
+    const file = { Name: 'a', UID: '0', GID: '0', Mode: 292 }
+    const reference =
+      kind === 'secrets'
+        ? { Secrets: [{ SecretID: got.ID, SecretName: 'a', File: file }] }
+        : { Configs: [{ ConfigID: got.ID, ConfigName: 'a', File: file }] }
+    const service = spec(`uses-${noun}`)
+    await node.call('POST', '/services/create', {
+      body: { ...service, TaskTemplate: { ContainerSpec: { Image: 'nginx', ...reference } } },
+    })
+    const used = await node.call('DELETE', `/${kind}/a`)
+    t.equal(used.status, 400)
+    t.match(used.body.message, `${noun} 'a' is in use by the following service: uses-${noun}`)
+    await node.call('DELETE', `/services/uses-${noun}`)
+    t.equal((await node.call('DELETE', `/${kind}/a`)).status, 204)
+  }
+})
+
+t.test('nodes, tasks and the swarm: every verb', async (t) => {
+  const node = await start(t)
+  const nodes = (await node.call('GET', '/nodes')).body
+  t.equal(nodes.length, 2)
+  const { ID, Version, Spec } = nodes.find(
+    (one: { Spec: { Role: string } }) => one.Spec.Role === 'worker',
+  )
+  const update = await node.call('POST', `/nodes/${ID}/update?version=${Version.Index}`, {
+    body: { ...Spec, Availability: 'drain' },
+  })
+  t.equal(update.status, 200)
+  t.equal((await node.call('GET', '/nodes/host-2')).body.Spec.Availability, 'drain')
+  t.equal((await node.call('DELETE', `/nodes/${ID}?force=1`)).status, 200)
+  const web = (await node.call('POST', '/services/create', { body: spec('web') })).body.ID
+  await node.swarm.store.update((tx) => {
+    const task = sampleTask('task1', web)
+    tx.put('task', { ...task, Spec: { ...task.Spec, PullOptions: { RegistryAuth: 'hush' } } })
+  })
+  const filters = encodeURIComponent(`{"service":{"${web}":true},"_up-to-date":{"true":true}}`)
+  t.match((await node.call('GET', `/tasks?filters=${filters}`)).body, { length: Number })
+  const task = (await node.call('GET', '/tasks/task1')).body
+  t.equal(task.ServiceID, web)
+  t.notMatch(JSON.stringify(task), /hush/)
+  const swarm = (await node.call('GET', '/swarm')).body
+  t.match(swarm, { JoinTokens: { Worker: 'SWMTKN-1-a-b' } })
+  t.notMatch(JSON.stringify(swarm), /Swarmctl|RootCA/)
+  const rotated = await node.call(
+    'POST',
+    `/swarm/update?version=${swarm.Version.Index}&rotateWorkerToken=true`,
+    { body: { ...swarm.Spec, EncryptionConfig: { AutoLockManagers: true } } },
+  )
+  t.equal(rotated.status, 200)
+  const after = (await node.call('GET', '/swarm')).body
+  t.match(after.JoinTokens, { Worker: /^SWMTKN-1-new/, Manager: 'SWMTKN-1-a-c' })
+  t.match((await node.call('GET', '/swarm/unlockkey')).body, { UnlockKey: /^SWMKEY-1-/ })
+  t.equal((await node.call('POST', '/swarm/leave?force=1')).status, 200)
+  t.same(node.swarm.calls, [['leave', true]])
+  const twice = await node.call('POST', '/swarm/leave')
+  t.same([twice.status, twice.body.message], [503, 'This node is not part of a swarm'])
+})
+
+t.test('init, join and unlock', async (t) => {
+  const node = await start(t, { seed: false })
+  const init = await node.call('POST', '/v1.41/swarm/init', {
+    body: { ListenAddr: '0.0.0.0:2377', DefaultAddrPool: null, Spec: { Labels: null } },
+  })
+  t.same([init.status, init.body], [200, NODE_ID])
+  t.match(node.swarm.calls[0], ['init', { DefaultAddrPool: [], Spec: { Name: 'default' } }])
+  const other = await start(t, { seed: false })
+  const body = { RemoteAddrs: ['192.168.0.1:2377'], JoinToken: 'SWMTKN-1-a-b' }
+  t.equal((await other.call('POST', '/swarm/join', { body })).status, 200)
+  t.match(other.swarm.calls, [['join', body]])
+  other.swarm.state.localNodeState = 'locked'
+  const locked = await other.call('GET', '/services')
+  t.match([locked.status, locked.body.message], [503, /needs to be unlocked/])
+  const wrong = await other.call('POST', '/swarm/unlock', { body: { UnlockKey: 'x' } })
+  t.match([wrong.status, wrong.body.message], [401, /invalid key provided/])
+  const right = { UnlockKey: 'SWMKEY-1-right' }
+  t.equal((await other.call('POST', '/swarm/unlock', { body: right })).status, 200)
+})
+
+t.test('workers and nodes without a swarm answer 503, but serve what is local', async (t) => {
+  const node = await start(t)
+  const paths = ['/services', '/tasks', '/nodes', '/secrets', '/configs', '/swarm', '/services/x']
+  const check = async (text: RegExp) => {
+    for (const path of paths) {
+      const { status, body } = await node.call('GET', path)
+      t.equal(status, 503, path)
+      t.match(body.message, text)
+    }
+    const stale = await node.call('GET', '/services?stale=1')
+    t.equal(stale.status, 503)
+    const create = await node.call('POST', '/networks/create', {
+      body: { Name: 'n', Driver: 'overlay' },
+    })
+    t.match([create.status, create.body.message], [503, text])
+    t.equal((await node.call('GET', '/networks')).body.length, 1)
+    t.equal((await node.call('GET', '/networks?filters={"scope":["swarm"]}')).body.length, 0)
+    t.equal((await node.call('GET', '/networks/bridge')).status, 200)
+    t.equal((await node.call('GET', '/containers/json')).status, 200)
+  }
+  node.swarm.state.role = 'worker'
+  await check(/^This node is not a swarm manager. Worker nodes can't be used to view or modify/)
+  node.swarm.state.localNodeState = 'inactive'
+  await check(/^This node is not a swarm manager. Use "swarmctl init" or "swarmctl join"/)
+})
+
+t.test('a follower forwards to the leader; without one it answers 503', async (t) => {
+  const leader = await start(t)
+  const follower = await start(t)
+  follower.swarm.leader = { kind: 'forward', nodeId: 'leader1' }
+  follower.swarm.leaderSocket = leader.socketPath
+  const created = await follower.call('POST', '/v1.41/services/create', { body: spec('web') })
+  t.equal(created.status, 201)
+  t.ok(leader.swarm.store.view().get('service', created.body.ID), 'it is the leader’s')
+  t.same(follower.swarm.calls, [['forward', 'leader1', '/v1.41/services/create']])
+  t.equal((await follower.call('GET', '/services/web')).body.ID, created.body.ID)
+  const network = { Name: 'back', Driver: 'overlay' }
+  t.equal((await follower.call('POST', '/networks/create', { body: network })).status, 201)
+  t.equal(leader.swarm.store.view().byName('network', 'back')?.Spec.Name, 'back')
+  t.same((await follower.call('GET', '/services?stale=1')).body, [], 'its own state is enough')
+  follower.swarm.leader = { kind: 'none', message: 'The swarm does not have a leader.' }
+  const none = await follower.call('GET', '/services')
+  t.same([none.status, none.body.message], [503, 'The swarm does not have a leader.'])
+  t.equal((await follower.call('DELETE', '/services/web')).status, 503)
+})
+
+t.test('networks: the swarm’s are the cluster’s, all others the Engine’s', async (t) => {
+  const node = await start(t)
+  const made = await node.call('POST', '/v1.41/networks/create', {
+    body: { Name: 'back', Driver: 'overlay', IPAM: null, Options: null, Labels: { a: 'b' } },
+  })
+  t.match([made.status, made.body], [201, { Id: /^id/, Warning: '' }])
+  const listed = (await node.call('GET', '/v1.41/networks')).body
+  t.same(
+    listed.map((one: { Name: string; Scope: string }) => `${one.Name} ${one.Scope}`).sort(),
+    ['back swarm', 'bridge local', 'ingress swarm'],
+    'neither the bridges of overlays nor predefined networks',
+  )
+  const inspected = (await node.call('GET', '/networks/back')).body
+  t.match(inspected, {
+    Id: made.body.Id,
+    Scope: 'swarm',
+    Driver: 'overlay',
+    Labels: { a: 'b' },
+    IPAM: { Driver: 'default' },
+  })
+  t.equal((await node.call('GET', '/networks/bridge')).body.Scope, 'local')
+  t.equal((await node.call('GET', '/networks/back?scope=local')).status, 404)
+  t.equal((await node.call('GET', '/networks/bridge?scope=swarm')).status, 404)
+  const host = await node.call('GET', '/networks/host?scope=swarm')
+  t.match([host.status, host.body], [200, { Name: 'host', Driver: 'host', Scope: 'swarm' }])
+  const local = { Name: 'mine', Driver: 'bridge' }
+  t.equal((await node.call('POST', '/networks/create', { body: local })).body.Id[0], 'd')
+  t.same(JSON.parse(node.engine.requests('POST', '/networks/create')[0]!.body), local)
+  t.equal((await node.call('DELETE', '/networks/back')).status, 204)
+  t.equal((await node.call('GET', '/networks/back')).status, 404)
+})
+
+t.test('an Engine that is down hides nothing of the swarm', async (t) => {
+  const node = await start(t)
+  node.engine.isDown = true
+  t.equal((await node.call('GET', '/_ping')).status, 200)
+  t.equal((await node.call('GET', '/services')).status, 200)
+  const info = (await node.call('GET', '/info')).body
+  t.match(info, { Swarm: { ControlAvailable: true }, Warnings: [/does not answer/] })
+  const containers = await node.call('GET', '/containers/json')
+  t.match(
+    [containers.status, containers.body.message],
+    [503, /the local Docker Engine does not answer \(.*\); start it/],
+  )
+})
+
+t.test('fields that a client’s API version does not have are not taken from it', async (t) => {
+  const sent = {
+    Mode: { ReplicatedJob: {} },
+    TaskTemplate: {
+      ContainerSpec: { Sysctls: {}, CapabilityAdd: [], OomScoreAdj: 1, Privileges: { Seccomp: 1 } },
+      Placement: { MaxReplicas: 1, Constraints: [] },
+      Resources: { Limits: { Pids: 1, NanoCPUs: 1 } },
+    },
+  }
+  t.same(withoutNewerFields(sent, '1.39'), {
+    Mode: {},
+    TaskTemplate: {
+      ContainerSpec: { Privileges: {} },
+      Placement: { Constraints: [] },
+      Resources: { Limits: { NanoCPUs: 1 } },
+    },
+  })
+  t.match(withoutNewerFields(sent, '1.41'), { Mode: { ReplicatedJob: {} } })
+  t.same(withoutNewerFields(sent, '1.46'), sent)
+  t.equal(withoutNewerFields(null, '1.24'), null)
+  const node = await start(t)
+  const body = spec('web', {
+    TaskTemplate: { ContainerSpec: { Image: 'nginx', OomScoreAdj: 5 } },
+  })
+  await node.call('POST', '/v1.45/services/create', { body })
+  await node.call('POST', '/services/create', { body: { ...body, Name: 'bare' } })
+  const adjustment = (name: string) =>
+    node.swarm.store.view().byName('service', name)?.Spec.TaskTemplate.ContainerSpec?.OomScoreAdj
+  t.equal(adjustment('web'), undefined)
+  t.equal(adjustment('bare'), 5, 'no version in the path: everything there is')
+})

@@ -1,0 +1,171 @@
+/** A node's membership over a real store and control API, with a log of one manager in memory. */
+import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { LogMessage, LogsRequest } from '../../../src/api/assignment.ts'
+import type { Clock } from '../../../src/api/clock.ts'
+import { SwarmctlError } from '../../../src/api/errors.ts'
+import type { ObjectChange } from '../../../src/api/object.ts'
+import type { InitRequest, JoinRequest } from '../../../src/api/swarm.ts'
+import type { LeaderRoute, NodeStatus, SwarmPort } from '../../../src/http/ports.ts'
+import { Control } from '../../../src/manager/control/control.ts'
+import { MemoryProposer } from '../../../src/manager/store/memory-proposer.ts'
+import { StoreState } from '../../../src/manager/store/state.ts'
+import { Store } from '../../../src/manager/store/store.ts'
+import { sampleCluster, sampleNetwork, sampleNode } from '../objects.ts'
+
+/** Fixed times where tests compare texts; what waits really waits. */
+const clock: Clock = {
+  nowMs: () => Date.now(),
+  schedule(delayMs, run) {
+    const timer = setTimeout(run, delayMs)
+    return () => clearTimeout(timer)
+  },
+}
+
+export const NODE_ID = 'node1'.padEnd(25, '0')
+
+export class MemorySwarm implements SwarmPort {
+  readonly clock = clock
+  readonly store: Store
+  /** What this node says of itself. */
+  readonly state: NodeStatus = {
+    localNodeState: 'active',
+    nodeId: NODE_ID,
+    nodeAddr: '192.168.0.1',
+    role: 'manager',
+    error: '',
+    remoteManagers: [{ NodeID: NODE_ID, Addr: '192.168.0.1:2377' }],
+  }
+  leader: LeaderRoute = { kind: 'self' }
+  /** Where requests for another leader go. */
+  leaderSocket = ''
+  readonly calls: unknown[] = []
+  /** Lines of tasks by id. An Error in their place breaks the log. */
+  readonly logs = new Map<string, (LogMessage | Error)[]>()
+  readonly #control: Control
+
+  constructor() {
+    const state = new StoreState()
+    this.store = new Store({ state, proposer: new MemoryProposer(state), clock })
+    let count = 0
+    this.#control = new Control({
+      store: this.store,
+      clock,
+      newId: () => `id${String(++count).padStart(23, '0')}`,
+      newJoinToken: () => `SWMTKN-1-new-${++count}`,
+      newUnlockKey: () => `SWMKEY-1-${++count}`,
+    })
+  }
+
+  /** A cluster with this node, another one, and the networks that every cluster has. */
+  async seed(): Promise<void> {
+    const ingress = sampleNetwork('ingress1'.padEnd(25, '0'), 'ingress')
+    const host = sampleNetwork('host1'.padEnd(25, '0'), 'host')
+    await this.store.update((tx) => {
+      tx.put('cluster', sampleCluster())
+      const spec = { Labels: {}, Availability: 'active' as const }
+      tx.put(
+        'node',
+        sampleNode(NODE_ID, 1, {
+          Spec: { ...spec, Role: 'manager' },
+          ManagerStatus: { Leader: true, Reachability: 'reachable', Addr: '192.168.0.1:2377' },
+        }),
+      )
+      tx.put('node', sampleNode('node2'.padEnd(25, '0'), 2))
+      tx.put('network', { ...ingress, Spec: { ...ingress.Spec, Ingress: true } })
+      tx.put('network', {
+        ...host,
+        Spec: {
+          ...host.Spec,
+          Labels: { 'com.docker.swarm.predefined': 'true' },
+          DriverConfiguration: { Name: 'host', Options: {} },
+        },
+      })
+    })
+  }
+
+  status(): NodeStatus {
+    return this.state
+  }
+
+  async route(): Promise<LeaderRoute> {
+    return this.leader
+  }
+
+  forward(
+    request: IncomingMessage,
+    response: ServerResponse,
+    nodeId: string,
+    body?: Buffer,
+  ): Promise<void> {
+    this.calls.push(['forward', nodeId, request.url])
+    return new Promise((resolve) => {
+      const { method, url: path, headers } = request
+      const upstream = httpRequest(
+        { socketPath: this.leaderSocket, method, path, headers, agent: false },
+        (answer) => {
+          response.writeHead(answer.statusCode!, answer.headers)
+          answer.pipe(response)
+        },
+      )
+      response.on('close', resolve)
+      if (body) upstream.end(body)
+      else request.pipe(upstream)
+    })
+  }
+
+  control(): Control {
+    return this.#control
+  }
+
+  async init(request: InitRequest): Promise<string> {
+    this.calls.push(['init', request])
+    this.state.localNodeState = 'active'
+    await this.seed()
+    return NODE_ID
+  }
+
+  async join(request: JoinRequest): Promise<void> {
+    this.calls.push(['join', request])
+    this.state.localNodeState = 'active'
+    this.state.role = 'worker'
+  }
+
+  async leave(force: boolean): Promise<void> {
+    this.calls.push(['leave', force])
+    this.state.localNodeState = 'inactive'
+  }
+
+  async unlock(key: string): Promise<void> {
+    if (key !== 'SWMKEY-1-right') {
+      throw new SwarmctlError(
+        'UNAUTHENTICATED',
+        'swarm could not be unlocked: invalid key provided',
+      )
+    }
+    this.state.localNodeState = 'active'
+  }
+
+  unlockKey(): Promise<string> {
+    return this.#control.unlockKey()
+  }
+
+  async *taskLogs(
+    _nodeId: string,
+    { taskId, follow, stdout, stderr }: LogsRequest,
+    signal: AbortSignal,
+  ): AsyncIterable<LogMessage> {
+    for (const message of this.logs.get(taskId) ?? []) {
+      if (message instanceof Error) throw message
+      if (message.stream === 'stdout' ? stdout : stderr) yield message
+    }
+    if (!follow) return
+    await new Promise<void>((resolve) => {
+      if (signal.aborted) resolve()
+      else signal.addEventListener('abort', () => resolve())
+    })
+  }
+
+  watch(run: (changes: ObjectChange[]) => void): () => void {
+    return this.store.watch((changes) => run(changes))
+  }
+}

@@ -1,0 +1,147 @@
+/** A real HTTP server on a Unix socket in the place of a Docker Engine: what the surface asks of one, and what it passes on. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { EnginePort } from '../../../src/http/ports.ts'
+
+export const DIGEST = `sha256:${'a'.repeat(64)}`
+
+const LOCAL_NETWORKS = [
+  { Id: 'b'.repeat(64), Name: 'bridge', Driver: 'bridge', Scope: 'local', Labels: {} },
+  {
+    Id: 'c'.repeat(64),
+    Name: 'swarmctl-1',
+    Driver: 'bridge',
+    Scope: 'local',
+    Labels: { 'swarmctl.overlay': '1' },
+  },
+]
+
+/** A request as it arrived. */
+export interface Seen {
+  method: string
+  url: string
+  headers: IncomingMessage['headers']
+  body: string
+}
+
+const json = (response: ServerResponse, status: number, body: unknown) => {
+  response.writeHead(status, { 'Content-Type': 'application/json' })
+  response.end(JSON.stringify(body))
+}
+
+export class StandInEngine implements EnginePort {
+  readonly socketPath: string
+  readonly seen: Seen[] = []
+  version: string
+  isDown = false
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+  readonly #listeners = new Set<ServerResponse>()
+
+  constructor(socketPath: string, version = '1.47') {
+    this.socketPath = socketPath
+    this.version = version
+    this.#server = createServer({ maxHeaderSize: 1 << 20 }, (request, response) => {
+      void this.#answer(request, response)
+    })
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket)
+      socket.on('close', () => this.#sockets.delete(socket))
+    })
+    // Attach: what comes in goes back in upper case; once the client closed its half it gets a last line.
+    this.#server.on('upgrade', (request, socket, head) => {
+      this.seen.push({
+        method: request.method!,
+        url: request.url!,
+        headers: request.headers,
+        body: '',
+      })
+      socket.write(
+        'HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n',
+      )
+      const echo = (chunk: Buffer) => socket.write(chunk.toString().toUpperCase())
+      if (head.length > 0) echo(head)
+      socket.on('data', echo)
+      socket.on('end', () => socket.end('half-closed\n'))
+      socket.on('error', () => socket.destroy())
+    })
+  }
+
+  start(): Promise<void> {
+    return new Promise((resolve) => this.#server.listen(this.socketPath, resolve))
+  }
+
+  stop(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy()
+    return new Promise((resolve) => this.#server.close(() => resolve()))
+  }
+
+  address(): { socketPath: string } {
+    return { socketPath: this.isDown ? `${this.socketPath}.gone` : this.socketPath }
+  }
+
+  async apiVersion(): Promise<string> {
+    return this.version
+  }
+
+  /** Streams that read `/events` now. */
+  get eventReaders(): number {
+    return this.#listeners.size
+  }
+
+  /** Sends text as it is to everybody who reads `/events`. */
+  emit(text: string): void {
+    for (const listener of this.#listeners) listener.write(text)
+  }
+
+  requests(method: string, url: string | RegExp): Seen[] {
+    return this.seen.filter(
+      (one) =>
+        one.method === method && (typeof url === 'string' ? one.url === url : url.test(one.url)),
+    )
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = request.url!.replace(/^\/v[\d.]+/, '').replace(/\?.*$/, '')
+    const { method = '', url = '', headers } = request
+    if (path === '/build') {
+      // Each chunk is answered before the next comes: neither body is collected on the way.
+      response.writeHead(200)
+      request.on('data', (chunk: Buffer) => response.write(`got ${chunk}`))
+      request.on('end', () => response.end('built'))
+      return
+    }
+    let body = ''
+    for await (const chunk of request) body += chunk
+    this.seen.push({ method, url, headers, body })
+    this.#route(method, path, url, response)
+  }
+
+  #route(method: string, path: string, url: string, response: ServerResponse): void {
+    const network = LOCAL_NETWORKS.find(({ Name }) => path === `/networks/${Name}`)
+    if (path === '/_ping') {
+      response.writeHead(200, { 'Builder-Version': '2', 'Docker-Experimental': 'true' })
+      response.end('OK')
+    } else if (path === '/version') {
+      json(response, 200, { Version: '28.0.0', ApiVersion: this.version, MinAPIVersion: '1.24' })
+    } else if (path === '/info') {
+      const Swarm = { LocalNodeState: 'inactive' }
+      json(response, 200, { ID: 'engine', Name: 'h1', ServerVersion: '28.0.0', NCPU: 2, Swarm })
+    } else if (path === '/networks' && method === 'GET') json(response, 200, LOCAL_NETWORKS)
+    else if (path === '/networks/create') json(response, 201, { Id: 'd'.repeat(64), Warning: '' })
+    else if (network) json(response, 200, network)
+    else if (path === '/containers/json') json(response, 200, [])
+    else if (path === '/events') this.#events(url, response)
+    else if (/^\/distribution\/.*app.*\/json$/.test(path)) {
+      json(response, 200, { Descriptor: { digest: DIGEST }, Platforms: [] })
+    } else json(response, 404, { message: `no such thing on the engine: ${path}` })
+  }
+
+  #events(url: string, response: ServerResponse): void {
+    if (url.includes('bad-filter')) return json(response, 400, { message: 'invalid filter' })
+    response.writeHead(200, { 'Content-Type': 'application/json' })
+    response.flushHeaders()
+    this.#listeners.add(response)
+    response.on('close', () => this.#listeners.delete(response))
+  }
+}
