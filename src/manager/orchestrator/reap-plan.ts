@@ -5,8 +5,8 @@ import type { Task } from '../../api/task.ts'
 import { isTerminal, isWanted } from '../../api/task-state.ts'
 import type { Plan } from './operation.ts'
 import { restartRulesOf } from './restart.ts'
-import { groupSlots } from './service-state.ts'
-import { hasEnded, isAssigned, timeMs } from './task-facts.ts'
+import { groupSlots, type Slot } from './service-state.ts'
+import { endedByItself, hasEnded, isAssigned, timeMs } from './task-facts.ts'
 
 /** After this long on a node that is down a task is given up as `orphaned`, milliseconds (swarmkit: 24 hours). */
 export const ORPHAN_AFTER_MS = 24 * 60 * 60_000
@@ -20,7 +20,7 @@ export const historyLimitOf = (cluster: Cluster | undefined): number =>
 
 /**
  * Which of a service's tasks are deleted: those to be removed that have ended or whose node is gone, and of each slot's ended ones the
- * oldest beyond the limit. As many as the restart policy has to count are kept in any case.
+ * oldest beyond the limit. Those that the restart policy has to count stay in any case.
  */
 export const planReap = (
   tasks: readonly Task[],
@@ -33,15 +33,32 @@ export const planReap = (
   const old =
     historyLimit < 0
       ? []
-      : [...groupSlots(tasks).values()].flatMap((slot) => {
-          const { maxAttempts } = restartRulesOf(slot.tasks.at(-1)?.Spec ?? {})
-          const limit = maxAttempts > 0 ? Math.max(historyLimit, maxAttempts + 1) : historyLimit
-          const ended = slot.tasks.filter((task) => hasEnded(task) && !isWanted(task.DesiredState))
-          return ended.slice(0, Math.max(0, slot.tasks.length - Math.max(KEPT_MIN, limit)))
-        })
+      : [...groupSlots(tasks).values()].flatMap((slot) => oldTasks(slot, historyLimit))
   return {
     operations: [...removed, ...old].map((task) => ({ kind: 'remove-task', taskId: task.ID })),
   }
+}
+
+const oldTasks = ({ tasks }: Slot, historyLimit: number): Task[] => {
+  const excess = tasks.length - Math.max(KEPT_MIN, historyLimit)
+  if (excess <= 0) return []
+  const counted = new Set(countedAttempts(tasks))
+  const isRemovable = (task: Task): boolean =>
+    hasEnded(task) && !isWanted(task.DesiredState) && !counted.has(task)
+  return tasks.slice(0, -KEPT_MIN).filter(isRemovable).slice(0, excess)
+}
+
+/** The tasks that `shouldRestart` counts for the slot's last spec version, as many as it needs to say no. */
+const countedAttempts = (tasks: readonly Task[]): Task[] => {
+  const last = tasks.at(-1)
+  if (last === undefined) return []
+  const { maxAttempts } = restartRulesOf(last.Spec)
+  if (maxAttempts === 0) return []
+  return tasks
+    .filter(
+      (task) => task.Swarmctl.SpecVersion === last.Swarmctl.SpecVersion && endedByItself(task),
+    )
+    .slice(-maxAttempts - 1)
 }
 
 /** Tasks that no node will ever report on again: at once when their node was removed, after a day when it is down. */

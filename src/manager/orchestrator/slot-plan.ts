@@ -139,13 +139,13 @@ const replacementFor = (
   state: ServiceState,
 ): Task | undefined => {
   const { service } = state
+  const follows = (task: Task): boolean => !isDirty(task, service, state.nodes.get(task.NodeID))
+  if (active.some(follows)) return undefined
+  // Start-first: the old task still runs, but what was to replace it did not stay.
   const predecessor =
     active.length === 0
       ? slot.tasks.at(-1)
-      : // Start-first: the old task still runs, but what was to replace it did not stay.
-        active.some((task) => isUpdateTask(task, service))
-        ? undefined
-        : slot.tasks.findLast((task) => isUpdateTask(task, service))
+      : slot.tasks.findLast((task) => isUpdateTask(task, service))
   if (predecessor === undefined && active.length > 0) return undefined
   const isGlobal = slot.seat.slot === undefined
   if (predecessor !== undefined && !shouldRestart(predecessor, slot.tasks, isGlobal)) {

@@ -97,10 +97,22 @@ export class World {
   /** A cluster of `nodeCount` nodes named n1… with running loops. */
   static async start(nodeCount: number, pace?: AgentPace): Promise<World> {
     const world = new World(pace)
-    await world.store.update((tx) => tx.put('cluster', sampleCluster()))
-    for (let index = 1; index <= nodeCount; index++) await world.addNode(index)
-    world.startLoops()
+    await world.boot(nodeCount)
     return world
+  }
+
+  async boot(nodeCount: number): Promise<void> {
+    await this.store.update((tx) => tx.put('cluster', sampleCluster()))
+    for (let index = 1; index <= nodeCount; index++) await this.addNode(index)
+    this.startLoops()
+  }
+
+  /** All nodes back and in use. */
+  async heal(): Promise<void> {
+    for (const id of this.agents.keys()) {
+      await this.revive(id)
+      await this.setAvailability(id, 'active')
+    }
   }
 
   async addNode(index: number, change: Partial<Node> = {}): Promise<void> {
