@@ -383,6 +383,8 @@ export class Agent {
     const session = this.#live
     try {
       await this.#deps.overlay.apply(message)
+      // Tasks may wait for their networks to be known.
+      for (const runner of this.#runners.values()) runner.wake()
     } catch (error) {
       this.#deps.log.error(
         { error: toSwarmctlError(error).message, version: message.version },

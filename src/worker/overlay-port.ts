@@ -5,6 +5,7 @@ import type { Task } from '../api/task.ts'
 export interface TaskWiring {
   /** In the order of the task's attachments; the first one is the container's primary network. */
   networks: { dockerNetwork: string; ipv4Address: string; aliases: string[] }[]
+  /** The overlay's server, then the spec's: these three hold what the spec asks for as well. */
   dns: string[]
   dnsSearch: string[]
   dnsOptions: string[]
@@ -17,7 +18,10 @@ export interface OverlayPort {
   /** Resolves when the node's tables hold it (then the agent sends `overlay-applied`). */
   apply(message: OverlayMessage): Promise<void>
   setSelf(node: { nodeId: string; index: number }): Promise<void>
-  /** Before a container is created: the bridges exist. Called for tasks with addresses only; again after a restart of the daemon. */
+  /**
+   * Before a container is created: the bridges exist. Called for tasks with addresses only; again after a restart of the daemon.
+   * Rejects with UNAVAILABLE while the tables lack the network: it is called again when they change.
+   */
   attach(task: Task): Promise<TaskWiring>
   /** After the container has ended or is gone. */
   detach(taskId: string): Promise<void>

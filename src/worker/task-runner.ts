@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type Clock, timestamp } from '../api/clock.ts'
-import { toSwarmctlError } from '../api/errors.ts'
+import { type SwarmctlError, toSwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
 import type { Task, TaskStatus } from '../api/task.ts'
 import { compareTaskStates, isTerminal, isWanted } from '../api/task-state.ts'
@@ -46,12 +46,14 @@ export class TaskRunner {
   /** False until the Engine has said whether there is a container. */
   #engineKnown = false
   #active = false
+  #again = false
   #isAdopted = false
   #closed = false
   #containerTick = 0
   /** Ends the step that is under way, where that can be ended. */
   #abort = new AbortController()
   #cancelTimer: (() => void) | undefined
+  #cancelRotation: (() => void) | undefined
 
   /** `status`: what the node itself said last, else what the manager says. */
   constructor(deps: RunnerDeps, start: { task: Task; status: TaskStatus }) {
@@ -132,6 +134,8 @@ export class TaskRunner {
 
   /** Something that the task may wait for has changed. */
   wake(): void {
+    // During a step: what it came for may be news to a step that is about to rest.
+    this.#again = true
     if (!this.#active && !this.#closed) void this.#run()
   }
 
@@ -139,6 +143,7 @@ export class TaskRunner {
   close(): void {
     this.#closed = true
     this.#cancelTimer?.()
+    this.#cancelRotation?.()
     this.#abort.abort()
   }
 
@@ -165,26 +170,34 @@ export class TaskRunner {
     this.#active = true
     this.#cancelTimer?.()
     try {
-      await this.#adopt()
-      while (!this.#closed && this.#engineKnown) {
-        this.#progress.dependenciesHere = this.#deps.dependenciesHere(this.#task)
-        const step = nextStep(this.#task, this.#progress)
-        if (step.kind === 'wait') {
-          if (step.reason === 'out-of-rotation') this.#waitForRotation()
-          return
-        }
-        if (!(await this.#try(step))) return
+      while (this.#again) {
+        this.#again = false
+        await this.#advance()
       }
     } finally {
       this.#active = false
     }
   }
 
+  /** Step after step, until there is something to wait for. */
+  async #advance(): Promise<void> {
+    await this.#adopt()
+    while (!this.#closed && this.#engineKnown) {
+      this.#progress.dependenciesHere = this.#deps.dependenciesHere(this.#task)
+      const step = nextStep(this.#task, this.#progress)
+      if (step.kind === 'wait') {
+        if (step.reason === 'out-of-rotation') this.#waitForRotation()
+        return
+      }
+      if (!(await this.#try(step))) return
+    }
+  }
+
   /** A container that ran before this daemon did is made known to the overlay. */
   async #adopt(): Promise<void> {
     if (this.#isAdopted || !this.#engineKnown) return
-    this.#isAdopted = true
-    if (this.#progress.container?.status === 'running') await this.#deps.steps.adopt(this.#task)
+    this.#isAdopted =
+      this.#progress.container?.status !== 'running' || (await this.#deps.steps.adopt(this.#task))
   }
 
   /** False: the runner rests until it is woken. */
@@ -205,10 +218,15 @@ export class TaskRunner {
     }
   }
 
-  #onRefused(kind: Step['kind'], error: Error): boolean {
+  #onRefused(kind: Step['kind'], error: SwarmctlError): boolean {
     if (kind === 'prepare' || kind === 'create') {
       // A step that was given up is no failure of the task.
       if (this.#abort.signal.aborted && !this.#isWanted()) return true
+      // The network is not in this node's tables yet: `wake` comes with them.
+      if (kind === 'prepare' && error.code === 'UNAVAILABLE') {
+        this.#wakeIn(CLEANUP_RETRY_MS)
+        return false
+      }
       this.#report({ kind: 'report', state: 'rejected', message: 'preparing', err: error.message })
       return true
     }
@@ -303,12 +321,14 @@ export class TaskRunner {
   }
 
   #waitForRotation(): void {
-    this.#cancelTimer = this.#deps.clock.schedule(ROTATION_WAIT_MAX_MS, () =>
+    // Once, so that the limit counts from when the task was first to go.
+    this.#cancelRotation ??= this.#deps.clock.schedule(ROTATION_WAIT_MAX_MS, () =>
       this.onOutOfRotation(),
     )
   }
 
   #wakeIn(delayMs: number): void {
+    this.#cancelTimer?.()
     this.#cancelTimer = this.#deps.clock.schedule(delayMs, () => this.wake())
   }
 }

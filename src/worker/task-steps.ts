@@ -54,17 +54,21 @@ export class TaskSteps {
     this.#prepared.set(task.ID, { files: written, wiring })
   }
 
-  /** After a restart of the daemon: the running container's networks are made known again. */
-  async adopt(task: Task): Promise<void> {
-    if (!hasOverlay(task)) return
+  /** After a restart of the daemon: the running container's networks are made known again. False: not yet possible. */
+  async adopt(task: Task): Promise<boolean> {
+    if (!hasOverlay(task)) return true
     try {
       await this.#deps.overlay.attach(task)
-    } catch (error) {
+      return true
+    } catch (thrown) {
+      const error = toSwarmctlError(thrown)
+      if (error.code === 'UNAVAILABLE') return false
       // The container runs; its networks are as it left them.
       this.#deps.log.warn(
-        { task: task.ID, error: (error as Error).message },
+        { task: task.ID, error: error.message },
         'could not attach a running task to its networks',
       )
+      return true
     }
   }
 

@@ -242,7 +242,7 @@ labTest(t, 'the Docker executor', { hosts: 1 }, async (t, lab) => {
         { dockerNetwork: 'swarmctl-1', ipv4Address: '10.201.1.7', aliases: ['one'] },
         { dockerNetwork: 'swarmctl-2', ipv4Address: '10.202.1.7', aliases: [] },
       ],
-      dns: ['10.201.1.1'],
+      dns: ['10.201.1.1', '10.9.9.1'],
       dnsSearch: ['net.internal'],
       dnsOptions: [],
       hostConfig: { Dns: undefined, ShmSize: 16777216 },

@@ -316,6 +316,20 @@ t.test(
   },
 )
 
+t.test('a task waits until its network is known to the node', async (t) => {
+  const b = await bench(t)
+  b.overlay.unknownNetwork = true
+  b.manager.assign(true, { tasks: [agentTask('t1', {}, true)] })
+  await b.clock.advance(3000)
+  t.equal(b.manager.status('t1')?.State, 'preparing')
+  b.overlay.unknownNetwork = false
+  const none = { put: [], remove: [] }
+  const change = { nodes: none, networks: none, services: none, endpoints: none }
+  b.manager.send({ kind: 'overlay', complete: true, version: 1, change })
+  await b.settle()
+  t.equal(b.manager.status('t1')?.State, 'running', 'as soon as the tables have it')
+})
+
 t.test('news of the cluster, logs, removal, leaving', async (t) => {
   const b = await bench(t)
   b.manager.assign(true, { tasks: [agentTask('t1')] })

@@ -111,10 +111,10 @@ const hostConfig = (plan: ContainerPlan, spec: ContainerSpec, context: TemplateC
       Ulimits: spec.Ulimits,
       ExtraHosts: nonEmpty(extraHosts(spec.Hosts ?? [])),
       SecurityOpt: nonEmpty(securityOptions(spec)),
-      // The overlay's server comes first: it knows the services and asks upstream for the rest.
-      Dns: nonEmpty([...(wiring?.dns ?? []), ...(dns.Nameservers ?? [])]),
-      DnsSearch: nonEmpty([...(wiring?.dnsSearch ?? []), ...(dns.Search ?? [])]),
-      DnsOptions: nonEmpty([...(wiring?.dnsOptions ?? []), ...(dns.Options ?? [])]),
+      // On overlays the wiring has it all: the overlay's own server, then what the spec asks for.
+      Dns: nonEmpty(wiring?.dns ?? dns.Nameservers ?? []),
+      DnsSearch: nonEmpty(wiring?.dnsSearch ?? dns.Search ?? []),
+      DnsOptions: nonEmpty(wiring?.dnsOptions ?? dns.Options ?? []),
       LogConfig: log?.Name ? { Type: log.Name, Config: log.Options ?? {} } : undefined,
       NetworkMode: networkMode(task, wiring),
       PortBindings,

@@ -5,6 +5,7 @@ import type {
   SessionRequest,
 } from '../../../src/api/assignment.ts'
 import type { Config } from '../../../src/api/config.ts'
+import { SwarmctlError } from '../../../src/api/errors.ts'
 import type { Secret } from '../../../src/api/secret.ts'
 import type { Task, TaskStatus } from '../../../src/api/task.ts'
 import { Agent } from '../../../src/worker/agent.ts'
@@ -36,6 +37,8 @@ export class RecordedOverlay implements OverlayPort {
   readonly calls: string[] = []
   readonly applied: number[] = []
   failApply = false
+  /** As a node whose tables lack the network. */
+  unknownNetwork = false
   readonly drains = new Map<string, () => void>()
   async apply(message: { version: number }): Promise<void> {
     if (this.failApply) throw new Error('nft says no')
@@ -45,6 +48,7 @@ export class RecordedOverlay implements OverlayPort {
     this.calls.push(`self ${index}`)
   }
   async attach(task: Task): Promise<TaskWiring> {
+    if (this.unknownNetwork) throw new SwarmctlError('UNAVAILABLE', 'no such network yet')
     this.calls.push(`attach ${task.ID}`)
     return {
       networks: [{ dockerNetwork: 'swarmctl-1', ipv4Address: '10.1.1.2', aliases: [] }],
