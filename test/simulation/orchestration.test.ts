@@ -9,7 +9,7 @@ import { Random } from './orchestration/random.ts'
  * Random services, scales, updates, failures, node deaths and leader changes on the real orchestrator, reaper and scheduler. `SEED=`
  * replays one seed, `SEEDS=` runs that many.
  */
-const SEEDS_DEFAULT = 120
+const SEEDS_DEFAULT = 100
 const STEPS = 40
 const NODES = 5
 /** After the last change everything must have come to rest by then, milliseconds. */
@@ -43,8 +43,10 @@ const simulate = async (seed: number): Promise<string[]> => {
   await world.heal()
   await world.clock.advance(REST_MS)
   const limit = historyLimitOf(world.store.view().cluster())
-  if (process.env.DUMP !== undefined) t.comment(dump(world, process.env.DUMP))
-  const problems = [...checker.violations, ...unmetGoals(world, limit)]
+  if (process.env.DUMP !== undefined)
+    t.comment(`${dump(world, process.env.DUMP)}\n${world.warnings.join('\n')}`)
+  const failures = world.warnings.filter((warning) => warning.startsWith('reconcile failed'))
+  const problems = [...failures, ...checker.violations, ...unmetGoals(world, limit)]
   await world.stopLoops()
   return problems
 }

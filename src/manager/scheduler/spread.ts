@@ -7,13 +7,14 @@ const ENGINE_LABELS = 'engine.labels.'
 
 /**
  * The best node for a task among `fitting`. Each placement preference in turn narrows them to the branch (the nodes with one value of
- * the label) that has the fewest tasks of the service, counted over `eligible`: full nodes count, too. `fitting` must not be empty.
+ * the label) that has the fewest tasks of the service, counted over `eligible`: full nodes count, too. Undefined when none fits.
  */
 export const pickNode = (
   task: Task,
   fitting: readonly NodeInfo[],
   eligible: readonly NodeInfo[],
 ): NodeInfo | undefined => {
+  if (fitting.length === 0) return undefined
   let candidates = fitting
   let branch = eligible
   for (const preference of task.Spec.Placement?.Preferences ?? []) {
