@@ -107,6 +107,7 @@ export class StandInEngine implements EnginePort {
     if (path === '/build') {
       // Each chunk is answered before the next comes: neither body is collected on the way.
       response.writeHead(200)
+      response.flushHeaders()
       request.on('data', (chunk: Buffer) => response.write(`got ${chunk}`))
       request.on('end', () => response.end('built'))
       return
