@@ -211,9 +211,11 @@ export class Agent {
     context: { signal: AbortSignal },
   ): Promise<void> {
     const request = body as LogsRequest
-    const container = this.#runners.get(request.taskId)?.container
-    if (container === undefined || container === null)
-      throw notFound(`task ${request.taskId} has no container on this node`)
+    const runner = this.#runners.get(request.taskId)
+    if (runner === undefined) throw notFound(`task ${request.taskId} is not on this node`)
+    // Followed from before its container is there; else there is nothing to read yet.
+    const container = request.follow ? await runner.whenContainer(context.signal) : runner.container
+    if (container === undefined || container === null) return
     for await (const line of this.#deps.executor.logs(container.id, request, context.signal))
       await stream.send(line)
   }

@@ -47,6 +47,7 @@ export class TaskRunner {
   #engineKnown = false
   #active = false
   #again = false
+  readonly #waiters = new Set<() => void>()
   #isAdopted = false
   #closed = false
   #containerTick = 0
@@ -72,6 +73,18 @@ export class TaskRunner {
   }
 
   get container(): ObservedContainer | null {
+    return this.#progress.container
+  }
+
+  /** Resolves with the container once there is one; undefined when the task ends without. */
+  async whenContainer(signal: AbortSignal): Promise<ObservedContainer | undefined> {
+    while (this.#progress.container === null) {
+      if (this.#closed || signal.aborted || isTerminal(this.#progress.state)) return undefined
+      await new Promise<void>((resolve) => {
+        this.#waiters.add(resolve)
+        signal.addEventListener('abort', () => resolve(), { once: true })
+      })
+    }
     return this.#progress.container
   }
 
@@ -145,6 +158,7 @@ export class TaskRunner {
     this.#cancelTimer?.()
     this.#cancelRotation?.()
     this.#abort.abort()
+    this.#notify()
   }
 
   #onWanted(): void {
@@ -189,7 +203,9 @@ export class TaskRunner {
         if (step.reason === 'out-of-rotation') this.#waitForRotation()
         return
       }
-      if (!(await this.#try(step))) return
+      const goesOn = await this.#try(step)
+      this.#notify()
+      if (!goesOn) return
     }
   }
 
@@ -318,6 +334,11 @@ export class TaskRunner {
     if (isDeepStrictEqual(status, this.#status)) return
     this.#status = status
     this.#deps.onStatus(this.#task, status)
+  }
+
+  #notify(): void {
+    for (const resolve of this.#waiters) resolve()
+    this.#waiters.clear()
   }
 
   #waitForRotation(): void {

@@ -357,6 +357,21 @@ t.test('news of the cluster, logs, removal, leaving', async (t) => {
     b.agent.serveLogs({ ...request, taskId: 'no' }, { send: async () => {} }, context),
     { code: 'NOT_FOUND' },
   )
+  const File = { Name: 'pw', UID: '0', GID: '0', Mode: 0o400 }
+  const Secrets = [{ SecretID: 's1', SecretName: 'pw', File }]
+  const later = agentTask('later', { Spec: { ContainerSpec: { Image: 'nginx', Secrets } } })
+  b.manager.assign(false, { tasks: [later] })
+  await b.settle()
+  const followed = b.agent.serveLogs(
+    { ...request, taskId: 'later', follow: true },
+    { send: async (m) => void lines.push(m) },
+    context,
+  )
+  await b.settle()
+  t.equal(lines.length, 1)
+  b.manager.assign(false, { secrets: [sampleSecret('s1', 'pw')] })
+  await followed
+  t.equal(lines.length, 2, 'followed from before there is a container')
   b.manager.send({ kind: 'removed' })
   await b.settle()
   t.equal(b.removed, 1)
