@@ -49,6 +49,8 @@ export const observeSlot = (
     progress.slots.set(key, slot)
   }
   if (task !== undefined) observeTask(slot, task, monitorMs)
+  // Nothing came after it (its node went and the policy asks for no restart): the update does not wait for it.
+  if (task !== undefined && isGivenUp(task)) slot.settledAtMs ??= timeMs(task.UpdatedAt)
   return slot
 }
 

@@ -1,5 +1,5 @@
 import { type Clock, timestamp } from '../../api/clock.ts'
-import { toSwarmctlError } from '../../api/errors.ts'
+import { SwarmctlError } from '../../api/errors.ts'
 import type { Log } from '../../api/log.ts'
 import type { ObjectChange } from '../../api/object.ts'
 import type { Task } from '../../api/task.ts'
@@ -121,7 +121,8 @@ export class Scheduler {
     try {
       tx.put('task', this.#allocateTaskAddresses(tx, assigned, nodeId))
     } catch (thrown) {
-      this.#explain(tx, taskId, `no suitable node (${toSwarmctlError(thrown).message})`)
+      if (!(thrown instanceof SwarmctlError)) throw thrown
+      this.#explain(tx, taskId, `no suitable node (${thrown.message})`)
     }
   }
 

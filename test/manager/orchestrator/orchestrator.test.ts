@@ -10,26 +10,34 @@ const images = (tasks: Task[]): (string | undefined)[] =>
   tasks.map((task) => task.Spec.ContainerSpec?.Image)
 const nodes = (tasks: Task[]): string[] => tasks.map((task) => task.NodeID).sort()
 
-t.test('thirty replicas are created, allocated and placed in one log entry each', async (t) => {
-  const world = await World.start(3)
-  const before = world.proposer.log.length
-  await world.createService('web', { replicas: 30 })
-  t.equal(world.wanted('web').filter((task) => task.Status.State === 'assigned').length, 30)
-  t.equal(world.proposer.log.length - before, 4, 'the service, creation, allocation, assignment')
-  await world.clock.advance(500)
-  t.equal(world.running('web').length, 30)
-  t.strictSame(
-    [1, 2, 3].map((n) => nodes(world.running('web')).filter((id) => id === `n${n}`).length),
-    [10, 10, 10],
-  )
-  t.strictSame(
-    world
-      .running('web')
-      .map((task) => task.Slot)
-      .sort((a, b) => (a ?? 0) - (b ?? 0)),
-    Array.from({ length: 30 }, (_, i) => i + 1),
-  )
-})
+t.test(
+  'thirty replicas are created, allocated and placed in one log entry each step',
+  async (t) => {
+    const world = await World.start(3)
+    await world.clock.advance(0)
+    const before = world.proposer.log.length
+    await world.createService('web', { replicas: 30 })
+    t.equal(world.wanted('web').filter((task) => task.Status.State === 'assigned').length, 30)
+    t.equal(
+      world.proposer.log.length - before,
+      5,
+      'the service, its endpoint, creation, allocation, assignment',
+    )
+    await world.clock.advance(500)
+    t.equal(world.running('web').length, 30)
+    t.strictSame(
+      [1, 2, 3].map((n) => nodes(world.running('web')).filter((id) => id === `n${n}`).length),
+      [10, 10, 10],
+    )
+    t.strictSame(
+      world
+        .running('web')
+        .map((task) => task.Slot)
+        .sort((a, b) => (a ?? 0) - (b ?? 0)),
+      Array.from({ length: 30 }, (_, i) => i + 1),
+    )
+  },
+)
 
 t.test('scaling down takes what does not run first, then the most loaded nodes', async (t) => {
   const world = await World.start(2)

@@ -10,6 +10,8 @@ import {
   isWanted,
   type TaskState,
 } from '../../../src/api/task-state.ts'
+import { Allocator } from '../../../src/manager/allocator/allocator.ts'
+import { allocateTaskAddresses } from '../../../src/manager/allocator/task-addresses.ts'
 import { Orchestrator } from '../../../src/manager/orchestrator/orchestrator.ts'
 import { TaskReaper } from '../../../src/manager/orchestrator/task-reaper.ts'
 import { Scheduler } from '../../../src/manager/scheduler/scheduler.ts'
@@ -81,10 +83,10 @@ export class World {
       log: warningLog(this.warnings),
     }
     this.#loops = [
-      new FakeAllocator(this.store),
+      new Allocator(deps),
       new Orchestrator(deps),
       new TaskReaper(deps),
-      new Scheduler({ ...deps, allocateTaskAddresses: (_tx, task) => task }),
+      new Scheduler({ ...deps, allocateTaskAddresses }),
     ]
     for (const loop of this.#loops) loop.start()
   }
@@ -256,42 +258,6 @@ const mergeSpec = (spec: ServiceSpec, change: SpecChange): ServiceSpec => {
     ...(replicas === undefined ? {} : { Mode: { Replicated: { Replicas: replicas } } }),
   }
 }
-
-/** Moves `new` tasks to `pending`, as the allocator does for services without networks. */
-class FakeAllocator {
-  readonly #store: Store
-  #unwatch: (() => void) | undefined
-
-  constructor(store: Store) {
-    this.#store = store
-  }
-
-  start(): void {
-    void this.#allocate()
-    this.#unwatch = this.#store.watch((changes) => {
-      if (changes.some((change) => change.object && change.kind === 'task' && isNew(change.object)))
-        void this.#allocate()
-    })
-  }
-
-  async stop(): Promise<void> {
-    this.#unwatch?.()
-  }
-
-  async #allocate(): Promise<void> {
-    await null
-    const tasks = this.#store.view().list('task').filter(isNew)
-    await this.#store.batch(
-      tasks.map(({ ID }) => (tx) => {
-        const task = tx.get('task', ID)
-        if (task === undefined || !isNew(task)) return
-        tx.put('task', { ...task, Status: { ...task.Status, State: 'pending' } })
-      }),
-    )
-  }
-}
-
-const isNew = (task: Task): boolean => task.Status.State === 'new' && isWanted(task.DesiredState)
 
 class FakeAgent {
   readonly #nodeId: string

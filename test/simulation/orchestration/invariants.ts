@@ -6,10 +6,15 @@ import type { World } from '../../manager/orchestrator/world.ts'
 
 const slotKey = (task: Task): string => `${task.ServiceID} ${task.Slot ?? task.NodeID}`
 
+/** Far more log entries than any one event needs. */
+const APPLIED_AT_ONCE_MAX = 500
+
 /** Checks after every applied change what must hold at all times. */
 export class InvariantChecker {
   readonly #world: World
   readonly violations: string[] = []
+  #appliedAtMs = 0
+  #appliedCount = 0
   /** Tasks that ended by themselves, by slot and spec version: counted even when their history is gone. */
   readonly #ended = new Map<string, Set<string>>()
   readonly #rollbacks = new Map<string, number>()
@@ -19,6 +24,7 @@ export class InvariantChecker {
   constructor(world: World) {
     this.#world = world
     world.store.watch((changes) => {
+      this.#checkProgress()
       for (const change of changes) {
         if (change.kind === 'service' && change.object) this.#noteService(change.object, change.old)
         if (change.kind === 'task' && change.object) this.#checkAttempts(change.object)
@@ -26,6 +32,16 @@ export class InvariantChecker {
       this.#checkStopFirst()
       this.#checkReservations()
     })
+  }
+
+  /** Loops that answer each other without end leave no time for anything else. */
+  #checkProgress(): void {
+    const nowMs = this.#world.clock.nowMs()
+    this.#appliedCount = nowMs === this.#appliedAtMs ? this.#appliedCount + 1 : 0
+    this.#appliedAtMs = nowMs
+    if (this.#appliedCount < APPLIED_AT_ONCE_MAX) return
+    this.#report('the loops answer each other without end')
+    throw new Error('the loops answer each other without end')
   }
 
   #report(violation: string): void {
@@ -77,12 +93,12 @@ export class InvariantChecker {
     if (State !== 'failed' && State !== 'complete' && State !== 'rejected') return
     const { maxAttempts } = restartRulesOf(task.Spec)
     if (maxAttempts === 0) return
-    // A rollback makes a version current again: its slots start anew by the updater's hand, once.
-    const key = `${slotKey(task)} ${task.Swarmctl.SpecVersion}`
+    // A rollback makes a version current again, with its attempts (and one by the updater's own hand).
+    const rollbacks = this.#rollbacks.get(task.ServiceID) ?? 0
+    const key = `${slotKey(task)} ${task.Swarmctl.SpecVersion} ${rollbacks}`
     const ended = this.#ended.get(key) ?? new Set()
     this.#ended.set(key, ended.add(task.ID))
-    const rollbacks = this.#rollbacks.get(task.ServiceID) ?? 0
-    if (ended.size > maxAttempts + 1 + rollbacks) {
+    if (ended.size > maxAttempts + 1 + Math.min(rollbacks, 1)) {
       this.#report(`slot ${key} was restarted ${ended.size - 1} times of ${maxAttempts}`)
     }
   }
