@@ -1,7 +1,8 @@
-import { formatIpv4, parseCidr } from '../api/ipv4.ts'
-import type { OverlayView } from '../api/overlay-view.ts'
+import type { Network } from '../api/network.ts'
+import type { OverlayNetwork, OverlayView } from '../api/overlay-view.ts'
 import type { Task } from '../api/task.ts'
 import { SEARCH_DOMAIN } from './dns/names.ts'
+import { bridgeNetwork } from './forwarding-table.ts'
 import { dockerNetworkName } from './names.ts'
 
 /** What a task's container needs to be created with. */
@@ -18,8 +19,8 @@ export interface Attachment {
   dns: string[]
   dnsSearch: string[]
   dnsOptions: string[]
-  /** Indexes of the networks, which must have their bridge. */
-  networkIndexes: number[]
+  /** The networks, which must have their bridge. */
+  overlayNetworks: OverlayNetwork[]
   /** The service's own nameservers: what our DNS asks for this task. */
   nameservers: string[]
 }
@@ -31,53 +32,71 @@ const NAMESERVERS_MAX = 3
 const asksForDots = (options: readonly string[]): boolean =>
   options.some((option) => /^ndots:[1-9]/.test(option))
 
-/** Gateway of a network on another node that has tasks on it: answers names while this node's daemon is away. */
-const otherGateway = (view: OverlayView, networkId: string, selfId: string): string | undefined => {
-  const network = view.networks.get(networkId)
-  if (network === undefined) return undefined
+/** A network as the managers gave it along with a task: known before any view arrives. */
+const overlayNetwork = ({ ID, Spec, IPAMOptions, Swarmctl }: Network): OverlayNetwork => ({
+  id: ID,
+  name: Spec.Name,
+  index: Swarmctl.Index,
+  subnet: IPAMOptions?.Configs[0]?.Subnet ?? '',
+  plan: Swarmctl.Plan,
+  gateways: Swarmctl.Gateways ?? {},
+  internal: Spec.Internal,
+  ingress: Spec.Ingress,
+  mtu: Number(Spec.DriverConfiguration.Options['com.docker.network.driver.mtu'] ?? 0),
+})
+
+interface NodeNumber {
+  nodeId: string
+  index: number
+}
+
+const gatewayOn = (network: OverlayNetwork, node: NodeNumber): string | null =>
+  bridgeNetwork(network, node)?.gateway ?? null
+
+/** A node that has tasks on the network: its gateway answers names while this node's daemon is away. */
+const otherNode = (view: OverlayView, networkId: string, selfId: string): NodeNumber | null => {
   for (const endpoint of view.endpoints.values()) {
     const node = view.nodes.get(endpoint.nodeId)
     if (node === undefined || !node.live || node.id === selfId) continue
     if (!endpoint.addresses.some((one) => one.networkId === networkId)) continue
-    return gatewayOf(view, networkId, node.id)
+    return { nodeId: node.id, index: node.index }
   }
-  return undefined
-}
-
-const gatewayOf = (view: OverlayView, networkId: string, nodeId: string): string | undefined => {
-  const network = view.networks.get(networkId)
-  const node = view.nodes.get(nodeId)
-  if (network === undefined || node === undefined) return undefined
-  if (network.plan === 'flat') return network.gateways[nodeId]
-  const subnet = parseCidr(network.subnet)
-  return subnet === undefined ? undefined : formatIpv4(subnet.first + node.index * 256 + 1)
+  return null
 }
 
 /** What a task's container is to be created with on this node. Pure. */
-export const attachmentOf = (task: Task, view: OverlayView, selfId: string): Attachment => {
-  const overlays = (task.NetworksAttachments ?? []).filter(
-    (one) => one.Network.Spec.DriverConfiguration.Name === 'overlay' && one.Addresses.length > 0,
-  )
-  const ids = overlays.map((one) => one.Network.ID)
-  const own = ids.flatMap((id) => gatewayOf(view, id, selfId) ?? [])
-  const other = ids.flatMap((id) => otherGateway(view, id, selfId) ?? [])
+export const attachmentOf = (task: Task, view: OverlayView, self: NodeNumber): Attachment => {
+  const overlays = (task.NetworksAttachments ?? [])
+    .filter(({ Network, Addresses }) => {
+      return Network.Spec.DriverConfiguration.Name === 'overlay' && Addresses.length > 0
+    })
+    .map(({ Network, Addresses }) => ({
+      // The view's is newer: a flat subnet may have got this node's gateway since.
+      network: view.networks.get(Network.ID) ?? overlayNetwork(Network),
+      addr: (Addresses[0] ?? '').replace(/\/\d+$/, ''),
+    }))
+  const own = overlays.flatMap(({ network }) => gatewayOn(network, self) ?? [])
+  const other = overlays.flatMap(({ network }) => {
+    const node = otherNode(view, network.id, self.nodeId)
+    return node === null ? [] : (gatewayOn(network, node) ?? [])
+  })
   const config = task.Spec.ContainerSpec?.DNSConfig
   const nameservers = config?.Nameservers ?? []
   const options = config?.Options ?? []
   const ours = [...own.slice(0, 1), ...other.slice(0, 1)]
   return {
-    networks: overlays.map((one) => ({
-      dockerNetwork: dockerNetworkName(one.Network.Swarmctl.Index),
-      ipv4Address: (one.Addresses[0] ?? '').replace(/\/\d+$/, ''),
+    networks: overlays.map(({ network, addr }) => ({
+      dockerNetwork: dockerNetworkName(network.index),
+      ipv4Address: addr,
       aliases: [],
     })),
-    dns: overlays.length === 0 ? nameservers : [...ours, ...nameservers].slice(0, NAMESERVERS_MAX),
+    dns: [...ours, ...nameservers].slice(0, NAMESERVERS_MAX),
     dnsSearch: [
       ...(overlays.length > 0 && asksForDots(options) ? [SEARCH_DOMAIN] : []),
       ...(config?.Search ?? []),
     ],
     dnsOptions: options,
-    networkIndexes: overlays.map((one) => one.Network.Swarmctl.Index),
+    overlayNetworks: overlays.map(({ network }) => network),
     nameservers,
   }
 }

@@ -131,7 +131,13 @@ const peerOf = (node: OverlayNode): Peer | null =>
         dataPlane: node.dataPlane,
       }
 
-const networkOf = (network: OverlayNetwork, subnet: Ipv4Block, self: Peer, peers: Peer[]) => {
+/** A network as a node serves it. Pure. */
+const networkOf = (
+  network: OverlayNetwork,
+  subnet: Ipv4Block,
+  self: { nodeId: string; index: number },
+  peers: Peer[],
+): TableNetwork => {
   const blocks = network.plan === 'blocks'
   const block = blockOf(subnet, self.index)
   return {
@@ -153,7 +159,16 @@ const networkOf = (network: OverlayNetwork, subnet: Ipv4Block, self: Peer, peers
           cidr: formatCidr(blockOf(subnet, peer.index)),
         }))
       : [],
-  } satisfies TableNetwork
+  }
+}
+
+/** A network's bridge on a node, without its peers; null when its subnet is no IPv4 network. */
+export const bridgeNetwork = (
+  network: OverlayNetwork,
+  self: { nodeId: string; index: number },
+): TableNetwork | null => {
+  const subnet = parseCidr(network.subnet)
+  return subnet === undefined ? null : networkOf(network, subnet, self, [])
 }
 
 const networksOf = (view: OverlayView, self: Peer, peers: Peer[], problems: string[]) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert'
 import type { Duplex } from 'node:stream'
 import type { OverlayMessage } from '../api/assignment.ts'
 import type { Clock } from '../api/clock.ts'
-import { SwarmctlError, toSwarmctlError } from '../api/errors.ts'
+import { SwarmctlError, toSwarmctlError, unavailable } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
 import type { DataPlaneKind } from '../api/node.ts'
 import type { OverlayView } from '../api/overlay-view.ts'
@@ -17,7 +17,7 @@ import { nameservers, Upstream } from './dns/upstream.ts'
 import { Drainer } from './drain.ts'
 import type { Exec } from './exec.ts'
 import { Firewall } from './firewall.ts'
-import { type ForwardingTable, forwardingTable } from './forwarding-table.ts'
+import { bridgeNetwork, type ForwardingTable, forwardingTable } from './forwarding-table.ts'
 import { KernelTables } from './kernel-tables.ts'
 import { Links } from './links.ts'
 import { VXLAN_PORT } from './names.ts'
@@ -83,7 +83,6 @@ export class Overlay {
   readonly #dropped = new Set<string>()
   readonly #attachments = new Map<string, Attachment>()
   #names: NameIndex | null = null
-  #table: ForwardingTable | null = null
   #problems: string[] = []
   #needsResync = true
   #cancelReconcile = () => {}
@@ -131,6 +130,8 @@ export class Overlay {
         tunnel: plane === 'proxy' ? this.#deps.tunnel : null,
       },
     )
+    // Rules of an earlier start in the other plane would go on balancing by a table that nobody keeps.
+    if (plane === 'proxy') await this.#tables.destroy()
     this.#watcher.start(plane === 'kernel')
     this.#scheduleReconcile()
     return this.#probe
@@ -174,24 +175,28 @@ export class Overlay {
   }
 
   /**
-   * Before a task's container is created: makes the bridges of its overlay networks. The answer lists only overlay networks.
-   * @throws SwarmctlError UNAVAILABLE when the view has no such network yet, ENGINE_UNAVAILABLE
+   * Before a task's container is created, and again after a restart: makes the bridges of its overlay networks. The answer lists
+   * only overlay networks.
+   * @throws SwarmctlError UNAVAILABLE when this node does not know its own number or a gateway yet, ENGINE_UNAVAILABLE
    */
   async attach(task: Task): Promise<Attachment> {
-    const attachment = attachmentOf(task, this.#view, this.#self?.nodeId ?? '')
-    const present = await this.#bridges.present()
-    for (const index of attachment.networkIndexes) {
-      const network = this.#table?.networks.find((one) => one.index === index)
-      if (network === undefined) {
-        throw new SwarmctlError(
-          'UNAVAILABLE',
-          `this node does not know network number ${index} of task ${task.ID} yet: it is retried`,
-        )
-      }
-      await this.#bridges.ensure(network, this.#links.mtu)
-      if (!present.has(index)) this.#needsResync = true
-    }
+    const self = this.#self
+    if (self === null) throw unavailable('this node does not know its number yet: it is retried')
+    const attachment = attachmentOf(task, this.#view, self)
+    // From now on no resync takes the bridges away.
     this.#attachments.set(task.ID, attachment)
+    try {
+      const present = await this.#bridges.present()
+      for (const network of attachment.overlayNetworks) {
+        const bridge = bridgeNetwork(network, self)
+        if (bridge === null) throw unavailable(`network ${network.name} has no subnet yet`)
+        await this.#bridges.ensure(bridge, this.#links.mtu)
+        if (!present.has(network.index)) this.#needsResync = true
+      }
+    } catch (error) {
+      this.#attachments.delete(task.ID)
+      throw error
+    }
     // Routes take the bridge's address as source, the DNS server listens on it.
     if (this.#needsResync) await this.#sync.request()
     return attachment
@@ -280,7 +285,6 @@ export class Overlay {
 
   async #runSync(): Promise<void> {
     const table = this.#self === null ? null : forwardingTable(this.#liveView(), this.#self.nodeId)
-    this.#table = table
     if (table === null) return
     assert(this.#ports !== null, 'the overlay was not started')
     const isResync = this.#needsResync
@@ -327,7 +331,9 @@ export class Overlay {
   /** An Engine that is down keeps its networks until the next look. */
   async #removeOldBridges(table: ForwardingTable): Promise<void> {
     if (!this.#isComplete) return
-    const wanted = new Set(table.networks.map((network) => `${network.id} ${network.index}`))
+    const attached = [...this.#attachments.values()].flatMap((one) => one.overlayNetworks)
+    const networks = [...table.networks, ...attached]
+    const wanted = new Set(networks.map((network) => `${network.id} ${network.index}`))
     try {
       await this.#bridges.removeUnwanted((id, index) => wanted.has(`${id} ${index}`))
     } catch (error) {

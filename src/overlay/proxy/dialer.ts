@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { SwarmctlError } from '../../api/errors.ts'
 import type { PublishedEndpoint } from '../forwarding-table.ts'
-import type { Tunnel } from './tunnel.ts'
+import { awaitConnected, type Tunnel } from './tunnel.ts'
 
 /** Milliseconds for one attempt: several fit into what clients wait. */
 const CONNECT_TIMEOUT_MS = 2000
@@ -27,7 +27,8 @@ export class Dialer {
     const { tunnel } = this.#options
     if (tunnel === null || this.isDirect(endpoint)) return this.#direct(endpoint)
     const { networkId, addr, port, nodeId } = endpoint
-    return await withTimeout(tunnel.open(nodeId, { networkId, addr, port, protocol }), endpoint)
+    const opening = tunnel.open(nodeId, { networkId, addr, port, protocol })
+    return await withTimeout(protocol === 'udp' ? opening : opening.then(awaitConnected), endpoint)
   }
 
   /** Whether packets go to the endpoint without the tunnel. */

@@ -16,7 +16,7 @@ export interface TunnelTarget {
 
 /**
  * Opens byte streams to endpoints of other nodes, many over one mutually authenticated connection per node pair. TCP: the stream is
- * the connection, with half-close. UDP: a stream is one client's session, datagrams framed (datagram-frames.ts).
+ * the connection, with half-close, after one byte by which the far end says that the endpoint took it. UDP: a stream is one client's session, datagrams framed (datagram-frames.ts).
  */
 export interface Tunnel {
   /** Rejects when the node can't be reached or does not have the endpoint. */
@@ -27,6 +27,36 @@ export interface Tunnel {
 const CONNECT_TIMEOUT_MS = 3000
 /** Sessions without a datagram for so long end (conntrack's time for an UDP stream). */
 export const UDP_IDLE_TIMEOUT_MS = 120_000
+
+/** First byte of a TCP stream from the far end: until then the near end may still pick another endpoint. */
+const CONNECTED = 0
+
+/** Waits for the far end's word that it reached the endpoint. Rejects when the stream ends before. */
+export const awaitConnected = (stream: Duplex): Promise<Duplex> =>
+  new Promise((resolve, reject) => {
+    const settle = (run: () => void) => {
+      stream.off('readable', onReadable)
+      stream.off('close', onEnd)
+      stream.off('end', onEnd)
+      stream.off('error', onEnd)
+      run()
+    }
+    const onEnd = () => {
+      settle(() => {
+        stream.on('error', () => {})
+        stream.destroy()
+        reject(new SwarmctlError('UNAVAILABLE', 'the endpoint does not answer'))
+      })
+    }
+    const onReadable = () => {
+      const first = stream.read(1) as Buffer | null
+      if (first !== null) settle(() => resolve(stream))
+    }
+    stream.on('readable', onReadable)
+    stream.on('close', onEnd)
+    stream.on('end', onEnd)
+    stream.on('error', onEnd)
+  })
 
 /** Whether a message from a peer names an endpoint in the right shape. */
 export const isTunnelTarget = (value: unknown): value is TunnelTarget => {
@@ -64,6 +94,7 @@ const serveTcp = (target: TunnelTarget, peer: Duplex): Promise<void> =>
     })
     socket.once('connect', () => {
       clearTimeout(timer)
+      peer.write(Buffer.of(CONNECTED))
       joinStreams(socket, peer, resolve)
     })
   })
