@@ -24,8 +24,10 @@ export const endedByItself = (task: Task): boolean => {
 export const isReachable = (node: Node | undefined): boolean =>
   node !== undefined && node.Status.State !== 'down'
 
-/** Oldest first. */
+/** Oldest first. Times of one format compare as text. */
 export const byCreation = (a: Task, b: Task): number =>
-  timeMs(a.CreatedAt) - timeMs(b.CreatedAt) ||
+  compareText(a.CreatedAt, b.CreatedAt) ||
   TASK_STATE_ORDER[b.DesiredState] - TASK_STATE_ORDER[a.DesiredState] ||
-  (a.ID < b.ID ? -1 : 1)
+  compareText(a.ID, b.ID)
+
+const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
