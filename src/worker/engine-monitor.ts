@@ -3,7 +3,7 @@ import { toSwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
 import { backoffMs } from './backoff.ts'
 import type { ContainerEvent, EngineFacts, Executor, ObservedContainer } from './executor.ts'
-import { ENGINE_BACKOFF_MS_MAX, ENGINE_BACKOFF_MS_MIN } from './limits.ts'
+import { ENGINE_BACKOFF_MS_MAX, ENGINE_BACKOFF_MS_MIN, ENGINE_STABLE_MS } from './limits.ts'
 import { sleep } from './sleep.ts'
 
 export interface EngineMonitorDeps {
@@ -54,6 +54,7 @@ export class EngineMonitor {
     while (!this.#closing.signal.aborted) {
       const current = new AbortController()
       this.#current = current
+      const sinceMs = clock.nowMs()
       let reason = 'the event stream ended'
       try {
         await executor.watch(
@@ -66,6 +67,7 @@ export class EngineMonitor {
         reason = toSwarmctlError(why).message
       }
       if (this.#closing.signal.aborted) return
+      if (clock.nowMs() - sinceMs >= ENGINE_STABLE_MS) this.#attempt = 0
       this.#attempt += 1
       if (this.#attempt === 1) log.warn({ reason }, 'the Docker Engine does not answer')
       onDown(reason)
@@ -87,7 +89,6 @@ export class EngineMonitor {
       ])
       if (current.signal.aborted) return
       if (this.#attempt > 0) this.#deps.log.info({}, 'the Docker Engine answers again')
-      this.#attempt = 0
       this.#deps.onUp(facts, containers, asOf)
     } catch (error) {
       current.abort(error)

@@ -31,8 +31,14 @@ export const OVERLAY_PENDING_MAX = 64
 /** After tables could not be applied the session starts anew, with complete ones, at the earliest after this time. */
 export const OVERLAY_RESYNC_MS = 5000
 
-/** Attempts of an operation on a container that the Engine refuses for no reason of the task (stop, remove). */
+/** Between attempts of a step that fails for no reason of the task (stop, remove, networks). */
 export const CLEANUP_RETRY_MS = 1000
+
+/** Attempts to get a task's networks from an Engine that does not make them; then the task is rejected with the reason. */
+export const PREPARE_ATTEMPTS_MAX = 10
+
+/** An event stream that lasted this long shows that the Engine is well: the next break begins with the shortest wait. */
+export const ENGINE_STABLE_MS = 5000
 
 /** A log line longer than this is cut into several. */
 export const LOG_LINE_BYTES_MAX = 1024 * 1024

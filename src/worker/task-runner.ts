@@ -5,7 +5,7 @@ import type { Log } from '../api/log.ts'
 import type { Task, TaskStatus } from '../api/task.ts'
 import { compareTaskStates, isTerminal, isWanted } from '../api/task-state.ts'
 import type { ContainerEvent, ObservedContainer } from './executor.ts'
-import { CLEANUP_RETRY_MS, ROTATION_WAIT_MAX_MS } from './limits.ts'
+import { CLEANUP_RETRY_MS, PREPARE_ATTEMPTS_MAX, ROTATION_WAIT_MAX_MS } from './limits.ts'
 import { hasOverlay, nextStep, type Progress, type Step } from './task-progress.ts'
 import type { TaskSteps } from './task-steps.ts'
 
@@ -49,6 +49,7 @@ export class TaskRunner {
   #again = false
   readonly #waiters = new Set<() => void>()
   #isAdopted = false
+  #prepareAttempts = 0
   #closed = false
   #containerTick = 0
   /** Ends the step that is under way, where that can be ended. */
@@ -225,7 +226,8 @@ export class TaskRunner {
     } catch (thrown) {
       if (this.#closed) return false
       const error = toSwarmctlError(thrown)
-      if (error.code === 'ENGINE_UNAVAILABLE') {
+      // Preparing is the overlay's word on what the Engine does for it; whether the Engine is there the others know.
+      if (error.code === 'ENGINE_UNAVAILABLE' && step.kind !== 'prepare') {
         this.#engineKnown = false
         this.#deps.onEngineTrouble(error)
         return false
@@ -238,8 +240,7 @@ export class TaskRunner {
     if (kind === 'prepare' || kind === 'create') {
       // A step that was given up is no failure of the task.
       if (this.#abort.signal.aborted && !this.#isWanted()) return true
-      // The network is not in this node's tables yet: `wake` comes with them.
-      if (kind === 'prepare' && error.code === 'UNAVAILABLE') {
+      if (kind === 'prepare' && this.#mayPrepareLater(error)) {
         this.#wakeIn(CLEANUP_RETRY_MS)
         return false
       }
@@ -258,6 +259,13 @@ export class TaskRunner {
     )
     this.#wakeIn(CLEANUP_RETRY_MS)
     return false
+  }
+
+  #mayPrepareLater(error: SwarmctlError): boolean {
+    // The network is not in this node's tables yet: `wake` comes with them.
+    if (error.code === 'UNAVAILABLE') return true
+    this.#prepareAttempts += 1
+    return error.code === 'ENGINE_UNAVAILABLE' && this.#prepareAttempts < PREPARE_ATTEMPTS_MAX
   }
 
   async #do(step: Exclude<Step, { kind: 'wait' }>, signal: AbortSignal): Promise<void> {

@@ -31,6 +31,8 @@ export class TaskSteps {
   readonly #deps: StepsDeps
   readonly #engine = new Semaphore(ENGINE_CONCURRENCY)
   readonly #pulls: SharedPulls
+  /** One at a time: the first task of a network makes its bridge, the others find it. */
+  readonly #attaches = new Semaphore(1)
   readonly #stops = new Semaphore(STOP_CONCURRENCY)
   /** What `prepare` made, until the container is created. */
   readonly #prepared = new Map<string, { files: TaskFiles; wiring: TaskWiring | undefined }>()
@@ -38,7 +40,7 @@ export class TaskSteps {
   constructor(deps: StepsDeps) {
     this.#deps = deps
     this.#pulls = new SharedPulls({
-      pull: (task, signal) => deps.executor.pull(task, signal),
+      pull: (task, signal) => this.#pullNow(task, signal),
       clock: deps.clock,
     })
   }
@@ -49,7 +51,7 @@ export class TaskSteps {
     const content = taskFiles(task, dependencies, templateContext(task, node()))
     const [written, wiring] = await Promise.all([
       files.write(task.ID, content),
-      hasOverlay(task) ? overlay.attach(task) : undefined,
+      hasOverlay(task) ? this.#attaches.run(() => overlay.attach(task)) : undefined,
     ])
     this.#prepared.set(task.ID, { files: written, wiring })
   }
@@ -58,7 +60,7 @@ export class TaskSteps {
   async adopt(task: Task): Promise<boolean> {
     if (!hasOverlay(task)) return true
     try {
-      await this.#deps.overlay.attach(task)
+      await this.#attaches.run(() => this.#deps.overlay.attach(task))
       return true
     } catch (thrown) {
       const error = toSwarmctlError(thrown)
@@ -95,11 +97,18 @@ export class TaskSteps {
     } catch (thrown) {
       const error = toSwarmctlError(thrown)
       if (signal.aborted || error.code === 'ENGINE_UNAVAILABLE') throw error
-      this.#deps.log.warn(
-        { task: task.ID, image: task.Spec.ContainerSpec?.Image, error: error.message },
-        'could not pull an image',
-      )
       return error
+    }
+  }
+
+  async #pullNow(task: Task, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#deps.executor.pull(task, signal)
+    } catch (error) {
+      const image = task.Spec.ContainerSpec?.Image
+      if (!signal.aborted)
+        this.#deps.log.warn({ image, error: (error as Error).message }, 'could not pull an image')
+      throw error
     }
   }
 

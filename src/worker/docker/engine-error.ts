@@ -3,7 +3,9 @@ import { SwarmctlError } from '../../api/errors.ts'
 /** The text of an answer without dockerode's decoration. */
 const messageOf = (thrown: { json?: unknown; message?: string }): string => {
   const json = thrown.json as { message?: unknown } | null | undefined
-  return typeof json?.message === 'string' ? json.message : (thrown.message ?? String(thrown))
+  if (typeof json?.message === 'string') return json.message
+  // Of a stream's answer only the decorated text is left.
+  return (thrown.message ?? String(thrown)).replace(/^\(HTTP code \d+\) .*? - /, '').trim()
 }
 
 /** What the Engine, or the way to it, threw, as an error of the catalogue. Docker's own words are kept. */
