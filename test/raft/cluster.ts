@@ -12,6 +12,9 @@ import { systemClock } from '../../src/raft/system-clock.ts'
 import { FileWal, type FileWalOptions } from '../../src/raft/wal.ts'
 import { NodeWalFiles, type WalFiles } from '../../src/raft/wal-files.ts'
 
+/** Half of the default: elections take 250 to 500 ms. */
+const TICK_MS = 12
+
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
@@ -45,7 +48,7 @@ export class MemoryNetwork {
   readonly #handlers = new Map<string, Handler>()
   readonly #closedHandlers = new Map<string, (id: string) => void>()
   readonly #cut = new Set<string>()
-  /** Every message kind by its number on the wire, counted. */
+  /** Pieces of snapshots that were sent. */
   bulkCount = 0
 
   transport(id: string): RaftTransport {
@@ -102,11 +105,12 @@ export class Cluster {
   readonly network = new MemoryNetwork()
   readonly nodes = new Map<string, ClusterNode>()
   readonly #dataKey = new Uint8Array(32).fill(7)
-  #root: string | undefined
+  readonly #closing = new Map<string, Promise<void>>()
+  readonly #root = mkdtemp(join(tmpdir(), 'raft-'))
 
   async start(id: string, options: StartOptions = {}): Promise<ClusterNode> {
-    this.#root ??= await mkdtemp(join(tmpdir(), 'raft-'))
-    const directory = join(this.#root, id)
+    await this.#closing.get(id)
+    const directory = join(await this.#root, id)
     const { wal: walOptions, files, ...nodeOptions } = options
     const real = new NodeWalFiles(join(directory, 'wal'))
     const shared = { clock: systemClock, dataKey: this.#dataKey }
@@ -129,7 +133,7 @@ export class Cluster {
         onLeaderChange: (leader, isReady) => events.push(`${leader} ${isReady}`),
         onRemoved: () => events.push('removed'),
       },
-      { id, ...nodeOptions },
+      { id, tickMs: TICK_MS, ...nodeOptions },
     )
     const member = { id, node, machine, directory, events, fatal }
     this.nodes.set(id, member)
@@ -153,8 +157,13 @@ export class Cluster {
   async kill(id: string): Promise<void> {
     this.network.cut(id)
     this.network.leave(id)
-    await this.stop(id)
-    this.network.heal(id)
+    const closed = this.nodes.get(id)?.node.stop() ?? Promise.resolve()
+    this.nodes.delete(id)
+    // Its files are free again only when it has really closed them.
+    this.#closing.set(
+      id,
+      closed.then(() => this.network.heal(id)),
+    )
   }
 
   /** The member that leads, and has applied everything before its term. */
@@ -167,7 +176,8 @@ export class Cluster {
   async close(): Promise<void> {
     for (const id of this.nodes.keys()) this.network.cut(id)
     await Promise.all([...this.nodes.values()].map(({ node }) => node.stop()))
-    if (this.#root !== undefined) await rm(this.#root, { recursive: true, force: true })
+    await Promise.all(this.#closing.values())
+    await rm(await this.#root, { recursive: true, force: true })
   }
 }
 

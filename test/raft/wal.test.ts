@@ -1,0 +1,264 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { systemClock } from '../../src/raft/system-clock.ts'
+import { FileWal } from '../../src/raft/wal.ts'
+import { NodeWalFiles, type WalFiles } from '../../src/raft/wal-files.ts'
+import { batch, entry } from '../contract/wal-contract.ts'
+
+const SEGMENT_BYTES = 64 * 1024
+const dataKey = new Uint8Array(32).fill(9)
+
+let directory = ''
+t.beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'raft-wal-'))
+})
+t.afterEach(() => rm(directory, { recursive: true, force: true }))
+
+function open(files: WalFiles = new NodeWalFiles(directory), key = dataKey): FileWal {
+  return new FileWal({ files, clock: systemClock, dataKey: key }, { segmentBytes: SEGMENT_BYTES })
+}
+
+/** Writes one frame for each entry, and leaves the files as a crash would: without a closing frame. */
+async function writeFrames(count: number, wal = open()): Promise<FileWal> {
+  await wal.open()
+  for (let index = 1; index <= count; index += 1) {
+    const hardState = { term: 1, vote: 'a', commit: index - 1 }
+    await wal.append(batch([entry(index, 1)], { hardState }))
+  }
+  return wal
+}
+
+async function segments(): Promise<string[]> {
+  return (await readdir(directory)).filter((name) => name.endsWith('.wal')).sort()
+}
+
+/** Where the frames of a segment start: every sector that begins with the magic number. */
+function frameOffsets(bytes: Buffer): number[] {
+  const found: number[] = []
+  for (let at = 512; at < bytes.length; at += 512) {
+    if (bytes.readUInt32BE(at) === 0x53574631) found.push(at)
+  }
+  return found
+}
+
+async function damage(
+  name: string,
+  change: (bytes: Buffer, frames: number[]) => void,
+): Promise<void> {
+  const bytes = await readFile(join(directory, name))
+  change(bytes, frameOffsets(bytes))
+  await writeFile(join(directory, name), bytes)
+}
+
+async function lastIndexAfterReopen(): Promise<number | undefined> {
+  const wal = open()
+  const { entries } = await wal.open()
+  await wal.close()
+  return entries.at(-1)?.index
+}
+
+t.test('nothing that was written can be read in the files', async (t) => {
+  const wal = open()
+  await wal.open()
+  await wal.append(batch([entry(1, 1, 'a secret that nobody may see')]))
+  await wal.close()
+  for (const name of await readdir(directory)) {
+    t.notOk((await readFile(join(directory, name))).includes('secret'), name)
+  }
+})
+
+t.test('many appends share one frame, and its sync', async (t) => {
+  const wal = open()
+  await wal.open()
+  await Promise.all(Array.from({ length: 40 }, (_, at) => wal.append(batch([entry(at + 1, 1)]))))
+  const bytes = await readFile(join(directory, (await segments())[0] ?? ''))
+  t.equal(frameOffsets(bytes).length, 2, 'the checkpoint, and one frame for all')
+  await wal.close()
+})
+
+t.test('a torn end is cut off, wherever the write was interrupted', async (t) => {
+  const wal = await writeFrames(3)
+  const name = (await segments())[0] ?? ''
+  const whole = await readFile(join(directory, name))
+  const last = frameOffsets(whole).at(-1) ?? 0
+  // Not closed: the last frame is the last thing in the file. The crash is the copy made here.
+  for (const kept of [0, 4, 59, 60, 90, 105]) {
+    await damage(name, (bytes) => {
+      whole.copy(bytes)
+      bytes.fill(0, last + kept)
+    })
+    const copy = open()
+    const { entries } = await copy.open()
+    t.equal(entries.length, 2, `${kept} bytes of the frame are there`)
+    await copy.close()
+  }
+  await wal.close()
+})
+
+t.test(
+  'the log goes on after a torn end, and the rest of the torn frame is harmless',
+  async (t) => {
+    const wal = await writeFrames(2)
+    await wal.append(batch([entry(3, 1, 'x'.repeat(5000))]))
+    const name = (await segments())[0] ?? ''
+    await damage(name, (bytes, frames) => bytes.fill(0, frames.at(-1), (frames.at(-1) ?? 0) + 512))
+    const again = open()
+    t.equal((await again.open()).entries.length, 2)
+    await again.append(batch([entry(3, 2, 'short')]))
+    await again.append(batch([entry(4, 2)]))
+    await again.close()
+    t.equal(await lastIndexAfterReopen(), 4)
+  },
+)
+
+t.test('a damaged frame before a good one is corruption: every byte counts', async (t) => {
+  const wal = await writeFrames(4)
+  await wal.close()
+  const name = (await segments())[0] ?? ''
+  const whole = await readFile(join(directory, name))
+  const frames = frameOffsets(whole)
+  const second = frames[2] ?? 0
+  for (const at of [0, 5, 13, 17, 30, 45, 61, 90]) {
+    await damage(name, (bytes) => {
+      whole.copy(bytes)
+      bytes[second + at] = (bytes[second + at] ?? 0) ^ 1
+    })
+    await t.rejects(open().open(), { code: 'RAFT_STORAGE_CORRUPT' }, `byte ${at} of a frame`)
+  }
+})
+
+t.test('after a clean stop even the last entry is proved by what follows it', async (t) => {
+  const wal = await writeFrames(3)
+  await wal.close()
+  await damage((await segments())[0] ?? '', (bytes, frames) => {
+    const lastEntry = frames.at(-2) ?? 0
+    bytes[lastEntry + 70] = (bytes[lastEntry + 70] ?? 0) ^ 0x80
+  })
+  await t.rejects(open().open(), { code: 'RAFT_STORAGE_CORRUPT' })
+})
+
+t.test('a lost segment or header is corruption', async (t) => {
+  const wal = await writeFrames(300)
+  await wal.close()
+  const names = await segments()
+  t.ok(names.length >= 3, 'the log has several segments')
+  const saved = await readFile(join(directory, names[1] ?? ''))
+  await rm(join(directory, names[1] ?? ''))
+  await t.rejects(open().open(), { code: 'RAFT_STORAGE_CORRUPT' }, 'a segment is missing')
+  await writeFile(join(directory, names[1] ?? ''), saved)
+  await damage(names[1] ?? '', (bytes) => {
+    bytes[25] = (bytes[25] ?? 0) ^ 1
+  })
+  await t.rejects(open().open(), { code: 'RAFT_STORAGE_CORRUPT' }, 'a header is damaged')
+})
+
+t.test('another data key is told apart from damage', async (t) => {
+  const wal = await writeFrames(1)
+  await wal.close()
+  const other = open(new NodeWalFiles(directory), new Uint8Array(32).fill(8))
+  await t.rejects(other.open(), { code: 'RAFT_STORAGE_KEY' })
+})
+
+t.test('another format version is refused', async (t) => {
+  const wal = await writeFrames(1)
+  await wal.close()
+  await damage((await segments())[0] ?? '', (bytes) => bytes.writeUInt32BE(2, 8))
+  await t.rejects(open().open(), { code: 'RAFT_STORAGE_CORRUPT' })
+})
+
+t.test('segments fill up, are recycled, and the disk use stays bounded', async (t) => {
+  const wal = open()
+  await wal.open()
+  let most = 0
+  for (let index = 1; index <= 1200; index += 1) {
+    const hardState = { term: 1, vote: 'a', commit: index }
+    await wal.append(batch([entry(index, 1)], { hardState }))
+    if (index % 50 === 0) {
+      await wal.compactTo(index - 20)
+      most = Math.max(most, (await readdir(directory)).length)
+    }
+  }
+  t.ok(most <= 4, `${most} files at most`)
+  await wal.close()
+  const again = open()
+  const { base, entries, hardState } = await again.open()
+  t.equal(entries.at(-1)?.index, 1200)
+  t.equal(base.index + entries.length, 1200)
+  t.equal(hardState.vote, 'a', 'a checkpoint carries what older segments said')
+  await again.close()
+})
+
+t.test(
+  'a frame larger than what is left goes to the next segment, many large ones are split',
+  async (t) => {
+    const files = new NodeWalFiles(directory)
+    const wal = new FileWal({ files, clock: systemClock, dataKey })
+    await wal.open()
+    const large = Array.from({ length: 6 }, (_, at) => entry(at + 1, 1, 'y'.repeat(900_000)))
+    await wal.append(batch(large))
+    await wal.close()
+    const again = new FileWal({ files, clock: systemClock, dataKey })
+    const { entries } = await again.open()
+    t.equal(entries.length, 6)
+    t.equal(entries[5]?.data.length, 900_000)
+    await again.close()
+  },
+)
+
+/** The real files, with failures. */
+function failing(fail: { allocate?: boolean; write?: boolean }): WalFiles {
+  const real = new NodeWalFiles(directory)
+  const full = () => Promise.reject(Object.assign(new Error('no space'), { code: 'ENOSPC' }))
+  return {
+    list: () => real.list(),
+    read: (name) => real.read(name),
+    allocate: (name, bytes) => (fail.allocate ? full() : real.allocate(name, bytes)),
+    open: async (name) => {
+      const file = await real.open(name)
+      return {
+        close: () => file.close(),
+        write: (bytes, offset) =>
+          fail.write ? Promise.reject(new Error('EIO')) : file.write(bytes, offset),
+      }
+    },
+    rename: (from, to) => real.rename(from, to),
+    remove: (name) => real.remove(name),
+  }
+}
+
+t.test('a full disk takes what is under way, asks for no more, and recovers', async (t) => {
+  const fail = { allocate: false }
+  const wal = open(failing(fail))
+  await wal.open()
+  await wal.append(batch([entry(1, 1)]))
+  fail.allocate = true
+  let index = 1
+  while (wal.hasRoom && index < 500) {
+    index += 1
+    await wal.append(batch([entry(index, 1)]))
+  }
+  t.notOk(wal.hasRoom, 'it says that the disk is full')
+  index += 1
+  await wal.append(batch([entry(index, 1)]))
+  t.pass('and still takes what was under way')
+  fail.allocate = false
+  await wal.compactTo(index - 1)
+  t.ok(wal.hasRoom, 'a freed segment is room again')
+  await wal.close()
+  t.equal(await lastIndexAfterReopen(), index)
+})
+
+t.test('a failed write ends the log: nothing more is acknowledged', async (t) => {
+  const fail = { write: false }
+  const wal = open(failing(fail))
+  await wal.open()
+  await wal.append(batch([entry(1, 1)]))
+  fail.write = true
+  await t.rejects(wal.append(batch([entry(2, 1)])), { code: 'RAFT_STORAGE_FAILED' })
+  fail.write = false
+  await t.rejects(wal.append(batch([entry(2, 1)])), { code: 'RAFT_STORAGE_FAILED' })
+  await wal.close()
+  t.equal(await lastIndexAfterReopen(), 1)
+})
