@@ -365,14 +365,14 @@ export class Daemon implements SwarmPort {
     this.#cancelResume()
     const member = this.#member
     this.#member = undefined
-    this.#state = 'inactive'
-    this.#error = ''
     try {
       await member?.leave()
     } finally {
       for (const name of ['node.json', 'raft', 'agent', 'credentials.json', 'data-key.json']) {
         await rm(join(dataDir, name), { recursive: true, force: true })
       }
+      this.#state = 'inactive'
+      this.#error = ''
     }
   }
 

@@ -26,12 +26,11 @@ const asDuplex = (stream: RpcStream): Duplex => {
       callback()
     },
     destroy(error, callback) {
-      stream.abort(error ?? undefined)
+      // What both sides ended is over; the rest of the stream is of no use to anybody.
+      if (error || !this.writableFinished || !this.readableEnded) stream.abort(error ?? undefined)
       callback(error)
     },
-    autoDestroy: false,
   })
-  void stream.closed.then(() => duplex.destroy())
   return duplex
 }
 

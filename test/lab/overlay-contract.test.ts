@@ -10,7 +10,11 @@ for (const plane of ['kernel', 'proxy'] as const) {
     try {
       await cluster.start()
       const isKernel = plane === 'kernel'
-      await dataPlaneSuite(t, cluster, { keepsClientAddress: isKernel, hasVips: isKernel })
+      await dataPlaneSuite(t, cluster, {
+        keepsClientAddress: isKernel,
+        hasVips: isKernel,
+        retries: !isKernel,
+      })
     } finally {
       if (!t.passing()) t.comment(cluster.logs())
       await cluster.stop()
