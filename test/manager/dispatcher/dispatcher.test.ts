@@ -187,7 +187,7 @@ t.test(
   async (t) => {
     const b = await bench(2)
     const a1 = b.connect('n1')
-    await pass(b, [a1], 5500)
+    await pass(b, [a1], 3500)
     t.equal(b.store.view().get('node', 'n2')?.Status.State, 'unknown', 'has not registered yet')
     await pass(b, [a1], 1000)
     t.equal(b.store.view().get('node', 'n2')?.Status.State, 'down')
