@@ -1,0 +1,599 @@
+// One test per rule, with the section of Ongaro's dissertation, or the defect that others had with it.
+
+import t from 'tap'
+import { createEntry } from '../../src/raft/entry.ts'
+import type { Message } from '../../src/raft/message.ts'
+import { bytes, CoreNetwork, command, coreOf, Driver } from './core-network.ts'
+
+const IDS = ['a', 'b', 'c']
+const from = (id: string, term: number) => ({ from: id, to: 'a', term })
+const vote = (
+  id: string,
+  term: number,
+  lastIndex: number,
+  lastTerm: number,
+  force = false,
+): Message => ({
+  ...{ kind: 'vote', lastIndex, lastTerm, force },
+  ...from(id, term),
+})
+const kinds = (messages: readonly Message[]) => messages.map(({ kind }) => kind)
+
+function follower(setup: Partial<Parameters<typeof coreOf>[1]> = {}): Driver {
+  return new Driver(coreOf('a', { voters: IDS, ...setup }))
+}
+
+t.test('§3.4 elections', async (t) => {
+  t.test('a follower campaigns when no leader speaks, and a majority elects it', async (t) => {
+    const network = new CoreNetwork(IDS)
+    network.get('a').tick(20)
+    network.run()
+    t.same(network.leaders(), ['a'])
+    t.equal(network.get('b').core.leader, 'a')
+    t.equal(network.get('a').core.log.committed, 1, 'its no-op is committed at once')
+    t.ok(network.get('a').core.isCurrentLeader)
+  })
+
+  t.test('a vote is promised only when it is durable', async (t) => {
+    const voter = follower().step(vote('b', 1, 0, 0))
+    t.same(voter.take(), [], 'nothing is sent before the disk has it')
+    t.same(voter.batches[0]?.hardState, { term: 1, vote: 'b', commit: 0 })
+    voter.persistOne()
+    t.match(voter.take(), [{ kind: 'vote-response', granted: true, term: 1 }])
+  })
+
+  t.test(
+    'at most one vote per term, also after a restart; the same candidate gets it again',
+    async (t) => {
+      const voter = follower({ term: 3, vote: 'b' })
+      t.match(
+        voter
+          .step(vote('c', 3, 9, 9))
+          .settle()
+          .take(),
+        [{ granted: false }],
+      )
+      t.match(
+        voter
+          .step(vote('b', 3, 9, 9))
+          .settle()
+          .take(),
+        [{ granted: true }],
+      )
+    },
+  )
+
+  t.test('learning a higher term is not granting a vote', async (t) => {
+    const voter = follower({ entries: [command(1, 2)], term: 2 })
+    const [answer] = voter
+      .step(vote('b', 5, 0, 0))
+      .settle()
+      .take()
+    t.match(answer, { granted: false, term: 5 })
+    t.match(
+      voter
+        .step(vote('c', 5, 1, 2))
+        .settle()
+        .take(),
+      [{ granted: true }],
+      'the vote is still free',
+    )
+  })
+
+  t.test('a repeated grant counts once', async (t) => {
+    const five = ['a', 'b', 'c', 'd', 'e']
+    const candidate = new Driver(coreOf('a', { voters: five }))
+    candidate.core.campaign()
+    for (const id of ['b', 'c']) {
+      candidate.step({ kind: 'pre-vote-response', granted: true, ...from(id, 1) })
+    }
+    candidate.settle()
+    for (let repeat = 0; repeat < 3; repeat += 1) {
+      candidate.step({ kind: 'vote-response', granted: true, ...from('b', 1) })
+    }
+    t.equal(candidate.core.role, 'candidate')
+    candidate.step({ kind: 'vote-response', granted: true, ...from('c', 1) })
+    t.equal(candidate.core.role, 'leader')
+  })
+
+  t.test('its own vote counts only when it is durable', async (t) => {
+    const alone = new Driver(coreOf('a', { voters: ['a'] }))
+    alone.core.campaign()
+    alone.collect()
+    t.equal(alone.core.role, 'candidate')
+    alone.persistOne()
+    t.equal(alone.core.role, 'leader')
+  })
+
+  t.test('a candidate follows the leader of its term', async (t) => {
+    const candidate = follower()
+    candidate.core.campaign()
+    candidate.step({ kind: 'pre-vote-response', granted: true, ...from('b', 1) }).settle()
+    t.equal(candidate.core.role, 'candidate')
+    candidate.step({ kind: 'heartbeat', commit: 0, readRound: 0, ...from('c', 1) })
+    t.match(candidate.core, { role: 'follower', leader: 'c' })
+  })
+})
+
+t.test(
+  '§3.6.1 the voter compares the ends of the logs: the term first, then the length',
+  async (t) => {
+    const own = [command(1, 1), command(2, 2)]
+    for (const [lastIndex, lastTerm, granted] of [
+      [2, 2, true],
+      [3, 2, true],
+      [1, 3, true],
+      [1, 2, false],
+      [9, 1, false],
+    ] as const) {
+      const voter = follower({ entries: own, term: 2 })
+      const answers = voter
+        .step(vote('b', 4, lastIndex, lastTerm))
+        .settle()
+        .take()
+      t.match(answers, [{ granted }], `${lastIndex} of term ${lastTerm}`)
+    }
+  },
+)
+
+t.test('§3.6.2 only entries of the own term are committed by counting', async (t) => {
+  const old = [command(1, 1), command(2, 2)]
+  const leader = new Driver(coreOf('a', { voters: IDS, entries: old, term: 3 }))
+  leader.core.campaign()
+  leader.step({ kind: 'pre-vote-response', granted: true, ...from('b', 4) }).settle()
+  leader.step({ kind: 'vote-response', granted: true, ...from('b', 4) }).settle()
+  t.equal(leader.core.role, 'leader')
+  const matched = (index: number): Message => ({
+    ...{ kind: 'append-response', index, rejected: false, hintIndex: 0, hintTerm: 0 },
+    ...from('b', 4),
+  })
+  leader.step(matched(2))
+  t.equal(leader.core.log.committed, 0, 'a majority has entry 2, but it is of an earlier term')
+  leader.step(matched(3))
+  t.equal(leader.core.log.committed, 3, 'its own no-op commits everything before it')
+})
+
+t.test('§10.2.1 the leader counts itself only after its own disk', async (t) => {
+  const alone = new Driver(coreOf('a', { voters: ['a'] }))
+  alone.core.campaign()
+  alone.settle()
+  alone.core.propose([bytes('x')])
+  alone.collect()
+  t.equal(alone.core.log.committed, 1)
+  alone.persistOne()
+  t.equal(alone.core.log.committed, 2)
+  t.same(alone.commands, ['x'])
+})
+
+t.test('§3.5 replication', async (t) => {
+  const append = (term: number, prevIndex: number, prevTerm: number, rest: Partial<Message> = {}) =>
+    ({
+      kind: 'append',
+      prevIndex,
+      prevTerm,
+      entries: [],
+      commit: 0,
+      ...from('b', term),
+      ...rest,
+    }) as Message
+
+  t.test('a follower acknowledges what is durable, not what it holds', async (t) => {
+    const one = follower().step(append(1, 0, 0, { entries: [command(1, 1)], commit: 1 }))
+    t.same(one.take(), [])
+    t.same(one.applied, [], 'nor is it applied before')
+    one.persistOne()
+    t.match(one.take(), [{ kind: 'append-response', index: 1, rejected: false }])
+    t.same(one.commands, ['e1'])
+  })
+
+  t.test('an old append neither truncates nor conflicts', async (t) => {
+    const entries = [command(1, 1), command(2, 1), command(3, 1)]
+    const one = follower({ entries, term: 1, commit: 2 })
+    one.step(append(1, 0, 0, { entries: entries.slice(0, 1) })).settle()
+    t.equal(one.core.log.last.index, 3, 'what came later stays (§3.5)')
+    t.match(one.take(), [{ rejected: false, index: 2 }], 'before the commit index all is agreed')
+  })
+
+  t.test('a conflicting end is replaced, once', async (t) => {
+    const one = follower({
+      entries: [command(1, 1), command(2, 1), command(3, 1)],
+      term: 1,
+      commit: 1,
+    })
+    one.step(append(2, 1, 1, { entries: [command(2, 2, 'new')], commit: 2 })).settle()
+    t.same(one.core.log.last, { ...command(2, 2, 'new') })
+    t.same(one.batches, [])
+    t.same(one.commands, ['e1', 'new'])
+  })
+
+  t.test('the commit index stops at the last entry that the message proves', async (t) => {
+    const one = follower({ entries: [command(1, 1), command(2, 1)], term: 1 })
+    one.step(append(2, 1, 1, { commit: 9 })).settle()
+    t.equal(one.core.log.committed, 1, 'entry 2 may be of another leader')
+  })
+
+  t.test(
+    'a rejection hints at the term, so that a leader goes back one term at a time',
+    async (t) => {
+      const network = new CoreNetwork(IDS)
+      const long = Array.from({ length: 50 }, (_, at) => command(at + 1, at < 10 ? 1 : 2))
+      const right = Array.from({ length: 40 }, (_, at) => command(at + 1, at < 10 ? 1 : 3))
+      network.drivers.set('a', new Driver(coreOf('a', { voters: IDS, entries: right, term: 3 })))
+      network.drivers.set('b', new Driver(coreOf('b', { voters: IDS, entries: long, term: 3 })))
+      network.cut('c')
+      let rejections = 0
+      const { core } = network.get('a')
+      const step = core.step.bind(core)
+      core.step = (message) => {
+        if (message.kind === 'append-response' && message.rejected) rejections += 1
+        step(message)
+      }
+      network.elect('a')
+      t.equal(network.get('b').core.log.committed, 41)
+      t.ok(rejections <= 2, `${rejections} rejections`)
+    },
+  )
+
+  t.test('the pipeline is bounded, and a lost one is found by an empty append', async (t) => {
+    const network = new CoreNetwork(IDS, { options: { inflightMessagesMax: 2 } }).elect('a')
+    network.cut('a', 'b')
+    for (let at = 0; at < 10; at += 1) network.propose('a', `x${at}`)
+    network.heal()
+    network.get('a').tick(4)
+    network.run()
+    t.same(network.get('b').commands, network.get('a').commands)
+    t.equal(network.get('a').commands.length, 10)
+  })
+
+  t.test('too much uncommitted is refused', async (t) => {
+    const network = new CoreNetwork(IDS, { options: { uncommittedBytesMax: 100 } }).elect('a')
+    network.cut('a')
+    t.match(network.get('a').core.propose([new Uint8Array(200)]), { kind: 'proposed' })
+    t.match(network.get('a').core.propose([new Uint8Array(1)]), { kind: 'refused' })
+    network.heal().tickAll(5)
+    t.match(network.get('a').core.propose([new Uint8Array(1)]), { kind: 'proposed' })
+  })
+})
+
+t.test('a completion speaks only for the term in which the batch was accepted (ABA)', async (t) => {
+  const one = follower()
+  const append = (
+    leader: string,
+    term: number,
+    entry: ReturnType<typeof command>,
+    prevTerm = 0,
+  ): Message => ({
+    ...{ kind: 'append', prevIndex: entry.index - 1, prevTerm, entries: [entry], commit: 0 },
+    ...from(leader, term),
+  })
+  one.step(append('b', 1, command(1, 1, 'first')))
+  one.step(append('c', 2, command(1, 2, 'second')))
+  one.step(append('b', 3, command(1, 1, 'first')))
+  t.equal(one.batches.length, 3)
+  one.persistOne()
+  t.equal(
+    one.core.log.persisted,
+    0,
+    'the disk has entry 1 of term 1, but it is about to be overwritten',
+  )
+  one.persistOne()
+  t.equal(one.core.log.persisted, 0)
+  one.persistOne()
+  t.equal(one.core.log.persisted, 1)
+})
+
+t.test('§9.6 and §4.2.3: pre-votes and a leader that is heard of', async (t) => {
+  t.test('a node that was cut off neither raises terms nor unseats the leader', async (t) => {
+    const network = new CoreNetwork(IDS).elect('a')
+    network.cut('c')
+    network.tickAll(200)
+    t.equal(network.get('c').core.term, 1, 'it only asked')
+    network.heal().tickAll(5)
+    t.same(network.leaders(), ['a'])
+    t.equal(network.get('a').core.term, 1)
+  })
+
+  t.test('a follower that hears a leader ignores votes of a higher term', async (t) => {
+    const one = follower().step({ kind: 'heartbeat', commit: 0, readRound: 0, ...from('b', 1) })
+    one.take()
+    t.same(
+      one
+        .step(vote('c', 7, 9, 9))
+        .settle()
+        .take(),
+      [],
+    )
+    t.equal(one.core.term, 1)
+    t.match(
+      one
+        .step(vote('c', 7, 9, 9, true))
+        .settle()
+        .take(),
+      [{ granted: true }],
+      'but for a transfer',
+    )
+  })
+
+  t.test('the known leader itself is not ignored when it asks', async (t) => {
+    const one = follower().step({ kind: 'heartbeat', commit: 0, readRound: 0, ...from('b', 1) })
+    one.settle().take()
+    const ask: Message = { kind: 'pre-vote', lastIndex: 0, lastTerm: 0, ...from('b', 2) }
+    t.match(one.step(ask).settle().take(), [{ kind: 'pre-vote-response', granted: true, term: 2 }])
+  })
+
+  t.test('a grant changes nothing: neither term, nor vote, nor the leader', async (t) => {
+    const one = follower({ term: 1 })
+    for (const id of ['b', 'c']) {
+      const ask: Message = { kind: 'pre-vote', lastIndex: 0, lastTerm: 0, ...from(id, 2) }
+      t.match(one.step(ask).settle().take(), [{ granted: true, term: 2 }])
+    }
+    t.equal(one.core.term, 1)
+  })
+
+  t.test('stale messages are answered, so that nobody waits for silence', async (t) => {
+    const one = follower({ term: 5 })
+    const ask: Message = { kind: 'pre-vote', lastIndex: 9, lastTerm: 3, ...from('b', 4) }
+    t.match(one.step(ask).settle().take(), [{ granted: false, term: 5 }])
+    one.step({ kind: 'heartbeat', commit: 0, readRound: 7, ...from('b', 4) })
+    t.match(one.settle().take(), [{ kind: 'heartbeat-response', term: 5, readRound: 0 }])
+  })
+
+  t.test(
+    'becoming pre-candidate forgets the leader and the answers of the round before',
+    async (t) => {
+      const one = follower().step({ kind: 'heartbeat', commit: 0, readRound: 0, ...from('b', 1) })
+      one.tick(20)
+      t.match(one.core, { role: 'pre-candidate', leader: null })
+      t.same(
+        kinds(one.take()).filter((kind) => kind === 'pre-vote'),
+        ['pre-vote', 'pre-vote'],
+      )
+    },
+  )
+})
+
+t.test('§6.2 a leader that no quorum answers steps down', async (t) => {
+  const network = new CoreNetwork(IDS).elect('a')
+  network.cut('a').tickAll(45)
+  t.not(network.get('a').core.role, 'leader')
+  t.equal(network.leaders().length, 1, 'the others have a new one')
+})
+
+t.test('a closed connection of the leader shortens the wait', async (t) => {
+  const network = new CoreNetwork(IDS).elect('a')
+  network.cut('a')
+  network.get('b').core.onPeerClosed('a')
+  network.get('c').core.onPeerClosed('a')
+  network.get('b').tick(1)
+  network.run()
+  t.ok(network.leaders().includes('b'), 'one tick, with the random number 0.1')
+  network.get('c').core.onPeerClosed('nobody')
+  t.equal(network.get('c').core.leader, 'b')
+})
+
+t.test('§3.10 transfer of leadership', async (t) => {
+  t.test(
+    'the successor catches up, then campaigns without a pre-vote, over the leader’s protection',
+    async (t) => {
+      const network = new CoreNetwork(IDS).elect('a')
+      network.cut('a', 'b').propose('a', 'x').heal()
+      t.ok(network.get('a').core.transferLeadership('b'))
+      t.match(network.get('a').core.propose([bytes('y')]), { kind: 'refused' })
+      network.get('a').tick(4)
+      network.run()
+      t.same(network.leaders(), ['b'])
+      t.same(network.get('b').commands, ['x'])
+    },
+  )
+
+  t.test('it ends after an election timeout, and proposals are taken again', async (t) => {
+    const network = new CoreNetwork(IDS).elect('a').cut('b')
+    network.get('a').core.transferLeadership('b')
+    network.tickAll(21)
+    t.match(network.get('a').core.propose([bytes('y')]), { kind: 'proposed' })
+    t.notOk(network.get('a').core.transferLeadership('a'))
+    t.notOk(network.get('a').core.transferLeadership('z'))
+  })
+})
+
+t.test('§6.4 reads', async (t) => {
+  t.test('a quorum must answer a heartbeat that was sent after the read came', async (t) => {
+    const network = new CoreNetwork(IDS).elect('a').propose('a', 'x')
+    const leader = network.get('a')
+    leader.take()
+    leader.core.readIndex(7)
+    leader.collect()
+    t.same(leader.reads, [])
+    const [beat] = leader.take()
+    t.match(beat, { kind: 'heartbeat', readRound: 1 })
+    leader.step({ kind: 'heartbeat-response', readRound: 0, ...from('b', 1) })
+    t.same(leader.reads, [], 'an answer to an earlier heartbeat proves nothing')
+    leader.step({ kind: 'heartbeat-response', readRound: 1, ...from('b', 1) })
+    t.same(leader.reads, [{ token: 7, index: 2 }])
+  })
+
+  t.test('a new leader answers only after it committed in its own term', async (t) => {
+    const leader = new Driver(coreOf('a', { voters: IDS, entries: [command(1, 1)], term: 1 }))
+    leader.core.campaign()
+    leader.step({ kind: 'pre-vote-response', granted: true, ...from('b', 2) }).settle()
+    leader.step({ kind: 'vote-response', granted: true, ...from('b', 2) }).settle()
+    leader.core.readIndex(1)
+    leader.step({ kind: 'heartbeat-response', readRound: 9, ...from('b', 2) })
+    t.same(leader.reads, [])
+    const matched = { index: 2, rejected: false, hintIndex: 0, hintTerm: 0 }
+    leader.step({ kind: 'append-response', ...matched, ...from('b', 2) })
+    leader.step({ kind: 'heartbeat-response', readRound: 1, ...from('c', 2) })
+    t.same(leader.reads, [{ token: 1, index: 2 }])
+  })
+
+  t.test('a follower asks the leader', async (t) => {
+    const network = new CoreNetwork(IDS).elect('a').propose('a', 'x')
+    network.get('b').core.readIndex(3)
+    network.run()
+    t.same(network.get('b').reads, [{ token: 3, index: 2 }])
+  })
+})
+
+t.test('§4 membership', async (t) => {
+  const change = (
+    network: CoreNetwork,
+    ...changes: { kind: 'add-voter' | 'add-learner' | 'remove'; id: string }[]
+  ) => network.get('a').core.proposeMembership({ kind: 'change', changes })
+
+  t.test('a change takes effect when it is applied, and there is one at a time', async (t) => {
+    const network = new CoreNetwork(IDS).elect('a').cut('a')
+    t.match(change(network, { kind: 'remove', id: 'c' }), { kind: 'proposed' })
+    t.match(change(network, { kind: 'remove', id: 'b' }), { kind: 'refused' })
+    t.same(network.get('a').core.membership.voters, IDS)
+    network.heal().tickAll(5)
+    t.same(network.get('a').core.membership.voters, ['a', 'b'])
+    t.match(
+      change(network, { kind: 'add-voter', id: 'c' }),
+      { kind: 'refused' },
+      'ids are not used twice',
+    )
+  })
+
+  t.test('several voters change by joint consensus, which the leader ends by itself', async (t) => {
+    const network = new CoreNetwork(['a', 'b', 'c', 'd'], { voters: IDS }).elect('a')
+    change(network, { kind: 'add-voter', id: 'd' }, { kind: 'remove', id: 'c' })
+    // Only c answers: a majority of the old voters, but not of the new ones.
+    network.cut('a', 'b').cut('a', 'd').run()
+    const { core } = network.get('a')
+    t.match(core.membership, { voters: ['a', 'b', 'd'], outgoing: IDS })
+    network.propose('a', 'x')
+    t.notOk(network.get('a').commands.includes('x'), 'both majorities must agree')
+    network.heal().tickAll(10)
+    t.match(core.membership, { voters: ['a', 'b', 'd'], outgoing: [], removed: ['c'] })
+    t.ok(network.get('d').commands.includes('x'))
+  })
+
+  t.test(
+    'a new leader waits until all of its log is applied before it changes members',
+    async (t) => {
+      const data = createEntry({ index: 1, term: 1 }, 'command', bytes('x'))
+      const leader = new Driver(coreOf('a', { voters: ['a'], entries: [data], term: 1 }))
+      leader.core.campaign()
+      leader.collect()
+      leader.persistOne()
+      const early = leader.core.proposeMembership({
+        kind: 'change',
+        changes: [{ kind: 'add-learner', id: 'b' }],
+      })
+      t.match(early, { kind: 'refused' })
+      leader.settle()
+      const late = leader.core.proposeMembership({
+        kind: 'change',
+        changes: [{ kind: 'add-learner', id: 'b' }],
+      })
+      t.match(late, { kind: 'proposed' })
+    },
+  )
+
+  t.test(
+    'a removed leader steps down once that is committed, and is told by anyone later',
+    async (t) => {
+      const network = new CoreNetwork(IDS).elect('a')
+      change(network, { kind: 'remove', id: 'a' })
+      network.run()
+      t.not(network.get('a').core.role, 'leader')
+      t.ok(network.get('a').removed)
+      const away = new Driver(coreOf('a', { voters: IDS }))
+      network.drivers.set('a', away)
+      network.tickAll(60)
+      t.ok(away.removed, 'one that missed the entry learns it from a pre-vote')
+      t.equal(network.leaders().length, 1)
+    },
+  )
+
+  t.test('a learner gets the log and votes when asked, but does not count', async (t) => {
+    const network = new CoreNetwork(['a', 'b'], { voters: ['a'], learners: ['b'] }).elect('a')
+    network.cut('b').propose('a', 'x')
+    t.same(network.get('a').commands, ['x'])
+    network.heal().tickAll(5)
+    t.same(network.get('b').commands, ['x'])
+    network.get('b').tick(100)
+    t.equal(network.get('b').core.role, 'follower', 'it never campaigns')
+    const learner = new Driver(coreOf('a', { voters: ['b', 'c'], learners: ['a'] }))
+    t.match(
+      learner
+        .step(vote('b', 9, 1, 1))
+        .settle()
+        .take(),
+      [{ granted: true }],
+      'it may be a voter by now',
+    )
+  })
+
+  t.test('no campaign while a committed change is not applied', async (t) => {
+    const entries = [createEntry({ index: 1, term: 1 }, 'membership', bytes('opaque'))]
+    const one = coreOf('a', { voters: ['a'], entries, term: 1, commit: 1 })
+    one.campaign()
+    t.equal(one.role, 'follower')
+  })
+})
+
+t.test('§5 snapshots', async (t) => {
+  t.test('a follower that needs what was compacted gets a snapshot, then the log', async (t) => {
+    const network = new CoreNetwork(IDS).elect('a').cut('c')
+    for (let at = 0; at < 10; at += 1) network.propose('a', `x${at}`)
+    const leader = network.get('a')
+    leader.core.compact({ to: 8, keepEntriesMax: 0, keepBytesMax: 0 })
+    network.heal().tickAll(5)
+    t.same(leader.snapshotsToSend, ['c'])
+    t.equal(leader.core.progress.get('c')?.state, 'snapshot')
+    const { membership } = leader.core
+    const meta = { index: 8, term: leader.core.log.termAt(8) ?? 0, membership }
+    network.get('c').step({ kind: 'snapshot', from: 'a', to: 'c', term: 1, meta })
+    t.same(network.get('c').batches.at(-1)?.snapshot, meta)
+    t.same(network.get('c').sent, [], 'the answer waits until it is durable')
+    network.run()
+    leader.core.onSnapshotSent('c', { index: 8 })
+    network.run()
+    t.equal(network.get('c').core.log.applied, leader.core.log.applied)
+    t.equal(leader.core.progress.get('c')?.state, 'replicate')
+  })
+
+  t.test(
+    'a matching tail is kept, an old snapshot is ignored, a conflicting entry goes',
+    async (t) => {
+      const { membership } = coreOf('a', { voters: IDS })
+      const entries = [command(1, 1), command(2, 1), command(3, 1)]
+      const install = (index: number, term: number): Message => ({
+        ...{ kind: 'snapshot', meta: { index, term, membership } },
+        ...from('b', 2),
+      })
+      const matching = follower({ entries, term: 2 }).step(install(2, 1)).settle()
+      t.equal(matching.core.log.last.index, 3)
+      t.equal(matching.core.log.committed, 2)
+      const old = follower({ entries, term: 2, commit: 3 }).step(install(2, 1)).settle()
+      t.match(old.take(), [{ kind: 'append-response', index: 3 }])
+      const conflicting = follower({ entries, term: 2 }).step(install(3, 2)).settle()
+      t.match(conflicting.core.log.base, { index: 3, term: 2 })
+    },
+  )
+
+  t.test('while a snapshot is installed there is no campaign and nothing is applied', async (t) => {
+    const { membership } = coreOf('a', { voters: IDS })
+    const one = follower({ term: 2 })
+    const meta = { index: 9, term: 2, membership }
+    one.step({ kind: 'snapshot', meta, ...from('b', 2) })
+    const entries = [command(10, 2)]
+    one.step({ kind: 'append', prevIndex: 9, prevTerm: 2, entries, commit: 10, ...from('b', 2) })
+    one.tick(100)
+    t.equal(one.core.role, 'follower')
+    t.same(one.applied, [])
+    one.settle()
+    t.same(one.commands, ['e10'])
+  })
+
+  t.test('a failed transfer is tried again when the follower shows that it lives', async (t) => {
+    const network = new CoreNetwork(IDS).elect('a').cut('c').propose('a', 'x').propose('a', 'y')
+    const leader = network.get('a')
+    leader.core.compact({ to: 3, keepEntriesMax: 0, keepBytesMax: 0 })
+    network.heal().tickAll(5)
+    leader.core.onSnapshotSent('c', 'failed')
+    network.tickAll(5)
+    t.same(leader.snapshotsToSend, ['c', 'c'])
+  })
+})
