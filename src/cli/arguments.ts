@@ -12,11 +12,16 @@ export const parseLabels = (flags: readonly string[] | undefined): Record<string
     }),
   )
 
-/** `--filter key=value` flags as the API's filters. */
-export const parseFilterFlags = (flags: readonly string[] | undefined): string | undefined => {
-  if (!flags || flags.length === 0) return undefined
-  const filters: Record<string, Record<string, boolean>> = {}
-  for (const flag of flags) {
+/** API filters: values of a key are alternatives. */
+export type FilterMap = Record<string, Record<string, true>>
+
+/** `--filter key=value` flags as the API's filters, on top of those that the command itself sets. */
+export const parseFilterFlags = (
+  flags: readonly string[] | undefined,
+  own: FilterMap = {},
+): string | undefined => {
+  const filters = { ...own }
+  for (const flag of flags ?? []) {
     const at = flag.indexOf('=')
     if (at <= 0) {
       throw new SwarmctlError('INVALID_ARGUMENT', `invalid --filter "${flag}": expected key=value`)
@@ -24,5 +29,5 @@ export const parseFilterFlags = (flags: readonly string[] | undefined): string |
     const key = flag.slice(0, at).trim().toLowerCase()
     filters[key] = { ...filters[key], [flag.slice(at + 1)]: true }
   }
-  return JSON.stringify(filters)
+  return Object.keys(filters).length === 0 ? undefined : JSON.stringify(filters)
 }

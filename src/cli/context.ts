@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { Client } from './client.ts'
 import type { Output } from './output.ts'
@@ -10,6 +9,7 @@ export interface CliContext {
   env: NodeJS.ProcessEnv
   /** Aborted by Ctrl-C: a watching command detaches. */
   signal: AbortSignal
+  nowMs(): number
   sleep(ms: number): Promise<void>
   readStdin(): Promise<Buffer>
 }
@@ -19,6 +19,10 @@ export interface CliHost {
   output: Output
   env: NodeJS.ProcessEnv
   signal: AbortSignal
+  /** Milliseconds since the epoch; never goes back. */
+  nowMs(): number
+  /** Rejects when the signal aborts. */
+  sleep(ms: number): Promise<void>
   readStdin(): Promise<Buffer>
 }
 
@@ -34,7 +38,8 @@ export const contextOf = (host: CliHost, command: Command, defaultHost: string):
     env: host.env,
     signal: host.signal,
     readStdin: host.readStdin,
-    sleep: (ms) => delay(ms, undefined, { signal: host.signal }),
+    nowMs: host.nowMs,
+    sleep: host.sleep,
   }
 }
 

@@ -61,7 +61,7 @@ const listVerb = (noun: Command, run: Runner, kind: 'secret' | 'config'): void =
           path: `/${kind}s`,
           query: { filters: parseFilterFlags(options.filter) },
         })
-        const nowMs = Date.now()
+        const nowMs = context.nowMs()
         const rows = listed
           .sort((a, b) => a.Spec.Name.localeCompare(b.Spec.Name))
           .map((object) => ({

@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander'
+import { type Command, CommanderError } from 'commander'
 import { toSwarmctlError } from '../api/errors.ts'
 import { DEFAULT_HOST } from './client.ts'
 import { configCommand } from './config/command.ts'
@@ -7,6 +7,7 @@ import { contextOf } from './context.ts'
 import type { DaemonLauncher } from './daemon/launcher.ts'
 import { daemonCommand } from './daemon/run.ts'
 import { ExitStatus } from './exit-status.ts'
+import { FlagCommand } from './flag-command.ts'
 import { networkCommand } from './network/command.ts'
 import { nodeCommand } from './node/command.ts'
 import { secretCommand } from './secret/command.ts'
@@ -25,18 +26,27 @@ export interface CliDeps extends CliHost {
 /** Exit code of a command line that can't be parsed, as Docker's. */
 const USAGE_EXIT_CODE = 125
 
+/** Commander's message, which may have a suggestion on a line of its own, as one line. */
+const usageLine = (text: string): string => {
+  const message = text
+    .replace(/^error: /, '')
+    .trim()
+    .replaceAll('\n', ' ')
+  return `swarmctl: ${message}; --help shows the flags and an example\n`
+}
+
 const rootCommand = (deps: CliDeps): Command =>
-  new Command('swarmctl')
+  new FlagCommand('swarmctl')
     .description('Swarm mode rebuilt outside the Docker Engine')
     .version(deps.version, '-v, --version')
     .option(
       '-H, --host <host>',
       `Daemon socket to connect to (default: SWARMCTL_HOST or ${DEFAULT_HOST})`,
     )
-    .showHelpAfterError('(run with --help for the flags and an example)')
     .configureOutput({
       writeOut: (text) => deps.output.write(text),
       writeErr: (text) => deps.output.writeError(text),
+      outputError: (text, write) => write(usageLine(text)),
     })
     .enablePositionalOptions()
     .exitOverride()
@@ -67,7 +77,10 @@ export const main = async (args: readonly string[], deps: CliDeps): Promise<numb
     await buildProgram(deps).parseAsync([...args], { from: 'user' })
     return 0
   } catch (thrown) {
-    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : USAGE_EXIT_CODE
+    if (thrown instanceof CommanderError) {
+      // A noun without a verb shows its verbs: no failure, as in Docker.
+      return thrown.exitCode === 0 || thrown.code === 'commander.help' ? 0 : USAGE_EXIT_CODE
+    }
     if (deps.signal.aborted) return 130
     if (thrown instanceof ExitStatus) return thrown.exitCode
     const error = toSwarmctlError(thrown)

@@ -33,18 +33,32 @@ const BORDERLESS = {
   style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [], compact: true },
 }
 
-/** Cuts the widest columns until the table fits the terminal. */
-const fit = (widths: number[], columns: number | undefined, gap: number): number[] => {
-  if (columns === undefined) return widths
+/** Spaces between columns. */
+const GAP = 3
+/** Columns after the first two (what a thing is called) are cut to this before those are. */
+const WIDTH_MIN = 6
+
+const total = (widths: readonly number[]): number =>
+  widths.reduce((sum, width) => sum + width + GAP, -GAP)
+
+/** Cuts the widest of the columns from `first` on, none below `min`, until the table fits. */
+const cutWidest = (
+  widths: readonly number[],
+  columns: number,
+  first: number,
+  min: number,
+): number[] => {
   const fitted = [...widths]
-  const total = () => fitted.reduce((sum, width) => sum + width + gap, -gap)
-  while (total() > columns) {
-    const widest = fitted.indexOf(Math.max(...fitted))
-    if ((fitted[widest] as number) <= 8) break
-    fitted[widest] = (fitted[widest] as number) - 1
+  while (total(fitted) > columns) {
+    const widest = Math.max(...fitted.slice(first))
+    if (widest <= min) break
+    fitted[fitted.indexOf(widest, first)] = widest - 1
   }
   return fitted
 }
+
+const fit = (widths: number[], columns: number): number[] =>
+  cutWidest(cutWidest(widths, columns, 2, WIDTH_MIN), columns, 0, 1)
 
 /** One object's cells by column name. */
 export type Row = Record<string, string>
@@ -52,21 +66,26 @@ export type Row = Record<string, string>
 const cut = (text: string, width: number): string =>
   text.length <= width ? text : `${text.slice(0, width - 1)}…`
 
-/** A table with Docker's look: upper-case heads, three spaces between columns, no lines. */
+const widthOf = (head: string, rows: readonly Row[]): number =>
+  Math.max(head.length, ...rows.map((row) => (row[head] ?? '').length))
+
+/**
+ * A table with Docker's look: upper-case heads, three spaces between columns, no lines. In a terminal that is too narrow columns
+ * without content go first, then the widest are cut.
+ */
 export const renderTable = (heads: string[], rows: Row[], columns?: number): string => {
-  const gap = 3
-  const cells = rows.map((row) => heads.map((head) => row[head] ?? ''))
-  const widths = fit(
-    heads.map((head, at) => Math.max(head.length, ...cells.map((row) => row[at]!.length))),
-    columns,
-    gap,
-  )
+  const widthsOf = (shown: readonly string[]) => shown.map((head) => widthOf(head, rows))
+  const isWide = columns === undefined || total(widthsOf(heads)) <= columns
+  const shown = isWide
+    ? heads
+    : heads.filter((head, at) => at < 2 || rows.some((row) => (row[head] ?? '') !== ''))
+  const widths = isWide ? widthsOf(shown) : fit(widthsOf(shown), columns)
   const table = new Table({
     ...BORDERLESS,
-    chars: { ...BORDERLESS.chars, middle: ' '.repeat(gap) },
+    chars: { ...BORDERLESS.chars, middle: ' '.repeat(GAP) },
   } as ConstructorParameters<typeof Table>[0])
-  table.push(heads.map((head, at) => cut(head, widths[at]!)))
-  for (const row of cells) table.push(row.map((cell, at) => cut(cell, widths[at]!)))
+  table.push(shown.map((head, at) => cut(head, widths[at]!)))
+  for (const row of rows) table.push(shown.map((head, at) => cut(row[head] ?? '', widths[at]!)))
   return table
     .toString()
     .split('\n')
@@ -116,6 +135,34 @@ export const fillTemplate = (template: string, fields: Record<string, unknown>):
     })
 }
 
+/** `DESIRED STATE` as Docker's formats name it: `DesiredState`. */
+const fieldName = (head: string): string =>
+  head === 'ID' || head === 'NETWORK ID'
+    ? 'ID'
+    : head.replace(
+        /(\w)(\w*) ?/g,
+        (_, first: string, rest: string) => `${first}${rest.toLowerCase()}`,
+      )
+
+const jsonLine = (heads: readonly string[], row: Row & { ID: string }): string =>
+  `${JSON.stringify({ ID: row.ID, ...Object.fromEntries(heads.map((head) => [fieldName(head), row[head] ?? ''])) })}\n`
+
+/** `table {{.Name}}\t{{.Ports}}`: a table of what the template names, with heads. */
+const templateTable = (
+  template: string,
+  heads: readonly string[],
+  rows: readonly Row[],
+  columns: number | undefined,
+): string => {
+  const titles = Object.fromEntries(heads.map((head) => [head, head]))
+  const cells = template.split(/\\t|\t/)
+  const shown = cells.map((cell) => fillTemplate(cell, { ID: 'ID', ...titles }))
+  const filled = rows.map((row) =>
+    Object.fromEntries(cells.map((cell, at) => [shown[at]!, fillTemplate(cell, row)])),
+  )
+  return renderTable(shown, filled, columns)
+}
+
 /** Prints a list as asked: ids only, one JSON object a line, a template a line, or a table. */
 export const printList = (
   output: Output,
@@ -125,12 +172,12 @@ export const printList = (
 ): void => {
   if (options.quiet) return output.write(rows.map((row) => `${row.ID}\n`).join(''))
   const format = options.format ?? 'table'
-  if (format === 'json') return output.write(rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
-  if (format !== 'table') {
-    const template = format.replace(/^table /, '')
-    return output.write(rows.map((row) => `${fillTemplate(template, row)}\n`).join(''))
+  if (format === 'json') return output.write(rows.map((row) => jsonLine(heads, row)).join(''))
+  if (format === 'table') return output.write(renderTable(heads, rows, output.columns))
+  if (format.startsWith('table ')) {
+    return output.write(templateTable(format.slice(6), heads, rows, output.columns))
   }
-  output.write(renderTable(heads, rows, output.columns))
+  output.write(rows.map((row) => `${fillTemplate(format, row)}\n`).join(''))
 }
 
 /** Prints inspected objects: indented JSON, or a template for each. */

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { CliHost } from './context.ts'
 
 /** The CLI's host in a real process: its streams, its environment, Ctrl-C. */
@@ -16,6 +17,8 @@ export const createHost = (): CliHost => {
   return {
     env: process.env,
     signal: controller.signal,
+    nowMs: () => performance.timeOrigin + performance.now(),
+    sleep: (ms) => delay(ms, undefined, { signal: controller.signal }),
     output: {
       write: (text) => void process.stdout.write(text),
       writeError: (text) => void process.stderr.write(text),

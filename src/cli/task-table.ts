@@ -90,7 +90,7 @@ export const printTasks = async (
     options.resolve === false
       ? { services: new Map<string, string>(), nodes: new Map<string, string>() }
       : await resolveNames(context)
-  const rows = rowsOf(tasks, names, options, Date.now())
+  const rows = rowsOf(tasks, names, options, context.nowMs())
   // With --no-trunc the error decides: a table as wide as it needs.
   const output =
     options.trunc === false ? { ...context.output, columns: undefined } : context.output

@@ -3,6 +3,7 @@ import { readJson } from './body.ts'
 import { parseFilters } from './filters.ts'
 import { LogStream, parseLogQuery } from './logs.ts'
 import { withoutNewerFields } from './newer-fields.ts'
+import { randomName } from './random-name.ts'
 import { sendEmpty, sendJson } from './reply.ts'
 import type { Exchange, Route } from './routes.ts'
 import { param, queryFlag } from './routes.ts'
@@ -30,8 +31,14 @@ const readSpec = async ({ request, version }: Exchange): Promise<unknown> => {
   return version === undefined ? spec : withoutNewerFields(spec, version)
 }
 
+/** Docker names what has no name. */
+const withName = (spec: unknown): unknown =>
+  typeof spec === 'object' && spec !== null && !(spec as { Name?: unknown }).Name
+    ? { ...spec, Name: randomName() }
+    : spec
+
 const createService = async (exchange: Exchange): Promise<void> => {
-  const spec = await readSpec(exchange)
+  const spec = withName(await readSpec(exchange))
   const created = await exchange.port.control().createService(spec, registryAuth(exchange))
   sendJson(exchange.response, 201, created)
 }

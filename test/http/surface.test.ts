@@ -146,7 +146,7 @@ t.test('errors have Docker’s statuses and texts', async (t) => {
     ['GET', '/configs/nope', undefined, 404, /^config nope not found$/],
     ['GET', '/networks/nope?scope=swarm', undefined, 404, /^network nope not found$/],
     ['POST', '/services/create', spec('web'), 409, /already exists/],
-    ['POST', '/services/create', spec(''), 400, /name must be provided/],
+    ['POST', '/services/create', spec('a b'), 400, /valid as a DNS name/],
     ['POST', '/services/create', '{"Name":', 400, /invalid JSON in the request body/],
     ['POST', '/services/create', 'null', 400, /invalid body/],
     ['POST', '/services/create', { Name: 3 }, 400, /^invalid Name/],

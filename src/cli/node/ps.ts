@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { Node } from '../../api/node.ts'
 import type { Task } from '../../api/task.ts'
-import { collect } from '../arguments.ts'
+import { collect, parseFilterFlags } from '../arguments.ts'
 import type { Runner } from '../context.ts'
 import { withListOptions } from '../output.ts'
 import type { PsOptions } from '../task-table.ts'
@@ -19,18 +19,14 @@ export const nodePsVerb = (noun: Command, run: Runner): void => {
     .addHelpText('after', '\nExample:\n  swarmctl node ps h2\n')
     .action(
       run(async (context, refs: string[], options: PsOptions) => {
-        const filters: Record<string, Record<string, true>> = { node: {} }
+        const ids: Record<string, true> = {}
         for (const ref of refs) {
           const node = await context.client.call<Node>({ path: await nodePath(context, ref) })
-          filters.node![node.ID] = true
-        }
-        for (const flag of options.filter ?? []) {
-          const [key, ...value] = flag.split('=')
-          filters[key!] = { ...filters[key!], [value.join('=')]: true }
+          ids[node.ID] = true
         }
         const tasks = await context.client.call<Task[]>({
           path: '/tasks',
-          query: { filters: JSON.stringify(filters) },
+          query: { filters: parseFilterFlags(options.filter, { node: ids }) },
         })
         await printTasks(context, options, tasks)
       }),

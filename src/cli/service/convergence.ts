@@ -1,7 +1,8 @@
+import { parseConstraints, unmetConstraint } from '../../api/constraint.ts'
 import type { Node } from '../../api/node.ts'
 import type { Service } from '../../api/service.ts'
 import type { Task } from '../../api/task.ts'
-import { compareTaskStates, isTerminal } from '../../api/task-state.ts'
+import { compareTaskStates, isTerminal, isWanted } from '../../api/task-state.ts'
 
 /** One line of the progress display. */
 export interface SlotProgress {
@@ -36,18 +37,20 @@ const newestBySlot = (tasks: readonly Task[]): Map<string, Task> => {
   return newest
 }
 
-const eligibleNodes = (nodes: readonly Node[]): Node[] =>
-  nodes.filter((node) => node.Spec.Availability === 'active' && node.Status.State !== 'down')
-
-/** Tasks that can't come back: ended, and no other of the slot is wanted. */
-const hasGivenUp = (slots: Iterable<Task>): Task | undefined => {
-  for (const task of slots) {
-    if (isTerminal(task.Status.State) && compareTaskStates(task.DesiredState, 'running') > 0) {
-      return task
-    }
-  }
-  return undefined
+/** Nodes that a global service runs on: as the orchestrator chooses them. */
+const eligibleNodes = (service: Service, nodes: readonly Node[]): Node[] => {
+  const constraints = parseConstraints(service.Spec.TaskTemplate.Placement?.Constraints)
+  return nodes.filter(
+    (node) =>
+      node.Spec.Availability === 'active' &&
+      node.Status.State === 'ready' &&
+      unmetConstraint(constraints, node) === undefined,
+  )
 }
+
+/** A task that ended and has no successor. */
+const isGivenUp = (task: Task): boolean =>
+  isTerminal(task.Status.State) && task.DesiredState === 'shutdown'
 
 const updateOutcome = (service: Service): Pick<Convergence, 'kind' | 'message'> | undefined => {
   const status = service.UpdateStatus
@@ -67,17 +70,43 @@ const updateOutcome = (service: Service): Pick<Convergence, 'kind' | 'message'> 
 const isJob = (service: Service): boolean =>
   service.Spec.Mode?.ReplicatedJob !== undefined || service.Spec.Mode?.GlobalJob !== undefined
 
-const wantedCount = (
-  service: Service,
-  nodes: readonly Node[],
-  tasks: Map<string, Task>,
-): number => {
+/** The slots that a service wants to have; for a global one, which nodes. */
+const wantedSlots = (service: Service, nodes: readonly Node[]): number | Set<string> => {
   const mode = service.Spec.Mode
   if (mode?.Global || mode?.GlobalJob) {
-    const eligible = new Set(eligibleNodes(nodes).map((node) => node.ID))
-    return [...tasks.values()].filter((task) => eligible.has(task.NodeID)).length
+    return new Set(eligibleNodes(service, nodes).map((node) => node.ID))
   }
-  return mode?.ReplicatedJob?.TotalCompletions ?? mode?.Replicated?.Replicas ?? 1
+  if (mode?.ReplicatedJob) {
+    return mode.ReplicatedJob.TotalCompletions ?? mode.ReplicatedJob.MaxConcurrent ?? 1
+  }
+  return mode?.Replicated?.Replicas ?? 1
+}
+
+/** The newest task of each slot that counts: wanted ones, and of those that were given up as many as are missing. */
+const countedTasks = (
+  newest: ReadonlyMap<string, Task>,
+  wanted: number | Set<string>,
+): Map<string, Task> => {
+  const all = [...newest]
+  if (typeof wanted !== 'number') return new Map(all.filter(([nodeId]) => wanted.has(nodeId)))
+  const live = all.filter(([, task]) => isWanted(task.DesiredState))
+  const given = all.filter(([, task]) => isGivenUp(task))
+  return new Map([...live, ...given.slice(0, Math.max(0, wanted - live.length))])
+}
+
+const slotLines = (
+  tasks: ReadonlyMap<string, Task>,
+  wanted: number,
+  nodes: readonly Node[],
+): SlotProgress[] => {
+  const names = new Map(nodes.map((node) => [node.ID, node.Description.Hostname]))
+  return [...tasks]
+    .sort(([a], [b]) => a.localeCompare(b, 'en', { numeric: true }))
+    .map(([key, task]) => ({
+      label: task.Slot === undefined ? (names.get(key) ?? key) : `${key}/${wanted}`,
+      state: task.Status.State,
+      error: task.Status.Err || (task.Status.State === 'pending' ? task.Status.Message : ''),
+    }))
 }
 
 /**
@@ -89,29 +118,31 @@ export const convergence = (
   tasks: readonly Task[],
   nodes: readonly Node[],
 ): Convergence => {
-  const names = new Map(nodes.map((node) => [node.ID, node.Description.Hostname]))
-  const newest = newestBySlot(tasks)
-  const wanted = wantedCount(service, nodes, newest)
+  const slotsWanted = wantedSlots(service, nodes)
+  const wanted = typeof slotsWanted === 'number' ? slotsWanted : slotsWanted.size
+  const counted = countedTasks(newestBySlot(ofIteration(service, tasks)), slotsWanted)
   const goal = isJob(service) ? 'complete' : 'running'
-  const done = [...newest.values()].filter((task) => task.Status.State === goal).length
-  const slots = [...newest]
-    .sort(([a], [b]) => a.localeCompare(b, 'en', { numeric: true }))
-    .map(([key, task]) => ({
-      label: task.Slot === undefined ? (names.get(key) ?? key) : `${key}/${wanted}`,
-      state: task.Status.State,
-      error: task.Status.Err || (task.Status.State === 'pending' ? task.Status.Message : ''),
-    }))
+  const done = [...counted.values()].filter(
+    (task) => isWanted(task.DesiredState) && task.Status.State === goal,
+  ).length
+  const slots = slotLines(counted, wanted, nodes)
   const summary = `${done} out of ${wanted} tasks`
   const update = updateOutcome(service)
   if (update) return { ...update, summary, slots }
-  const lost = isJob(service) ? undefined : hasGivenUp(newest.values())
+  const lost = [...counted.values()].find(isGivenUp)
   if (lost) {
     const message = `task ${lost.ID} ended and is not restarted: ${lost.Status.Err || lost.Status.Message}`
     return { kind: 'failed', summary, slots, message }
   }
-  const reached =
-    done >= wanted && (wanted > 0 || service.Spec.Mode?.Global === undefined || newest.size === 0)
-  if (!reached)
-    return { kind: 'progressing', summary, slots, message: slots.find((s) => s.error)?.error ?? '' }
+  if (done < wanted) {
+    const message = slots.find((slot) => slot.error)?.error ?? ''
+    return { kind: 'progressing', summary, slots, message }
+  }
   return { kind: isJob(service) ? 'completed' : 'running', summary, slots, message: '' }
+}
+
+/** Each update of a job is a run of its own. */
+const ofIteration = (service: Service, tasks: readonly Task[]): Task[] => {
+  const iteration = service.JobStatus?.JobIteration.Index
+  return tasks.filter((task) => iteration === undefined || task.JobIteration?.Index === iteration)
 }

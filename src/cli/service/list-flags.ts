@@ -100,7 +100,7 @@ const DATA_FLAGS: ListFlag[] = [
       const { name, target, uid, gid, mode } = parseDataReference(flag, value)
       const file = { Name: target, UID: uid, GID: gid, Mode: mode }
       draft.container.Secrets = [
-        ...(draft.container.Secrets ?? []).filter((other) => other.SecretName !== name),
+        ...(draft.container.Secrets ?? []).filter((other) => other.File?.Name !== target),
         { File: file, SecretID: '', SecretName: name },
       ]
     },
@@ -116,7 +116,7 @@ const DATA_FLAGS: ListFlag[] = [
       const { name, target, uid, gid, mode } = parseDataReference(flag, value)
       const file = { Name: target, UID: uid, GID: gid, Mode: mode }
       draft.container.Configs = [
-        ...(draft.container.Configs ?? []).filter((other) => other.ConfigName !== name),
+        ...(draft.container.Configs ?? []).filter((other) => other.File?.Name !== target),
         { File: file, ConfigID: '', ConfigName: name },
       ]
     },

@@ -108,7 +108,7 @@ const printLogs = async (context: CliContext, ref: string, options: LogsOptions)
       follow: options.follow === true,
       timestamps: options.timestamps === true,
       tail: options.tail,
-      since: options.since && sinceSeconds(options.since, Date.now()),
+      since: options.since && sinceSeconds(options.since, context.nowMs()),
     },
   })
   if (service.Spec.TaskTemplate.ContainerSpec?.TTY) {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { Task } from '../../api/task.ts'
-import { collect } from '../arguments.ts'
+import { collect, parseFilterFlags } from '../arguments.ts'
 import type { Runner } from '../context.ts'
 import { withListOptions } from '../output.ts'
 import type { PsOptions } from '../task-table.ts'
@@ -18,18 +18,14 @@ export const servicePsVerb = (noun: Command, run: Runner): void => {
     .addHelpText('after', '\nExample:\n  swarmctl service ps --no-trunc web\n')
     .action(
       run(async (context, refs: string[], options: PsOptions) => {
-        const filters: Record<string, Record<string, true>> = { service: {} }
+        const ids: Record<string, true> = {}
         for (const ref of refs) {
           const service = await getService(context, ref)
-          filters.service![service.ID] = true
-        }
-        for (const flag of options.filter ?? []) {
-          const [key, ...value] = flag.split('=')
-          filters[key!] = { ...filters[key!], [value.join('=')]: true }
+          ids[service.ID] = true
         }
         const tasks = await context.client.call<Task[]>({
           path: '/tasks',
-          query: { filters: JSON.stringify(filters) },
+          query: { filters: parseFilterFlags(options.filter, { service: ids }) },
         })
         await printTasks(context, options, tasks)
       }),

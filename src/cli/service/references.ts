@@ -1,4 +1,5 @@
 import { SwarmctlError } from '../../api/errors.ts'
+import type { NetworkAttachmentConfig } from '../../api/service-spec.ts'
 import type { Client } from '../client.ts'
 import type { Draft } from './draft.ts'
 
@@ -50,4 +51,14 @@ export const networkId = async (client: Client, ref: string): Promise<string> =>
   } catch {
     return ref
   }
+}
+
+/** Ids in place of the networks' names, so that one that is attached already is not attached again. */
+export const resolveNetworks = async (client: Client, draft: Draft): Promise<void> => {
+  const byId = new Map<string, NetworkAttachmentConfig>()
+  for (const network of draft.task.Networks ?? []) {
+    const id = await networkId(client, network.Target)
+    byId.set(id, { ...network, Target: id })
+  }
+  draft.task.Networks = [...byId.values()]
 }

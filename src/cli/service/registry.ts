@@ -16,7 +16,7 @@ interface DockerConfig {
 
 /** The registry of an image name: the part before the first slash when it looks like a host. */
 export const registryOf = (image: string): string => {
-  const [first = '', ...rest] = image.split('/')
+  const [first = '', ...rest] = image.replace(/^(index\.)?docker\.io\//, '').split('/')
   return rest.length > 0 && (/[.:]/.test(first) || first === 'localhost') ? first : DOCKER_HUB
 }
 

@@ -1,25 +1,21 @@
 import type { UpdateConfig } from '../../api/service-spec.ts'
 import { splitShellWords } from '../../stack/parse/shell-words.ts'
 import type { Draft } from './draft.ts'
-import {
-  bytes,
-  count,
-  durationNs,
-  flagBoolean,
-  integer,
-  nanoCpus,
-  oneOf,
-  parsed,
-  ratio,
-} from './flag-values.ts'
+import { bytes, count, durationNs, integer, nanoCpus, oneOf, parsed, ratio } from './flag-values.ts'
 
 /** A flag that sets one field, on `create` and on `update` alike. */
 export interface ScalarFlag {
-  /** As commander takes it: `--limit-cpu <value>`; `[value]` for booleans. */
+  /** As commander takes it: `--limit-cpu <value>`; without a value it is boolean. */
   flags: string
   help: string
   apply(draft: Draft, value: string, flag: string): void
 }
+
+const toggle = (
+  flags: string,
+  help: string,
+  set: (draft: Draft, isOn: boolean) => void,
+): ScalarFlag => ({ flags, help, apply: (draft, value) => set(draft, Boolean(value)) })
 
 const scalar = (
   flags: string,
@@ -137,14 +133,14 @@ const CONTAINER_FLAGS: ScalarFlag[] = [
   scalar('-u, --user <user>', 'User, or user:group', (draft, value) => {
     draft.container.User = value
   }),
-  scalar('--init [bool]', 'Run an init in the container', (draft, value, flag) => {
-    draft.container.Init = flagBoolean(flag, value)
+  toggle('--init', 'Run an init in the container', (draft, isOn) => {
+    draft.container.Init = isOn
   }),
-  scalar('-t, --tty [bool]', 'Give it a terminal', (draft, value, flag) => {
-    draft.container.TTY = flagBoolean(flag, value)
+  toggle('-t, --tty', 'Give it a terminal', (draft, isOn) => {
+    draft.container.TTY = isOn
   }),
-  scalar('--read-only [bool]', 'Root file system is read-only', (draft, value, flag) => {
-    draft.container.ReadOnly = flagBoolean(flag, value)
+  toggle('--read-only', 'Root file system is read-only', (draft, isOn) => {
+    draft.container.ReadOnly = isOn
   }),
   scalar('--stop-signal <signal>', 'Signal that stops it', (draft, value) => {
     draft.container.StopSignal = value

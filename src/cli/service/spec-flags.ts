@@ -1,4 +1,5 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
+import { SwarmctlError } from '../../api/errors.ts'
 import { collect } from '../arguments.ts'
 import type { Draft } from './draft.ts'
 import { changeCapability, LIST_FLAGS } from './list-flags.ts'
@@ -17,7 +18,11 @@ const valuesOf = (options: Parsed, name: string): string[] =>
 
 /** Registers the flags that both verbs share. */
 const addSharedFlags = (command: Command): void => {
-  for (const { flags, help } of SCALAR_FLAGS) command.option(flags, help)
+  for (const { flags, help } of SCALAR_FLAGS) {
+    command.option(flags, help)
+    // What `--init=false` becomes.
+    if (!flags.includes('<')) command.addOption(new Option(`--no-${longName(flags)}`).hideHelp())
+  }
   command
     .option('--no-healthcheck', "Ignore the image's healthcheck")
     .option('--cap-add <capability>', 'Add a Linux capability (several times)', collect)
@@ -69,7 +74,15 @@ const applyShared = (draft: Draft, options: Parsed): void => {
     if (value !== undefined) apply(draft, value as string, `--${name}`)
   }
   // Commander reads `--no-healthcheck` as `healthcheck: false`.
-  if (options.healthcheck === false) draft.container.Healthcheck = { Test: ['NONE'] }
+  if (options.healthcheck === false) {
+    if (Object.keys(options).some((name) => /^health[A-Z]/.test(name))) {
+      throw new SwarmctlError(
+        'INVALID_ARGUMENT',
+        '--no-healthcheck conflicts with --health-* options',
+      )
+    }
+    draft.container.Healthcheck = { Test: ['NONE'] }
+  }
   for (const value of valuesOf(options, 'cap-add')) changeCapability(draft, 'add', value)
   for (const value of valuesOf(options, 'cap-drop')) changeCapability(draft, 'drop', value)
   for (const value of valuesOf(options, 'log-opt')) {

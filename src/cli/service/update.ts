@@ -6,7 +6,7 @@ import type { CliContext, Runner } from '../context.ts'
 import { withEnvironment } from './create.ts'
 import { Draft } from './draft.ts'
 import { count, parsed } from './flag-values.ts'
-import { networkId, resolveReferences } from './references.ts'
+import { networkId, resolveNetworks, resolveReferences } from './references.ts'
 import { registryAuth, resolveImage } from './registry.ts'
 import type { Parsed } from './spec-flags.ts'
 import { addUpdateFlags, applyUpdateFlags } from './spec-flags.ts'
@@ -21,6 +21,7 @@ interface UpdateOptions extends WaitOptions, Parsed {
   replicas?: string
   withRegistryAuth?: boolean
   resolveImage?: boolean
+  envAdd?: string[]
   networkAdd?: string[]
   networkRm?: string[]
 }
@@ -68,11 +69,9 @@ const changeSpec = async (
   const networkRm = await Promise.all(
     (options.networkRm ?? []).map((ref) => networkId(context.client, ref)),
   )
-  const { entrypoint: _entrypoint, ...rest } = options
-  applyUpdateFlags(draft, { ...(options.entrypoint === undefined ? rest : options), networkRm })
-  if (draft.container.Env) {
-    draft.container.Env = withEnvironment(draft.container.Env, context.env)
-  }
+  const envAdd = withEnvironment(options.envAdd ?? [], context.env)
+  applyUpdateFlags(draft, { ...options, envAdd, networkRm })
+  if (options.networkAdd) await resolveNetworks(context.client, draft)
   if (options.args !== undefined) {
     draft.container.Args = parsed('--args', options.args, splitShellWords)
   }

@@ -50,11 +50,11 @@ export const waitForService = async (
       ? Number.POSITIVE_INFINITY
       : durationNs('--wait-limit', options.waitLimit) / NS_PER_MS
   const display = options.quiet ? undefined : new ProgressDisplay(context.output)
-  const startMs = performance.now()
+  const startMs = context.nowMs()
   let runningSinceMs: number | undefined
   for (;;) {
     const [service, now] = await look(context, id)
-    const atMs = performance.now()
+    const atMs = context.nowMs()
     display?.show(now)
     switch (now.kind) {
       case 'completed':

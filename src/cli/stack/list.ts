@@ -3,7 +3,7 @@ import { SwarmctlError } from '../../api/errors.ts'
 import type { Service } from '../../api/service.ts'
 import type { Task } from '../../api/task.ts'
 import { NAMESPACE_LABEL } from '../../stack/convert/namespace.ts'
-import { collect } from '../arguments.ts'
+import { collect, type FilterMap, parseFilterFlags } from '../arguments.ts'
 import type { Runner } from '../context.ts'
 import type { ListOptions } from '../output.ts'
 import { printList, withListOptions } from '../output.ts'
@@ -11,17 +11,10 @@ import { printServices } from '../service/service-table.ts'
 import type { PsOptions } from '../task-table.ts'
 import { printTasks } from '../task-table.ts'
 
-/** API filters for what belongs to a stack, with a list verb's own `--filter` flags. */
-export const stackFilters = (stack: string, flags: readonly string[] = []): string => {
-  const filters: Record<string, Record<string, true>> = {
-    label: { [`${NAMESPACE_LABEL}=${stack}`]: true },
-  }
-  for (const flag of flags) {
-    const [key = '', ...value] = flag.split('=')
-    filters[key] = { ...filters[key], [value.join('=')]: true }
-  }
-  return JSON.stringify(filters)
-}
+/** API filters for what belongs to a stack. */
+export const stackFilters = (stack: string): FilterMap => ({
+  label: { [`${NAMESPACE_LABEL}=${stack}`]: true },
+})
 
 const nothingFound = (stack: string): SwarmctlError =>
   new SwarmctlError('NOT_FOUND', `nothing found in stack: ${stack}`)
@@ -62,7 +55,7 @@ export const stackServicesVerb = (noun: Command, run: Runner): void => {
         async ({ client, output }, stack: string, options: ListOptions & { filter?: string[] }) => {
           const services = await client.call<Service[]>({
             path: '/services',
-            query: { filters: stackFilters(stack, options.filter), status: true },
+            query: { filters: parseFilterFlags(options.filter, stackFilters(stack)), status: true },
           })
           if (services.length === 0) throw nothingFound(stack)
           printServices(output, options, services)
@@ -84,7 +77,7 @@ export const stackPsVerb = (noun: Command, run: Runner): void => {
       run(async (context, stack: string, options: PsOptions) => {
         const tasks = await context.client.call<Task[]>({
           path: '/tasks',
-          query: { filters: stackFilters(stack, options.filter) },
+          query: { filters: parseFilterFlags(options.filter, stackFilters(stack)) },
         })
         if (tasks.length === 0) throw nothingFound(stack)
         await printTasks(context, options, tasks)

@@ -22,18 +22,18 @@ const listKind = (
   client.call<Listed[]>({
     path: `/${kind}s`,
     query: {
-      filters: kind === 'network' ? withSwarmScope(stackFilters(stack)) : stackFilters(stack),
+      filters: JSON.stringify({
+        ...stackFilters(stack),
+        ...(kind === 'network' && { scope: { swarm: true } }),
+      }),
     },
   })
-
-const withSwarmScope = (filters: string): string =>
-  JSON.stringify({ ...JSON.parse(filters), scope: { swarm: true } })
 
 const waitForTasks = async (context: CliContext, stack: string): Promise<void> => {
   for (let waitedMs = 0; waitedMs < NETWORK_WAIT_MS; waitedMs += POLL_MS) {
     const tasks = await context.client.call<Task[]>({
       path: '/tasks',
-      query: { filters: stackFilters(stack) },
+      query: { filters: JSON.stringify(stackFilters(stack)) },
     })
     if (tasks.length === 0) return
     await context.sleep(POLL_MS)

@@ -5,6 +5,7 @@ import { initVerb } from './init.ts'
 import { joinVerb } from './join.ts'
 import { joinTokenVerb } from './join-token.ts'
 import { leaveVerb } from './leave.ts'
+import { unlockKeyVerb, unlockVerb } from './unlock.ts'
 import { updateVerb } from './update.ts'
 
 /** The swarm's own verbs, at the top level and, for Docker's fingers, under `swarm`. */
@@ -17,6 +18,8 @@ export const swarmCommands = (program: Command, run: Runner, launcher: DaemonLau
     joinVerb(parent, run, launcher)
     joinTokenVerb(parent, run)
     leaveVerb(parent, run)
+    unlockVerb(parent, run)
+    unlockKeyVerb(parent, run)
   }
   updateVerb(swarm, run)
 }

@@ -5,6 +5,7 @@ import type { Runner } from '../context.ts'
 import { daemonFlags } from '../daemon/flags.ts'
 import type { DaemonLauncher } from '../daemon/launcher.ts'
 import type { Output } from '../output.ts'
+import { count } from '../service/flag-values.ts'
 import { ensureDaemon } from './ensure-daemon.ts'
 
 interface InitOptions {
@@ -16,7 +17,6 @@ interface InitOptions {
   defaultAddrPool?: string[]
   defaultAddrPoolMaskLength: string
   taskHistoryLimit: string
-  certExpiry?: string
   forceNewCluster?: boolean
   autolock?: boolean
 }
@@ -25,16 +25,18 @@ const initBody = (options: InitOptions) => ({
   ListenAddr: options.listenAddr,
   AdvertiseAddr: options.advertiseAddr ?? '',
   DataPathAddr: options.dataPathAddr ?? '',
-  DataPathPort: Number(options.dataPathPort),
+  DataPathPort: count('--data-path-port', options.dataPathPort),
   Availability: options.availability,
   DefaultAddrPool: options.defaultAddrPool ?? [],
-  SubnetSize: Number(options.defaultAddrPoolMaskLength),
+  SubnetSize: count('--default-addr-pool-mask-length', options.defaultAddrPoolMaskLength),
   ForceNewCluster: options.forceNewCluster === true,
   AutoLockManagers: options.autolock === true,
   Spec: {
     Name: 'default',
     Labels: {},
-    Orchestration: { TaskHistoryRetentionLimit: Number(options.taskHistoryLimit) },
+    Orchestration: {
+      TaskHistoryRetentionLimit: count('--task-history-limit', options.taskHistoryLimit),
+    },
     EncryptionConfig: { AutoLockManagers: options.autolock === true },
   },
 })
@@ -74,11 +76,12 @@ export const initVerb = (parent: Command, run: Runner, launcher: DaemonLauncher)
     .addHelpText('after', '\nExample:\n  swarmctl init --advertise-addr 192.168.1.10\n')
     .action(
       run(async (context, options: InitOptions & Record<string, unknown>) => {
+        const body = initBody(options)
         const client = await ensureDaemon(context, launcher, options)
         const nodeId = await client.call<string>({
           method: 'POST',
           path: '/swarm/init',
-          body: initBody(options),
+          body,
         })
         await explain(client, context.output, nodeId)
       }),

@@ -38,11 +38,11 @@ export const joinTokenVerb = (parent: Command, run: Runner): void => {
           const token = swarm.JoinTokens[name]
           if (options.quiet) return output.write(`${token}\n`)
           const info = await client.call<{
-            Swarm: { NodeAddr: string; RemoteManagers: { Addr: string }[] }
+            Swarm: { NodeAddr: string; RemoteManagers: { Addr: string }[] | null }
           }>({
             path: '/info',
           })
-          const addr = info.Swarm.RemoteManagers[0]?.Addr ?? `${info.Swarm.NodeAddr}:2377`
+          const addr = info.Swarm.RemoteManagers?.[0]?.Addr ?? `${info.Swarm.NodeAddr}:2377`
           output.write(
             `To add a ${role} to this swarm, run the following command:\n\n    swarmctl join --token ${token} ${addr}\n`,
           )
