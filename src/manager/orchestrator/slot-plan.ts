@@ -13,8 +13,6 @@ export interface SlotPlan extends Plan {
   slot: Slot
   /** Its tasks that are wanted and well, new ones included. */
   active: Task[]
-  /** Its last task ended and its restart policy asks for no successor. */
-  isFinished: boolean
 }
 
 /** Whether an update or rollback is on its way or stopped half-way. */
@@ -50,38 +48,63 @@ export const isFinished = (slot: Slot, isGlobal: boolean): boolean => {
  * the restart policy, keeps one of several, and lets waiting tasks start.
  */
 export const planSlot = (slot: Slot, state: ServiceState): SlotPlan => {
-  const { service } = state
   const operations: Operation[] = []
-  const lost = new Set<string>()
-  let active: Task[] = []
-  for (const task of slot.tasks) {
-    if (!isWanted(task.DesiredState)) continue
-    const reason = lossOf(task, state)
-    if (reason === undefined) {
-      active.push(task)
-      continue
-    }
-    lost.add(task.ID)
+  const giveUp = (task: Task, reason: string): void => {
     operations.push({ kind: 'set-desired', taskId: task.ID, desired: 'shutdown', reason })
   }
-  active = keepOne(active, state, operations)
-  const replacement = replacementFor(slot, active, lost, state)
-  let wakeAtMs: number | undefined
-  for (const task of active) {
-    if (task.DesiredState !== 'ready') continue
-    const at = startableAtMs(task, slot, lost, state)
-    if (at > 0) wakeAtMs = earliest(wakeAtMs, at)
+  const lost = new Set<string>()
+  const leaving: { task: Task; reason: string }[] = []
+  const well: Task[] = []
+  for (const task of slot.tasks) {
+    if (!isWanted(task.DesiredState)) continue
+    const loss = lossOf(task, state)
+    if (loss === undefined) well.push(task)
+    else if (loss.kind === 'leaving') leaving.push({ task, reason: loss.reason })
     else {
-      const reason = 'its predecessor has ended'
-      operations.push({ kind: 'set-desired', taskId: task.ID, desired: goalOf(service), reason })
+      lost.add(task.ID)
+      giveUp(task, loss.reason)
     }
   }
+  const active = keepOne(well, state)
+  for (const task of well) {
+    if (!active.includes(task)) giveUp(task, 'another task has taken its place')
+  }
+  const replacement = replacementFor(slot, active, lost, state)
+  const isReplaced = active.some(isUp) || (active.length === 0 && replacement === undefined)
+  if (isReplaced) for (const { task, reason } of leaving) giveUp(task, reason)
+  const starts = planStarts(slot, active, lost, state)
+  operations.push(...starts.operations)
   if (replacement !== undefined) {
     active.push(replacement)
     // Its creation is an event of its own: the time to start it is planned then.
     operations.push({ kind: 'create-task', task: replacement })
   }
-  return { slot, operations, wakeAtMs, active, isFinished: active.length === 0 }
+  return { slot, operations, wakeAtMs: starts.wakeAtMs, active }
+}
+
+const isUp = (task: Task): boolean =>
+  task.Status.State === 'running' && task.DesiredState === 'running'
+
+/** Lets tasks that wait for a delay or a predecessor start when it is time. */
+const planStarts = (
+  slot: Slot,
+  active: readonly Task[],
+  lost: ReadonlySet<string>,
+  state: ServiceState,
+): Plan => {
+  const plan: Plan = { operations: [] }
+  for (const task of active) {
+    if (task.DesiredState !== 'ready') continue
+    const atMs = startableAtMs(task, slot, lost, state)
+    if (atMs > 0) {
+      plan.wakeAtMs = earliest(plan.wakeAtMs, atMs)
+      continue
+    }
+    const desired = goalOf(state.service)
+    const reason = 'its predecessor has ended'
+    plan.operations.push({ kind: 'set-desired', taskId: task.ID, desired, reason })
+  }
+  return plan
 }
 
 /** A task for the slot that starts as soon as it may: at once, or after its delay and what runs there now. */
@@ -95,37 +118,44 @@ export const successorTask = (
   return startableAtMs(task, slot, lost, state) === 0 ? task : { ...task, DesiredState: 'ready' }
 }
 
-/** Why a wanted task can't go on where it is; undefined when it can. */
-const lossOf = (task: Task, state: ServiceState): string | undefined => {
-  if (task.DesiredState === 'complete' && task.Status.State === 'complete') return undefined
-  if (isTerminal(task.Status.State)) return `ended: ${task.Status.State}`
-  if (task.NodeID === '') return undefined
-  const node = state.nodes.get(task.NodeID)
-  if (node === undefined) return 'its node was removed'
-  if (node.Status.State === 'down') return state.held.has(node.ID) ? undefined : 'its node is down'
-  if (node.Spec.Availability === 'drain') return 'its node is drained'
-  if (!satisfiesPlacement(task.Spec, node)) return 'its node no longer meets its constraints'
-  return undefined
+/** Why a wanted task can't go on where it is; `leaving` may run until its replacement does. */
+interface Loss {
+  kind: 'lost' | 'leaving'
+  reason: string
 }
 
+const lossOf = (task: Task, state: ServiceState): Loss | undefined => {
+  if (task.DesiredState === 'complete' && task.Status.State === 'complete') return undefined
+  const lost = (reason: string): Loss => ({ kind: 'lost', reason })
+  if (isTerminal(task.Status.State)) return lost(`ended: ${task.Status.State}`)
+  if (task.NodeID === '') return undefined
+  const node = state.nodes.get(task.NodeID)
+  if (node === undefined) return lost('its node was removed')
+  if (node.Status.State === 'down') {
+    return state.held.has(node.ID) ? undefined : lost('its node is down')
+  }
+  const isDrained = node.Spec.Availability === 'drain'
+  if (!isDrained && satisfiesPlacement(task.Spec, node)) return undefined
+  const reason = isDrained ? 'its node is drained' : 'its node no longer meets its constraints'
+  return { kind: mayOverlap(task, state.service) ? 'leaving' : 'lost', reason }
+}
+
+/** Start-first services also move start-first, so that a single replica stays reachable while its node is drained. */
+const mayOverlap = (task: Task, service: Service): boolean =>
+  service.Spec.UpdateConfig?.Order === 'start-first' && task.Slot !== undefined && isUp(task)
+
 /**
- * Of several wanted tasks: when one that follows the spec runs, it alone stays (this ends a start-first update); else the best of
+ * Which of several wanted tasks stay: when one that follows the spec runs, it alone (this ends a start-first update); else the best of
  * those that follow it and the best of those that don't.
  */
-const keepOne = (active: Task[], state: ServiceState, operations: Operation[]): Task[] => {
-  if (active.length <= 1) return active
+const keepOne = (tasks: readonly Task[], state: ServiceState): Task[] => {
+  if (tasks.length <= 1) return [...tasks]
   const { service, nodes } = state
-  const clean = active.filter((task) => !isDirty(task, service, nodes.get(task.NodeID)))
-  const dirty = active.filter((task) => !clean.includes(task))
-  const bestClean = bestOf(clean)
-  const isReplaced = bestClean?.Status.State === 'running' && bestClean.DesiredState === 'running'
-  const kept = [bestClean, isReplaced ? undefined : bestOf(dirty)].filter((t) => t !== undefined)
-  for (const task of active) {
-    if (kept.includes(task)) continue
-    const reason = 'another task has taken its place'
-    operations.push({ kind: 'set-desired', taskId: task.ID, desired: 'shutdown', reason })
-  }
-  return kept
+  const clean = tasks.filter((task) => !isDirty(task, service, nodes.get(task.NodeID)))
+  const dirty = tasks.filter((task) => !clean.includes(task))
+  const best = bestOf(clean)
+  const others = best !== undefined && isUp(best) ? undefined : bestOf(dirty)
+  return [best, others].filter((task) => task !== undefined)
 }
 
 /** A running one before others, then the oldest. */

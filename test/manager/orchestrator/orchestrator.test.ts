@@ -330,6 +330,23 @@ t.test('availability: drain moves tasks, pause keeps them', async (t) => {
   t.strictSame(nodes(world.running('each')), ['n1', 'n2', 'n3'])
 })
 
+t.test('a start-first service moves off a drained node without a gap', async (t) => {
+  const world = await World.start(2)
+  await world.createService('web', { UpdateConfig: { Order: 'start-first' } })
+  await world.clock.advance(1000)
+  const [first] = nodes(world.running('web'))
+  let runningMin = 1
+  const unwatch = world.store.watch(() => {
+    runningMin = Math.min(runningMin, world.running('web').length)
+  })
+  await world.setAvailability(first ?? '', 'drain')
+  await world.clock.advance(5000)
+  unwatch()
+  t.equal(runningMin, 1)
+  t.equal(world.running('web').length, 1)
+  t.not(world.running('web')[0]?.NodeID, first)
+})
+
 t.test('a node that no longer meets the constraints loses the tasks', async (t) => {
   const world = await World.start(2)
   await world.changeNode('n1', (node) => ({ Spec: { ...node.Spec, Labels: { disk: 'ssd' } } }))
