@@ -48,6 +48,9 @@ export interface ManagerRuntimeOptions {
   bootstrap?: { cluster: Cluster; node: Node }
 }
 
+/** Entries kept for managers that are a little behind; who lacks more gets a snapshot (swarmkit's default is 500). */
+const LOG_ENTRIES_FOR_SLOW_FOLLOWERS = 1000
+
 const raftClock = (clock: Clock): RaftClock => ({
   after: (delayMs, callback) => clock.schedule(delayMs, callback),
   defer: (callback) => void setImmediate(callback),
@@ -231,6 +234,7 @@ export class ManagerRuntime {
       },
       {
         id: nodeId,
+        keepEntriesMax: LOG_ENTRIES_FOR_SLOW_FOLLOWERS,
         ...(bootstrap && { initialVoters: [{ id: nodeId, context: encodeAddr(addr) }] }),
       },
     )

@@ -114,7 +114,7 @@ labTest(t, 'managers replicate, fail over and change', { hosts: 4 }, async (t, l
     async (t) => {
       const leader = await leaderOf(managers, h1)
       const rest = lab.hosts.filter((host) => host !== leader)
-      lab.partition([[leader], rest])
+      await lab.partition([[leader], rest])
       const cut = await leader.apiRequest('/configs/create', {
         method: 'POST',
         body: { Name: 'minority', Labels: {}, Data: 'eA==' },
@@ -131,7 +131,7 @@ labTest(t, 'managers replicate, fail over and change', { hosts: 4 }, async (t, l
           ).status === 201,
         { what: 'a write of the majority' },
       )
-      lab.heal()
+      await lab.heal()
       await eventually(async () => (await configNames(leader)).has('majority'), {
         what: 'the old leader caught up',
       })
@@ -145,7 +145,7 @@ labTest(t, 'managers replicate, fail over and change', { hosts: 4 }, async (t, l
       const away = managers.find((host) => host !== leader) as LabHost
       await away.kill9Daemon()
       const batch = 16
-      for (let at = 0; at < 6500; at += batch) {
+      for (let at = 0; at < 2500; at += batch) {
         await Promise.all(
           Array.from({ length: batch }, (_, n) =>
             leader.apiRequest('/configs/create', {
@@ -156,7 +156,7 @@ labTest(t, 'managers replicate, fail over and change', { hosts: 4 }, async (t, l
         )
       }
       await away.spawnDaemon([])
-      await eventually(async () => (await configNames(away, true)).has('bulk-6400'), {
+      await eventually(async () => (await configNames(away, true)).has('bulk-2400'), {
         what: 'the state of the manager that was away',
         timeoutMs: 60_000,
       })
@@ -211,8 +211,8 @@ labTest(t, 'managers replicate, fail over and change', { hosts: 4 }, async (t, l
   })
 
   await t.test('a manager leaves with --force, another joins in its place', async (t) => {
-    const nodes = await nodesByName(h1).catch(() => nodesByName(h4))
-    const manager = lab.hosts.find((host) => nodes.get(host.name)?.ManagerStatus) as LabHost
+    const answers = await Promise.all(lab.hosts.map((host) => host.apiRequest('/nodes')))
+    const manager = lab.hosts[answers.findIndex(({ status }) => status === 200)] as LabHost
     const token = (await manager.swarmctl(['join-token', '-q', 'manager'])).stdout.trim()
     const other = lab.hosts.find((host) => host !== manager) as LabHost
     await other.swarmctl(['leave'])
