@@ -1,9 +1,9 @@
 import t from 'tap'
 import { historyLimitOf } from '../../src/manager/orchestrator/reap-plan.ts'
-import { World } from '../manager/orchestrator/world.ts'
-import { changeSomething, createSomething } from './orchestration/chaos.ts'
-import { InvariantChecker, unmetGoals } from './orchestration/invariants.ts'
-import { Random } from './orchestration/random.ts'
+import { changeSomething, createSomething } from '../support/orchestration/chaos.ts'
+import { InvariantChecker, unmetGoals } from '../support/orchestration/invariants.ts'
+import { Random } from '../support/orchestration/random.ts'
+import { World } from '../support/orchestration/world.ts'
 
 /**
  * Random services, scales, updates, failures, node deaths and leader changes on the real orchestrator, reaper and scheduler. `SEED=`

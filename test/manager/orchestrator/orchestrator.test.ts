@@ -3,7 +3,7 @@ import type { Task } from '../../../src/api/task.ts'
 import { isTerminal } from '../../../src/api/task-state.ts'
 import { BRAKE_HOLD_MS, BRAKE_SETTLE_MS } from '../../../src/manager/orchestrator/node-brake.ts'
 import { ORPHAN_AFTER_MS } from '../../../src/manager/orchestrator/reap-plan.ts'
-import { DOWN_AFTER_MS, World } from './world.ts'
+import { DOWN_AFTER_MS, World } from '../../support/orchestration/world.ts'
 
 const seconds = (count: number): number => count * 1e9
 const images = (tasks: Task[]): (string | undefined)[] =>

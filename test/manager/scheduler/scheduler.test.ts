@@ -6,8 +6,8 @@ import { MemoryProposer } from '../../../src/manager/store/memory-proposer.ts'
 import { StoreState } from '../../../src/manager/store/state.ts'
 import { Store } from '../../../src/manager/store/store.ts'
 import { sampleNode, sampleTask } from '../../support/objects.ts'
-import { settle, VirtualClock } from '../orchestrator/virtual-clock.ts'
-import { warningLog } from '../orchestrator/world.ts'
+import { settle, VirtualClock } from '../../support/orchestration/virtual-clock.ts'
+import { warningLog } from '../../support/orchestration/world.ts'
 
 const pending = (id: string, change: Partial<Task> = {}): Task =>
   sampleTask(id, 'web', {

@@ -2,7 +2,7 @@ import type { Service } from '../../../src/api/service.ts'
 import type { Task } from '../../../src/api/task.ts'
 import { isTerminal, isWanted, TASK_STATE_ORDER } from '../../../src/api/task-state.ts'
 import { restartRulesOf } from '../../../src/manager/orchestrator/restart.ts'
-import type { World } from '../../manager/orchestrator/world.ts'
+import type { World } from './world.ts'
 
 const slotKey = (task: Task): string => `${task.ServiceID} ${task.Slot ?? task.NodeID}`
 

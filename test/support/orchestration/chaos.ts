@@ -1,6 +1,6 @@
 import type { ServiceSpec } from '../../../src/api/service-spec.ts'
-import type { SpecChange, World } from '../../manager/orchestrator/world.ts'
 import type { Random } from './random.ts'
+import type { SpecChange, World } from './world.ts'
 
 const SERVICES_MAX = 6
 const SECOND_NS = 1e9

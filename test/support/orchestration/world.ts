@@ -19,7 +19,7 @@ import { MemoryProposer } from '../../../src/manager/store/memory-proposer.ts'
 import { StoreState } from '../../../src/manager/store/state.ts'
 import { Store } from '../../../src/manager/store/store.ts'
 import { THIS_TRANSACTION } from '../../../src/manager/store/this-transaction.ts'
-import { sampleCluster, sampleNode, sampleService } from '../../support/objects.ts'
+import { sampleCluster, sampleNode, sampleService } from '../objects.ts'
 import { settle, VirtualClock } from './virtual-clock.ts'
 
 export const quietLog: Log = {
