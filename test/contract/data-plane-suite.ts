@@ -11,6 +11,8 @@ import type { OverlayCluster, TestTask } from '../support/overlay/overlay-cluste
 export interface Promises {
   /** The container sees who asked, whichever node was asked. */
   keepsClientAddress: boolean
+  /** A connection to an endpoint that went without notice goes to another one. */
+  retries: boolean
   /** A name stands for a virtual address; else for the ready tasks'. */
   hasVips: boolean
 }
@@ -64,6 +66,13 @@ export class Ask {
     const startedMs = performance.now()
     const { code } = await exec(['curl', '-sS', '-m5', url])
     return { code, ms: performance.now() - startedMs }
+  }
+
+  /** Established TCP connections in a task's network namespace. */
+  async connections(task: TestTask): Promise<number> {
+    const args = ['-t', String(task.pid), '-n', 'ss', '-tnH']
+    const listing = (await task.node.host.exec('nsenter', args)).stdout
+    return listing.split('\n').filter((line) => line.startsWith('ESTAB')).length
   }
 
   /** One datagram from the client, repeated until an answer comes. */
@@ -233,62 +242,72 @@ export async function dataPlaneSuite(
   })
 
   await t.test('a change under load loses nothing', async (t) => {
-    // `X` per failure; each request is a new connection.
+    const stop = `${lab.client(1).dir}/stop`
+    const rounds = 16
+    // Each request is a new connection; counts requests and failures until told to stop.
     const load = (url: string) =>
       lab
         .client(1)
         .exec('sh', [
           '-c',
-          `for i in $(seq 80); do curl -sS -m5 -o /dev/null ${url} || printf X; done 2>/dev/null`,
+          `n=0; x=0; while [ ! -e ${stop} ]; do n=$((n+1)); curl -sS -m5 -o /dev/null ${url} || x=$((x+1)); done; echo $n $x`,
         ])
-    const running = Promise.all([
-      load(`http://${n1.host.ip}:8080/`),
-      load(`http://${n3.host.ip}:8080/`),
-    ])
-    let isDone = false
-    void running.finally(() => {
-      isDone = true
-    })
-    for (let round = 0; round < 20 && !isDone; round++) {
+    const running = [n1, n3].map((node) => load(`http://${node.host.ip}:8080/`))
+    for (let round = 0; round < rounds; round++) {
       const task = round % 2 === 0 ? web1 : web2
       cluster.setState(task.container, 'draining')
       await cluster.sync()
       cluster.setState(task.container, 'ready')
       await cluster.sync()
+      await new Promise((resolve) => setTimeout(resolve, 100))
     }
-    t.strictSame(
-      (await running).map((one) => one.stdout),
-      ['', ''],
-    )
+    await lab.client(1).exec('touch', [stop])
+    for (const { stdout } of await Promise.all(running)) {
+      const [requests = 0, failures] = stdout.split(' ').map(Number)
+      t.ok(requests > rounds, `${requests} requests`)
+      t.equal(failures, 0)
+    }
   })
 
-  await t.test(
-    'a download survives its endpoint leaving rotation, and drain waits for it',
-    async (t) => {
-      cluster.setState(web2.container, 'starting')
-      await cluster.sync()
-      const url = `http://${n3.host.ip}:8080/slow?seconds=5`
-      const download = lab
-        .client(1)
-        .exec('curl', ['-sS', '-m20', '-o', '/dev/null', '-w', '%{size_download}', url])
-      await eventually(
-        async () =>
-          /ESTAB/.test(
-            (await n1.host.exec('nsenter', ['-t', String(web1.pid), '-n', 'ss', '-tn'])).stdout,
-          ),
-        { what: 'the download runs' },
-      )
-      cluster.setState(web2.container, 'ready')
-      cluster.setState(web1.container, 'draining')
-      await cluster.sync()
-      const drained = await n1.drain(web1.task, web1.pid, 30_000)
-      t.ok(drained > 2000, `drain waited ${drained} ms`)
-      t.equal((await download).stdout, String(50 * 16))
-      t.ok((await n1.drain(web1.task, web1.pid, 30_000)) < 1000, 'at once without connections')
-      cluster.setState(web1.container, 'ready')
-      await cluster.sync()
-    },
-  )
+  await t.test('a download survives its endpoint leaving rotation: drain waits', async (t) => {
+    cluster.setState(web2.container, 'starting')
+    await cluster.sync()
+    const url = `http://${n3.host.ip}:8080/slow?seconds=5`
+    const size = ['-o', '/dev/null', '-w', '%{size_download}']
+    const download = lab.client(1).exec('curl', ['-sS', '-m20', ...size, url])
+    await eventually(async () => (await ask.connections(web1)) > 0, { what: 'it runs' })
+    cluster.setState(web2.container, 'ready')
+    cluster.setState(web1.container, 'draining')
+    await cluster.sync()
+    const drained = await n1.drain(web1.task, web1.pid, 30_000)
+    t.ok(drained > 2000, `drain waited ${drained} ms`)
+    t.equal((await download).stdout, String(50 * 16))
+    t.ok((await n1.drain(web1.task, web1.pid, 30_000)) < 1000, 'at once without connections')
+    cluster.setState(web1.container, 'ready')
+    cluster.setState(web2.container, 'starting')
+    await cluster.sync()
+    const connect = `IO::Socket::INET->new('${n3.host.ip}:9000') or die; sleep 8`
+    const idle = lab.client(1).exec('perl', ['-MIO::Socket::INET', '-e', `my $s = ${connect}`])
+    await eventually(async () => (await ask.connections(web1)) > 0, { what: 'it is connected' })
+    t.ok((await n1.drain(web1.task, web1.pid, 500)) < 2000, 'the limit ends it')
+    const waited = await n1.drain(web1.task, web1.pid, 30_000)
+    t.ok(waited > 1000 && waited < 7000, `a silent connection held up for ${waited} ms`)
+    await idle
+    cluster.setState(web2.container, 'ready')
+    await cluster.sync()
+  })
+
+  if (promises.retries) {
+    await t.test('an endpoint that went without notice is passed over', async (t) => {
+      await web2.node.host.docker(['kill', web2.container])
+      for (const node of cluster.nodes) {
+        for (let i = 0; i < 2; i++) {
+          const seen = await ask.client(`http://${node.host.ip}:8080/`)
+          t.equal(seen.host, web1.container, `through ${node.nodeId}`)
+        }
+      }
+    })
+  }
 
   for (const task of [web1, web2, db, safe1, safe2, rr]) await cluster.removeTask(task)
   cluster.clear()
