@@ -128,8 +128,10 @@ export class StandInEngine implements EnginePort {
     } else if (path === '/info') {
       const Swarm = { LocalNodeState: 'inactive' }
       json(response, 200, { ID: 'engine', Name: 'h1', ServerVersion: '28.0.0', NCPU: 2, Swarm })
-    } else if (path === '/networks' && method === 'GET') json(response, 200, LOCAL_NETWORKS)
-    else if (path === '/networks/create') json(response, 201, { Id: 'd'.repeat(64), Warning: '' })
+    } else if (path === '/networks' && method === 'GET') {
+      // None has a user's label.
+      json(response, 200, url.includes('label') ? [] : LOCAL_NETWORKS)
+    } else if (path === '/networks/create') json(response, 201, { Id: 'd'.repeat(64), Warning: '' })
     else if (network) json(response, 200, network)
     else if (path === '/containers/json') json(response, 200, [])
     else if (path === '/events') this.#events(url, response)
