@@ -87,6 +87,10 @@ const serveTcp = (target: TunnelTarget, peer: Duplex): Promise<void> =>
       noDelay: true,
     })
     const timer = setTimeout(() => socket.destroy(unreachable(target)), CONNECT_TIMEOUT_MS)
+    // The peer gave up: nothing to connect for. Its errors are its own.
+    peer.on('error', () => {})
+    const giveUp = () => socket.destroy(unreachable(target))
+    peer.on('close', giveUp)
     socket.once('error', (error) => {
       clearTimeout(timer)
       peer.destroy(error)
@@ -94,6 +98,7 @@ const serveTcp = (target: TunnelTarget, peer: Duplex): Promise<void> =>
     })
     socket.once('connect', () => {
       clearTimeout(timer)
+      peer.off('close', giveUp)
       peer.write(Buffer.of(CONNECTED))
       joinStreams(socket, peer, resolve)
     })

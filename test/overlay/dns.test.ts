@@ -1,0 +1,155 @@
+/** Names as containers see them: scope, kinds of answers, sizes, what goes upstream. */
+import { decode, encode, type Packet, type RecordType } from 'dns-packet'
+import t from 'tap'
+import { answerQuery } from '../../src/overlay/dns/answer.ts'
+import { NameIndex } from '../../src/overlay/dns/names.ts'
+import { nameservers } from '../../src/overlay/dns/upstream.ts'
+import { endpoint, network, node, service, view } from '../support/overlay/views.ts'
+
+const of = view({
+  nodes: [node(1), node(2), node(3, { live: false })],
+  networks: [
+    network('front', 1, '10.1.0.0/16'),
+    network('back', 2, '10.2.0.0/16'),
+    network('ingress', 3, '10.3.0.0/16', { ingress: true }),
+  ],
+  services: [
+    service('web', {
+      name: 'Web',
+      vips: [{ networkId: 'front', addr: '10.1.0.5' }],
+      aliases: [{ networkId: 'front', names: ['www', 'shared'] }],
+    }),
+    service('other', {
+      vips: [{ networkId: 'front', addr: '10.1.0.6' }],
+      aliases: [{ networkId: 'front', names: ['shared'] }],
+    }),
+    service('db', { mode: 'dnsrr', aliases: [{ networkId: 'back', names: [] }] }),
+  ],
+  endpoints: [
+    endpoint('web1', 'web', 'n1', { ingress: '10.3.1.20', front: '10.1.1.20' }),
+    endpoint('web2', 'web', 'n2', { front: '10.1.2.20' }, { state: 'draining' }),
+    endpoint('web3', 'web', 'n3', { front: '10.1.3.20' }),
+    endpoint('web4', 'web', 'n2', { front: '10.1.2.21', back: '10.2.2.21' }),
+    endpoint('db1', 'db', 'n1', { back: '10.2.1.30' }),
+    endpoint('db2', 'db', 'n2', { back: '10.2.2.30' }),
+  ],
+})
+const kernel = new NameIndex(of, 'kernel')
+const onFront = '10.1.1.20'
+const onBack = '10.2.1.30'
+
+const query = (name: string, type: RecordType = 'A', more: Partial<Packet> = {}) =>
+  encode({ type: 'query', id: 77, flags: 256, questions: [{ type, name }], ...more })
+
+const ask = (
+  name: string,
+  source: string,
+  options: { type?: RecordType; turn?: number; names?: NameIndex } = {},
+) => {
+  const answer = answerQuery(query(name, options.type), {
+    names: options.names ?? kernel,
+    source,
+    transport: 'udp',
+    turn: () => options.turn ?? 0,
+  })
+  if (answer.kind !== 'reply') return answer.kind
+  const packet = decode(answer.message) as unknown as Packet & { rcode: string }
+  const data = (packet.answers ?? []).map((one) => (one as { data: unknown }).data)
+  return packet.rcode === 'NOERROR' ? data : packet.rcode
+}
+
+t.test('what a name stands for', async (t) => {
+  const cases: [string, string, unknown][] = [
+    ['web', onFront, ['10.1.0.5']],
+    ['WEB', onFront, ['10.1.0.5']],
+    ['www', onFront, ['10.1.0.5']],
+    ['web.front', onFront, ['10.1.0.5']],
+    ['web.swarmctl.internal', onFront, ['10.1.0.5']],
+    ['nosuch.swarmctl.internal', onFront, []],
+    ['tasks.web', onFront, ['10.1.1.20', '10.1.2.21']],
+    ['web2', onFront, ['10.1.2.20']],
+    ['db', onBack, ['10.2.1.30', '10.2.2.30']],
+    ['tasks.db', onBack, ['10.2.1.30', '10.2.2.30']],
+    ['web', onBack, ['10.2.2.21']],
+    ['db', onFront, 'forward'],
+    ['db', '10.1.2.21', ['10.2.1.30', '10.2.2.30']],
+    ['web', '10.1.2.21', ['10.1.0.5']],
+    ['web', '10.1.200.200', ['10.1.0.5']],
+    ['web', '10.3.1.20', ['10.1.0.5']],
+    ['example.com', onFront, 'forward'],
+    ['web', '172.17.0.2', 'REFUSED'],
+  ]
+  for (const [name, source, wanted] of cases) {
+    t.strictSame(ask(name, source), wanted, `${name} from ${source}`)
+  }
+  const shared = ask('shared', onFront, { turn: 1 })
+  t.ok(Array.isArray(shared) && shared.length === 1, 'a balanced alias of two services')
+})
+
+t.test('addresses rotate; without VIPs one ready task at a time', async (t) => {
+  t.strictSame(ask('tasks.web', onFront, { turn: 1 }), ['10.1.2.21', '10.1.1.20'])
+  const names = new NameIndex(of, 'proxy')
+  t.strictSame(ask('web', onFront, { names }), ['10.1.1.20'])
+  t.strictSame(ask('web', onFront, { names, turn: 1 }), ['10.1.2.21'])
+  t.equal((ask('db', onBack, { names }) as unknown[]).length, 2, 'dnsrr asks for all')
+})
+
+t.test('other record types', async (t) => {
+  t.strictSame(ask('web', onFront, { type: 'AAAA' }), [], 'no data, not: no such name')
+  t.equal(ask('example.com', onFront, { type: 'AAAA' }), 'forward')
+  const reverse = (addr: string, source = onFront) =>
+    ask(`${addr.split('.').reverse().join('.')}.in-addr.arpa`, source, { type: 'PTR' })
+  t.strictSame(reverse('10.1.0.5'), ['web.front'])
+  t.strictSame(reverse('10.1.2.21'), ['web4.front'])
+  t.equal(reverse('10.2.1.30'), 'NXDOMAIN', 'of a network that the asker is not on')
+  t.equal(reverse('8.8.8.8'), 'forward')
+})
+
+t.test('what is no plain query', async (t) => {
+  const deps = { names: kernel, source: onFront, transport: 'udp' as const, turn: () => 0 }
+  t.equal(answerQuery(Buffer.from('nonsense'), deps).kind, 'ignore')
+  t.equal(answerQuery(encode({ type: 'response', id: 1 }), deps).kind, 'ignore')
+  const rcode = (message: Buffer) => {
+    const answer = answerQuery(message, deps)
+    return answer.kind === 'reply'
+      ? (decode(answer.message) as { rcode?: string }).rcode
+      : answer.kind
+  }
+  t.equal(rcode(encode({ type: 'query', id: 1, questions: [] })), 'FORMERR')
+  t.equal(rcode(query('web', 'A', { flags: 2 << 11 })), 'NOTIMP')
+  const forwarded = answerQuery(query('nosuch'), deps)
+  t.ok(forwarded.kind === 'forward')
+  if (forwarded.kind !== 'forward') return
+  t.equal((decode(forwarded.refusal) as { rcode?: string }).rcode, 'NXDOMAIN', 'one label is ours')
+})
+
+t.test('an answer that is too large is truncated, and whole by TCP', async (t) => {
+  const many = view({
+    networks: [network('front', 1, '10.1.0.0/16')],
+    services: [service('web', { mode: 'dnsrr', aliases: [{ networkId: 'front', names: [] }] })],
+    endpoints: Array.from({ length: 100 }, (_, at) =>
+      endpoint(`w${at}`, 'web', 'n2', { front: `10.1.2.${at}` }),
+    ),
+  })
+  const names = new NameIndex(many, 'kernel')
+  const size = (transport: 'udp' | 'tcp', message: Buffer) => {
+    const answer = answerQuery(message, { names, source: onFront, transport, turn: () => 0 })
+    if (answer.kind !== 'reply') return null
+    const packet = decode(answer.message) as Packet & { flag_tc?: boolean }
+    return [packet.flag_tc ?? false, packet.answers?.length, answer.message.length <= 1232]
+  }
+  t.strictSame(size('udp', query('tasks.web')), [true, 0, true])
+  t.strictSame(size('tcp', query('tasks.web')), [false, 100, false])
+  const edns = query('web2', 'A', {
+    additionals: [{ type: 'OPT', name: '.', udpPayloadSize: 4096, flags: 0, options: [] } as never],
+  })
+  t.strictSame(size('udp', edns), null, 'unknown: forwarded')
+})
+
+t.test('resolv.conf', async (t) => {
+  t.strictSame(nameservers('# x\nnameserver 1.1.1.1\nsearch a\n nameserver ::1 # y\n'), [
+    '1.1.1.1',
+    '::1',
+  ])
+  t.strictSame(nameservers(''), [])
+})

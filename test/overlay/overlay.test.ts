@@ -1,0 +1,312 @@
+/** The overlay's order of things, with the kernel and the Engine as recordings. */
+import t from 'tap'
+import type { OverlayMessage } from '../../src/api/assignment.ts'
+import type { Network } from '../../src/api/network.ts'
+import type { OverlayView } from '../../src/api/overlay-view.ts'
+import type { Task } from '../../src/api/task.ts'
+import { createBody, type DockerNetworks } from '../../src/overlay/bridges.ts'
+import type { ExecResult } from '../../src/overlay/exec.ts'
+import { proxyChains } from '../../src/overlay/firewall.ts'
+import { bridgeNetwork, forwardingTable } from '../../src/overlay/forwarding-table.ts'
+import { Overlay } from '../../src/overlay/overlay.ts'
+import { probeDataPlane } from '../../src/overlay/probe.ts'
+import { RetiredAddresses } from '../../src/overlay/retired-addresses.ts'
+import { endpoint, network, node, service, view } from '../support/overlay/views.ts'
+
+const quiet = () => {}
+const log = { debug: quiet, info: quiet, warn: quiet, error: quiet, child: () => log }
+
+/** A host that records what is run on it and answers as an empty one would. */
+class FakeHost {
+  readonly ran: { command: string; input: string }[] = []
+  readonly bridges: string[] = []
+  readonly networks = new Map<string, object>()
+  /** Answers instead of the host, when not null. */
+  answer: (command: string, input: string) => Partial<ExecResult> | null = () => null
+  now = 0
+  readonly timers: (() => void)[] = []
+
+  readonly clock = {
+    nowMs: () => this.now,
+    schedule: (_delayMs: number, run: () => void) => {
+      this.timers.push(run)
+      return () => {
+        const at = this.timers.indexOf(run)
+        if (at >= 0) this.timers.splice(at, 1)
+      }
+    },
+  }
+
+  readonly exec = {
+    run: async (program: string, args: readonly string[], input = ''): Promise<ExecResult> => {
+      const command = [program, ...args].join(' ')
+      this.ran.push({ command, input })
+      await new Promise((resolve) => setImmediate(resolve))
+      return { code: 0, stderr: '', stdout: this.#output(command), ...this.answer(command, input) }
+    },
+    watch: () => ({ stop: quiet }),
+  }
+
+  readonly proc = { read: async () => null, write: async () => {}, list: async () => [] }
+
+  readonly docker: DockerNetworks = {
+    listNetworks: async () => [],
+    createNetwork: async (body) => {
+      const name = (body as { Name: string }).Name
+      this.networks.set(name, body)
+      this.bridges.push(name.replace('swarmctl-', 'sw-br'))
+    },
+    getNetwork: () => ({
+      inspect: () =>
+        Promise.reject(Object.assign(new Error('no such network'), { statusCode: 404 })),
+      remove: async () => {},
+    }),
+    version: async () => ({ Version: '28.2.2' }),
+  }
+
+  overlay(dataPlane: 'auto' | 'kernel' | 'proxy' = 'kernel'): Overlay {
+    return new Overlay({ ...this, log, tunnel: null }, { dataPlane })
+  }
+
+  nft(): string[] {
+    return this.ran.filter((one) => one.command === 'nft -f -').map((one) => one.input)
+  }
+
+  #output(command: string): string {
+    if (command === 'ip -j -d addr')
+      return '[{"ifname":"eth0","mtu":1500,"address":"","addr_info":[{"local":"192.168.0.1","prefixlen":24}]}]'
+    if (command === 'ip -j link show type bridge')
+      return JSON.stringify(this.bridges.map((ifname) => ({ ifname })))
+    return ''
+  }
+}
+
+const message = (of: OverlayView, version = 1): OverlayMessage => ({
+  kind: 'overlay',
+  complete: true,
+  version,
+  change: {
+    nodes: { put: [...of.nodes.values()], remove: [] },
+    networks: { put: [...of.networks.values()], remove: [] },
+    services: { put: [...of.services.values()], remove: [] },
+    endpoints: { put: [...of.endpoints.values()], remove: [] },
+  },
+})
+
+const webWith = (addrs: string[], nodes = [node(1), node(2)]) =>
+  view({
+    nodes,
+    networks: [network('front', 1, '10.1.0.0/16')],
+    services: [service('web', { vips: [{ networkId: 'front', addr: '10.1.0.5' }] })],
+    endpoints: addrs.map((addr) => endpoint(`t${addr}`, 'web', 'n2', { front: addr })),
+  })
+
+const started = async (host: FakeHost) => {
+  const overlay = host.overlay()
+  await overlay.start()
+  await overlay.setSelf({ nodeId: 'n1', index: 1 })
+  host.ran.length = 0
+  return overlay
+}
+
+t.test(
+  'a burst of changes is two transactions: the first, and one with all the rest',
+  async (t) => {
+    const host = new FakeHost()
+    const overlay = await started(host)
+    await overlay.apply(message(webWith(['10.1.2.1'])))
+    t.equal(host.nft().length, 1, 'the full table')
+    t.match(host.nft()[0], /^table ip swarmctl\ndelete table/)
+    host.ran.length = 0
+    const addrs = Array.from({ length: 30 }, (_, at) => `10.1.2.${at + 1}`)
+    const first = overlay.apply(message(webWith(addrs.slice(0, 2))))
+    await new Promise((resolve) => setImmediate(resolve))
+    const others = addrs
+      .slice(2)
+      .map((_, at) => overlay.apply(message(webWith(addrs.slice(0, at + 3)))))
+    await Promise.all([first, ...others])
+    t.equal(host.nft().length, 2)
+    t.match(host.nft()[1], '10.1.0.5 . 29 : 10.1.2.30', 'what the last one asked for')
+    t.notMatch(host.nft()[1], 'delete table')
+    await overlay.close()
+  },
+)
+
+t.test('apply resolves only when the kernel holds it, after however many attempts', async (t) => {
+  const host = new FakeHost()
+  const overlay = await started(host)
+  await overlay.apply(message(webWith(['10.1.2.1'])))
+  let failures = 3
+  host.answer = (command) =>
+    command === 'nft -f -' && failures-- > 0 ? { code: 1, stderr: 'No buffer space' } : null
+  let isApplied = false
+  const applied = overlay.apply(message(webWith(['10.1.2.1', '10.1.2.2']))).then(() => {
+    isApplied = true
+  })
+  // The difference fails, so does the full replacement: the retry is scheduled behind the periodic look.
+  while (host.timers.length < 2) await new Promise((resolve) => setImmediate(resolve))
+  t.equal(isApplied, false)
+  t.match(overlay.problems(), [/No buffer space/])
+  host.timers.pop()?.()
+  while (failures > 0) await new Promise((resolve) => setImmediate(resolve))
+  while (host.timers.length < 2 && !isApplied) await new Promise((resolve) => setImmediate(resolve))
+  if (!isApplied) host.timers.pop()?.()
+  await applied
+  t.strictSame(overlay.problems(), [])
+  await overlay.close()
+})
+
+t.test('close leaves the kernel alone and rejects who waits', async (t) => {
+  const host = new FakeHost()
+  const overlay = await started(host)
+  await overlay.apply(message(webWith(['10.1.2.1'])))
+  host.ran.length = 0
+  await overlay.close()
+  t.strictSame(host.ran, [])
+  await t.rejects(overlay.apply(message(webWith([]))), { code: 'UNAVAILABLE' })
+})
+
+t.test('a task that ended by itself leaves the table before the managers say so', async (t) => {
+  const host = new FakeHost()
+  const overlay = await started(host)
+  const of = webWith(['10.1.2.1', '10.1.2.2'])
+  await overlay.apply(message(of))
+  overlay.dropEndpoint('t10.1.2.1')
+  await overlay.apply(message(of))
+  t.notMatch(host.nft().at(-1), '10.1.0.5 . 1 : ')
+  t.match(host.nft().at(-1), '10.1.0.5 . 0 : 10.1.2.2')
+  await overlay.close()
+})
+
+const taskOn = (net: object): Task =>
+  ({
+    ID: 'task',
+    Spec: { ContainerSpec: { DNSConfig: { Nameservers: ['9.9.9.9'], Options: ['ndots:2'] } } },
+    NetworksAttachments: [
+      {
+        Network: {
+          ID: 'front',
+          Spec: { Name: 'front', DriverConfiguration: { Name: 'overlay', Options: {} } },
+          IPAMOptions: { Configs: [{ Subnet: '10.1.0.0/16' }] },
+          Swarmctl: { Index: 1, Plan: 'blocks', Gateways: {} },
+          ...net,
+        } as unknown as Network,
+        Addresses: ['10.1.1.20/16'],
+      },
+      {
+        Network: { ID: 'h', Spec: { DriverConfiguration: { Name: 'host' } } } as unknown as Network,
+        Addresses: [],
+      },
+    ],
+  }) as unknown as Task
+
+t.test('attach needs no view: the task tells what its networks are', async (t) => {
+  const host = new FakeHost()
+  const overlay = host.overlay()
+  await overlay.start()
+  await t.rejects(overlay.attach(taskOn({})), { code: 'UNAVAILABLE' })
+  await overlay.setSelf({ nodeId: 'n1', index: 1 })
+  const wiring = await overlay.attach(taskOn({}))
+  t.match(wiring, {
+    networks: [{ dockerNetwork: 'swarmctl-1', ipv4Address: '10.1.1.20', aliases: [] }],
+    dns: ['10.1.1.1', '9.9.9.9'],
+    dnsSearch: ['swarmctl.internal'],
+    dnsOptions: ['ndots:2'],
+  })
+  t.equal(host.networks.size, 1)
+  await overlay.close()
+})
+
+t.test('the bridge as the Engine is asked for it', async (t) => {
+  const self = { nodeId: 'n2', index: 2 }
+  const bridge = (of: ReturnType<typeof network>, version: string) => {
+    const one = bridgeNetwork(of, self)
+    t.ok(one?.gateway)
+    return createBody(one as never, { mtu: 1450, engineVersion: version })
+  }
+  const blocks = bridge(network('front', 1, '10.1.0.0/16', { internal: true }), '28.2.0')
+  t.match(blocks, {
+    Name: 'swarmctl-1',
+    Internal: true,
+    IPAM: {
+      Config: [{ Subnet: '10.1.0.0/16', IPRange: '10.1.2.0/24', Gateway: '10.1.2.1' }],
+    },
+    Options: {
+      'com.docker.network.bridge.name': 'sw-br1',
+      'com.docker.network.driver.mtu': '1450',
+      'com.docker.network.bridge.trusted_host_interfaces': 'sw-vx0',
+    },
+  })
+  const flat = network('flat', 2, '10.9.9.0/24', {
+    plan: 'flat',
+    mtu: 1400,
+    gateways: { n2: '10.9.9.2' },
+  })
+  for (const version of ['20.10.24', '28.1.1', '27.5.0']) {
+    const body = bridge(flat, version)
+    t.match(body.IPAM.Config, [{ Gateway: '10.9.9.2', IPRange: '10.9.9.0/24' }])
+    t.notOk('com.docker.network.bridge.trusted_host_interfaces' in body.Options, version)
+    t.equal(body.Options['com.docker.network.driver.mtu'], '1400')
+  }
+})
+
+t.test('which plane a host can run', async (t) => {
+  const host = new FakeHost()
+  t.strictSame(await probeDataPlane(host.exec, 'auto'), { plane: 'kernel', note: '' })
+  t.strictSame(await probeDataPlane(host.exec, 'proxy'), { plane: 'proxy', note: '' })
+  host.answer = (command) => (/^(nft|conntrack) /.test(command) ? { code: 127 } : null)
+  t.match(await probeDataPlane(host.exec, 'auto'), {
+    plane: 'proxy',
+    note: /missing: nft \(package nftables\), conntrack \(package conntrack\)/,
+  })
+  await t.rejects(probeDataPlane(host.exec, 'kernel'), {
+    code: 'FAILED_PRECONDITION',
+    message: /missing: nft/,
+  })
+  host.answer = (command) =>
+    command === 'nft -f -' ? { code: 1, stderr: 'Error: Could not process rule\nmore' } : null
+  t.match(await probeDataPlane(host.exec, 'auto'), {
+    plane: 'proxy',
+    note: /Could not process rule$/,
+  })
+  host.answer = (command) => (command === 'ip -V' ? { code: 127 } : null)
+  await t.rejects(probeDataPlane(host.exec, 'proxy'), /install the package iproute2/)
+})
+
+t.test('addresses of tasks that are gone are remembered for a time', async (t) => {
+  const host = new FakeHost()
+  const retired = new RetiredAddresses(host.clock)
+  const [two, one, none] = [webWith(['10.1.2.1', '10.1.2.2']), webWith(['10.1.2.2']), webWith([])]
+  retired.onViews(two, one)
+  t.strictSame(retired.addresses(), ['10.1.2.1'])
+  retired.onViews(one, two)
+  t.strictSame(retired.addresses(), [], 'used again')
+  retired.onViews(two, none)
+  t.equal(retired.addresses().length, 2)
+  host.now = 16 * 60_000
+  t.strictSame(retired.addresses(), [])
+  retired.onViews(two, { ...none, networks: new Map() })
+  t.strictSame(retired.addresses(), [], 'their network left the view as a whole')
+})
+
+t.test("the proxy plane's rules", async (t) => {
+  const table = forwardingTable(
+    view({
+      networks: [
+        network('a', 1, '10.1.0.0/16'),
+        network('b', 2, '10.2.0.0/16', { internal: true }),
+      ],
+    }),
+    'n1',
+  )
+  t.ok(table)
+  if (table === null) return
+  const lines = proxyChains(table).split('\n')
+  t.ok(lines.includes('-A SWARMCTL -s 10.1.0.0/16 -d 10.2.0.0/16 -j DROP'))
+  t.ok(lines.includes('-A SWARMCTL -s 10.1.0.0/16 -d 10.1.0.0/16 -j ACCEPT'))
+  t.ok(lines.includes('-A SWARMCTL-NAT -s 10.1.1.0/24 ! -o sw-vx0 -j MASQUERADE'))
+  t.notOk(
+    lines.some((line) => line.includes('-s 10.2.1.0/24')),
+    'an internal one is not translated',
+  )
+})

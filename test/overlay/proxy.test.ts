@@ -1,0 +1,225 @@
+/** The embedded proxy over real sockets on loopback. */
+import { createSocket } from 'node:dgram'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { type Duplex, duplexPair } from 'node:stream'
+import t from 'tap'
+import type { PublishedEndpoint, PublishedPort } from '../../src/overlay/forwarding-table.ts'
+import { DatagramReader, frameDatagram } from '../../src/overlay/proxy/datagram-frames.ts'
+import { PublishedPorts } from '../../src/overlay/proxy/published-ports.ts'
+import { isTunnelTarget, serveTunnel, type Tunnel } from '../../src/overlay/proxy/tunnel.ts'
+
+const clock = {
+  nowMs: () => 0,
+  schedule: (_: number, run: () => void) => {
+    scheduled.push(run)
+    return () => {}
+  },
+}
+const scheduled: (() => void)[] = []
+const errors: string[] = []
+const quiet = () => {}
+const log = {
+  debug: quiet,
+  info: quiet,
+  warn: quiet,
+  error: (_: object, message: string) => void errors.push(message),
+  child: () => log,
+}
+
+/** Answers each connection with its name and what was sent, once the client has ended its side. */
+const namedServer = async (name: string): Promise<{ server: Server; port: number }> => {
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    let text = ''
+    socket.on('data', (chunk) => {
+      text += chunk.toString()
+    })
+    socket.on('error', () => {})
+    socket.on('end', () => socket.end(`${name}:${text}`))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return { server, port: (server.address() as { port: number }).port }
+}
+
+const freePort = async (): Promise<number> => {
+  const { server, port } = await namedServer('')
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+/** Sends and half-closes; the answer, or the error's code. */
+const exchange = (port: number, text: string): Promise<string> =>
+  new Promise((resolve) => {
+    let answer = ''
+    const socket: Socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true })
+    socket.on('data', (chunk) => {
+      answer += chunk.toString()
+    })
+    socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'error'))
+    socket.on('end', () => {
+      socket.destroy()
+      resolve(answer)
+    })
+    socket.end(text)
+  })
+
+const target = (port: number, nodeId = 'n1'): PublishedEndpoint => ({
+  taskId: `task${port}`,
+  nodeId,
+  networkId: 'net',
+  addr: '127.0.0.1',
+  port,
+})
+
+const published = (
+  port: number,
+  endpoints: PublishedEndpoint[],
+  protocol: 'tcp' | 'udp' = 'tcp',
+): PublishedPort => ({ protocol, port, serviceId: 's', endpoints })
+
+/** A tunnel whose far end is in this process. */
+const localTunnel: Tunnel & { opened: number } = {
+  opened: 0,
+  open: async (_nodeId, wanted) => {
+    localTunnel.opened++
+    const [near, far] = duplexPair() as [Duplex, Duplex]
+    serveTunnel(wanted, far).catch(() => {})
+    return near
+  },
+}
+
+t.test('TCP: round robin, half-close, retry, refusal', async (t) => {
+  const [a, b] = [await namedServer('a'), await namedServer('b')]
+  const ports = new PublishedPorts(
+    { clock, log, onReserved: quiet },
+    { selfId: () => 'n1', tunnel: localTunnel },
+  )
+  const dead = await freePort()
+  const port = await freePort()
+  await ports.set([published(port, [target(a.port), target(b.port, 'n2')])], new Set())
+  const answers = []
+  for (let i = 0; i < 4; i++) answers.push(await exchange(port, `x${i}`))
+  t.strictSame(answers, ['a:x0', 'b:x1', 'a:x2', 'b:x3'])
+  t.equal(localTunnel.opened, 2, 'only the other node is behind the tunnel')
+
+  for (const nodeId of ['n1', 'n2']) {
+    await ports.set([published(port, [target(dead, nodeId), target(b.port, 'n2')])], new Set())
+    const retried = await Promise.all([exchange(port, '1'), exchange(port, '2')])
+    t.strictSame(retried, ['b:1', 'b:2'], `an endpoint of ${nodeId} that refuses is passed over`)
+  }
+  await ports.set([published(port, [])], new Set())
+  t.match(await exchange(port, ''), /^(ECONNRESET|EPIPE)$/)
+  await ports.set([], new Set())
+  t.equal(await exchange(port, ''), 'ECONNREFUSED', 'given back')
+  ports.close()
+  a.server.close()
+  b.server.close()
+})
+
+t.test('connections to an address that died are ended', async (t) => {
+  const server = createServer(() => {})
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const port = await freePort()
+  const ports = new PublishedPorts(
+    { clock, log, onReserved: quiet },
+    { selfId: () => 'n1', tunnel: null },
+  )
+  const wanted = [published(port, [target((server.address() as { port: number }).port)])]
+  await ports.set(wanted, new Set())
+  const socket = connect(port, '127.0.0.1')
+  const closed = new Promise((resolve) => socket.on('close', resolve))
+  socket.on('error', () => {})
+  const reached = new Promise((resolve) => server.on('connection', resolve))
+  socket.write('x')
+  await reached
+  // The proxy learns of its own connection a moment after the endpoint does.
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  await ports.set(wanted, new Set(['127.0.0.1']))
+  await closed
+  t.pass('ended')
+  ports.close()
+  server.close()
+})
+
+t.test('a port in use is named once, tried again and then taken', async (t) => {
+  const { server, port } = await namedServer('other')
+  let reserved = 0
+  const ports = new PublishedPorts(
+    { clock, log, onReserved: () => void reserved++ },
+    { selfId: () => 'n1', tunnel: null },
+  )
+  const wanted = published(port, [])
+  // The holder has 127.0.0.1 alone: for a listener on all addresses that is in use as well.
+  await ports.set([wanted], new Set())
+  t.equal(ports.isReserved(wanted), false)
+  t.match(ports.problems(), [new RegExp(`published port tcp/${port} is in use by another process`)])
+  scheduled.pop()?.()
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  t.equal(errors.length, 1, 'said once')
+  await new Promise((resolve) => server.close(resolve))
+  scheduled.pop()?.()
+  while (reserved === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  t.equal(ports.isReserved(wanted), true)
+  t.strictSame(ports.problems(), [])
+  ports.close()
+})
+
+t.test('UDP: a session per client, directly and through the tunnel', async (t) => {
+  const echo = createSocket('udp4')
+  echo.on('message', (datagram, from) => echo.send(`echo ${datagram}`, from.port, from.address))
+  await new Promise<void>((resolve) => echo.bind(0, '127.0.0.1', resolve))
+  for (const nodeId of ['n1', 'n2']) {
+    const port = await freePort()
+    const ports = new PublishedPorts(
+      { clock, log, onReserved: quiet },
+      { selfId: () => 'n1', tunnel: localTunnel },
+    )
+    await ports.set([published(port, [target(echo.address().port, nodeId)], 'udp')], new Set())
+    const client = createSocket('udp4')
+    const answers: string[] = []
+    const both = new Promise<void>((resolve) => {
+      client.on('message', (datagram) => {
+        if (answers.push(datagram.toString()) === 2) resolve()
+      })
+    })
+    client.send('1', port, '127.0.0.1')
+    client.send('2', port, '127.0.0.1')
+    await both
+    t.strictSame(answers, ['echo 1', 'echo 2'], nodeId)
+    client.close()
+    ports.close()
+  }
+  echo.close()
+})
+
+t.test('datagrams in a byte stream', async (t) => {
+  const datagrams = ['', 'a', 'x'.repeat(3000)].map((text) => Buffer.from(text))
+  const bytes = Buffer.concat(datagrams.map(frameDatagram))
+  for (const size of [1, 2, 7, bytes.length]) {
+    const reader = new DatagramReader()
+    const read: string[] = []
+    for (let at = 0; at < bytes.length; at += size) {
+      for (const one of reader.read(bytes.subarray(at, at + size))) read.push(one.toString())
+    }
+    t.strictSame(
+      read,
+      datagrams.map((one) => one.toString()),
+      `in pieces of ${size}`,
+    )
+  }
+})
+
+t.test('what a peer may ask for', async (t) => {
+  const good = { networkId: 'n', addr: '10.1.1.1', port: 80, protocol: 'tcp' }
+  t.ok(isTunnelTarget(good))
+  for (const bad of [
+    null,
+    'x',
+    {},
+    { ...good, addr: 'example.com' },
+    { ...good, port: 0 },
+    { ...good, port: 70_000 },
+    { ...good, protocol: 'icmp' },
+  ]) {
+    t.notOk(isTunnelTarget(bad))
+  }
+})
