@@ -275,6 +275,7 @@ t.test('the environment comes from flags, this environment and files', async (t)
 const UPDATE: [create: string, update: string, path: string, value: unknown][] = [
   ['', '--image redis:7', `${CONTAINER}.Image`, 'redis:7'],
   ['', '--replicas 4', 'Mode.Replicated.Replicas', 4],
+  ['--mode replicated-job', '--max-concurrent 3', 'Mode.ReplicatedJob.MaxConcurrent', 3],
   ['', '--force', `${TASK}.ForceUpdate`, 1],
   ['-t', '--tty=false', `${CONTAINER}.TTY`, false],
   [
@@ -408,6 +409,7 @@ t.test('a flag that can’t be read is one line that names it', async (t) => {
   const cases: [flags: string[], text: RegExp, code?: number][] = [
     [['--replicas', 'x'], /invalid value "x" for --replicas: must be a whole number/],
     [['--mode', 'global', '--replicas', '2'], /replicas can only be used with replicated/],
+    [['--max-concurrent', '2'], /max-concurrent can only be used with replicated-job mode/],
     [['--mode', 'odd'], /invalid value "odd" for --mode/],
     [['--limit-cpu', 'lots'], /invalid value "lots" for --limit-cpu/],
     [['--limit-memory', '1x'], /invalid value "1x" for --limit-memory/],

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import t from 'tap'
@@ -85,6 +85,34 @@ t.test('every command explains itself with an example that it can read', async (
       example,
     )
   }
+})
+
+t.test('the reference names every command and flag, and no other', async (t) => {
+  const text = readFileSync(join(import.meta.dirname, '../../docs/cli.md'), 'utf8')
+  const deps = { version: '1', output: { write() {}, writeError() {} } } as unknown as CliDeps
+  const all = commands(buildProgram(deps))
+  const leaves = all.filter((one) => one.commands.length === 0 && one.name() !== 'help')
+  const unnamed = leaves.map(pathOf).filter((path) => {
+    const verb = path.replace(/^swarmctl swarm (?!update)/, 'swarmctl ')
+    return !text.includes(`\`${verb}`)
+  })
+  t.strictSame(unnamed, [], 'commands')
+  const flags = new Set(
+    all.flatMap((one) => one.options.filter(({ hidden }) => !hidden).map(({ long }) => long!)),
+  )
+  const named = new Set(text.match(/--[a-z]+(?:-[a-z]+)*/g))
+  const isFamily = (flag: string) => named.has(flag.replace(/-(?:add|rm)$/, ''))
+  t.strictSame(
+    [...flags].filter((flag) => !named.has(flag) && !isFamily(flag)),
+    [],
+    'flags',
+  )
+  const builtIn = new Set(['--help', '--version'])
+  t.strictSame(
+    [...named].filter((flag) => !flags.has(flag) && !builtIn.has(flag)),
+    [],
+    'nothing that is not there',
+  )
 })
 
 t.test('a command line that can’t be read', async (t) => {

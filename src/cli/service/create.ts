@@ -24,6 +24,12 @@ interface CreateOptions extends WaitOptions, Parsed {
 }
 
 const modeOf = ({ mode, replicas, maxConcurrent }: CreateOptions): ServiceMode => {
+  if (maxConcurrent !== undefined && mode !== 'replicated-job') {
+    throw new SwarmctlError(
+      'INVALID_ARGUMENT',
+      'max-concurrent can only be used with replicated-job mode',
+    )
+  }
   const n = replicas === undefined ? undefined : count('--replicas', replicas)
   switch (mode) {
     case 'replicated':

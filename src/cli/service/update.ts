@@ -19,6 +19,7 @@ interface UpdateOptions extends WaitOptions, Parsed {
   force?: boolean
   rollback?: boolean
   replicas?: string
+  maxConcurrent?: string
   withRegistryAuth?: boolean
   resolveImage?: boolean
   envAdd?: string[]
@@ -60,6 +61,17 @@ const setReplicas = (draft: Draft, replicas: string): void => {
   }
 }
 
+const setMaxConcurrent = (draft: Draft, maxConcurrent: string): void => {
+  const job = draft.spec.Mode?.ReplicatedJob
+  if (!job) {
+    throw new SwarmctlError(
+      'INVALID_ARGUMENT',
+      'max-concurrent can only be used with replicated-job mode',
+    )
+  }
+  job.MaxConcurrent = count('--max-concurrent', maxConcurrent)
+}
+
 const changeSpec = async (
   context: CliContext,
   draft: Draft,
@@ -76,6 +88,7 @@ const changeSpec = async (
     draft.container.Args = parsed('--args', options.args, splitShellWords)
   }
   if (options.replicas !== undefined) setReplicas(draft, options.replicas)
+  if (options.maxConcurrent !== undefined) setMaxConcurrent(draft, options.maxConcurrent)
   if (options.force) draft.task.ForceUpdate = (draft.task.ForceUpdate ?? 0) + 1
   await resolveReferences(context.client, draft)
 }
