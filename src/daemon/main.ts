@@ -15,16 +15,27 @@ const untilSignal = (): Promise<string> =>
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
   })
 
-/** A rejection that nobody awaited is told and survived: the containers' node must not end for a forgotten `catch`. */
-const watchRejections = (log: Log): void => {
+/** What a system call refused, as Node reports it: a socket that nobody listens to any more, say. */
+const isSystemError = (error: unknown): boolean =>
+  error instanceof Error && 'syscall' in error && 'code' in error
+
+/**
+ * An operating error that nobody waited for is told and survived: a node must not end for a forgotten listener. A programmer's error
+ * ends the process, since what it left behind is unknown; the containers run on and the next daemon adopts them.
+ */
+const watchErrors = (log: Log): void => {
   process.on('unhandledRejection', (reason) => log.error({ err: reason }, 'unhandled rejection'))
+  process.on('uncaughtException', (error) => {
+    log.error({ err: error }, 'uncaught error')
+    if (!isSystemError(error)) process.exit(1)
+  })
 }
 
 /** Runs the daemon until SIGTERM or SIGINT. */
 export const runDaemon = async (raw: Record<string, unknown>): Promise<void> => {
   const options = parseDaemonOptions(raw)
   const log = createLog(options.logLevel)
-  watchRejections(log)
+  watchErrors(log)
   const onFatal = (error: Error): void => {
     log.error({ error: error.message }, 'the state on disk is unknown, the daemon has to end')
     process.exit(1)

@@ -31,6 +31,8 @@ const asDuplex = (stream: RpcStream): Duplex => {
       callback(error)
     },
   })
+  // A broken tunnel shows at the connection that it carries; nobody else listens when it fails before it carries one.
+  duplex.on('error', () => {})
   return duplex
 }
 
