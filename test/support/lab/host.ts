@@ -118,6 +118,12 @@ export class LabHost extends LabMachine {
     return this.exec(file, [...before, ...args], { ...options, env })
   }
 
+  /** The CLI as a program that goes on: `logs --follow`. What it prints is in the process's log. */
+  spawnSwarmctl(args: readonly string[]): Promise<BackgroundProcess> {
+    const env = { ...this.#env(), SWARMCTL_HOST: `unix://${this.swarmctlSocket}` }
+    return this.spawn([...this.#options.swarmctl, ...args], { env })
+  }
+
   /** The docker CLI on the host's raw Engine. */
   docker(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
     return this.#docker(this.dockerSocket, args, options)
