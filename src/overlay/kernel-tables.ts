@@ -51,9 +51,11 @@ export class KernelTables {
 
   /** Whether the table is in the kernel; when someone flushed it the next apply is full. */
   async isPresent(): Promise<boolean> {
-    const result = await this.#exec.run('nft', ['list', 'chain', 'ip', NFT_TABLE, 'services'])
-    if (result.code !== 0) this.#applied = null
-    return result.code === 0
+    // Listing anything inside the table would make nft read all of it.
+    const { stdout } = await this.#exec.run('nft', ['list', 'tables', 'ip'])
+    const isThere = stdout.split('\n').includes(`table ip ${NFT_TABLE}`)
+    if (!isThere) this.#applied = null
+    return isThere
   }
 
   /** The next apply replaces everything. */
