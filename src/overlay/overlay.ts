@@ -28,6 +28,7 @@ import { PublishedPorts } from './proxy/published-ports.ts'
 import { isTunnelTarget, serveTunnel, type Tunnel } from './proxy/tunnel.ts'
 import { RetiredAddresses } from './retired-addresses.ts'
 import { changeView, emptyView } from './view.ts'
+import { ViewFile } from './view-file.ts'
 import { Watcher } from './watcher.ts'
 
 /** Milliseconds after a failed sync. */
@@ -49,6 +50,8 @@ export interface OverlayOptions {
   dataPlane: DataPlaneChoice
   /** UDP port of VXLAN, the same on every node; default 4789. */
   dataPathPort?: number
+  /** Where the last view is kept for a restart without managers; absent: it is not kept. */
+  viewPath?: string
 }
 
 interface Self {
@@ -73,6 +76,7 @@ export class Overlay {
   readonly #retired: RetiredAddresses
   readonly #watcher: Watcher
   readonly #sync: Coalescer
+  readonly #viewFile: ViewFile | null
   #ports: PublishedPorts | null = null
   #probe: DataPlaneProbe | null = null
   #self: Self | null = null
@@ -98,6 +102,8 @@ export class Overlay {
     this.#bridgePorts = new BridgePorts(deps)
     this.#firewall = new Firewall(deps)
     this.#drainer = new Drainer(deps)
+    this.#viewFile =
+      options.viewPath === undefined ? null : new ViewFile(deps, { path: options.viewPath })
     this.#retired = new RetiredAddresses(deps.clock)
     const resolvConf = async () => nameservers((await deps.proc.read('/etc/resolv.conf')) ?? '')
     this.#dns = new DnsServer({
@@ -132,6 +138,8 @@ export class Overlay {
     )
     // Rules of an earlier start in the other plane would go on balancing by a table that nobody keeps.
     if (plane === 'proxy') await this.#tables.destroy()
+    // Of before the restart; the managers' first view replaces it.
+    this.#view = (await this.#viewFile?.load()) ?? this.#view
     this.#watcher.start(plane === 'kernel')
     this.#scheduleReconcile()
     return this.#probe
@@ -164,6 +172,7 @@ export class Overlay {
     }
     this.#retired.onViews(before, this.#view)
     this.#names = null
+    this.#viewFile?.save(this.#view)
     await this.#sync.request()
   }
 
@@ -259,6 +268,7 @@ export class Overlay {
     this.#cancelReconcile()
     this.#watcher.stop()
     await this.#sync.close()
+    await this.#viewFile?.flush()
     this.#dns.close()
     this.#ports?.close()
   }
@@ -266,6 +276,7 @@ export class Overlay {
   /** The node leaves: removes every device, rule, route and Docker network. @throws SwarmctlError when a bridge is still in use */
   async destroy(): Promise<void> {
     await this.close()
+    await this.#viewFile?.remove()
     await this.#firewall.destroy()
     if (this.#probe?.plane !== 'proxy') await this.#tables.destroy()
     const isClean = await this.#bridges.removeUnwanted(() => false)

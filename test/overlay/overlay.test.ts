@@ -1,4 +1,5 @@
 /** The overlay's order of things, with the kernel and the Engine as recordings. */
+import { statSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import type { OverlayMessage } from '../../src/api/assignment.ts'
 import type { Network } from '../../src/api/network.ts'
@@ -64,8 +65,12 @@ class FakeHost {
     version: async () => ({ Version: '28.2.2' }),
   }
 
-  overlay(dataPlane: 'auto' | 'kernel' | 'proxy' = 'kernel'): Overlay {
-    return new Overlay({ ...this, log, tunnel: null }, { dataPlane })
+  overlay(viewPath?: string): Overlay {
+    const options = {
+      dataPlane: 'kernel',
+      ...(viewPath === undefined ? {} : { viewPath }),
+    } as const
+    return new Overlay({ ...this, log, tunnel: null }, options)
   }
 
   nft(): string[] {
@@ -164,6 +169,29 @@ t.test('close leaves the kernel alone and rejects who waits', async (t) => {
   await overlay.close()
   t.strictSame(host.ran, [])
   await t.rejects(overlay.apply(message(webWith([]))), { code: 'UNAVAILABLE' })
+})
+
+t.test('after a restart the last view serves until a manager sends one', async (t) => {
+  const path = `${t.testdir()}/view.json`
+  const before = new FakeHost().overlay(path)
+  await before.start()
+  await before.setSelf({ nodeId: 'n1', index: 1 })
+  await before.apply(message(webWith(['10.1.2.1'])))
+  await before.close()
+  const host = new FakeHost()
+  const after = host.overlay(path)
+  await after.start()
+  await after.setSelf({ nodeId: 'n1', index: 1 })
+  t.match(host.nft().at(-1), '10.1.0.5 . 0 : 10.1.2.1')
+  await after.apply(message(webWith([])))
+  t.match(host.nft().at(-1), 'delete element ip swarmctl vip { 10.1.0.5 }')
+  await after.destroy()
+  t.throws(() => statSync(path), { code: 'ENOENT' })
+  writeFileSync(path, 'garbage')
+  const last = new FakeHost().overlay(path)
+  await last.start()
+  await last.setSelf({ nodeId: 'n1', index: 1 })
+  await last.close()
 })
 
 t.test('a task that ended by itself leaves the table before the managers say so', async (t) => {
