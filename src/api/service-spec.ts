@@ -8,6 +8,18 @@ const labels = z.record(z.string(), z.string())
 const durationNs = z.number().int()
 const strings = z.array(z.string())
 
+/** A copy without the named keys whose value is `""`: Go clients send an empty string for an enumeration that was not chosen. */
+const withoutEmpty = (value: unknown, keys: readonly string[]): unknown =>
+  value === null || typeof value !== 'object' || Array.isArray(value)
+    ? value
+    : Object.fromEntries(Object.entries(value).filter(([k, v]) => v !== '' || !keys.includes(k)))
+
+/** The object's schema, for which `""` in one of `keys` is the same as absent. */
+const emptyAsAbsent = <S extends z.ZodObject>(
+  keys: readonly (keyof S['shape'] & string)[],
+  schema: S,
+) => z.preprocess((value) => withoutEmpty(value, keys), schema)
+
 export const Healthcheck = z.object({
   /** `["NONE"]`, `["CMD", …]`, `["CMD-SHELL", "…"]`; empty inherits the image's. */
   Test: strings.optional(),
@@ -18,41 +30,44 @@ export const Healthcheck = z.object({
   Retries: z.number().int().optional(),
 })
 
-export const Mount = z.object({
-  Type: z.enum(['bind', 'volume', 'tmpfs', 'npipe', 'cluster', 'image']).optional(),
-  Source: z.string().optional(),
-  Target: z.string().optional(),
-  ReadOnly: z.boolean().optional(),
-  Consistency: z.string().optional(),
-  BindOptions: z
-    .object({
-      Propagation: z.string().optional(),
-      NonRecursive: z.boolean().optional(),
-      CreateMountpoint: z.boolean().optional(),
-      ReadOnlyNonRecursive: z.boolean().optional(),
-      ReadOnlyForceRecursive: z.boolean().optional(),
-    })
-    .optional(),
-  VolumeOptions: z
-    .object({
-      NoCopy: z.boolean().optional(),
-      Labels: labels.optional(),
-      Subpath: z.string().optional(),
-      DriverConfig: z
-        .object({ Name: z.string().optional(), Options: labels.optional() })
-        .optional(),
-    })
-    .optional(),
-  ImageOptions: z.object({ Subpath: z.string().optional() }).optional(),
-  TmpfsOptions: z
-    .object({
-      SizeBytes: z.number().int().optional(),
-      Mode: z.number().int().optional(),
-      Options: z.array(strings).optional(),
-    })
-    .optional(),
-  ClusterOptions: z.object({}).optional(),
-})
+export const Mount = emptyAsAbsent(
+  ['Type'],
+  z.object({
+    Type: z.enum(['bind', 'volume', 'tmpfs', 'npipe', 'cluster', 'image']).optional(),
+    Source: z.string().optional(),
+    Target: z.string().optional(),
+    ReadOnly: z.boolean().optional(),
+    Consistency: z.string().optional(),
+    BindOptions: z
+      .object({
+        Propagation: z.string().optional(),
+        NonRecursive: z.boolean().optional(),
+        CreateMountpoint: z.boolean().optional(),
+        ReadOnlyNonRecursive: z.boolean().optional(),
+        ReadOnlyForceRecursive: z.boolean().optional(),
+      })
+      .optional(),
+    VolumeOptions: z
+      .object({
+        NoCopy: z.boolean().optional(),
+        Labels: labels.optional(),
+        Subpath: z.string().optional(),
+        DriverConfig: z
+          .object({ Name: z.string().optional(), Options: labels.optional() })
+          .optional(),
+      })
+      .optional(),
+    ImageOptions: z.object({ Subpath: z.string().optional() }).optional(),
+    TmpfsOptions: z
+      .object({
+        SizeBytes: z.number().int().optional(),
+        Mode: z.number().int().optional(),
+        Options: z.array(strings).optional(),
+      })
+      .optional(),
+    ClusterOptions: z.object({}).optional(),
+  }),
+)
 
 const fileTarget = z.object({
   Name: z.string(),
@@ -141,12 +156,15 @@ export const ResourceRequirements = z.object({
   MemorySwappiness: z.number().int().optional(),
 })
 
-export const RestartPolicy = z.object({
-  Condition: z.enum(['none', 'on-failure', 'any']).optional(),
-  Delay: durationNs.optional(),
-  MaxAttempts: z.number().int().nonnegative().optional(),
-  Window: durationNs.optional(),
-})
+export const RestartPolicy = emptyAsAbsent(
+  ['Condition'],
+  z.object({
+    Condition: z.enum(['none', 'on-failure', 'any']).optional(),
+    Delay: durationNs.optional(),
+    MaxAttempts: z.number().int().nonnegative().optional(),
+    Window: durationNs.optional(),
+  }),
+)
 
 export const Placement = z.object({
   Constraints: strings.optional(),
@@ -181,29 +199,38 @@ export const TaskSpec = z.object({
   PullOptions: z.object({ RegistryAuth: z.string().optional() }).optional(),
 })
 
-export const UpdateConfig = z.object({
-  /** 0 means all at once. */
-  Parallelism: z.number().int().nonnegative().optional(),
-  Delay: durationNs.optional(),
-  FailureAction: z.enum(['pause', 'continue', 'rollback']).optional(),
-  Monitor: durationNs.optional(),
-  MaxFailureRatio: z.number().min(0).max(1).optional(),
-  Order: z.enum(['stop-first', 'start-first']).optional(),
-})
+export const UpdateConfig = emptyAsAbsent(
+  ['FailureAction', 'Order'],
+  z.object({
+    /** 0 means all at once. */
+    Parallelism: z.number().int().nonnegative().optional(),
+    Delay: durationNs.optional(),
+    FailureAction: z.enum(['pause', 'continue', 'rollback']).optional(),
+    Monitor: durationNs.optional(),
+    MaxFailureRatio: z.number().min(0).max(1).optional(),
+    Order: z.enum(['stop-first', 'start-first']).optional(),
+  }),
+)
 
-export const PortConfig = z.object({
-  Name: z.string().optional(),
-  Protocol: z.enum(['tcp', 'udp', 'sctp']).default('tcp'),
-  TargetPort: z.number().int().min(1).max(65535),
-  /** Absent or 0: allocated from 30000–32767. */
-  PublishedPort: z.number().int().min(0).max(65535).optional(),
-  PublishMode: z.enum(['ingress', 'host']).default('ingress'),
-})
+export const PortConfig = emptyAsAbsent(
+  ['Protocol', 'PublishMode'],
+  z.object({
+    Name: z.string().optional(),
+    Protocol: z.enum(['tcp', 'udp', 'sctp']).default('tcp'),
+    TargetPort: z.number().int().min(1).max(65535),
+    /** Absent or 0: allocated from 30000–32767. */
+    PublishedPort: z.number().int().min(0).max(65535).optional(),
+    PublishMode: z.enum(['ingress', 'host']).default('ingress'),
+  }),
+)
 
-export const EndpointSpec = z.object({
-  Mode: z.enum(['vip', 'dnsrr']).optional(),
-  Ports: z.array(PortConfig).optional(),
-})
+export const EndpointSpec = emptyAsAbsent(
+  ['Mode'],
+  z.object({
+    Mode: z.enum(['vip', 'dnsrr']).optional(),
+    Ports: z.array(PortConfig).optional(),
+  }),
+)
 
 export const ServiceMode = z.object({
   Replicated: z.object({ Replicas: z.number().int().nonnegative().optional() }).optional(),

@@ -221,6 +221,31 @@ t.test('a valid spec is normalised and keeps every key', async (t) => {
   t.notOk('PullOptions' in parseServiceSpec(withAuth).TaskTemplate, 'credentials come in a header')
 })
 
+t.test(
+  'an empty string for an enumeration is the same as absent, as Go clients send it',
+  async (t) => {
+    const empty = { Order: '', FailureAction: '', Parallelism: 2 }
+    const spec = parseServiceSpec({
+      Name: 'web',
+      TaskTemplate: {
+        ContainerSpec: { Image: 'nginx', Mounts: [{ Type: '', Source: 'v', Target: '/v' }] },
+        RestartPolicy: { Condition: '', MaxAttempts: 1 },
+      },
+      UpdateConfig: empty,
+      RollbackConfig: empty,
+      EndpointSpec: { Mode: '', Ports: [{ Protocol: '', PublishMode: '', TargetPort: 80 }] },
+    })
+    t.same(spec.UpdateConfig, { Parallelism: 2 })
+    t.same(spec.RollbackConfig, { Parallelism: 2 })
+    t.same(spec.TaskTemplate.RestartPolicy, { MaxAttempts: 1 })
+    t.same(spec.EndpointSpec, {
+      Mode: 'vip',
+      Ports: [{ Protocol: 'tcp', PublishMode: 'ingress', TargetPort: 80 }],
+    })
+    t.same(spec.TaskTemplate.ContainerSpec?.Mounts, [{ Source: 'v', Target: '/v' }])
+  },
+)
+
 const base64 = (bytes: number) => Buffer.alloc(bytes, 'a').toString('base64')
 
 refuses('secrets', parseSecretSpec, [
