@@ -27,8 +27,8 @@ import type { Proc } from './proc.ts'
 import { PublishedPorts } from './proxy/published-ports.ts'
 import { isTunnelTarget, serveTunnel, type Tunnel } from './proxy/tunnel.ts'
 import { RetiredAddresses } from './retired-addresses.ts'
+import { StoredView } from './stored-view.ts'
 import { changeView, emptyView } from './view.ts'
-import { ViewFile } from './view-file.ts'
 import { Watcher } from './watcher.ts'
 
 /** Milliseconds after a failed sync. */
@@ -76,7 +76,7 @@ export class Overlay {
   readonly #retired: RetiredAddresses
   readonly #watcher: Watcher
   readonly #sync: Coalescer
-  readonly #viewFile: ViewFile | null
+  readonly #storedView: StoredView | null
   #ports: PublishedPorts | null = null
   #probe: DataPlaneProbe | null = null
   #self: Self | null = null
@@ -102,8 +102,8 @@ export class Overlay {
     this.#bridgePorts = new BridgePorts(deps)
     this.#firewall = new Firewall(deps)
     this.#drainer = new Drainer(deps)
-    this.#viewFile =
-      options.viewPath === undefined ? null : new ViewFile(deps, { path: options.viewPath })
+    this.#storedView =
+      options.viewPath === undefined ? null : new StoredView(deps, { path: options.viewPath })
     this.#retired = new RetiredAddresses(deps.clock)
     const resolvConf = async () => nameservers((await deps.proc.read('/etc/resolv.conf')) ?? '')
     this.#dns = new DnsServer({
@@ -139,7 +139,7 @@ export class Overlay {
     // Rules of an earlier start in the other plane would go on balancing by a table that nobody keeps.
     if (plane === 'proxy') await this.#tables.destroy()
     // Of before the restart; the managers' first view replaces it.
-    this.#view = (await this.#viewFile?.load()) ?? this.#view
+    this.#view = (await this.#storedView?.load()) ?? this.#view
     this.#watcher.start(plane === 'kernel')
     this.#scheduleReconcile()
     return this.#probe
@@ -172,7 +172,7 @@ export class Overlay {
     }
     this.#retired.onViews(before, this.#view)
     this.#names = null
-    this.#viewFile?.save(this.#view)
+    this.#storedView?.save(this.#view)
     await this.#sync.request()
   }
 
@@ -268,7 +268,7 @@ export class Overlay {
     this.#cancelReconcile()
     this.#watcher.stop()
     await this.#sync.close()
-    await this.#viewFile?.flush()
+    await this.#storedView?.flush()
     this.#dns.close()
     this.#ports?.close()
   }
@@ -276,7 +276,7 @@ export class Overlay {
   /** The node leaves: removes every device, rule, route and Docker network. @throws SwarmctlError when a bridge is still in use */
   async destroy(): Promise<void> {
     await this.close()
-    await this.#viewFile?.remove()
+    await this.#storedView?.remove()
     await this.#firewall.destroy()
     if (this.#probe?.plane !== 'proxy') await this.#tables.destroy()
     const isClean = await this.#bridges.removeUnwanted(() => false)

@@ -70,11 +70,12 @@ export const parseSilence = (text: string): Map<string, number> => {
   for (const line of text.split('\n')) {
     const [, , , local, remote] = line.trim().split(/\s+/)
     if (local === undefined || remote === undefined) continue
-    const ages = [/\blastsnd:(\d+)/, /\blastrcv:(\d+)/].flatMap((one) => {
-      const match = one.exec(line)
-      return match === null ? [] : [Number(match[1])]
-    })
-    if (ages.length > 0) silence.set(`${end(local)} ${end(remote)}`, Math.min(...ages))
+    if (!/\bcwnd:/.test(line)) continue
+    // ss leaves out what is 0, e.g. `lastsnd` right after data was sent.
+    const [sentMs, receivedMs] = [/\blastsnd:(\d+)/, /\blastrcv:(\d+)/].map((one) =>
+      Number(one.exec(line)?.[1] ?? 0),
+    )
+    silence.set(`${end(local)} ${end(remote)}`, Math.min(sentMs ?? 0, receivedMs ?? 0))
   }
   return silence
 }

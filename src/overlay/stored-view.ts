@@ -14,7 +14,7 @@ const PARTS = ['nodes', 'networks', 'services', 'endpoints'] as const
 /**
  * The last view on disk: after a restart without a manager in reach the node goes on with names, routes and rules of before. Holds no secrets.
  */
-export class ViewFile {
+export class StoredView {
   readonly #clock: Clock
   readonly #log: Log
   readonly #path: string
