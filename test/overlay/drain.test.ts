@@ -46,13 +46,16 @@ t.test('sockets that count', async (t) => {
 
 t.test('silence as ss tells it', async (t) => {
   const text = [
-    'ESTAB 0 0 10.1.1.20:80 192.168.1.101:49153 cubic lastsnd:5000 lastrcv:4100 lastack:1',
-    'ESTAB 0 0 [::ffff:10.1.1.20]:80 [::ffff:192.168.1.101]:49154 cubic lastsnd:10 lastrcv:9000',
+    'ESTAB 0 0 10.1.1.20:80 192.168.1.101:49153 cubic cwnd:10 lastsnd:5000 lastrcv:4100 lastack:1',
+    'ESTAB 0 0 [::ffff:10.1.1.20]:80 [::ffff:192.168.1.101]:49154 cubic cwnd:10 lastsnd:10 lastrcv:9000',
+    // Sent to in this very millisecond: ss says nothing of a 0.
+    'ESTAB 0 0 10.1.1.20:80 192.168.1.101:49155 cubic cwnd:10 lastrcv:9000',
     'LISTEN 0 128 0.0.0.0:80 0.0.0.0:*',
   ].join('\n')
   t.strictSame(Object.fromEntries(parseSilence(text)), {
     '10.1.1.20:80 192.168.1.101:49153': 4100,
     '10.1.1.20:80 192.168.1.101:49154': 10,
+    '10.1.1.20:80 192.168.1.101:49155': 0,
   })
 })
 
@@ -90,7 +93,7 @@ const drainOf = async (
 
 t.test('how long a drain takes', async (t) => {
   const line = (silentMs: number) =>
-    `ESTAB 0 0 10.1.1.20:80 192.168.1.101:49153 cubic lastsnd:${silentMs} lastrcv:${silentMs}`
+    `ESTAB 0 0 10.1.1.20:80 192.168.1.101:49153 cubic cwnd:10 lastsnd:${silentMs} lastrcv:${silentMs}`
   t.equal(await drainOf(() => ({ tcp: tcp([listen]) })), 0, 'no connections')
   t.equal(await drainOf(() => ({ tcp: null })), 0, 'the process is gone')
   t.equal(
