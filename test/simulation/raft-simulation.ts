@@ -1,6 +1,7 @@
 // A cluster of real nodes (the whole loop, not only the core) on virtual time, with a network and disks
 // that fail as the seed says, and then a quiet end in which all must agree.
 
+import type { CoreOptions } from '../../src/raft/core-options.ts'
 import { MemoryStateDisk, MemoryStateStorage } from '../../src/raft/memory-state-storage.ts'
 import { MemoryWal, MemoryWalDisk } from '../../src/raft/memory-wal.ts'
 import { RaftNode } from '../../src/raft/node.ts'
@@ -14,10 +15,15 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
 /** How long faults last, and how long the quiet end may take to agree. */
-const FAULTY_MS = 12_000
+const FAULTY_MS = 8_000
 const SETTLE_MS = 20_000
 const VOTERS_MIN = 3
 const VOTERS_MAX = 5
+
+/** The node's default. */
+const TICK_MS = 25
+/** Each fault ends by itself within this, so that there is always something to lose. */
+const FAULT_MS = 800
 
 /** What one run does; drawn from the seed, so that runs differ in kind and not only in detail. */
 interface Faults {
@@ -31,22 +37,30 @@ interface Faults {
   readonly diskFull: number
   readonly membership: number
   readonly transfer: number
+  /** Crashes of several at once, the leader among them, with a quick return: what is not synced is lost. */
+  readonly storm: number
   readonly keepEntriesMax: number
+  readonly electionTicks: number
 }
 
 function drawFaults(random: () => number): Faults {
   const sometimes = (most: number) => (random() < 0.5 ? 0 : random() * most)
+  const electionTicks = [5, 8, 20][Math.floor(random() * 3)] ?? 20
+  // An election needs a sync of several nodes: slower than this there would never be a leader.
+  const syncMsMax = electionTicks * TICK_MS * 0.4
   return {
-    loss: sometimes(0.3),
+    electionTicks,
+    syncMs: random() * syncMsMax,
+    delayMs: 1 + random() * (random() < 0.5 ? 5 : 30),
+    loss: sometimes(0.2),
     duplication: sometimes(0.5),
-    delayMs: 1 + random() * 30,
-    syncMs: random() * 20,
-    crash: sometimes(0.25),
-    partition: sometimes(0.3),
-    pause: sometimes(0.2),
-    diskFull: sometimes(0.1),
-    membership: sometimes(0.3),
-    transfer: sometimes(0.2),
+    crash: sometimes(0.1),
+    storm: sometimes(0.05),
+    partition: sometimes(0.1),
+    pause: sometimes(0.05),
+    diskFull: sometimes(0.05),
+    membership: sometimes(0.1),
+    transfer: sometimes(0.05),
     keepEntriesMax: random() < 0.5 ? 5 : 200,
   }
 }
@@ -129,7 +143,7 @@ export class RaftSimulation {
   constructor(seed: number) {
     this.#random = seededRandom(seed)
     this.#faults = drawFaults(this.#random)
-    const count = [1, 3, 3, 5][Math.floor(this.#random() * 4)] ?? 3
+    const count = [1, 3, 3, 3, 3, 3, 5, 5][Math.floor(this.#random() * 8)] ?? 3
     this.#initialVoters = Array.from({ length: count }, () => this.#newVoter())
     for (const { id } of this.#initialVoters) this.#addMember(id, true)
   }
@@ -137,8 +151,8 @@ export class RaftSimulation {
   /** Runs faults, then quiet; throws the first broken invariant. */
   async run(): Promise<void> {
     for (const member of this.#members.values()) this.#boot(member)
-    this.#plan(50, () => this.#act())
-    this.#plan(20, () => this.#client())
+    this.#plan(25, () => this.#act())
+    this.#plan(10, () => this.#client())
     await this.#advance(FAULTY_MS)
     await this.#settle()
     this.checker.checkLogsMatch(this.#disks())
@@ -181,6 +195,7 @@ export class RaftSimulation {
   }
 
   #boot(member: Member): void {
+    if (member.life !== undefined) return
     const { id, walDisk, stateDisk } = member
     const life = {
       alive: true,
@@ -216,7 +231,7 @@ export class RaftSimulation {
         },
       },
       {
-        ...{ id, keepEntriesMax: this.#faults.keepEntriesMax },
+        ...{ id, keepEntriesMax: this.#faults.keepEntriesMax, core: this.#coreOptions() },
         ...(member.initial && { initialVoters: this.#initialVoters }),
       },
     )
@@ -233,6 +248,12 @@ export class RaftSimulation {
     )
   }
 
+  #coreOptions(): Partial<CoreOptions> {
+    const { electionTicks } = this.#faults
+    const heartbeatTicks = electionTicks < 10 ? 2 : 4
+    return { electionTicks, heartbeatTicks, closedLeaderTicksMax: Math.min(8, electionTicks) }
+  }
+
   #crash(member: Member): void {
     const { life } = member
     if (life === undefined) return
@@ -241,6 +262,7 @@ export class RaftSimulation {
     life.state.crash()
     member.life = undefined
     this.#inspect(member, () => {})()
+    this.#clock.after(this.#random() * FAULT_MS, () => this.#boot(member))
     for (const peer of this.#members.values()) {
       if (this.#random() < 0.5) continue
       this.#clock.after(this.#random() * 10, () => peer.life?.peerClosed?.(member.id))
@@ -288,25 +310,37 @@ export class RaftSimulation {
   // ---- faults ----
 
   #act(): void {
-    const { crash, partition, pause, diskFull, membership, transfer } = this.#faults
-    const member = this.#pick([...this.#members.values()])
-    if (member === undefined) return
-    if (member.life === undefined) {
-      if (this.#random() < 0.3) this.#boot(member)
-      return
-    }
+    const { crash, storm, partition, pause, diskFull, membership, transfer } = this.#faults
+    const any = this.#pick([...this.#members.values()])
+    // Half of what happens happens to the leader: there it hurts most.
+    const member = this.#random() < 0.5 ? any : (this.#leader() ?? any)
+    if (member?.life === undefined) return
     if (this.#random() < crash) this.#crash(member)
+    else if (this.#random() < storm) this.#storm(member)
     else if (this.#random() < partition) this.#partition()
-    else if (this.#random() < pause)
-      member.pausedUntilMs = this.#clock.nowMs + this.#random() * 2000
-    else if (this.#random() < diskFull) member.walDisk.full = !member.walDisk.full
+    else if (this.#random() < pause) {
+      member.pausedUntilMs = this.#clock.nowMs + this.#random() * FAULT_MS
+    } else if (this.#random() < diskFull) this.#fillDisk(member)
     else if (this.#random() < membership) this.#changeMembers()
     else if (this.#random() < transfer) this.#transfer()
   }
 
+  #fillDisk(member: Member): void {
+    member.walDisk.full = true
+    this.#clock.after(this.#random() * FAULT_MS, () => {
+      member.walDisk.full = false
+    })
+  }
+
+  #storm(first: Member): void {
+    for (const member of this.#members.values()) {
+      if (member === first || this.#random() < 0.5) this.#crash(member)
+    }
+  }
+
   #partition(): void {
     this.#cut.clear()
-    if (this.#random() < 0.4) return
+    this.#clock.after(this.#random() * 2 * FAULT_MS, () => this.#cut.clear())
     const ids = [...this.#members.keys()]
     const side = new Set(ids.filter(() => this.#random() < 0.5))
     const symmetric = this.#random() < 0.6
@@ -359,7 +393,7 @@ export class RaftSimulation {
     if (member === undefined || life?.started !== true || member.pausedUntilMs > this.#clock.nowMs)
       return
     if (this.#random() < 0.3) this.#read(life)
-    else void this.#write(life)
+    else for (let left = Math.ceil(this.#random() * 3); left > 0; left -= 1) void this.#write(life)
   }
 
   async #write(life: Life): Promise<boolean> {
@@ -398,7 +432,6 @@ export class RaftSimulation {
     for (const member of this.#members.values()) {
       member.walDisk.full = false
       member.pausedUntilMs = 0
-      if (member.life === undefined) this.#boot(member)
     }
     const deadline = this.#clock.nowMs + SETTLE_MS
     let written = false
