@@ -76,7 +76,7 @@ export class LogStream {
     }
     this.#response.writeHead(200, { 'Content-Type': this.#contentType })
     this.#response.flushHeaders()
-    for (const task of present) this.#read(task)
+    for (const task of present) this.#read(task, this.#query.tail)
     if (isWanted) await this.#follow(isWanted)
     else await Promise.all(this.#reading.values())
     await this.#tellMissing()
@@ -89,7 +89,10 @@ export class LogStream {
         for (const change of changes) {
           if (change.kind !== 'task' || change.action === 'remove') continue
           const task = change.object
-          if (isWanted(task) && hasLog(task) && !this.#reading.has(task.ID)) this.#read(task)
+          if (isWanted(task) && hasLog(task) && !this.#reading.has(task.ID)) {
+            // All that a new task says is new: the tail is of what was there before.
+            this.#read(task, 'all')
+          }
         }
       })
       const end = () => {
@@ -101,12 +104,12 @@ export class LogStream {
     })
   }
 
-  #read(task: Task): void {
-    this.#reading.set(task.ID, this.#copy(task))
+  #read(task: Task, tail: string): void {
+    this.#reading.set(task.ID, this.#copy(task, tail))
   }
 
-  async #copy(task: Task): Promise<void> {
-    const { follow, stdout, stderr, since, tail } = this.#query
+  async #copy(task: Task, tail: string): Promise<void> {
+    const { follow, stdout, stderr, since } = this.#query
     const request: LogsRequest = { taskId: task.ID, follow, stdout, stderr, since, tail }
     try {
       const messages = this.#port.taskLogs(task.NodeID, request, this.#abort.signal)

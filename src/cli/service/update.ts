@@ -117,7 +117,7 @@ export const rollback = async (
 ): Promise<void> => {
   await postUpdate(context, service, { rollback: 'previous' }, undefined)
   context.output.write(`${service.Spec.Name}\n`)
-  await waitForService(context, service.ID, options)
+  await waitForService(context, service.ID, { ...options, isRollback: true })
 }
 
 /** `swarmctl service update`. */

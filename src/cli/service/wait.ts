@@ -19,6 +19,8 @@ export interface WaitOptions {
   detach?: boolean
   quiet?: boolean
   waitLimit?: string
+  /** The way back is what was asked for: that it completes is a success. */
+  isRollback?: boolean
 }
 
 const look = async ({ client }: CliContext, id: string): Promise<[Service, Convergence]> => {
@@ -64,7 +66,9 @@ export const waitForService = async (
         throw new ExitStatus(1)
       case 'running':
         runningSinceMs ??= atMs
-        if (atMs - runningSinceMs >= stableMs(service)) return finish(context, service, display)
+        if (atMs - runningSinceMs >= stableMs(service)) {
+          return finish(context, service, display, options)
+        }
         break
       case 'progressing':
         runningSinceMs = undefined
@@ -82,14 +86,15 @@ export const waitForService = async (
 const notConverged = (service: Service, now: Convergence, limit: string): string =>
   `service ${service.Spec.Name} did not converge within ${limit}: ${now.summary}${now.message ? `; ${now.message}` : ''}. It goes on: see "swarmctl service ps ${service.Spec.Name}"`
 
-/** A rollback that completed means that the update failed, though the service runs. */
+/** A rollback that nobody asked for means that the update failed, though the service runs. */
 const finish = (
   context: CliContext,
   service: Service,
   display: ProgressDisplay | undefined,
+  { isRollback }: WaitOptions,
 ): void => {
   display?.end(`service ${service.ID} converged`)
-  if (service.UpdateStatus?.State === 'rollback_completed') {
+  if (!isRollback && service.UpdateStatus?.State === 'rollback_completed') {
     context.output.writeError(`service rolled back: ${service.UpdateStatus.Message ?? ''}\n`)
     throw new ExitStatus(1)
   }
