@@ -1,0 +1,90 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import type { NetworkInterfaceInfo } from 'node:os'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { SwarmctlError } from '../../src/api/errors.ts'
+import { chooseAddress, hostSubnets, splitHostPort } from '../../src/daemon/addresses.ts'
+import { parseEngineAddress } from '../../src/daemon/engine.ts'
+import { loadNodeRecord, NodeFile, type NodeRecord } from '../../src/daemon/node-file.ts'
+import { parseDaemonOptions } from '../../src/daemon/options.ts'
+import { fromRaft, NO_LEADER } from '../../src/daemon/raft-proposer.ts'
+import { LogFullError, NotLeaderError, OutcomeUnknownError } from '../../src/raft/errors.ts'
+
+const ipv4 = (cidr: string, internal = false): NetworkInterfaceInfo => ({
+  address: cidr.split('/')[0] as string,
+  cidr,
+  family: 'IPv4',
+  internal,
+  mac: '00:00:00:00:00:00',
+  netmask: '255.255.255.0',
+})
+
+t.test('the address to advertise', async (t) => {
+  const lo = [ipv4('127.0.0.1/8', true)]
+  const one = { lo, eth0: [ipv4('10.1.1.2/24')], docker0: [ipv4('172.17.0.1/16')] }
+  const two = { ...one, eth1: [ipv4('10.2.2.2/24')] }
+  t.equal(chooseAddress('--advertise-addr', '', one), '10.1.1.2', "containers' bridges don't count")
+  t.equal(chooseAddress('--advertise-addr', 'eth1', two), '10.2.2.2', 'by interface')
+  t.equal(chooseAddress('--advertise-addr', '192.0.2.7', one), '192.0.2.7', 'as it is')
+  t.equal(chooseAddress('--advertise-addr', '', { lo }), '127.0.0.1', 'a machine alone')
+  t.throws(() => chooseAddress('--advertise-addr', '', two), /several .*10\.1\.1\.2 on eth0/)
+  t.throws(() => chooseAddress('--data-path-addr', 'eth9', two), /--data-path-addr "eth9"/)
+  t.strictSame(hostSubnets({ ...one, 'sw-br1': [ipv4('10.0.1.1/16')] }), [
+    '10.1.1.2/24',
+    '172.17.0.1/16',
+  ])
+})
+
+t.test('host:port', async (t) => {
+  t.strictSame(splitHostPort('a:1', 2377), { host: 'a', port: 1 })
+  t.strictSame(splitHostPort('10.0.0.1', 2377), { host: '10.0.0.1', port: 2377 })
+  t.strictSame(splitHostPort('', 2377), { host: '', port: 2377 })
+})
+
+t.test('daemon flags', async (t) => {
+  const raw = {
+    dataDir: '/d',
+    runDir: '/r',
+    dockerHost: 'unix:///var/run/docker.sock',
+    dataPlane: 'auto',
+    dataPathPort: '4789',
+    logLevel: 'info',
+  }
+  t.match(parseDaemonOptions(raw), { socket: '/r/docker.sock', dataPathPort: 4789 })
+  t.equal(parseDaemonOptions({ ...raw, socket: 'unix:///s' }).socket, '/s')
+  t.throws(() => parseDaemonOptions({ ...raw, dataPathPort: '0' }), /--data-path-port "0"/)
+  t.throws(() => parseDaemonOptions({ ...raw, socket: `/${'x'.repeat(120)}` }), /longer than 107/)
+  t.strictSame(parseEngineAddress('tcp://h:2375'), { host: 'h', port: 2375 })
+  t.throws(() => parseEngineAddress('ssh://h'), /--docker-host/)
+})
+
+t.test("the node's record", async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'node-file-'))
+  t.teardown(() => rm(dir, { recursive: true }))
+  t.equal(await loadNodeRecord(dir), undefined, 'none yet')
+  const file = new NodeFile(dir)
+  const record = (addr: string): NodeRecord => ({
+    nodeId: 'n',
+    clusterId: 'c',
+    listenAddr: '0.0.0.0:2377',
+    advertiseAddr: '10.0.0.1:2377',
+    dataPathAddr: '10.0.0.1',
+    managers: [{ nodeId: 'm', addr }],
+  })
+  await Promise.all([1, 2, 3].map((n) => file.store(record(`a:${n}`))))
+  t.strictSame(await loadNodeRecord(dir), record('a:3'), 'the last one wins')
+  await writeFile(join(dir, 'node.json'), JSON.stringify({ format: 2 }))
+  await t.rejects(loadNodeRecord(dir), /has format 2, this swarmctl reads format 1/)
+})
+
+t.test("raft's errors in the catalogue of the API", async (t) => {
+  const code = (error: unknown) => (fromRaft(error) as SwarmctlError).code
+  t.equal(code(new LogFullError()), 'DISK_FULL')
+  t.equal(code(new OutcomeUnknownError('x')), 'TIMEOUT')
+  t.equal(code(new NotLeaderError('other')), 'UNAVAILABLE')
+  t.equal((fromRaft(new NotLeaderError(null)) as Error).message, NO_LEADER)
+  const other = new Error('x')
+  t.equal(fromRaft(other), other, 'what is not of raft passes')
+  t.equal(new SwarmctlError('DISK_FULL', 'x').httpStatus, 507)
+})
