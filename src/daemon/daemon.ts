@@ -40,6 +40,16 @@ const RESUME_RETRY_MS = 5_000
 /** Asking the others to go on without this manager may take this long. */
 const STEP_DOWN_MS = 5_000
 
+/** All that a node keeps of its cluster below the data directory. */
+const NODE_FILES = [
+  'node.json',
+  'credentials.json',
+  'data-key.json',
+  'raft',
+  'agent',
+  'overlay-view.json',
+]
+
 const LEAVE_MANAGER =
   'You are attempting to leave the swarm on a node that is participating as a manager. Demote it first ("swarmctl node demote"), or leave with --force; when the last manager leaves, the state of the swarm is lost.'
 
@@ -59,6 +69,8 @@ export class Daemon implements SwarmPort {
   readonly #surface: Surface
   #server: Server | undefined
   #member: Member | undefined
+  /** A membership that can't be resumed for now. */
+  #stalled: MemberStart | undefined
   #state: NodeStatus['localNodeState'] = 'inactive'
   #error = ''
   #cancelResume: () => void = () => {}
@@ -233,7 +245,9 @@ export class Daemon implements SwarmPort {
       const record = await loadNodeRecord(dataDir)
       const credentials = await loadCredentials(dataDir)
       if (!record || !credentials) return
-      await this.#run({ record, credentials, dataKey: await this.#dataKey() })
+      this.#stalled = { record, credentials, dataKey: await this.#dataKey() }
+      await this.#run(this.#stalled)
+      this.#stalled = undefined
       this.#deps.log.info({ node: record.nodeId, role: credentials.role }, 'node resumed')
     } catch (error) {
       this.#state = 'error'
@@ -262,9 +276,9 @@ export class Daemon implements SwarmPort {
     }
   }
 
-  async #run(start: MemberStart): Promise<void> {
+  #createMember(start: MemberStart): Member {
     const { clock, log, random, onFatal } = this.#deps
-    const member = new Member(
+    return new Member(
       {
         engine: this.#engine,
         clock,
@@ -277,6 +291,10 @@ export class Daemon implements SwarmPort {
       this.#options,
       start,
     )
+  }
+
+  async #run(start: MemberStart): Promise<void> {
+    const member = this.#createMember(start)
     this.#member = member
     try {
       await member.start()
@@ -363,12 +381,13 @@ export class Daemon implements SwarmPort {
   async #forget(): Promise<void> {
     const { dataDir } = this.#options
     this.#cancelResume()
-    const member = this.#member
+    const member = this.#member ?? (this.#stalled && this.#createMember(this.#stalled))
     this.#member = undefined
+    this.#stalled = undefined
     try {
       await member?.leave()
     } finally {
-      for (const name of ['node.json', 'raft', 'agent', 'credentials.json', 'data-key.json']) {
+      for (const name of NODE_FILES) {
         await rm(join(dataDir, name), { recursive: true, force: true })
       }
       this.#state = 'inactive'

@@ -117,7 +117,11 @@ export class Member {
         log,
         tunnel: this.#tunnel,
       },
-      { dataPlane: options.dataPlane, dataPathPort: options.dataPathPort },
+      {
+        dataPlane: options.dataPlane,
+        dataPathPort: options.dataPathPort,
+        viewPath: join(options.dataDir, 'overlay-view.json'),
+      },
     )
     this.agent = this.#createAgent()
     this.#renewal = new RenewalLoop(

@@ -22,6 +22,7 @@ export const isManager = (status: NodeStatus): boolean =>
 export const requireManager = (status: NodeStatus): void => {
   if (isManager(status)) return
   if (status.localNodeState === 'locked') throw unavailable(LOCKED)
+  if (status.localNodeState === 'error' && status.error !== '') throw unavailable(status.error)
   throw unavailable(status.localNodeState === 'active' ? WORKER : NOT_IN_SWARM)
 }
 
