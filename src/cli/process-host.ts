@@ -22,8 +22,9 @@ export const createHost = (): CliHost => {
     output: {
       write: (text) => void process.stdout.write(text),
       writeError: (text) => void process.stderr.write(text),
-      columns: process.stdout.isTTY ? process.stdout.columns : undefined,
-      isTerminal: process.stdout.isTTY === true,
+      // A terminal without a size (0 columns) can't be drawn on.
+      columns: process.stdout.columns || undefined,
+      isTerminal: process.stdout.isTTY === true && process.stdout.columns > 0,
     },
     async readStdin() {
       const chunks: Buffer[] = []

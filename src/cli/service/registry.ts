@@ -46,7 +46,11 @@ export const registryAuth = async (context: CliContext, image: string): Promise<
       `no registry credentials found for ${registry} (${(error as Error).message}); log in with docker login\n`,
     )
   }
-  return Buffer.from(JSON.stringify(auth)).toString('base64url')
+  // The Engine's decoder wants the URL alphabet with its padding, which Node leaves out.
+  return Buffer.from(JSON.stringify(auth))
+    .toString('base64')
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
 }
 
 /** An image with the digest that its registry has for it now, so that every node runs the same; as it is, with a warning, when the registry can't tell. */
