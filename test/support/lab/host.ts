@@ -118,6 +118,11 @@ export class LabHost extends LabMachine {
     return this.exec(file, [...before, ...args], { ...options, env })
   }
 
+  /** The command line of swarmctl, for a caller's own shell. */
+  get swarmctlCommand(): readonly string[] {
+    return this.#options.swarmctl
+  }
+
   /** The CLI as a program that goes on: `logs --follow`. What it prints is in the process's log. */
   spawnSwarmctl(args: readonly string[]): Promise<BackgroundProcess> {
     const env = { ...this.#env(), SWARMCTL_HOST: `unix://${this.swarmctlSocket}` }
