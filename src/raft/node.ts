@@ -67,7 +67,7 @@ export class RaftNode {
     const { state, log } = deps
     const core = { ...CORE_DEFAULTS, ...options.core }
     this.#reads = new ReadBarriers(core.heartbeatTicks)
-    const send = (message: WireMessage) => this.#sendOne(message)
+    const send = (message: WireMessage) => this.#send(message)
     this.#sender = new SnapshotSender({
       ...{ id, state, log, send, firstStream: Math.floor(deps.random() * 2 ** 40) },
       onFinished: (to, outcome) => {
@@ -95,8 +95,7 @@ export class RaftNode {
   async start(): Promise<void> {
     assert(this.#state === 'new', 'a node starts once')
     const { wal, state, stateMachine, transport, random } = this.#deps
-    const voters = this.#initialVoters
-    const known = await openStorage(wal, state, voters)
+    const known = await openStorage(wal, state, this.#initialVoters)
     stateMachine.restore(known.applied, await state.load())
     this.#core = new RaftCore({ id: this.#options.id, ...known, random }, this.#options.core)
     this.#state = 'running'
@@ -153,10 +152,10 @@ export class RaftNode {
     })
   }
 
+  /** A picture of the node now; only after `start`. */
   status(): RaftStatus {
-    const core = this.#running()
-    const isReachable = (id: RaftNodeId) => this.#isReachable(id)
-    return statusOf({ core, isReachable, hasRoom: this.#deps.wal.hasRoom, removed: this.#removed })
+    const [core, removed, { hasRoom }] = [this.#running(), this.#removed, this.#deps.wal]
+    return statusOf({ core, isReachable: (id) => this.#isReachable(id), hasRoom, removed })
   }
 
   /** Adds a member that gets the log but doesn't vote yet; `context` is its address, for all to know. */
@@ -226,7 +225,7 @@ export class RaftNode {
         this.#giveInputs(core)
         const ready = core.ready()
         if (ready.persist !== null) this.#persister.persist(ready.persist)
-        for (const message of ready.messages) this.#send(core, message)
+        for (const message of ready.messages) this.#send(message)
         this.#apply(core, ready.committed)
         for (const read of ready.reads) this.#reads.onConfirmed(read.token, read.index)
         for (const to of ready.snapshotsToSend) this.#sender.start(to, core.term)
@@ -250,7 +249,7 @@ export class RaftNode {
     core.onAppended(batch.ioId)
     for (const message of batch.responses) {
       if (message.to === core.id) core.step(message)
-      else this.#send(core, message)
+      else this.#send(message)
     }
     // Within a turn of the loop, the next one follows; otherwise there is no reason to wait.
     if (this.#pumping) this.#schedule()
@@ -297,12 +296,8 @@ export class RaftNode {
     if (last.kind === 'membership') this.#deps.onMembersChange?.()
   }
 
-  #send(core: RaftCore, message: Message): void {
-    assert(message.kind !== 'snapshot' && message.to !== core.id, 'this message is not for others')
-    this.#sendOne(message)
-  }
-
-  #sendOne(message: WireMessage): void {
+  #send(message: Message | WireMessage): void {
+    assert(message.kind !== 'snapshot', 'a snapshot travels in chunks')
     const bulk = message.kind === 'snapshot-chunk'
     this.#deps.transport.send(message.to, encodeMessage(message), { bulk })
   }

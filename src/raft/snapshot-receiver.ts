@@ -1,6 +1,6 @@
 // The follower's side of a snapshot: chunks go to the storage as they come, beside the state in use.
 
-import { crc32 } from 'node:zlib'
+import { checksumOf } from './checksum.ts'
 import type { RaftNodeId } from './membership.ts'
 import type { SnapshotMeta } from './message.ts'
 import type { RaftLogger } from './node-ports.ts'
@@ -53,7 +53,7 @@ export class SnapshotReceiver {
   onChunk(chunk: SnapshotChunk): void {
     // While one is written the next can only be a repetition: the leader waits for the answer.
     if (this.#busy || this.#stopped) return
-    if (crc32(chunk.payload) !== chunk.checksum) {
+    if (checksumOf(chunk.payload) !== chunk.checksum) {
       this.#deps.log.warn('a piece of a snapshot came damaged', { from: chunk.from })
       return
     }

@@ -1,7 +1,7 @@
 // The leader's side of a snapshot: a consistent view of the stored state, read and sent one chunk at a
 // time. The loop is never stopped to serialise anything, and a lost chunk is sent again.
 
-import { crc32 } from 'node:zlib'
+import { checksumOf } from './checksum.ts'
 import type { RaftNodeId } from './membership.ts'
 import type { RaftLogger } from './node-ports.ts'
 import {
@@ -129,7 +129,7 @@ export class SnapshotSender {
 
   #sendChunk(stream: Stream, sequence: number, payload: Uint8Array, last: boolean): void {
     const { to, term, number } = stream
-    const checksum = crc32(payload)
+    const checksum = checksumOf(payload)
     const body = { stream: number, sequence, last, checksum, payload }
     stream.chunk = { kind: 'snapshot-chunk', from: this.#deps.id, to, term, ...body }
     this.#send(stream, stream.chunk)

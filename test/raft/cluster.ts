@@ -8,9 +8,9 @@ import type { RaftNodeOptions } from '../../src/raft/node-options.ts'
 import type { Applied, RaftTransport, StateMachine } from '../../src/raft/node-ports.ts'
 import type { StateEntry } from '../../src/raft/state-port.ts'
 import { LevelStateStorage } from '../../src/raft/state-storage.ts'
-import { systemClock } from '../../src/raft/system-clock.ts'
 import { FileWal, type FileWalOptions } from '../../src/raft/wal.ts'
 import { NodeWalFiles, type WalFiles } from '../../src/raft/wal-files.ts'
+import { systemClock } from './system-clock.ts'
 
 /** Half of the default: elections take 250 to 500 ms. */
 const TICK_MS = 12

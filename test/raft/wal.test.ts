@@ -2,10 +2,10 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { systemClock } from '../../src/raft/system-clock.ts'
 import { FileWal } from '../../src/raft/wal.ts'
 import { NodeWalFiles, type WalFiles } from '../../src/raft/wal-files.ts'
 import { batch, entry } from '../contract/wal-contract.ts'
+import { systemClock } from './system-clock.ts'
 
 const SEGMENT_BYTES = 64 * 1024
 const dataKey = new Uint8Array(32).fill(9)

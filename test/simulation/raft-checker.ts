@@ -7,12 +7,20 @@ import type { MemoryWalDisk } from '../../src/raft/memory-wal.ts'
 export interface AppliedCommand {
   readonly command: string
   readonly hash: string
+  /** The term of the node that applied it, then: it was committed in this one or before. */
+  readonly nodeTerm: number
+}
+
+interface Committed {
+  readonly term: number
+  readonly hash: string
+  byTerm: number
 }
 
 /** Sees everything, and throws at the first thing that must not be. */
 export class RaftChecker {
   readonly #leaderOf = new Map<number, string>()
-  readonly #committed = new Map<number, { term: number; hash: string }>()
+  readonly #committed = new Map<number, Committed>()
   readonly #votes = new Map<string, string>()
   readonly #acknowledged = new Map<string, number>()
   readonly #appliedAt = new Map<string, number>()
@@ -33,10 +41,11 @@ export class RaftChecker {
     if (known === id) return
     if (known !== undefined) throw new Error(`${known} and ${id} both lead term ${term}`)
     this.#leaderOf.set(term, id)
-    for (const [index, { term: committedTerm }] of this.#committed) {
-      if (index <= disk.base.index || committedTerm >= term) continue
+    for (const [index, committed] of this.#committed) {
+      // A leader of an earlier term may still come, too late to do anything.
+      if (index <= disk.base.index || committed.byTerm >= term) continue
       const own = disk.entries[index - disk.base.index - 1]
-      if (own?.term !== committedTerm) {
+      if (own?.term !== committed.term) {
         throw new Error(`${id} leads term ${term} without the committed entry ${index}`)
       }
     }
@@ -55,7 +64,7 @@ export class RaftChecker {
 
   /** State machine safety: the same entry, and the same state, at the same index everywhere. */
   onApplied(id: string, disk: MemoryWalDisk, index: number, applied: AppliedCommand): void {
-    const { command, hash } = applied
+    const { command, hash, nodeTerm } = applied
     const term = disk.entries[index - disk.base.index - 1]?.term
     // Otherwise a crash could leave a state that is ahead of the log.
     if (term === undefined) throw new Error(`${id} applied ${index} before it was durable`)
@@ -68,7 +77,8 @@ export class RaftChecker {
       throw new Error(`${command} was applied at ${before} and again at ${index}`)
     }
     this.#appliedAt.set(command, index)
-    this.#committed.set(index, { term, hash })
+    if (known === undefined) this.#committed.set(index, { term, hash, byTerm: nodeTerm })
+    else known.byTerm = Math.min(known.byTerm, nodeTerm)
   }
 
   onAcknowledged(command: string, index: number): void {

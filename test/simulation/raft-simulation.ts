@@ -5,105 +5,19 @@ import type { CoreOptions } from '../../src/raft/core-options.ts'
 import { MemoryStateDisk, MemoryStateStorage } from '../../src/raft/memory-state-storage.ts'
 import { MemoryWal, MemoryWalDisk } from '../../src/raft/memory-wal.ts'
 import { RaftNode } from '../../src/raft/node.ts'
-import type { Applied, StateMachine } from '../../src/raft/node-ports.ts'
 import type { RaftStatus } from '../../src/raft/node-status.ts'
-import type { StateEntry } from '../../src/raft/state-port.ts'
+import { HistoryMachine } from './history-machine.ts'
 import { RaftChecker } from './raft-checker.ts'
+import { drawFaults, FAULT_MS, type Faults } from './raft-faults.ts'
 import { seededRandom, VirtualClock } from './virtual-clock.ts'
 
 const encoder = new TextEncoder()
-const decoder = new TextDecoder()
 
 /** How long faults last, and how long the quiet end may take to agree. */
 const FAULTY_MS = 8_000
 const SETTLE_MS = 20_000
 const VOTERS_MIN = 3
 const VOTERS_MAX = 5
-
-/** The node's default. */
-const TICK_MS = 25
-/** Each fault ends by itself within this, so that there is always something to lose. */
-const FAULT_MS = 800
-
-/** What one run does; drawn from the seed, so that runs differ in kind and not only in detail. */
-interface Faults {
-  readonly loss: number
-  readonly duplication: number
-  readonly delayMs: number
-  readonly syncMs: number
-  readonly crash: number
-  readonly partition: number
-  readonly pause: number
-  readonly diskFull: number
-  readonly membership: number
-  readonly transfer: number
-  /** Crashes of several at once, the leader among them, with a quick return: what is not synced is lost. */
-  readonly storm: number
-  readonly keepEntriesMax: number
-  readonly electionTicks: number
-}
-
-function drawFaults(random: () => number): Faults {
-  const sometimes = (most: number) => (random() < 0.5 ? 0 : random() * most)
-  const electionTicks = [5, 8, 20][Math.floor(random() * 3)] ?? 20
-  // An election needs a sync of several nodes: slower than this there would never be a leader.
-  const syncMsMax = electionTicks * TICK_MS * 0.4
-  return {
-    electionTicks,
-    syncMs: random() * syncMsMax,
-    delayMs: 1 + random() * (random() < 0.5 ? 5 : 30),
-    loss: sometimes(0.2),
-    duplication: sometimes(0.5),
-    crash: sometimes(0.1),
-    storm: sometimes(0.05),
-    partition: sometimes(0.1),
-    pause: sometimes(0.05),
-    diskFull: sometimes(0.05),
-    membership: sometimes(0.1),
-    transfer: sometimes(0.05),
-    keepEntriesMax: random() < 0.5 ? 5 : 200,
-  }
-}
-
-/** Keeps every command, and a hash over all of them as part of its state. */
-class HistoryMachine implements StateMachine {
-  readonly commands = new Set<string>()
-  readonly #id: string
-  readonly #checker: RaftChecker
-  readonly #disk: MemoryWalDisk
-  #hash = '0'
-  appliedIndex = 0
-
-  constructor(id: string, checker: RaftChecker, disk: MemoryWalDisk) {
-    this.#disk = disk
-    this.#id = id
-    this.#checker = checker
-  }
-
-  apply(index: number, data: Uint8Array): Applied {
-    const command = decoder.decode(data)
-    if (index <= this.appliedIndex) throw new Error(`${this.#id} applied ${index} twice`)
-    this.appliedIndex = index
-    this.commands.add(command)
-    this.#hash = mix(this.#hash, `${index} ${command}`)
-    this.#checker.onApplied(this.#id, this.#disk, index, { command, hash: this.#hash })
-    const writes = [
-      { key: `command/${command}`, value: encoder.encode(String(index)) },
-      { key: 'hash', value: encoder.encode(this.#hash) },
-    ]
-    return { result: command, writes }
-  }
-
-  restore(appliedIndex: number, entries: Iterable<StateEntry>): void {
-    this.commands.clear()
-    this.#hash = '0'
-    this.appliedIndex = appliedIndex
-    for (const [key, value] of entries) {
-      if (key === 'hash') this.#hash = decoder.decode(value)
-      else this.commands.add(key.slice('command/'.length))
-    }
-  }
-}
 
 interface Life {
   readonly node: RaftNode
@@ -235,6 +149,7 @@ export class RaftSimulation {
         ...(member.initial && { initialVoters: this.#initialVoters }),
       },
     )
+    machine.nodeTerm = () => node.status().term
     Object.assign(life, { node, machine, wal, state })
     member.life = life
     node.start().then(
@@ -494,12 +409,4 @@ export class RaftSimulation {
 
 function statusOf(life: Life | undefined): RaftStatus | undefined {
   return life?.started === true ? life.node.status() : undefined
-}
-
-function mix(hash: string, text: string): string {
-  let value = Number.parseInt(hash, 36)
-  for (let at = 0; at < text.length; at += 1) {
-    value = Math.imul(value ^ text.charCodeAt(at), 0x01000193) >>> 0
-  }
-  return value.toString(36)
 }
