@@ -9,7 +9,7 @@ import { RaftNode } from '../../src/raft/node.ts'
 import { LevelStateStorage } from '../../src/raft/state-storage.ts'
 import { FileWal } from '../../src/raft/wal.ts'
 import { NodeWalFiles } from '../../src/raft/wal-files.ts'
-import { systemClock } from '../raft/system-clock.ts'
+import { systemClock } from '../support/raft/system-clock.ts'
 import { proposerSuite } from './proposer-suite.ts'
 
 t.test('in memory', async (t) => {

@@ -7,9 +7,9 @@ import { MemoryWal, MemoryWalDisk } from '../../src/raft/memory-wal.ts'
 import { LevelStateStorage } from '../../src/raft/state-storage.ts'
 import { FileWal } from '../../src/raft/wal.ts'
 import { NodeWalFiles } from '../../src/raft/wal-files.ts'
-import { systemClock as clock } from '../raft/system-clock.ts'
-import { stateContract } from './state-storage-contract.ts'
-import { walContract } from './wal-contract.ts'
+import { systemClock as clock } from '../support/raft/system-clock.ts'
+import { stateContract } from './state-storage-suite.ts'
+import { walContract } from './wal-suite.ts'
 
 const dataKey = new Uint8Array(32).fill(1)
 const directories: string[] = []

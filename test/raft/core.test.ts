@@ -3,7 +3,7 @@
 import t from 'tap'
 import { createEntry } from '../../src/raft/entry.ts'
 import type { Message } from '../../src/raft/message.ts'
-import { bytes, CoreNetwork, command, coreOf, Driver } from './core-network.ts'
+import { bytes, CoreNetwork, command, coreOf, Driver } from '../support/raft/core-network.ts'
 
 const IDS = ['a', 'b', 'c']
 const from = (id: string, term: number) => ({ from: id, to: 'a', term })

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { NotLeaderError } from '../../src/raft/errors.ts'
 import type { WalFiles } from '../../src/raft/wal-files.ts'
-import { Cluster, type ClusterNode, set, until } from './cluster.ts'
+import { Cluster, type ClusterNode, set, until } from '../support/raft/cluster.ts'
 
 const encoder = new TextEncoder()
 const IDS = ['a', 'b', 'c']

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { Level } from 'level'
 import t from 'tap'
 import { LevelStateStorage } from '../../src/raft/state-storage.ts'
-import { metaAt, value } from '../contract/state-storage-contract.ts'
-import { systemClock as clock } from './system-clock.ts'
+import { metaAt, value } from '../contract/state-storage-suite.ts'
+import { systemClock as clock } from '../support/raft/system-clock.ts'
 
 const dataKey = new Uint8Array(32).fill(3)
 let directory = ''

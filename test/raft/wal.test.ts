@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { FileWal } from '../../src/raft/wal.ts'
 import { NodeWalFiles, type WalFiles } from '../../src/raft/wal-files.ts'
-import { batch, entry } from '../contract/wal-contract.ts'
-import { systemClock } from './system-clock.ts'
+import { batch, entry } from '../contract/wal-suite.ts'
+import { systemClock } from '../support/raft/system-clock.ts'
 
 const SEGMENT_BYTES = 64 * 1024
 const dataKey = new Uint8Array(32).fill(9)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { RaftSimulation } from './raft-simulation.ts'
+import { RaftSimulation } from '../support/raft/raft-simulation.ts'
 
 /** Fixed seeds, so that a change is compared with the runs before it. */
 const SEEDS = 200

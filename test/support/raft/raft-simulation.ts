@@ -1,11 +1,11 @@
 // A cluster of real nodes (the whole loop, not only the core) on virtual time, with a network and disks
 // that fail as the seed says, and then a quiet end in which all must agree.
 
-import type { CoreOptions } from '../../src/raft/core-options.ts'
-import { MemoryStateDisk, MemoryStateStorage } from '../../src/raft/memory-state-storage.ts'
-import { MemoryWal, MemoryWalDisk } from '../../src/raft/memory-wal.ts'
-import { RaftNode } from '../../src/raft/node.ts'
-import type { RaftStatus } from '../../src/raft/node-status.ts'
+import type { CoreOptions } from '../../../src/raft/core-options.ts'
+import { MemoryStateDisk, MemoryStateStorage } from '../../../src/raft/memory-state-storage.ts'
+import { MemoryWal, MemoryWalDisk } from '../../../src/raft/memory-wal.ts'
+import { RaftNode } from '../../../src/raft/node.ts'
+import type { RaftStatus } from '../../../src/raft/node-status.ts'
 import { HistoryMachine } from './history-machine.ts'
 import { RaftChecker } from './raft-checker.ts'
 import { drawFaults, FAULT_MS, type Faults } from './raft-faults.ts'

@@ -1,7 +1,7 @@
 // What must hold in every run, whatever fails. References are to the figure of the Raft paper's
 // safety properties (Fig. 3.2 of the dissertation).
 
-import type { MemoryWalDisk } from '../../src/raft/memory-wal.ts'
+import type { MemoryWalDisk } from '../../../src/raft/memory-wal.ts'
 
 /** A command, and the hash of all that were applied up to it. */
 export interface AppliedCommand {

@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/raft/clock.ts'
+import type { Clock } from '../../../src/raft/clock.ts'
 
 /** The {@link Clock} of the process. */
 export const systemClock: Clock = {

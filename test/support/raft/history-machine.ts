@@ -1,6 +1,6 @@
-import type { MemoryWalDisk } from '../../src/raft/memory-wal.ts'
-import type { Applied, StateMachine } from '../../src/raft/node-ports.ts'
-import type { StateEntry } from '../../src/raft/state-port.ts'
+import type { MemoryWalDisk } from '../../../src/raft/memory-wal.ts'
+import type { Applied, StateMachine } from '../../../src/raft/node-ports.ts'
+import type { StateEntry } from '../../../src/raft/state-port.ts'
 import type { RaftChecker } from './raft-checker.ts'
 
 const encoder = new TextEncoder()

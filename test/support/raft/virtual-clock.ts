@@ -1,6 +1,6 @@
 // Time that only moves when the simulation moves it.
 
-import type { Clock } from '../../src/raft/clock.ts'
+import type { Clock } from '../../../src/raft/clock.ts'
 
 interface Event {
   readonly at: number

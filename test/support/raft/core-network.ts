@@ -1,11 +1,11 @@
 // Cores without nodes: messages and disk writes happen only when the test says so.
 
-import { RaftCore } from '../../src/raft/core.ts'
-import type { CoreOptions } from '../../src/raft/core-options.ts'
-import { createEntry, type Entry } from '../../src/raft/entry.ts'
-import { EMPTY_MEMBERSHIP, type Membership } from '../../src/raft/membership.ts'
-import type { Message } from '../../src/raft/message.ts'
-import type { PersistBatch } from '../../src/raft/ready.ts'
+import { RaftCore } from '../../../src/raft/core.ts'
+import type { CoreOptions } from '../../../src/raft/core-options.ts'
+import { createEntry, type Entry } from '../../../src/raft/entry.ts'
+import { EMPTY_MEMBERSHIP, type Membership } from '../../../src/raft/membership.ts'
+import type { Message } from '../../../src/raft/message.ts'
+import type { PersistBatch } from '../../../src/raft/ready.ts'
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
