@@ -135,10 +135,27 @@ export const convergence = (
     return { kind: 'failed', summary, slots, message }
   }
   if (done < wanted) {
-    const message = slots.find((slot) => slot.error)?.error ?? ''
-    return { kind: 'progressing', summary, slots, message }
+    return { kind: 'progressing', summary, slots, message: reasonOf(counted, tasks) }
   }
   return { kind: isJob(service) ? 'completed' : 'running', summary, slots, message: '' }
+}
+
+/**
+ * What to tell of slots that are not there yet: what their tasks say, else why the last that ended did (its successor has nothing to
+ * say before it fails in turn), else what they wait for.
+ */
+const reasonOf = (counted: ReadonlyMap<string, Task>, all: readonly Task[]): string => {
+  const present = [...counted.values()]
+  const ended = all
+    .filter((task) => isTerminal(task.Status.State) && task.Status.Err)
+    .sort((a, b) => b.CreatedAt.localeCompare(a.CreatedAt))
+  const waiting = present.filter((task) => task.Status.State === 'pending')
+  return (
+    present.find((task) => task.Status.Err)?.Status.Err ||
+    ended[0]?.Status.Err ||
+    waiting[0]?.Status.Message ||
+    ''
+  )
 }
 
 /** Each update of a job is a run of its own. */
