@@ -99,6 +99,23 @@ labTest(t, 'health and resources', { hosts: 2 }, async (t, lab) => {
     await rm('never')
   })
 
+  await t.test('an update whose tasks do not get healthy fails; the old ones go on', async (t) => {
+    await h1.swarmctl([...CREATE, '--name', 'kept', '--replicas', '2', HEALTH_IMAGE], patiently)
+    const before = (await untilRunning(h1, 'kept', 2)).map((task) => task.ID).sort()
+    const updated = await h1.swarmctl(
+      [
+        ...['service', 'update', '-q', '--update-order', 'start-first', '--rollback-monitor', '1s'],
+        ...['--update-failure-action', 'rollback', '--health-cmd', 'false', 'kept'],
+      ],
+      { ...patiently, check: false },
+    )
+    t.equal(updated.code, 1)
+    t.match(updated.stderr, /rolled back/)
+    const after = (await untilRunning(h1, 'kept', 2)).map((task) => task.ID).sort()
+    t.strictSame(after, before, 'start-first: they were never stopped')
+    await rm('kept')
+  })
+
   await t.test('--no-healthcheck takes it away', async (t) => {
     await h1.swarmctl([...CREATE, '--name', 'none', '--no-healthcheck', HEALTH_IMAGE], patiently)
     const [task] = (await untilRunning(h1, 'none', 1)) as [Task]
