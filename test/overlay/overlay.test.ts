@@ -48,7 +48,12 @@ class FakeHost {
     watch: () => ({ stop: quiet }),
   }
 
-  readonly proc = { read: async () => null, write: async () => {}, list: async () => [] }
+  readonly proc = {
+    read: async (path: string) =>
+      path === '/proc/net/dev' ? this.bridges.map((name) => `${name}: 0 0\n`).join('') : null,
+    write: async () => {},
+    list: async () => [],
+  }
 
   readonly docker: DockerNetworks = {
     listNetworks: async () => [],
@@ -80,8 +85,6 @@ class FakeHost {
   #output(command: string): string {
     if (command === 'ip -j -d addr')
       return '[{"ifname":"eth0","mtu":1500,"address":"","addr_info":[{"local":"192.168.0.1","prefixlen":24}]}]'
-    if (command === 'ip -j link show type bridge')
-      return JSON.stringify(this.bridges.map((ifname) => ({ ifname })))
     return ''
   }
 }

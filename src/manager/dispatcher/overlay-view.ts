@@ -55,20 +55,25 @@ export const overlayNetwork = (network: Network): OverlayNetwork | undefined => 
   }
 }
 
-/** A service's VIPs, names and published ports. */
-export const overlayService = (service: Service): OverlayService => ({
-  id: service.ID,
-  name: service.Spec.Name,
-  mode: service.Endpoint.Spec.Mode ?? 'vip',
-  vips: (service.Endpoint.VirtualIPs ?? []).map(({ NetworkID, Addr }) => ({
-    networkId: NetworkID,
-    addr: withoutMask(Addr),
-  })),
-  aliases: [...(service.Spec.TaskTemplate.Networks ?? []), ...(service.Spec.Networks ?? [])]
-    .filter(({ Aliases }) => Aliases !== undefined && Aliases.length > 0)
-    .map(({ Target, Aliases }) => ({ networkId: Target, names: Aliases ?? [] })),
-  ports: (service.Endpoint.Ports ?? []).filter(({ PublishMode }) => PublishMode === 'ingress'),
-})
+/** A service's VIPs, names and published ports; one that is on no network and publishes nothing has none of them. */
+export const overlayService = (service: Service): OverlayService | undefined => {
+  const networks = [...(service.Spec.TaskTemplate.Networks ?? []), ...(service.Spec.Networks ?? [])]
+  const ports = (service.Endpoint.Ports ?? []).filter(
+    ({ PublishMode }) => PublishMode === 'ingress',
+  )
+  const vips = service.Endpoint.VirtualIPs ?? []
+  if (networks.length === 0 && ports.length === 0 && vips.length === 0) return undefined
+  return {
+    id: service.ID,
+    name: service.Spec.Name,
+    mode: service.Endpoint.Spec.Mode ?? 'vip',
+    vips: vips.map(({ NetworkID, Addr }) => ({ networkId: NetworkID, addr: withoutMask(Addr) })),
+    aliases: networks
+      .filter(({ Aliases }) => Aliases !== undefined && Aliases.length > 0)
+      .map(({ Target, Aliases }) => ({ networkId: Target, names: Aliases ?? [] })),
+    ports,
+  }
+}
 
 /** Design §8: in rotation only while running and wanted; a task that is to go drains until it has ended. */
 export const endpointState = (task: Task): EndpointState => {
@@ -117,7 +122,10 @@ export const overlayView = (view: View): OverlayView => {
     const network = overlayNetwork(object)
     if (network !== undefined) result.networks.set(network.id, network)
   }
-  for (const object of view.list('service')) result.services.set(object.ID, overlayService(object))
+  for (const object of view.list('service')) {
+    const service = overlayService(object)
+    if (service !== undefined) result.services.set(service.id, service)
+  }
   for (const object of view.list('task')) {
     const endpoint = overlayEndpoint(object, view.get('node', object.NodeID))
     if (endpoint !== undefined) result.endpoints.set(endpoint.taskId, endpoint)

@@ -77,7 +77,8 @@ t.test('services and networks', async (t) => {
     aliases: [{ networkId: 'net1', names: ['www'] }],
     ports: [{ TargetPort: 80 }],
   })
-  t.equal(overlayService(service).ports.length, 1)
+  t.equal(overlayService(service)?.ports.length, 1)
+  t.equal(overlayService(sampleService('job', 'job')), undefined, 'nothing to send to it')
   t.match(overlayNetwork(overlay('net1', 7)), { index: 7, subnet: '10.7.0.0/16', mtu: 0 })
   t.equal(overlayNetwork(sampleNetwork('n', 'n')), undefined, 'not allocated yet')
 })
