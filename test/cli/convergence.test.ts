@@ -300,6 +300,14 @@ t.test('how waiting ends otherwise', async (t) => {
   await setTask('running')
   const back = await run(['update', '-q', '--label-add', 'x=y', 'web'])
   t.strictSame([back.code, back.err], [1, 'service rolled back: it failed\n'])
+  script.set(time.pauses + 1, async () => {
+    await setUpdate('rollback_completed', 'as asked')
+  })
+  t.match(
+    await run(['rollback', '-q', 'web']),
+    { code: 0, err: '' },
+    'that it went back was asked for',
+  )
   const interrupt = new AbortController()
   script.set(time.pauses + 1, async () => interrupt.abort())
   const detached = await run(['rollback', 'web'], interrupt.signal)

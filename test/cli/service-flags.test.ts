@@ -451,6 +451,7 @@ t.test(
     t.equal(ran.code, 0)
     t.match(stored('app').TaskTemplate.ContainerSpec?.Image, /^reg.example\/app:latest@sha256:a+$/)
     const auth = stored('app').TaskTemplate.PullOptions!.RegistryAuth!
+    t.equal(auth.length % 4, 0, 'padded, as the Engine wants it')
     t.strictSame(JSON.parse(Buffer.from(auth, 'base64url').toString()), {
       username: 'me',
       password: 'pass:word',
