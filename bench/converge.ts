@@ -2,6 +2,7 @@
  * `npm run bench:converge`: how fast Docker Swarm and swarmctl bring about what they are told, on the same hosts in one run, in turn.
  * docs/benchmarks.md says how it is measured and what it does not say.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import type { LabHost } from '../test/support/lab/host.ts'
 import { Lab } from '../test/support/lab/lab.ts'
@@ -15,6 +16,8 @@ import { Swarmctl } from './support/swarmctl.ts'
 
 const HOSTS = 4
 const ROUNDS = 5
+/** Before each measurement. */
+const CALM_MS = 3000
 const ALL: readonly Measured[] = ['floor', 'swarm', 'swarmctl']
 const USAGE = `usage: npm run bench:converge -- [--rounds ${ROUNDS}] [--rows ${ROWS.map(({ name }) => name).join(',')}] [--subjects ${ALL.join(',')}] [--format table|json]`
 
@@ -102,6 +105,8 @@ class Run {
 
   async #take(row: Row, who: Measured, measure: () => Promise<number>): Promise<void> {
     let sample: Sample
+    // The kernel still takes apart what the last one ran.
+    await sleep(CALM_MS)
     try {
       sample = { ms: await measure() }
       say(`  ${who} ${row.name}: ${(sample.ms / 1000).toFixed(2)} s`)
@@ -128,10 +133,11 @@ const main = async (options: Options): Promise<void> => {
   )
   for (let round = 1; round <= options.rounds; round += 1) {
     say(`round ${round} of ${options.rounds}`)
+    // Who comes first alternates, so that nobody always finds the fresher machine; the floor is between both.
+    const [first, ...others] = round % 2 === 1 ? subjects : [...subjects].reverse()
+    if (first !== undefined) await run.cluster(first)
     if (options.subjects.includes('floor')) await run.floor()
-    // Who comes first alternates, so that neither always finds the warmer machine.
-    const order = round % 2 === 1 ? subjects : [...subjects].reverse()
-    for (const subject of order) await run.cluster(subject)
+    for (const subject of others) await run.cluster(subject)
   }
   const lines = linesOf(options.rows, run.samples)
   const { rounds } = options

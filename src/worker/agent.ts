@@ -16,7 +16,7 @@ import type { Task, TaskStatus } from '../api/task.ts'
 import { type AgentDisk, recordable } from './agent-disk.ts'
 import { EngineMonitor } from './engine-monitor.ts'
 import type { ContainerEvent, EngineFacts, Executor, ObservedContainer } from './executor.ts'
-import { ENGINE_FIRST_WAIT_MS, OVERLAY_RESYNC_MS } from './limits.ts'
+import { ENGINE_FIRST_WAIT_MS, engineConcurrency, OVERLAY_RESYNC_MS } from './limits.ts'
 import { type LocalFacts, nodeDescription } from './node-description.ts'
 import type { OverlayPort } from './overlay-port.ts'
 import { OverlayQueue } from './overlay-queue.ts'
@@ -25,6 +25,8 @@ import { isUrgent, StatusOutbox } from './status-outbox.ts'
 import { dependenciesHere, type FileStore } from './task-files.ts'
 import { TaskRunner } from './task-runner.ts'
 import { TaskSteps } from './task-steps.ts'
+
+const NANO_CPUS = 1e9
 
 export interface AgentDeps {
   executor: Executor
@@ -92,15 +94,19 @@ export class Agent {
     this.#deps = deps
     this.#options = options
     this.#facts = options.fallbackFacts
-    this.#steps = new TaskSteps({
-      executor: deps.executor,
-      overlay: deps.overlay,
-      files: deps.files,
-      clock: deps.clock,
-      log: deps.log,
-      dependencies: { secrets: this.#secrets, configs: this.#configs },
-      node: () => this.#facts,
-    })
+    const cpus = options.fallbackFacts.Resources.NanoCPUs / NANO_CPUS
+    this.#steps = new TaskSteps(
+      {
+        executor: deps.executor,
+        overlay: deps.overlay,
+        files: deps.files,
+        clock: deps.clock,
+        log: deps.log,
+        dependencies: { secrets: this.#secrets, configs: this.#configs },
+        node: () => this.#facts,
+      },
+      { engineConcurrency: engineConcurrency(cpus) },
+    )
     this.#outbox = new StatusOutbox({ clock: deps.clock })
     this.#overlayQueue = new OverlayQueue((message) => this.#applyOverlay(message))
     this.#engine = new EngineMonitor(

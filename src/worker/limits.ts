@@ -1,7 +1,12 @@
 /** Limits of a node's agent. Heartbeats are in `src/api/defaults.ts`; what the dispatcher waits is in its own limits. */
 
-/** Containers created and started at the same time. Measured on 2 cores, see docs/design/worker.md. */
-export const ENGINE_CONCURRENCY = 8
+/** Containers created and started at the same time, at least and at most. Measured, see docs/design/worker.md. */
+const ENGINE_CONCURRENCY_MIN = 2
+const ENGINE_CONCURRENCY_MAX = 16
+
+/** One more than there are CPUs: starting a container is nearly all computing, and beyond that each start only slows the others. */
+export const engineConcurrency = (cpus: number): number =>
+  Math.min(ENGINE_CONCURRENCY_MAX, Math.max(ENGINE_CONCURRENCY_MIN, Math.floor(cpus) + 1))
 
 /** Containers stopped at the same time: most of it is waiting for their own end. */
 export const STOP_CONCURRENCY = 32
@@ -10,7 +15,7 @@ export const STOP_CONCURRENCY = 32
 export const ROTATION_WAIT_MAX_MS = 5000
 
 /** States on the way to RUNNING are reported together within this time; what others wait for is reported at once. */
-export const STATUS_COALESCE_MS = 100
+export const STATUS_COALESCE_MS = 250
 
 /** Between attempts to register (swarmkit: 100 ms to 8 s). The first ones come quicker, see `backoff.ts`. */
 export const SESSION_BACKOFF_MS_MIN = 100

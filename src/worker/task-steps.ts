@@ -6,7 +6,7 @@ import type { NodeDescription } from '../api/node.ts'
 import type { Task } from '../api/task.ts'
 import { templateContext } from '../api/task-template.ts'
 import type { Executor, ObservedContainer } from './executor.ts'
-import { ENGINE_CONCURRENCY, STOP_CONCURRENCY } from './limits.ts'
+import { STOP_CONCURRENCY } from './limits.ts'
 import type { OverlayPort, TaskWiring } from './overlay-port.ts'
 import { Semaphore } from './semaphore.ts'
 import { SharedPulls } from './shared-pulls.ts'
@@ -23,13 +23,18 @@ export interface StepsDeps {
   node: () => Pick<NodeDescription, 'Hostname' | 'Platform'>
 }
 
+export interface StepsOptions {
+  /** Containers created, started or removed at the same time. */
+  engineConcurrency: number
+}
+
 const isPinned = (task: Task): boolean =>
   (task.Spec.ContainerSpec?.Image ?? '').includes('@sha256:')
 
 /** The steps of tasks' lives, done: on the Engine, the overlay and the tmpfs, with bounded concurrency over all tasks. */
 export class TaskSteps {
   readonly #deps: StepsDeps
-  readonly #engine = new Semaphore(ENGINE_CONCURRENCY)
+  readonly #engine: Semaphore
   readonly #pulls: SharedPulls
   /** One at a time: the first task of a network makes its bridge, the others find it. */
   readonly #attaches = new Semaphore(1)
@@ -37,8 +42,9 @@ export class TaskSteps {
   /** What `prepare` made, until the container is created. */
   readonly #prepared = new Map<string, { files: TaskFiles; wiring: TaskWiring | undefined }>()
 
-  constructor(deps: StepsDeps) {
+  constructor(deps: StepsDeps, options: StepsOptions) {
     this.#deps = deps
+    this.#engine = new Semaphore(options.engineConcurrency)
     this.#pulls = new SharedPulls({
       pull: (task, signal) => this.#pullNow(task, signal),
       clock: deps.clock,

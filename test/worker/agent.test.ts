@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { STATUS_COALESCE_MS } from '../../src/worker/limits.ts'
 import { sampleSecret } from '../support/objects.ts'
 import { AgentBench, agentTask, FakeManager } from '../support/worker/agent-bench.ts'
 
@@ -153,7 +154,7 @@ t.test('secrets: waited for, in memory only, gone with the task', async (t) => {
   })
   b.manager.assign(true, { tasks: [task] })
   await b.settle()
-  await b.clock.advance(200)
+  await b.clock.advance(STATUS_COALESCE_MS)
   t.equal(b.manager.status('t1')?.State, 'accepted')
   b.manager.assign(false, { secrets: [sampleSecret('s1', 'pw')] })
   await b.settle()

@@ -8,6 +8,7 @@ import { recordable } from '../../src/worker/agent-disk.ts'
 import { backoffMs } from '../../src/worker/backoff.ts'
 import { logMessages } from '../../src/worker/docker/container-logs.ts'
 import { FileDisk } from '../../src/worker/file-disk.ts'
+import { engineConcurrency, STATUS_COALESCE_MS } from '../../src/worker/limits.ts'
 import { ManagerChoice } from '../../src/worker/manager-choice.ts'
 import { Semaphore } from '../../src/worker/semaphore.ts'
 import { SharedPulls } from '../../src/worker/shared-pulls.ts'
@@ -251,9 +252,13 @@ t.test('a semaphore and the outbox', async (t) => {
   await clock.advance(0)
   t.strictSame(sent[1], ['c running'])
   add('d', 'preparing', false)
-  await clock.advance(100)
+  await clock.advance(STATUS_COALESCE_MS)
   t.strictSame(sent[2], ['d preparing'])
   outbox.disconnect()
+})
+
+t.test('as many containers start at a time as the CPUs can carry', async (t) => {
+  t.strictSame([0.5, 1, 2, 8, 64].map(engineConcurrency), [2, 2, 3, 9, 16])
 })
 
 t.test('log frames: split anywhere, long lines joined, an open line at the end', async (t) => {
