@@ -338,6 +338,11 @@ export const forwardingTable = (view: OverlayView, selfId: string): ForwardingTa
   }
 }
 
-/** The data path address and the advertised one, as far as they are IPv4. */
+/**
+ * The data path address and the advertised one, as far as they are IPv4. A node that is alone may advertise loopback: what is sent
+ * there stays with the listener, since a packet between loopback and a bridge is a martian.
+ */
 const addressesOfNode = (node: OverlayNode): string[] =>
-  [node.dataPathAddr, node.addr.replace(/:\d+$/, '')].filter((one) => parseIpv4(one) !== undefined)
+  [node.dataPathAddr, node.addr.replace(/:\d+$/, '')].filter(
+    (one) => parseIpv4(one) !== undefined && !one.startsWith('127.'),
+  )
