@@ -53,6 +53,8 @@ export class Narrator {
     this.#command(node, options.shown ?? `swarmctl ${args.join(' ')}`)
     const { stdout } = await node.swarmctl(args, {
       timeoutMs: COMMAND_TIMEOUT_MS,
+      // A host's own working directory is not this one, and `-c examples/…` is meant from here.
+      cwd: process.cwd(),
       env: options.env ?? {},
     })
     if (options.output !== false && stdout.trim() !== '') this.say(stdout)
