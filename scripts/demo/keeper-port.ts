@@ -5,6 +5,8 @@ export interface KeeperOptions {
   /** Folder of the demo's notes and logs. */
   readonly dir: string
   readonly nodes: number
+  /** What to start the demo with in order to take it down. */
+  readonly downArgs: readonly string[]
   readonly hasColors: boolean
 }
 

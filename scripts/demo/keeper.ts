@@ -27,7 +27,7 @@ try {
       ? await openMachineSite(narrator, options)
       : await openLabSite(narrator, options)
   const isClean = await tellStory(site, narrator)
-  lookFrom(site, narrator)
+  lookFrom(site, narrator, options.downArgs)
   process.off('disconnect', abandon)
   await tell({ kind: 'end', isClean })
   process.disconnect?.()

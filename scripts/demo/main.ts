@@ -17,9 +17,6 @@ const NODES_MAX = 7
 const DIR_DEFAULT = '/tmp/swarmctl-demo'
 const INTERRUPTED = 130
 
-/** A wrong command line or a machine that lacks something: shown without anything else. */
-class DemoError extends Error {}
-
 const readOptions = () => {
   try {
     return parseArgs({
@@ -31,7 +28,7 @@ const readOptions = () => {
       },
     }).values
   } catch (error) {
-    throw new DemoError(`${(error as Error).message}\n${USAGE}`)
+    throw new Error(`${(error as Error).message}\n${USAGE}`)
   }
 }
 
@@ -88,12 +85,14 @@ const run = async (): Promise<number> => {
   }
   const nodes = Number(values.nodes)
   if (!Number.isInteger(nodes) || nodes < 1 || nodes === 2 || nodes > NODES_MAX) {
-    throw new DemoError(`--nodes is 1, or 3 to ${NODES_MAX}: two managers can't lose one`)
+    throw new Error(`--nodes is 1, or 3 to ${NODES_MAX}: two managers can't lose one`)
   }
-  if (isUp(dir)) throw new DemoError('it runs already; npm run demo -- --down removes it')
+  const downArgs = dir === DIR_DEFAULT ? ['--down'] : ['--down', '--dir', dir]
+  if (isUp(dir))
+    throw new Error(`it runs already; npm run demo -- ${downArgs.join(' ')} removes it`)
   // What a demo left whose keeper was killed.
   await takeDown(dir)
-  return start({ dir, nodes, hasColors: process.stdout.isTTY === true })
+  return start({ dir, nodes, downArgs, hasColors: process.stdout.isTTY === true })
 }
 
 try {
