@@ -15,6 +15,8 @@ const IS_CI = process.env.CI === 'true'
 const UNIT_TIMEOUT_S = 120
 const SIMULATION_TIMEOUT_S = 600
 const LAB_TIMEOUT_S = 900
+/** Lab files wait more than they compute: two at a time use two cores well, more make waits run out. */
+const LAB_JOBS = 2
 
 /** Assertions of one or more tap runs. */
 interface Tally {
@@ -43,17 +45,22 @@ function sectionsFor(args: readonly string[]): Section[] {
   const sections = [
     { title: 'lint (biome)', flags: ['--check'], run: () => command('biome', ['check', '.']) },
     { title: 'types (tsc)', flags: ['--check'], run: () => command('tsc', []) },
-    { title: 'unit and contract', flags: ['--unit'], run: () => tap(unit, UNIT_TIMEOUT_S) },
+    {
+      title: 'unit and contract',
+      flags: ['--unit'],
+      run: () => tap(unit, { timeoutS: UNIT_TIMEOUT_S }),
+    },
     {
       title: 'simulation',
       flags: ['--sim'],
-      run: () => oneByOne(simulation, SIMULATION_TIMEOUT_S),
+      run: () =>
+        tap(simulation, { timeoutS: SIMULATION_TIMEOUT_S, jobs: LAB_JOBS, tellsFiles: true }),
     },
     { title: 'build', flags: ['--lab'], run: () => command('node', ['scripts/build.ts']) },
     {
       title: 'lab: real hosts and Engines',
       flags: ['--lab'],
-      run: () => oneByOne(lab, LAB_TIMEOUT_S),
+      run: () => tap(lab, { timeoutS: LAB_TIMEOUT_S, jobs: LAB_JOBS, tellsFiles: true }),
     },
   ]
   if (args.length === 0) return sections
@@ -65,7 +72,7 @@ function sectionsFor(args: readonly string[]): Section[] {
   )
   if (wanted.length === 0) return selected
   const title = wanted.join(' ')
-  return [...selected, { title, flags: [], run: () => tap(wanted, LAB_TIMEOUT_S) }]
+  return [...selected, { title, flags: [], run: () => tap(wanted, { timeoutS: LAB_TIMEOUT_S }) }]
 }
 
 /** Runs the sections until one fails; returns the exit code. */
@@ -89,31 +96,41 @@ function runAll(sections: readonly Section[]): number {
   return isGood ? 0 : 1
 }
 
-/** Long files one after the other, each reported when it ends; stops at the first that fails. */
-function oneByOne(paths: readonly string[], timeoutS: number): Tally {
-  let total = NOTHING
-  for (const path of paths) {
-    const startMs = performance.now()
-    const tally = tap([path], timeoutS)
-    say(`   ${path}: ${describe(tally)}, ${((performance.now() - startMs) / 1000).toFixed(1)} s`)
-    total = add(total, tally)
-    if (tally.failed > 0) break
-  }
-  return total
+/** How test files are run. */
+interface TapOptions {
+  /** For each file. */
+  readonly timeoutS: number
+  /** Files at a time; default: as many as there are CPUs. */
+  readonly jobs?: number
+  /** Say of each file how long it took. */
+  readonly tellsFiles?: boolean
 }
 
 /** Runs test files; only failures are shown. A run that ends badly without saying why counts as one failure. */
-function tap(paths: readonly string[], timeoutS: number): Tally {
+function tap(paths: readonly string[], options: TapOptions): Tally {
   if (paths.length === 0) return NOTHING
   const folder = mkdtempSync(join(tmpdir(), 'swarmctl-test-'))
   const output = join(folder, 'out.tap')
   try {
-    const flags = ['--reporter', 'min', '--output-file', output, '--timeout', String(timeoutS)]
+    const flags = ['--reporter', 'min', '--output-file', output]
+    flags.push('--timeout', String(options.timeoutS))
+    if (options.jobs !== undefined) flags.push('--jobs', String(options.jobs))
     const { status } = spawn('tap', ['run', '--disable-coverage', ...flags, ...paths])
-    const tally = existsSync(output) ? readTally(readFileSync(output, 'utf8')) : NOTHING
+    const text = existsSync(output) ? readFileSync(output, 'utf8') : ''
+    const tally = readTally(text)
+    if (options.tellsFiles) tellFiles(text)
     return status !== 0 && tally.failed === 0 ? { ...tally, failed: 1 } : tally
   } finally {
     rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** A line for each file, from `ok 3 - test/lab/nodes.test.ts # time=41400ms`. */
+function tellFiles(text: string): void {
+  for (const [, verdict, file, ms] of text.matchAll(
+    /^(ok|not ok) \d+ - (\S+\.test\.ts) # time=([\d.]+)ms/gm,
+  )) {
+    say(`   ${verdict === 'ok' ? 'passed' : 'FAILED'} ${file}, ${(Number(ms) / 1000).toFixed(1)} s`)
   }
 }
 

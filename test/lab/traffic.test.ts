@@ -225,6 +225,14 @@ for (const plane of ['kernel', 'proxy'] as const) {
       await untilRunning(h1, 'web', 3)
     })
 
+    await t.test('the node says which plane it runs', async (t) => {
+      const inspected = JSON.parse((await h1.swarmctl(['node', 'inspect', 'self'])).stdout)
+      t.equal(inspected[0].Description.Swarmctl.DataPlane, plane)
+    })
+
+    // What follows has no part in how a plane balances.
+    if (plane === 'proxy') return
+
     await t.test('subnets of any size, and internal networks', async (t) => {
       await h1.swarmctl(['network', 'create', '--subnet', '192.168.50.0/24', 'mid'])
       await h1.swarmctl(['network', 'create', '--subnet', '192.168.60.0/27', '--internal', 'tiny'])
@@ -284,11 +292,6 @@ for (const plane of ['kernel', 'proxy'] as const) {
         t.equal(/ eth0 .*inet 172\./.test(stdout), network === 'bridge', network)
         t.equal(/sw-vx0|198\.18/.test(stdout), network === 'host', network)
       }
-    })
-
-    await t.test('the node says which plane it runs', async (t) => {
-      const inspected = JSON.parse((await h1.swarmctl(['node', 'inspect', 'self'])).stdout)
-      t.equal(inspected[0].Description.Swarmctl.DataPlane, plane)
     })
   })
 }
