@@ -41,6 +41,7 @@ export function onSnapshot(state: CoreState, message: SnapshotInstall): void {
     } else {
       log.restore(meta)
       state.membership = meta.membership
+      state.removed = meta.membership.removed.includes(state.id)
       state.snapshotToInstall = meta
       state.installing = true
       assert(memberIds(meta.membership).length > 0, 'a snapshot of a cluster without members')

@@ -6,7 +6,7 @@ import { assert } from './assert.ts'
 /** The id of a member; 25 characters here, but Raft only compares and orders it. */
 export type RaftNodeId = string
 
-/** Ids that were removed are kept so that they are never taken again; the oldest go beyond this. */
+/** Ids that were removed are kept so that whoever missed it is told; the oldest go beyond this. */
 const REMOVED_IDS_MAX = 10_000
 
 /**
@@ -64,10 +64,11 @@ export function refusalOf(membership: Membership, command: MembershipCommand): s
   if (command.changes.length === 0) return 'nothing to change'
   const ids = command.changes.map((change) => change.id)
   if (new Set(ids).size !== ids.length) return 'a member occurs twice in one change'
+  // It may have forgotten what it voted and acknowledged: it learns all of the log before it votes again.
   const reused = command.changes.find(
-    (change) => change.kind !== 'remove' && membership.removed.includes(change.id),
+    (change) => change.kind === 'add-voter' && membership.removed.includes(change.id),
   )
-  if (reused !== undefined) return `${reused.id} was removed before and can't come back`
+  if (reused !== undefined) return `${reused.id} was removed before: it comes back as a learner`
   if (applyChanges(membership, command.changes).voters.length === 0) return 'no voter would be left'
   return undefined
 }
@@ -136,7 +137,10 @@ function applyChanges(membership: Membership, changes: readonly MemberChange[]):
     into.add(change.id)
     outOf.delete(change.id)
   }
-  const removed = withRemoved(membership.removed, gone)
+  const removed = withRemoved(
+    membership.removed.filter((id) => !learners.has(id)),
+    gone,
+  )
   const next = { voters: sorted(voters), outgoing: [], learners: sorted(learners) }
   assert(!next.voters.some((id) => learners.has(id)), 'a member votes and learns at once')
   return { ...next, learnersNext: [], removed, contexts }

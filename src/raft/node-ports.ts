@@ -55,7 +55,7 @@ export interface RaftNodeDeps {
    * committed before: only then its state is what the cluster agreed on (start controllers then).
    */
   readonly onLeaderChange?: (leaderId: RaftNodeId | null, isReady: boolean) => void
-  /** This node was removed from the cluster, for good. Called once. */
+  /** This node was removed from the cluster. Called again only after it came back. */
   readonly onRemoved?: () => void
   /** The members, or what is known of them, changed; `status()` has them. */
   readonly onMembersChange?: () => void

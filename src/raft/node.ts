@@ -175,7 +175,7 @@ export class RaftNode {
   }
 
   /**
-   * Removes a member for good; its id can't come back. A leader that is to remove itself hands
+   * Removes a member; its id comes back only as a learner. A leader that is to remove itself hands
    * leadership over first and rejects with NotLeaderError: ask the new leader.
    */
   async removeNode(id: RaftNodeId): Promise<void> {
@@ -310,10 +310,8 @@ export class RaftNode {
       this.#deps.log.info('leader', { leader, term: core.term, isReady })
       this.#deps.onLeaderChange?.(leader, isReady)
     }
-    if (removed && !this.#removed) {
-      this.#removed = true
-      this.#deps.onRemoved?.()
-    }
+    if (removed && !this.#removed) this.#deps.onRemoved?.()
+    this.#removed = removed
     this.#conditions.check(this.#tick)
   }
 

@@ -41,6 +41,6 @@ export interface Ready {
   readonly reads: readonly ConfirmedRead[]
   /** Followers that need a snapshot; `onSnapshotSent` must follow for each. */
   readonly snapshotsToSend: readonly RaftNodeId[]
-  /** This node was removed from the cluster, for good. */
+  /** This node is removed from the cluster. */
   readonly removed: boolean
 }

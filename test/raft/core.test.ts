@@ -222,7 +222,7 @@ t.test('§4 membership', async (t) => {
     t.match(
       change(network, { kind: 'add-voter', id: 'c' }),
       { kind: 'refused' },
-      'ids are not used twice',
+      'who was removed learns before it votes again',
     )
   })
 

@@ -114,7 +114,7 @@ t.test(
   },
 )
 
-t.test('a node joins as a learner, is promoted, and is removed for good', async (t) => {
+t.test('a node joins as a learner, is promoted, removed, and comes back anew', async (t) => {
   const c = cluster(t)
   await c.startAll(IDS)
   const leader = await c.leader()
@@ -131,8 +131,15 @@ t.test('a node joins as a learner, is promoted, and is removed for good', async 
   t.same(back.node.status().voters, ['a', 'b', 'c', 'd'], 'the members survive a restart')
   await leader.node.removeNode('d')
   await until(() => back.events.includes('removed'))
-  await t.rejects(leader.node.addLearner('d', new Uint8Array(0)), { code: 'RAFT_DROPPED' })
+  await t.rejects(leader.node.changeMembers([{ kind: 'add-voter', id: 'd' }]), {
+    code: 'RAFT_DROPPED',
+  })
+  await leader.node.addLearner('d', encoder.encode('host-d'))
   await leader.node.propose(set('k', 2))
+  await until(() => back.machine.values.get('k') === '2')
+  await leader.node.promote('d')
+  await until(() => back.node.status().voters.includes('d'))
+  t.notOk(back.node.status().removed)
 })
 
 t.test('a member that was away when it was removed is told so', async (t) => {

@@ -113,7 +113,9 @@ t.test('what a membership refuses', async (t) => {
   const three: Membership = { ...EMPTY_MEMBERSHIP, voters: ['a', 'b', 'c'], removed: ['z'] }
   const refused = (...changes: MemberChange[]) => refusalOf(three, { kind: 'change', changes })
   t.match(refused(), 'nothing')
-  t.match(refused({ kind: 'add-learner', id: 'z' }), 'removed before')
+  t.match(refused({ kind: 'add-voter', id: 'z' }), 'removed before')
+  const back = { kind: 'change', changes: [{ kind: 'add-learner', id: 'z' }] } as const
+  t.match(applyMembership(three, back), { learners: ['z'], removed: [] }, 'as a learner it may')
   t.match(refused({ kind: 'remove', id: 'a' }, { kind: 'add-voter', id: 'a' }), 'twice')
   t.match(refused(...three.voters.map((id) => ({ kind: 'remove', id }) as const)), 'no voter')
   t.equal(refused({ kind: 'add-voter', id: 'd' }), undefined)
