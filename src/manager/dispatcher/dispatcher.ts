@@ -12,6 +12,7 @@ import type { Log } from '../../api/log.ts'
 import type { Node } from '../../api/node.ts'
 import type { ObjectChange } from '../../api/object.ts'
 import type { Store } from '../store/store.ts'
+import { readAgentMessage, readSessionRequest } from './agent-input.ts'
 import { assignmentSet } from './assignment-set.ts'
 import {
   COALESCE_MS,
@@ -111,7 +112,7 @@ export class Dispatcher {
 
   /** Handler of the rpc stream `agent.session`; returns when the session has ended. */
   async serveSession(body: unknown, stream: SessionStream, context: SessionContext): Promise<void> {
-    const request = body as SessionRequest
+    const request = readSessionRequest(body)
     if (context.peer === null || context.peer.nodeId !== request.nodeId)
       throw new SwarmctlError('PERMISSION_DENIED', 'a node can register only itself')
     if (this.#stopWatching === undefined) return endWith(stream, this.#redirect())
@@ -126,7 +127,7 @@ export class Dispatcher {
       await this.#register(request, context)
       for await (const message of stream.messages()) {
         if (this.#sessions.get(request.nodeId) !== session) break
-        await this.#onMessage(session, message as AgentMessage)
+        await this.#onMessage(session, readAgentMessage(message))
       }
     } catch (error) {
       this.#deps.log.info(
@@ -268,7 +269,8 @@ export class Dispatcher {
   #scheduleFlush(): void {
     if (this.#cancelFlush !== undefined) return
     const { clock } = this.#deps
-    const sinceMs = clock.nowMs() - this.#flushedMs
+    // Below 0: the clock was set back. Nothing waits for it to come here again.
+    const sinceMs = Math.max(0, clock.nowMs() - this.#flushedMs)
     this.#cancelFlush = clock.schedule(Math.max(0, COALESCE_MS - sinceMs), () => {
       this.#cancelFlush = undefined
       this.#flushedMs = clock.nowMs()
@@ -328,18 +330,18 @@ export class Dispatcher {
     } catch (error) {
       log.warn({ error: toSwarmctlError(error).message }, 'could not mark nodes down: trying again')
       for (const nodeId of nodeIds)
-        if (!this.#sessions.has(nodeId)) this.#liveness.expect(nodeId, clock.nowMs())
+        if (!this.#sessions.has(nodeId)) this.#liveness.expect(nodeId, clock.nowMs(), 0)
     }
   }
 
   #expect(node: Node): void {
     if (node.Status.State !== 'down' && !this.#liveness.has(node.ID))
-      this.#liveness.expect(node.ID, this.#deps.clock.nowMs() + REGISTER_GRACE_MS)
+      this.#liveness.expect(node.ID, this.#deps.clock.nowMs(), REGISTER_GRACE_MS)
   }
 
   #heard(nodeId: string): void {
     const limitMs = this.#heartbeatPeriodMs() * HEARTBEATS_MISSED_MAX
-    this.#liveness.heard(nodeId, this.#deps.clock.nowMs() + limitMs)
+    this.#liveness.heard(nodeId, this.#deps.clock.nowMs(), limitMs)
   }
 
   #heartbeatPeriodMs(): number {

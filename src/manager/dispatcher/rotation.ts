@@ -53,7 +53,9 @@ export class Rotation {
     const released = new Map<string, string[]>()
     for (const [taskId, { nodeId, version, sinceMs }] of this.#waiting) {
       const isOut = version !== undefined && version <= acknowledged
-      if (!isOut && nowMs - sinceMs < this.#waitMaxMs) continue
+      const waitedMs = nowMs - sinceMs
+      // Below 0: the clock was set back, and nobody knows how long it has waited. Its agent has a limit of its own.
+      if (!isOut && waitedMs >= 0 && waitedMs < this.#waitMaxMs) continue
       this.#waiting.delete(taskId)
       released.set(nodeId, [...(released.get(nodeId) ?? []), taskId])
     }

@@ -195,7 +195,7 @@ t.test(
 
     const { Liveness } = await import('../../../src/manager/dispatcher/liveness.ts')
     const liveness = new Liveness({ stallMs: 1500 })
-    liveness.heard('n', 3000)
+    liveness.heard('n', 0, 3000)
     liveness.sweep(0)
     t.strictSame(liveness.sweep(10_000), [], 'the sweep itself came late')
     t.strictSame(liveness.sweep(10_250), [])

@@ -1,0 +1,98 @@
+import { z } from 'zod'
+import type { AgentMessage, SessionRequest } from '../../api/assignment.ts'
+import { invalid } from '../../api/errors.ts'
+import { parseCidr, parseIpv4 } from '../../api/ipv4.ts'
+import { TASK_STATE_ORDER, type TaskState } from '../../api/task-state.ts'
+
+/**
+ * What agents say, checked: a worker is trusted with its own tasks, not with the managers and not with the other nodes, whose
+ * kernels are programmed with its addresses. Unknown properties pass, for newer agents.
+ */
+
+/** Characters of a line that a node says, and items of a list. */
+const TEXT_MAX = 4096
+const LIST_MAX = 1024
+/** Statuses in one message; an agent sends those of its own tasks. */
+const UPDATES_MAX = 65_536
+
+const text = z.string().max(TEXT_MAX)
+const amount = z.number().min(0)
+const ipv4 = z.string().refine((value) => value === '' || parseIpv4(value) !== undefined)
+const cidr = z.string().refine((value) => parseCidr(value) !== undefined)
+/** `host:port` without anything that a URL, a command or a script could take for more. */
+const address = z
+  .string()
+  .max(300)
+  .regex(/^([\w.:[\]-]*:\d{1,5})?$/)
+
+const Description = z.looseObject({
+  Hostname: z
+    .string()
+    .max(253)
+    .regex(/^[^\s\p{Cc}]*$/u),
+  Platform: z.looseObject({ Architecture: text, OS: text }),
+  Resources: z.looseObject({ NanoCPUs: amount, MemoryBytes: amount }),
+  Engine: z.looseObject({
+    EngineVersion: text,
+    Labels: z.record(z.string(), z.string()),
+    Plugins: z.array(z.looseObject({ Type: text, Name: text })).max(LIST_MAX),
+  }),
+  TLSInfo: z
+    .looseObject({
+      TrustRoot: z.string(),
+      CertIssuerSubject: z.string(),
+      CertIssuerPublicKey: z.string(),
+    })
+    .optional(),
+  Swarmctl: z.looseObject({
+    Version: text,
+    DataPlane: z.enum(['kernel', 'proxy']),
+    DataPathAddr: ipv4,
+    EngineError: text,
+    DataPlaneNote: text,
+    HostSubnets: z.array(cidr).max(LIST_MAX),
+  }),
+})
+
+const Request = z.looseObject({
+  nodeId: z.string(),
+  description: Description,
+  addr: address,
+})
+
+const Status = z.looseObject({
+  Timestamp: text,
+  State: z.enum(Object.keys(TASK_STATE_ORDER) as [TaskState, ...TaskState[]]),
+  Message: z.string(),
+  Err: z.string().optional(),
+  ContainerStatus: z
+    .looseObject({ ContainerID: z.string(), PID: z.number(), ExitCode: z.number() })
+    .optional(),
+  PortStatus: z
+    .looseObject({ Ports: z.array(z.looseObject({})).max(LIST_MAX).optional() })
+    .optional(),
+})
+
+const Message = z.discriminatedUnion('kind', [
+  z.looseObject({ kind: z.literal('heartbeat') }),
+  z.looseObject({
+    kind: z.literal('task-status'),
+    updates: z.array(z.looseObject({ taskId: z.string(), status: Status })).max(UPDATES_MAX),
+  }),
+  z.looseObject({ kind: z.literal('overlay-applied'), version: z.number().int().min(0) }),
+  z.looseObject({ kind: z.literal('description'), description: Description }),
+])
+
+const read = (schema: z.ZodType, what: string, body: unknown): unknown => {
+  const result = schema.safeParse(body)
+  if (result.success) return result.data
+  const [issue] = result.error.issues
+  throw invalid(`${what} of the agent is not valid: ${issue?.path.join('.')}: ${issue?.message}`)
+}
+
+/** Both throw INVALID_ARGUMENT. */
+export const readSessionRequest = (body: unknown): SessionRequest =>
+  read(Request, 'the registration', body) as SessionRequest
+
+export const readAgentMessage = (body: unknown): AgentMessage =>
+  read(Message, 'a message', body) as AgentMessage

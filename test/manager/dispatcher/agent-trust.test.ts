@@ -1,0 +1,74 @@
+import t from 'tap'
+import { Liveness } from '../../../src/manager/dispatcher/liveness.ts'
+import { Rotation } from '../../../src/manager/dispatcher/rotation.ts'
+import { Bench } from '../../support/dispatcher/bench.ts'
+import { sampleCluster, sampleNode } from '../../support/objects.ts'
+
+const bench = async (): Promise<Bench> => {
+  const b = new Bench()
+  await b.store.update((tx) => {
+    tx.put('cluster', sampleCluster())
+    tx.put('node', sampleNode('n1', 1, { Status: { State: 'unknown', Addr: '' } }))
+  })
+  b.dispatcher.start()
+  return b
+}
+
+t.test('what an agent says of itself reaches no script of the others unchecked', async (t) => {
+  const good = sampleNode('n1', 1).Description
+  const withSwarmctl = (change: object) => ({
+    description: { ...good, Swarmctl: { ...good.Swarmctl, ...change } },
+  })
+  const bad: [string, object][] = [
+    ['commands', withSwarmctl({ DataPathAddr: '10.0.0.1\nlink del eth0' })],
+    ['not four octets', withSwarmctl({ DataPathAddr: '10.0.0.1 }' })],
+    ['a subnet', withSwarmctl({ HostSubnets: ['10.0.0.0/8; flush ruleset'] })],
+    ['a plane', withSwarmctl({ DataPlane: 'none' })],
+    ['no description', { description: undefined }],
+    ['half a description', { description: { Hostname: 'x' } }],
+    ['a hostname', { description: { ...good, Hostname: 'a\nb' } }],
+    ['an address', { addr: 'h/../x:1' }],
+    ['a resource', { description: { ...good, Resources: { NanoCPUs: -1, MemoryBytes: NaN } } }],
+  ]
+  for (const [name, change] of bad) {
+    const b = await bench()
+    const agent = b.connect('n1', change as never)
+    await b.settle()
+    t.match(await agent.ended, /not valid/, name)
+    t.equal(b.store.view().get('node', 'n1')?.Status.State, 'unknown', name)
+  }
+  const b = await bench()
+  const agent = b.connect('n1')
+  await b.settle()
+  await agent.say({ kind: 'description', ...withSwarmctl({ DataPathAddr: 'x' }) } as never)
+  await b.settle()
+  t.equal(await agent.ended, 'aborted')
+  const other = b.connect('n1')
+  await b.settle()
+  const status = { Timestamp: '', State: 'gone', Message: '' }
+  await other.say({ kind: 'task-status', updates: [{ taskId: 't', status }] } as never)
+  await b.settle()
+  t.equal(await other.ended, 'aborted')
+})
+
+t.test('a clock that is set', async (t) => {
+  const liveness = new Liveness({ stallMs: 1500 })
+  liveness.sweep(10_000_000)
+  liveness.heard('a', 10_000_000, 3000)
+  liveness.heard('b', 10_000_000, 3000)
+  // An hour back; b is heard of before the next sweep.
+  liveness.heard('b', 6_400_100, 3000)
+  t.same(liveness.sweep(6_400_250), [])
+  for (let at = 6_400_500; at <= 6_403_100; at += 250) t.same(liveness.sweep(at), [], String(at))
+  t.same(liveness.sweep(6_403_300).sort(), ['a', 'b'], 'silence is noticed by the new time')
+  liveness.heard('c', 6_403_300, 3000)
+  t.same(liveness.sweep(10_003_300), [], 'an hour on')
+  t.same(liveness.sweep(10_004_700), [])
+  t.same(liveness.sweep(10_006_100), [])
+  t.same(liveness.sweep(10_006_400), ['c'])
+
+  const rotation = new Rotation({ waitMaxMs: 3000 })
+  rotation.add('t1', 'n1', 10_000_000)
+  t.equal(rotation.release(0, 10_001_000).size, 0)
+  t.equal(rotation.release(0, 6_400_000).size, 1, 'nobody waits for an hour')
+})
