@@ -153,7 +153,8 @@ const resolveEnvironments = async (
 ): Promise<StackConfig> => {
   const services: Record<string, ServiceConfig> = {}
   for (const [name, service] of Object.entries(config.services)) {
-    services[name] = await resolveEnvironment(service, context, io, config.files[0] ?? '')
+    const place = `${config.files[0]}: services.${name}.env_file`
+    services[name] = await resolveEnvironment(service, context, io, place)
   }
   return { ...config, services }
 }
@@ -162,17 +163,18 @@ const resolveEnvironment = async (
   service: ServiceConfig,
   context: ReadContext,
   io: StackFiles,
-  file: string,
+  place: string,
 ): Promise<ServiceConfig> => {
   const lookup = lookupIn(context.env)
   const variables: Record<string, string | null> = {}
   for (const envFile of service.env_file ?? []) {
-    const text = await reading(envFile, io.readText(path.resolve(context.projectDir, envFile)))
+    const file = `${place}: ${envFile}`
+    const text = await reading(file, io.readText(path.resolve(context.projectDir, envFile)))
     try {
       Object.assign(variables, Object.fromEntries(parseEnvFile(text, lookup)))
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause)
-      throw stackFileError(file, `invalid env file (${envFile}): ${reason}`, cause)
+      throw stackFileError(file, `is not valid: ${reason}`, cause)
     }
   }
   Object.assign(variables, service.environment)

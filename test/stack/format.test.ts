@@ -70,8 +70,9 @@ t.test('the examples load and convert without a warning', async (t) => {
   const io = { readText: (path: string) => readFile(path, 'utf8'), readBytes: readFile }
   const files = (await readdir(folder)).filter((name) => name.endsWith('.yml'))
   t.ok(files.length > 0)
+  const env = { SHOP_VERSION: 'v1' }
   for (const file of files) {
-    const { config, warnings } = await loadStack({ files: [file], env: {}, workdir: folder, io })
+    const { config, warnings } = await loadStack({ files: [file], env, workdir: folder, io })
     t.strictSame(warnings, [], file)
     const { services } = await convertStack(config, 'demo', io)
     t.ok(services.length > 0, file)
