@@ -286,7 +286,7 @@ export class Daemon implements SwarmPort {
         random,
         onFatal,
         onRemoved: () => void this.#onRemoved(),
-        onForwarded: (request, response) => void this.#surface.handle(request, response),
+        onForwarded: (request, response) => void this.#surface.handleForwarded(request, response),
       },
       this.#options,
       start,

@@ -9,6 +9,10 @@ type EngineAddress = ReturnType<EnginePort['address']>
 
 /** How long a known API version is good: an Engine may be upgraded while the daemon runs. */
 const VERSION_TTL_MS = 10_000
+/** An Engine that hangs or is down is asked again after this time; meanwhile requests don't wait for it. */
+const VERSION_RETRY_MS = 1000
+/** How long it may take to say its version: every request waits for that. */
+const VERSION_LIMIT_MS = 2000
 
 /** Reads `--docker-host`. */
 export const parseEngineAddress = (dockerHost: string): EngineAddress => {
@@ -44,14 +48,18 @@ export class Engine implements EnginePort {
   }
 
   async apiVersion(): Promise<string> {
-    if (this.#nowMs() - this.#versionAtMs < VERSION_TTL_MS) return this.#version
+    const ageMs = this.#nowMs() - this.#versionAtMs
+    // Below 0: the clock was set back.
+    if (ageMs >= 0 && ageMs < VERSION_TTL_MS) return this.#version
     // At first also while the Engine is down: then the last one known, or our own, is told.
     this.#versionAtMs = this.#nowMs()
     try {
-      const { ApiVersion } = (await engineJson(this, '/version')) as { ApiVersion: string }
+      const { ApiVersion } = (await engineJson(this, '/version', VERSION_LIMIT_MS)) as {
+        ApiVersion: string
+      }
       this.#version = ApiVersion
     } catch {
-      this.#versionAtMs = Number.NEGATIVE_INFINITY
+      this.#versionAtMs = this.#nowMs() - VERSION_TTL_MS + VERSION_RETRY_MS
     }
     return this.#version
   }

@@ -27,7 +27,8 @@ export class EnginePing {
 
   async headers(): Promise<Record<string, string>> {
     const nowMs = this.#clock.nowMs()
-    if (nowMs >= this.#goodUntilMs) {
+    // Further away than that: the clock was set back.
+    if (nowMs >= this.#goodUntilMs || nowMs < this.#goodUntilMs - TTL_MS) {
       this.#headers = (await this.#ask()) ?? this.#headers
       this.#goodUntilMs = nowMs + TTL_MS
     }

@@ -6,6 +6,9 @@ import { SwarmctlError } from '../api/errors.ts'
 import type { EnginePort } from './ports.ts'
 import { sendError } from './reply.ts'
 
+/** How long the Engine may take for a document: one that hangs must not take the swarm's answers with it. Milliseconds. */
+const DOCUMENT_LIMIT_MS = 10_000
+
 /** One line for an Engine that does not answer. */
 export const engineUnavailable = (cause: unknown): SwarmctlError =>
   new SwarmctlError(
@@ -38,10 +41,15 @@ export const proxyToEngine = (
   upstream.on('error', (error) => sendError(response, engineUnavailable(error)))
   response.on('close', () => upstream.destroy())
   if (body) return void upstream.end(body)
+  // Ended apart from its head it could meet an Engine that has answered and closed already, and fail for nothing.
+  if (!hasBody(request)) return void upstream.end()
   // The Engine may answer before the first byte of a streamed body.
   upstream.flushHeaders()
   request.pipe(upstream)
 }
+
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 
 /** Rebuilds a request's head as it came in. */
 const requestHead = (request: IncomingMessage): string => {
@@ -94,8 +102,12 @@ export const proxyUpgrade = (
   client.on('close', () => upstream.destroy())
 }
 
-/** Gets a JSON document from the Engine. */
-export const engineJson = (engine: EnginePort, path: string): Promise<unknown> =>
+/** Gets a JSON document from the Engine, which may be silent for `limitMs`. */
+export const engineJson = (
+  engine: EnginePort,
+  path: string,
+  limitMs = DOCUMENT_LIMIT_MS,
+): Promise<unknown> =>
   new Promise((resolve, reject) => {
     const upstream = httpRequest({ ...engine.address(), path, agent: false }, (answer) => {
       const chunks: Buffer[] = []
@@ -118,6 +130,7 @@ export const engineJson = (engine: EnginePort, path: string): Promise<unknown> =
         }
       })
     })
+    upstream.setTimeout(limitMs, () => upstream.destroy(new Error(`silent for ${limitMs} ms`)))
     upstream.on('error', (error) => reject(engineUnavailable(error)))
     upstream.end()
   })

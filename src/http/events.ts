@@ -13,6 +13,8 @@ export const EVENT_BUFFER_BYTES_MAX = 1 << 20
 export const streamEvents = ({ port, engine, clock, request, response, query }: Exchange): void => {
   const filters = parseFilters(query.get('filters'))
   const write = (text: string | Buffer) => {
+    // The Engine's stream may have ended while a slow client still reads: to write then would be an error that nobody handles.
+    if (response.writableEnded || response.destroyed) return
     response.write(text)
     if (response.writableLength > EVENT_BUFFER_BYTES_MAX) response.destroy()
   }

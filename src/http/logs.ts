@@ -135,7 +135,9 @@ export class LogStream {
   }
 
   #write(chunk: Uint8Array): Promise<void> {
-    if (this.#response.destroyed || this.#response.write(chunk)) return Promise.resolve()
+    // After the end another task's lines may still come: to write them would be an error that nobody handles.
+    if (this.#response.destroyed || this.#response.writableEnded) return Promise.resolve()
+    if (this.#response.write(chunk)) return Promise.resolve()
     return new Promise((resolve) => {
       const done = () => {
         this.#response.off('drain', done)

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import findMyWay from 'find-my-way'
 import type { Clock } from '../api/clock.ts'
-import { toSwarmctlError } from '../api/errors.ts'
+import { SwarmctlError, toSwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
 import { advertisedApiVersion, splitVersion } from './api-version.ts'
 import { EnginePing } from './engine-ping.ts'
@@ -35,6 +35,13 @@ export interface SurfaceDeps {
 export class Surface {
   readonly #deps: SurfaceDeps
   readonly #ping: EnginePing
+  /** Stands for the Engine in forwarded requests: knows its version, and is never asked. */
+  readonly #notThisEngine: EnginePort = {
+    address() {
+      throw notForwarded()
+    },
+    apiVersion: () => this.#deps.engine.apiVersion(),
+  }
   readonly #router = findMyWay({ ignoreTrailingSlash: true, maxParamLength: 500 })
   readonly #routes = new Map<unknown, Route>()
 
@@ -60,10 +67,27 @@ export class Surface {
     return server
   }
 
-  /** Answers one request: also called for those that another manager forwarded to this one. */
-  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  /** Answers one request of the socket. */
+  handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    return this.#handle(request, response, this.#deps.engine)
+  }
+
+  /** Answers one request that another manager forwarded: it may ask for the cluster's state, for nothing of this machine. */
+  handleForwarded(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    return this.#handle(request, response, this.#notThisEngine)
+  }
+
+  async #handle(
+    request: IncomingMessage,
+    response: ServerResponse,
+    engine: EnginePort,
+  ): Promise<void> {
+    // What is written to an answer that is over is lost to its reader alone: it must not end the daemon.
+    response.on('error', (error) =>
+      this.#deps.log.debug({ path: request.url, error: error.message }, 'an answer broke'),
+    )
     try {
-      await this.#answer(request, response)
+      await this.#answer(request, response, engine)
     } catch (thrown) {
       const error = toSwarmctlError(thrown)
       if (error.code === 'INTERNAL') {
@@ -73,8 +97,12 @@ export class Surface {
     }
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { engine, port, clock } = this.#deps
+  async #answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    engine: EnginePort,
+  ): Promise<void> {
+    const { port, clock } = this.#deps
     const advertised = advertisedApiVersion(await engine.apiVersion())
     const [pathname, search] = splitUrl(request.url ?? '/')
     response.setHeader('Api-Version', advertised)
@@ -97,6 +125,8 @@ export class Surface {
   async #place(route: Route, exchange: Exchange): Promise<void> {
     switch (route.place) {
       case 'local':
+        if (exchange.engine === this.#notThisEngine) throw notForwarded()
+        return route.handle(exchange)
       case 'mixed':
         return route.handle(exchange)
       case 'state':
@@ -139,6 +169,12 @@ export class Surface {
     response.end(request.method === 'HEAD' ? undefined : 'OK')
   }
 }
+
+const notForwarded = (): SwarmctlError =>
+  new SwarmctlError(
+    'PERMISSION_DENIED',
+    "this is for the machine's own socket: other managers may only forward what concerns the cluster",
+  )
 
 const splitUrl = (url: string): [path: string, search: string] => {
   const at = url.indexOf('?')

@@ -49,7 +49,9 @@ export class RpcPool {
     if (connection || connecting) {
       return checkNode(addr, connection ?? (await connecting!), options.expectNodeId)
     }
-    if (entry.lastError && this.#deps.clock.nowMs() < entry.notBeforeMs) throw entry.lastError
+    // Further away than any wait: the clock was set back.
+    const waitMs = entry.notBeforeMs - this.#deps.clock.nowMs()
+    if (entry.lastError && waitMs > 0 && waitMs <= BACKOFF_MS_MAX) throw entry.lastError
     entry.connecting = this.#connect(addr, entry, options)
     return entry.connecting
   }

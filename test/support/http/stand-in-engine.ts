@@ -94,6 +94,11 @@ export class StandInEngine implements EnginePort {
     for (const listener of this.#listeners) listener.write(text)
   }
 
+  /** Ends the streams of everybody who reads `/events`, as an Engine that restarts does. */
+  endEvents(): void {
+    for (const listener of this.#listeners) listener.end()
+  }
+
   requests(method: string, url: string | RegExp): Seen[] {
     return this.seen.filter(
       (one) =>

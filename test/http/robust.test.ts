@@ -1,0 +1,87 @@
+import { createServer, request as httpRequest, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import t from 'tap'
+import type { Log } from '../../src/api/log.ts'
+import { engineJson } from '../../src/http/engine-proxy.ts'
+import { Surface } from '../../src/http/surface.ts'
+import { ApiNode, until } from '../support/http/api-node.ts'
+import { sampleService } from '../support/objects.ts'
+
+const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
+
+t.test(
+  'an event after the Engine’s end, for a client that has not read all, ends nobody',
+  async (t) => {
+    const node = await ApiNode.start()
+    t.teardown(() => node.stop())
+    const uncaught: unknown[] = []
+    const onUncaught = (error: unknown): void => void uncaught.push(error)
+    process.on('uncaughtException', onUncaught)
+    t.teardown(() => process.off('uncaughtException', onUncaught))
+    const answer = await node.open('GET', '/v1.41/events')
+    answer.pause()
+    await until(() => node.engine.eventReaders === 1)
+    for (let at = 0; at < 8; at++)
+      node.engine.emit(`${JSON.stringify({ x: 'x'.repeat(100_000) })}\n`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    node.engine.endEvents()
+    await until(() => node.engine.eventReaders === 0)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    await node.swarm.store.update((tx) => tx.put('service', sampleService('web1', 'web')))
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    t.strictSame(uncaught, [])
+    answer.destroy()
+    t.equal((await node.call('GET', '/services')).status, 200)
+  },
+)
+
+t.test('what another manager forwards concerns the cluster, never this machine', async (t) => {
+  const node = await ApiNode.start()
+  t.teardown(() => node.stop())
+  const { swarm, engine } = node
+  const surface = new Surface({ port: swarm, engine, clock: swarm.clock, log: silent })
+  const server = createServer((request, response) => {
+    void surface.handleForwarded(request, response)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => void server.close())
+  const { port } = server.address() as AddressInfo
+  const status = async (method: string, path: string): Promise<number> => {
+    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+      const request = httpRequest({ host: '127.0.0.1', port, method, path, agent: false }, resolve)
+      request.on('error', reject)
+      request.end()
+    })
+    answer.resume()
+    return answer.statusCode ?? 0
+  }
+  t.equal(await status('GET', '/services'), 200)
+  t.equal(await status('GET', '/v1.41/nodes'), 200)
+  const seen = engine.seen.length
+  for (const [method, path] of [
+    ['POST', '/swarm/leave?force=1'],
+    ['POST', '/containers/create'],
+    ['GET', '/networks/bridge'],
+    ['GET', '/events'],
+    ['GET', '/containers/json'],
+  ] as const)
+    t.equal(await status(method, path), 403, `${method} ${path}`)
+  t.strictSame(
+    engine.seen.slice(seen).filter(({ url }) => !url.endsWith('/version')),
+    [],
+    'its Engine was not asked',
+  )
+  t.strictSame(swarm.calls, [])
+})
+
+t.test('an Engine that hangs is not waited for', async (t) => {
+  const server = createServer(() => {})
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo
+  const engine = { address: () => ({ host: '127.0.0.1', port }), apiVersion: async () => '1.41' }
+  await t.rejects(engineJson(engine, '/version', 50), { code: 'ENGINE_UNAVAILABLE' })
+})
