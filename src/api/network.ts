@@ -47,7 +47,7 @@ export interface Network extends Meta {
     Attachable: boolean
     Ingress: boolean
     IPAMOptions: {
-      Driver?: string
+      Driver?: { Name: string }
       Configs: { Subnet?: string; Range?: string; Gateway?: string }[]
     }
     Scope: 'swarm'

@@ -12,7 +12,7 @@ export const renderNetwork = (network: Network) => ({
   Driver: network.Spec.DriverConfiguration.Name,
   EnableIPv6: network.Spec.IPv6Enabled,
   IPAM: {
-    Driver: network.Spec.IPAMOptions.Driver ?? 'default',
+    Driver: network.Spec.IPAMOptions.Driver?.Name ?? 'default',
     Options: null,
     Config: network.IPAMOptions.Configs.map((config) => ({
       Subnet: config.Subnet,

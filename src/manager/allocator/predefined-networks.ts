@@ -42,7 +42,7 @@ const newNetwork = (
     Internal: false,
     Attachable: false,
     Ingress: name === INGRESS_NAME,
-    IPAMOptions: { Driver: 'default', Configs: [] },
+    IPAMOptions: { Driver: { Name: 'default' }, Configs: [] },
     Scope: 'swarm',
   },
   DriverState: { Name: driver, Options: {} },

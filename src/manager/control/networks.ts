@@ -142,7 +142,7 @@ const newNetwork = (id: string, request: NetworkCreate): Network => ({
     Attachable: request.Attachable,
     Ingress: request.Ingress,
     IPAMOptions: {
-      Driver: 'default',
+      Driver: { Name: 'default' },
       Configs: (request.IPAM?.Config ?? []).flatMap(({ Subnet }) => {
         const block = parseCidr(Subnet ?? '')
         return block === undefined ? [] : [{ Subnet: formatCidr(block) }]
