@@ -74,6 +74,8 @@ t.test('networks: resolved by name, kept while in use', async (t) => {
   const former = await control.createService(spec('former'))
   await store.update((tx) => {
     const NetworksAttachments = [{ Network: tx.get('network', Id)!, Addresses: [] }]
+    const { Driver } = tx.get('network', Id)!.Spec.IPAMOptions
+    t.same(Driver, { Name: 'default' }, 'as clients read it in a task')
     tx.put('task', sampleTask('t1', former.ID, { NetworksAttachments }))
   })
   await rejects(t, control.removeNetwork('front'), 400, `network ${Id} is in use by task t1`)
