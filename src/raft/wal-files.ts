@@ -1,7 +1,7 @@
 // The few things that the log asks of a file system, on the real one.
 
 import { constants } from 'node:fs'
-import { mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /** Zeros are written in pieces of this size when a segment is allocated. */
@@ -25,6 +25,15 @@ export interface WalFiles {
   open(name: string): Promise<WalFile>
   rename(from: string, to: string): Promise<void>
   remove(name: string): Promise<void>
+}
+
+/** A disk that fills up takes a part of a write and refuses the rest only when it is asked again. */
+async function writeAll(file: FileHandle, bytes: Uint8Array, offset: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, offset + done)
+    if (bytesWritten === 0) throw new Error('the disk took nothing of a write')
+    done += bytesWritten
+  }
 }
 
 /** The {@link WalFiles} of a directory on disk. */
@@ -51,7 +60,7 @@ export class NodeWalFiles implements WalFiles {
       const zeros = Buffer.alloc(Math.min(ZERO_BYTES, bytes))
       // Written, not only reserved: later synchronous writes then change no metadata of the file system.
       for (let at = 0; at < bytes; at += zeros.length) {
-        await file.write(zeros, 0, Math.min(zeros.length, bytes - at), at)
+        await writeAll(file, zeros.subarray(0, Math.min(zeros.length, bytes - at)), at)
       }
       await file.sync()
     } catch (error) {

@@ -14,6 +14,12 @@ const NAMESPACED_SYSCTL =
 export const requireContainer = (container: ContainerSpec): void => {
   requireContainerTemplates(container)
   requireImage(container.Image)
+  for (const entry of container.Env ?? []) {
+    // The Engine refuses a variable without a name only when the container is created.
+    if (entry === '' || entry.startsWith('=')) {
+      throw invalid(`ContainerSpec: invalid environment variable: "${entry}"`)
+    }
+  }
   requireMounts(container.Mounts ?? [])
   requireHealthcheck(container.Healthcheck ?? {})
   requireReferences('secret', container.Secrets ?? [], (ref) => [ref.SecretID, ref.SecretName])

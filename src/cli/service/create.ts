@@ -113,16 +113,19 @@ export const serviceCreateVerb = (noun: Command, run: Runner): void => {
       run(async (context, image: string, args: string[], options: CreateOptions) => {
         const draft = await createSpec(context, image, args, options)
         const auth = options.withRegistryAuth ? await registryAuth(context, image) : undefined
-        if (options.resolveImage !== false) {
-          draft.container.Image = await resolveImage(context, image, auth)
-        }
+        const resolved =
+          options.resolveImage === false
+            ? { image, warnings: [] }
+            : await resolveImage(context, image, auth)
+        draft.container.Image = resolved.image
         const created = await context.client.call<{ ID: string; Warnings?: string[] | null }>({
           method: 'POST',
           path: '/services/create',
           body: draft.spec,
           ...(auth && { headers: { 'X-Registry-Auth': auth } }),
         })
-        for (const warning of created.Warnings ?? []) context.output.writeError(`${warning}\n`)
+        const warnings = [...resolved.warnings, ...(created.Warnings ?? [])]
+        for (const warning of warnings) context.output.writeError(`${warning}\n`)
         context.output.write(`${created.ID}\n`)
         await waitForService(context, created.ID, options)
       }),

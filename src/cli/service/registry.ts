@@ -53,24 +53,31 @@ export const registryAuth = async (context: CliContext, image: string): Promise<
     .replaceAll('/', '_')
 }
 
+/** An image as it goes into a spec. */
+export interface ResolvedImage {
+  image: string
+  /** Lines to print once the spec was accepted: a refusal stands alone. */
+  warnings: string[]
+}
+
 /** An image with the digest that its registry has for it now, so that every node runs the same; as it is, with a warning, when the registry can't tell. */
 export const resolveImage = async (
   context: CliContext,
   image: string,
   auth: string | undefined,
-): Promise<string> => {
-  if (image.includes('@')) return image
+): Promise<ResolvedImage> => {
+  if (image.includes('@')) return { image, warnings: [] }
   try {
     const found = await context.client.call<{ Descriptor?: { digest?: string } }>({
       path: `/distribution/${image}/json`,
       ...(auth && { headers: { 'X-Registry-Auth': auth } }),
     })
     const digest = found.Descriptor?.digest
-    return digest ? `${/:[^/]*$/.test(image) ? image : `${image}:latest`}@${digest}` : image
+    if (!digest) return { image, warnings: [] }
+    const tagged = /:[^/]*$/.test(image) ? image : `${image}:latest`
+    return { image: `${tagged}@${digest}`, warnings: [] }
   } catch {
-    context.output.writeError(
-      `image ${image} could not be accessed on a registry to record its digest. Each node will access ${image} independently, possibly leading to different nodes running different versions of the image.\n`,
-    )
-    return image
+    const warning = `image ${image} could not be accessed on a registry to record its digest. Each node will access ${image} independently, possibly leading to different nodes running different versions of the image.`
+    return { image, warnings: [warning] }
   }
 }

@@ -100,11 +100,13 @@ const update = async (context: CliContext, ref: string, options: UpdateOptions):
   await changeSpec(context, draft, options)
   const image = options.image ?? draft.container.Image
   const auth = options.withRegistryAuth ? await registryAuth(context, image) : undefined
-  if (options.image !== undefined) {
-    draft.container.Image =
-      options.resolveImage === false ? image : await resolveImage(context, image, auth)
-  }
+  const resolved =
+    options.image === undefined || options.resolveImage === false
+      ? { image, warnings: [] }
+      : await resolveImage(context, image, auth)
+  draft.container.Image = resolved.image
   await postUpdate(context, service, { registryAuthFrom: 'spec' }, auth)
+  for (const warning of resolved.warnings) context.output.writeError(`${warning}\n`)
   context.output.write(`${ref}\n`)
   await waitForService(context, service.ID, options)
 }

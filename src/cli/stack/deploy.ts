@@ -38,7 +38,7 @@ const completeService = async (
   context: CliContext,
   body: ServiceSpec,
   options: { withRegistryAuth?: boolean | undefined; resolveImage: boolean },
-): Promise<{ body: ServiceSpec; auth: string | undefined }> => {
+): Promise<{ body: ServiceSpec; auth: string | undefined; warnings: string[] }> => {
   const [secrets, configs] = await Promise.all([
     context.client.call<Secret[]>({ path: '/secrets' }),
     context.client.call<Config[]>({ path: '/configs' }),
@@ -46,16 +46,12 @@ const completeService = async (
   const bound = bindReferences(body, { secrets: idsByName(secrets), configs: idsByName(configs) })
   const image = bound.TaskTemplate.ContainerSpec?.Image ?? ''
   const auth = options.withRegistryAuth ? await registryAuth(context, image) : undefined
-  if (options.resolveImage && bound.TaskTemplate.ContainerSpec) {
-    bound.TaskTemplate = {
-      ...bound.TaskTemplate,
-      ContainerSpec: {
-        ...bound.TaskTemplate.ContainerSpec,
-        Image: await resolveImage(context, image, auth),
-      },
-    }
-  }
-  return { body: bound, auth }
+  const container = bound.TaskTemplate.ContainerSpec
+  if (!options.resolveImage || !container) return { body: bound, auth, warnings: [] }
+  const resolved = await resolveImage(context, image, auth)
+  const ContainerSpec = { ...container, Image: resolved.image }
+  bound.TaskTemplate = { ...bound.TaskTemplate, ContainerSpec }
+  return { body: bound, auth, warnings: resolved.warnings }
 }
 
 const sendService = async (
@@ -64,7 +60,7 @@ const sendService = async (
   options: DeployOptions,
 ): Promise<string> => {
   const { withRegistryAuth } = options
-  const { body, auth } = await completeService(context, operation.body, {
+  const { body, auth, warnings } = await completeService(context, operation.body, {
     withRegistryAuth,
     resolveImage: operation.resolveImage,
   })
@@ -78,7 +74,9 @@ const sendService = async (
       ...(auth && { headers: { 'X-Registry-Auth': auth } }),
     },
   )
-  for (const warning of answer?.Warnings ?? []) context.output.writeError(`${warning}\n`)
+  for (const warning of [...warnings, ...(answer?.Warnings ?? [])]) {
+    context.output.writeError(`${warning}\n`)
+  }
   return isCreate ? (answer?.ID as string) : operation.id
 }
 

@@ -60,14 +60,17 @@ export const shouldRestart = (task: Task, history: readonly Task[], isGlobal: bo
   return restarts.length < rules.maxAttempts
 }
 
-/** When the task's successor may start: after the policy's delay when it ended by itself, else at once. */
+/**
+ * When the task's successor may start: after the policy's delay when it ended by itself, else at once. One that ended before it was to
+ * start counts from then.
+ */
 export const restartAtMs = (task: Task): number => {
   if (!endedByItself(task)) return 0
   // While it is still wanted its end was the last that was written, by the leader's clock. The node's clock may be off.
   const endMs = isWanted(task.DesiredState)
     ? timeMs(task.UpdatedAt)
     : Math.min(endOf(task), timeMs(task.UpdatedAt))
-  return endMs + restartRulesOf(task.Spec).delayMs
+  return Math.max(endMs, timeMs(task.Swarmctl.StartAt)) + restartRulesOf(task.Spec).delayMs
 }
 
 /** When the task ended, as its node said; without that, when it was written. */

@@ -6,7 +6,7 @@ import { newTask } from './new-task.ts'
 import { earliest, type Operation, type Plan } from './operation.ts'
 import { restartAtMs, shouldRestart, startableAtMs } from './restart.ts'
 import type { ServiceState, Slot } from './service-state.ts'
-import { timeMs } from './task-facts.ts'
+import { endedByItself, timeMs } from './task-facts.ts'
 
 /** What a slot is to become, and how it stands once that is done. */
 export interface SlotPlan extends Plan {
@@ -57,7 +57,7 @@ export const planSlot = (slot: Slot, state: ServiceState): SlotPlan => {
   const well: Task[] = []
   for (const task of slot.tasks) {
     if (!isWanted(task.DesiredState)) continue
-    const loss = lossOf(task, state)
+    const loss = holdsItsTurn(task, slot, state) ? undefined : lossOf(task, state)
     if (loss === undefined) well.push(task)
     else if (loss.kind === 'leaving') leaving.push({ task, reason: loss.reason })
     else {
@@ -81,6 +81,15 @@ export const planSlot = (slot: Slot, state: ServiceState): SlotPlan => {
   }
   return { slot, operations, wakeAtMs: starts.wakeAtMs, active }
 }
+
+/**
+ * Whether it ended while it waited for its delay, its node being unable to prepare it (no such image): it keeps the slot until it would
+ * have started, else its successor, which is prepared at once too, would follow without any delay.
+ */
+const holdsItsTurn = (task: Task, slot: Slot, state: ServiceState): boolean =>
+  timeMs(task.Swarmctl.StartAt) > state.nowMs &&
+  endedByItself(task) &&
+  shouldRestart(task, slot.tasks, slot.seat.slot === undefined)
 
 const isUp = (task: Task): boolean =>
   task.Status.State === 'running' && task.DesiredState === 'running'

@@ -105,6 +105,33 @@ t.test('one slot, table', async (t) => {
       wakeAtMs: nowMs + 5000,
     },
     {
+      name: 'a replacement that could not be prepared keeps the slot until its time',
+      tasks: [
+        webTask('t1', 'failed', { DesiredState: 'shutdown' }),
+        webTask('t2', 'rejected', {
+          DesiredState: 'ready',
+          Swarmctl: { ...webTask('x', 'new').Swarmctl, StartAt: at(5000) },
+        }),
+      ],
+      lines: [],
+      wakeAtMs: nowMs + 5000,
+    },
+    {
+      name: 'a replacement that could not be prepared, at its time: the next one waits the whole delay',
+      tasks: [
+        webTask('t1', 'failed', { DesiredState: 'shutdown' }),
+        webTask('t2', 'rejected', {
+          DesiredState: 'ready',
+          UpdatedAt: at(-4900),
+          Swarmctl: { ...webTask('x', 'new').Swarmctl, StartAt: at(0) },
+        }),
+      ],
+      lines: [
+        'task t2: desired shutdown (ended: rejected)',
+        'create task new1 of web (slot 1), desired ready',
+      ],
+    },
+    {
       name: 'a replacement waits for the end of its predecessor, bounded',
       tasks: [
         webTask('t1', 'running', { DesiredState: 'shutdown' }),
