@@ -94,10 +94,9 @@ labTest(t, 'the demo', { hosts: 1, image: false }, async (t, lab) => {
     const run = (file: string, args: string[], env: Record<string, string> = {}) =>
       h1.exec(file, args, { cwd: ROOT, check: false, env, timeoutMs: DEMO_TIMEOUT_MS })
     const user = ['--reuid=65534', '--regid=65534', '--clear-groups']
-    // Without what tap lets every Node write at its end.
-    const unprivileged = await run('setpriv', [...user, process.execPath, 'scripts/demo.mjs'], {
-      NODE_OPTIONS: '',
-    })
+    // Without what tap lets every Node write at its end: tap puts it into the environment of whatever a test spawns.
+    const plain = ['-u', 'NODE_OPTIONS', 'setpriv', ...user]
+    const unprivileged = await run('env', [...plain, process.execPath, 'scripts/demo.mjs'])
     t.equal(unprivileged.code, 1)
     t.match(unprivileged.stderr, /^demo: needs root .*sudo npm run demo\n$/)
     const args = demoArgs('/run/demo', '--nodes', '1')
