@@ -50,6 +50,10 @@ const NODE_FILES = [
   'overlay-view.json',
 ]
 
+/** Docker's words. */
+const JOIN_TIMEOUT =
+  'Timeout was reached before node joined. The attempt to join the swarm will continue in the background. Use the "docker info" command to see the current swarm status of your node.'
+
 const LEAVE_MANAGER =
   'You are attempting to leave the swarm on a node that is participating as a manager. Demote it first ("swarmctl node demote"), or leave with --force; when the last manager leaves, the state of the swarm is lost.'
 
@@ -71,6 +75,7 @@ export class Daemon implements SwarmPort {
   #member: Member | undefined
   /** A membership that can't be resumed for now. */
   #stalled: MemberStart | undefined
+  #stalledRole: Credentials['role'] | undefined
   #state: NodeStatus['localNodeState'] = 'inactive'
   #error = ''
   #cancelResume: () => void = () => {}
@@ -95,6 +100,8 @@ export class Daemon implements SwarmPort {
     await mkdir(dataDir, { recursive: true, mode: 0o700 })
     await mkdir(runDir, { recursive: true, mode: 0o711 })
     await claimSocket(socket)
+    // Who asks from the first moment on must not take this node for one without a swarm, and make it join another.
+    if (await isMember(dataDir)) this.#state = 'pending'
     const server = this.#surface.createServer()
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
@@ -196,7 +203,6 @@ export class Daemon implements SwarmPort {
       const self = { nodeId: credentials.nodeId, addr: addresses.advertiseAddr }
       const record = { ...addresses, nodeId: node.ID, clusterId: cluster.ID, managers: [self] }
       await this.#begin(record, credentials, { cluster, node })
-      await this.#waitUntil(() => this.#member?.runtime?.isLeader === true)
       return node.ID
     })
   }
@@ -217,7 +223,7 @@ export class Daemon implements SwarmPort {
       const managers = request.RemoteAddrs.map((addr) => ({ nodeId: '', addr }))
       const { nodeId, clusterId } = credentials
       await this.#begin({ ...addresses, nodeId, clusterId, managers }, credentials)
-      await this.#waitUntil(() => this.#takesPart())
+      await this.#waitUntil(() => this.#takesPart(), JOIN_TIMEOUT)
     })
   }
 
@@ -225,7 +231,9 @@ export class Daemon implements SwarmPort {
     return this.#exclusively(async () => {
       if (this.#state === 'inactive') throw unavailable('This node is not part of a swarm')
       const member = this.#member
-      if (member?.role === 'manager' && !force) throw unavailable(LEAVE_MANAGER)
+      // Also one that can't resume for now: its log may be the last copy of the swarm's state.
+      const role = member?.role ?? this.#stalledRole
+      if (role === 'manager' && !force) throw unavailable(LEAVE_MANAGER)
       if (member?.runtime) await this.#stepDown(member)
       await this.#forget()
     })
@@ -240,20 +248,30 @@ export class Daemon implements SwarmPort {
   }
 
   async #resume(): Promise<void> {
+    // A leave is under way: it will have the last word.
+    if (this.#isChanging) return
+    this.#isChanging = true
     const { dataDir } = this.#options
     try {
       const record = await loadNodeRecord(dataDir)
       const credentials = await loadCredentials(dataDir)
-      if (!record || !credentials) return
+      if (!record || !credentials) {
+        this.#state = 'inactive'
+        return
+      }
+      this.#stalledRole = credentials.role
       this.#stalled = { record, credentials, dataKey: await this.#dataKey() }
       await this.#run(this.#stalled)
       this.#stalled = undefined
+      this.#stalledRole = undefined
       this.#deps.log.info({ node: record.nodeId, role: credentials.role }, 'node resumed')
     } catch (error) {
       this.#state = 'error'
       this.#error = toSwarmctlError(error).message
       this.#deps.log.error({ error: this.#error }, 'the node can not take part, will try again')
       this.#cancelResume = this.#deps.clock.schedule(RESUME_RETRY_MS, () => void this.#resume())
+    } finally {
+      this.#isChanging = false
     }
   }
 
@@ -265,8 +283,15 @@ export class Daemon implements SwarmPort {
     const { dataDir } = this.#options
     this.#state = 'pending'
     try {
+      // A join that a crash cut short left a log of another node's, before its record was written.
+      await this.#removeFiles()
       const dataKey = await this.#dataKey()
       await this.#run({ record, credentials, dataKey, ...(bootstrap && { bootstrap }) })
+      // What the cluster begins with is in the log before a restart could ask for it.
+      if (bootstrap) {
+        const leads = () => this.#member?.runtime?.isLeader === true
+        await this.#waitUntil(leads, 'the first manager could not write its state: see its log')
+      }
       // The record last: without it a crash in between leaves a node that is in no swarm.
       await storeCredentials(dataDir, credentials)
       await this.#member?.storeRecord()
@@ -332,14 +357,12 @@ export class Daemon implements SwarmPort {
     return member.role === 'worker' || member.runtime?.isVoter === true
   }
 
-  async #waitUntil(isDone: () => boolean): Promise<void> {
+  async #waitUntil(isDone: () => boolean, orElse: string): Promise<void> {
     for (let waitedMs = 0; waitedMs < JOIN_WAIT_MS; waitedMs += JOIN_POLL_MS) {
       if (isDone()) return
       await new Promise<void>((resolve) => this.#deps.clock.schedule(JOIN_POLL_MS, resolve))
     }
-    throw unavailable(
-      'Timeout was reached before node joined. The attempt to join the swarm will continue in the background. Use the "docker info" command to see the current swarm status of your node.',
-    )
+    throw unavailable(orElse)
   }
 
   /** The other managers are asked to go on without this one; when they can't be reached it leaves all the same. */
@@ -379,19 +402,23 @@ export class Daemon implements SwarmPort {
 
   /** Takes away everything of the cluster: containers, devices, files. */
   async #forget(): Promise<void> {
-    const { dataDir } = this.#options
     this.#cancelResume()
     const member = this.#member ?? (this.#stalled && this.#createMember(this.#stalled))
     this.#member = undefined
     this.#stalled = undefined
+    this.#stalledRole = undefined
     try {
       await member?.leave()
     } finally {
-      for (const name of NODE_FILES) {
-        await rm(join(dataDir, name), { recursive: true, force: true })
-      }
+      await this.#removeFiles()
       this.#state = 'inactive'
       this.#error = ''
+    }
+  }
+
+  async #removeFiles(): Promise<void> {
+    for (const name of NODE_FILES) {
+      await rm(join(this.#options.dataDir, name), { recursive: true, force: true })
     }
   }
 
@@ -403,6 +430,15 @@ export class Daemon implements SwarmPort {
     } finally {
       this.#isChanging = false
     }
+  }
+}
+
+/** A record that can't be read is one all the same: resuming says what is wrong with it. */
+const isMember = async (dataDir: string): Promise<boolean> => {
+  try {
+    return (await loadNodeRecord(dataDir)) !== undefined
+  } catch {
+    return true
   }
 }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Agent, request as httpsRequest } from 'node:https'
+import type { Clock } from '../api/clock.ts'
 import { unavailable } from '../api/errors.ts'
 import { sendError } from '../http/reply.ts'
 import type { Credentials } from '../pki/credentials.ts'
@@ -10,14 +11,25 @@ export const FORWARDED_HEADER = 'x-swarmctl-forwarded'
 
 /** Kept-alive connections to the leader. */
 const SOCKETS_MAX = 64
+/** A leader begins every answer at once, streams too; one whose host died says nothing for as long as TCP hopes. */
+const ANSWER_LIMIT_MS = 30_000
 
 /** Requests of this node's socket that the leader answers, over the cluster port with this node's certificate. */
 export class Forwarder {
+  readonly #clock: Clock
+  /** What gives up the requests that wait for a manager, by the request. */
+  readonly #waiting = new Map<IncomingMessage, { nodeId: string; giveUp: () => void }>()
   #agent: Agent | undefined
   #credentials: Credentials
 
-  constructor(credentials: Credentials) {
+  constructor(deps: { clock: Clock }, credentials: Credentials) {
+    this.#clock = deps.clock
     this.#credentials = credentials
+  }
+
+  /** Who leads is known anew: what still waits for another manager would wait for one that may be gone. */
+  onLeader(leaderId: string): void {
+    for (const { nodeId, giveUp } of this.#waiting.values()) if (nodeId !== leaderId) giveUp()
   }
 
   setCredentials(credentials: Credentials): void {
@@ -54,7 +66,20 @@ export class Forwarder {
             ? undefined
             : unavailable(`the node at ${target.addr} is not the leader ${target.nodeId}`),
       })
+      const giveUp = (why: string) => upstream.destroy(new Error(why))
+      this.#waiting.set(request, {
+        nodeId: target.nodeId,
+        giveUp: () => giveUp('it leads no more'),
+      })
+      const cancelLimit = this.#clock.schedule(ANSWER_LIMIT_MS, () =>
+        giveUp(`silent for ${ANSWER_LIMIT_MS / 1000} s`),
+      )
+      upstream.on('close', () => {
+        cancelLimit()
+        this.#waiting.delete(request)
+      })
       upstream.on('response', (answer) => {
+        cancelLimit()
         response.writeHead(answer.statusCode ?? 502, answer.headers)
         response.flushHeaders()
         answer.pipe(response)
@@ -63,7 +88,9 @@ export class Forwarder {
       upstream.on('error', (error) => {
         sendError(
           response,
-          unavailable(`the leader at ${target.addr} does not answer (${error.message}): try again`),
+          unavailable(
+            `the leader at ${target.addr} does not answer (${error.message}): look whether the command took effect, and try again`,
+          ),
         )
         resolve()
       })

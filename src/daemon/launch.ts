@@ -13,7 +13,9 @@ const UNIT_PATH = `/etc/systemd/system/${UNIT}.service`
 const selfCommand = (): [string, ...string[]] =>
   isSea() ? [process.execPath] : [process.execPath, process.argv[1] as string]
 
-const quoted = (argument: string): string => `"${argument.replace(/(["\\$%])/g, '\\$1')}"`
+/** As systemd.service(5) reads a command line: backslashes escape quotes and themselves; `$` and `%` are doubled. */
+const quoted = (argument: string): string =>
+  `"${argument.replace(/["\\]/g, '\\$&').replace(/[$%]/g, '$&$&')}"`
 
 const unitText = (args: readonly string[]): string => `[Unit]
 Description=swarmctl daemon
@@ -41,7 +43,8 @@ const startUnit = async (args: readonly string[]): Promise<{ description: string
 }
 
 const startDetached = (args: readonly string[], runDir: string): { description: string } => {
-  mkdirSync(runDir, { recursive: true, mode: 0o700 })
+  // As the daemon makes it: group docker has to reach the socket in it.
+  mkdirSync(runDir, { recursive: true, mode: 0o711 })
   const logFile = join(runDir, 'daemon.log')
   const log = openSync(logFile, 'a', 0o600)
   const [command, ...first] = selfCommand()

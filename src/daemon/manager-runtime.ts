@@ -34,6 +34,8 @@ export interface ManagerRuntimeDeps {
   random: () => number
   /** Addresses of managers that this node's agent was told of. */
   knownManagers: () => readonly ManagerAddr[]
+  /** Who leads is known (again). */
+  onLeader: (nodeId: string) => void
   /** What is on disk is unknown: the process has to end. */
   onFatal: (error: Error) => void
 }
@@ -80,7 +82,6 @@ export class ManagerRuntime {
   readonly #loops: LeaderLoops
   #unregister: (() => void)[] = []
   #isReady = false
-  #isRemoved = false
   #isLooping = false
   /** Starting and stopping of the leader's loops, one after the other. */
   #transition: Promise<void> = Promise.resolve()
@@ -147,8 +148,9 @@ export class ManagerRuntime {
     return this.#isReady
   }
 
+  /** Whether the others go on without this manager; one that was asked back is none. */
   get isRemoved(): boolean {
-    return this.#isRemoved
+    return this.#raft.status().removed
   }
 
   /** Whether this manager has a vote: a new one gets it when it has caught up. */
@@ -193,6 +195,8 @@ export class ManagerRuntime {
       const node = tx.get('node', nodeId)
       const managers = tx.list('node').filter((other) => other.Spec.Role === 'manager')
       if (!node || node.Spec.Role === 'worker' || managers.length < 2) return
+      // Two managers that leave at once could together be the last.
+      tx.touchAll('node')
       tx.put('node', { ...node, Spec: { ...node.Spec, Role: 'worker' } })
     })
   }
@@ -227,7 +231,6 @@ export class ManagerRuntime {
         onFatal,
         onLeaderChange: (leaderId, isReady) => this.#onLeaderChange(leaderId, isReady),
         onRemoved: () => {
-          this.#isRemoved = true
           log.info({}, 'this node is no manager any more')
           for (const wake of this.#waiting.splice(0)) wake()
         },
@@ -248,6 +251,7 @@ export class ManagerRuntime {
 
   #onLeaderChange(leaderId: string | null, isReady: boolean): void {
     this.#deps.log.info({ leader: leaderId, isSelf: isReady }, 'leader')
+    if (leaderId !== null) this.#deps.onLeader(leaderId)
     this.#setReady(isReady)
     for (const wake of this.#waiting.splice(0)) wake()
   }

@@ -94,7 +94,7 @@ export class Member {
     this.#pool = new RpcPool({ ...peerDeps, random }, poolOptions)
     this.#bulkPool = new RpcPool({ ...peerDeps, random }, poolOptions)
     this.#tunnelPool = new RpcPool({ ...peerDeps, random }, poolOptions)
-    this.forwarder = new Forwarder(start.credentials)
+    this.forwarder = new Forwarder({ clock }, start.credentials)
     this.#server = new RpcServer(
       { ...peerDeps, isRemoved: (nodeId) => this.#isRemoved(nodeId) },
       {
@@ -148,6 +148,8 @@ export class Member {
     )
     this.#tunnel.serve((target, peer) => this.#overlay.acceptTunnel(target, peer))
     if (this.#credentials.role === 'manager') await this.#startManager(this.#start.bootstrap)
+    // A daemon that was killed during its demotion left the log, which must not come back with a promotion.
+    else await this.#stopManager()
     await this.agent.start()
     this.#renewal.start()
   }
@@ -296,16 +298,16 @@ export class Member {
 
   async #onCredentials(credentials: Credentials): Promise<void> {
     await storeCredentials(this.#options.dataDir, credentials)
-    const before = this.#credentials.role
     this.#credentials = credentials
     this.#server.setCredentials(credentials)
     for (const pool of [this.#pool, this.#bulkPool, this.#tunnelPool]) {
       pool.setCredentials(credentials)
     }
     this.forwarder.setCredentials(credentials)
-    if (before === credentials.role || this.#isStopped) return
-    if (credentials.role === 'manager') await this.#startManager(undefined)
-    else await this.#stopManager()
+    if (this.#isStopped) return
+    // By what runs, not by the last role: a start that failed is tried again with the renewal that follows the failure.
+    if (credentials.role === 'worker') await this.#stopManager()
+    else if (this.#runtime === undefined) await this.#startManager(undefined)
   }
 
   async #startManager(bootstrap: MemberStart['bootstrap']): Promise<void> {
@@ -319,6 +321,7 @@ export class Member {
         log,
         random,
         knownManagers: () => this.#record.managers,
+        onLeader: (nodeId) => this.forwarder.onLeader(nodeId),
         onFatal,
       },
       {
@@ -329,7 +332,13 @@ export class Member {
         ...(bootstrap && { bootstrap }),
       },
     )
-    await runtime.start()
+    try {
+      await runtime.start()
+    } catch (error) {
+      // What it opened and registered would be in the way of the next attempt.
+      await runtime.stop().catch(() => {})
+      throw error
+    }
     this.#runtime = runtime
   }
 

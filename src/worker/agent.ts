@@ -140,13 +140,13 @@ export class Agent {
 
   /** Resumes what the disk remembers and looks for the cluster. */
   async start(): Promise<void> {
-    const { clock, connect, disk, files, log, overlay, random } = this.#deps
+    const { clock, connect, disk, files, log, random } = this.#deps
     const { node, tasks } = await disk.load()
     await files.open()
     await files.keepOnly(new Set(tasks.map(({ task }) => task.ID)))
     if (node !== undefined) {
       this.#index = node.index
-      await overlay.setSelf({ nodeId: this.#options.nodeId, index: node.index })
+      this.#setSelf()
     }
     for (const { task, status } of tasks) this.#addRunner(task, status)
     const known = [...this.#options.managers, ...(node?.managers ?? [])]
@@ -244,7 +244,7 @@ export class Agent {
         this.#sequence = 0
         this.#outbox.connect((updates) => void session.send({ kind: 'task-status', updates }))
         this.#index = message.index
-        await this.#deps.overlay.setSelf({ nodeId: this.#options.nodeId, index: message.index })
+        this.#setSelf()
         this.#saveNode(message.managers)
         // What changed while it registered.
         this.describe()
@@ -265,6 +265,14 @@ export class Agent {
       default:
         message satisfies never
     }
+  }
+
+  /** A host that can't be programmed (yet) takes part all the same: its other tasks run, and it can be seen and told to leave. */
+  #setSelf(): void {
+    const self = { nodeId: this.#options.nodeId, index: this.#index }
+    this.#deps.overlay.setSelf(self).catch((error: unknown) => {
+      this.#deps.log.warn({ error: toSwarmctlError(error).message }, 'overlay: own number not set')
+    })
   }
 
   #saveNode(managers: readonly ManagerAddr[]): void {

@@ -1,0 +1,108 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, request as httpRequest, type IncomingMessage } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
+import t from 'tap'
+import { newId } from '../../src/api/id.ts'
+import type { Log } from '../../src/api/log.ts'
+import { SwarmSpec } from '../../src/api/swarm.ts'
+import { Daemon } from '../../src/daemon/daemon.ts'
+import { Forwarder } from '../../src/daemon/forward.ts'
+import { NodeFile } from '../../src/daemon/node-file.ts'
+import { systemClock } from '../../src/daemon/system-clock.ts'
+import { createCluster } from '../../src/manager/ca/create-cluster.ts'
+import { storeCredentials } from '../../src/pki/credentials-file.ts'
+
+const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
+
+const YEAR_MS = 365 * 24 * 3_600_000
+
+const cluster = (nowMs = Date.now()) =>
+  createCluster(
+    { clock: { ...systemClock, nowMs: () => nowMs }, newId },
+    { spec: SwarmSpec.parse({}), addr: '127.0.0.1:2377' },
+  )
+
+t.test('a request that waits for a lost leader ends when there is another', async (t) => {
+  const { credentials } = await cluster()
+  const { keyPem, certPem, rootCAPem, nodeId } = credentials
+  // It takes requests and never answers: its host is gone, and TCP has not noticed.
+  const sockets = new Set<Duplex>()
+  const lost = createTlsServer({ key: keyPem, cert: certPem, ca: rootCAPem, requestCert: true })
+  lost.on('connection', (socket) => sockets.add(socket))
+  const asked = new Promise((resolve) => lost.on('request', resolve))
+  await new Promise<void>((resolve) => lost.listen(0, '127.0.0.1', resolve))
+  const forwarder = new Forwarder({ clock: systemClock }, credentials)
+  const target = { nodeId, addr: `127.0.0.1:${(lost.address() as AddressInfo).port}` }
+  const node = createServer((request, response) => {
+    void forwarder.send(target, request, response)
+  })
+  await new Promise<void>((resolve) => node.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    forwarder.close()
+    for (const socket of sockets) socket.destroy()
+    lost.close()
+    node.closeAllConnections()
+    node.close()
+  })
+  const { port } = node.address() as AddressInfo
+  const answer = new Promise<IncomingMessage>((resolve, reject) => {
+    const request = httpRequest({ host: '127.0.0.1', port, method: 'POST', path: '/x' }, resolve)
+    request.on('error', reject)
+    request.end('{}')
+  })
+  await asked
+  forwarder.onLeader(nodeId)
+  forwarder.onLeader('another')
+  const { statusCode } = await answer
+  t.equal(statusCode, 503)
+})
+
+t.test('a manager that can not resume joins nothing else, and leaves by force only', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'swarmctl-daemon-'))
+  const { credentials } = await cluster(Date.now() - YEAR_MS)
+  await storeCredentials(dir, credentials)
+  await new NodeFile(dir).store({
+    nodeId: credentials.nodeId,
+    clusterId: credentials.clusterId,
+    listenAddr: '127.0.0.1:0',
+    advertiseAddr: '127.0.0.1:2377',
+    dataPathAddr: '127.0.0.1',
+    managers: [],
+  })
+  const daemon = new Daemon(
+    { clock: systemClock, log: silent, random: Math.random, onFatal: () => {} },
+    {
+      dataDir: dir,
+      runDir: dir,
+      socket: join(dir, 'docker.sock'),
+      dockerHost: `unix://${dir}/no-engine.sock`,
+      dataPlane: 'proxy',
+      dataPathPort: 4789,
+      logLevel: 'error',
+    },
+  )
+  t.teardown(async () => {
+    await daemon.stop()
+    await rm(dir, { recursive: true })
+  })
+  await daemon.start()
+  t.match(daemon.status(), { localNodeState: 'error', error: /expired/ })
+  const socket = join(dir, 'docker.sock')
+  const status = await new Promise<number | undefined>((resolve, reject) => {
+    const request = httpRequest(
+      { socketPath: socket, method: 'POST', path: '/swarm/init' },
+      (a) => {
+        a.resume()
+        resolve(a.statusCode)
+      },
+    )
+    request.on('error', reject)
+    request.end('{}')
+  })
+  t.equal(status, 503, 'it is in a swarm')
+  await t.rejects(daemon.leave(false), /--force/, 'its log may be the last copy')
+})
