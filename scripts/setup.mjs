@@ -49,7 +49,8 @@ function installDependencies() {
   if (reason === undefined) return
   say(`npm ci (${reason})`)
   // No dependency needs its install script here: they would only compile what is shipped compiled.
-  const flags = ['--ignore-scripts', '--no-audit', '--no-fund']
+  // Its warnings are about the machine's Node, which is not the one that runs what is installed.
+  const flags = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
   const { status } = spawnSync('npm', ['ci', ...flags], {
     cwd: ROOT,
     stdio: ['ignore', 'inherit', 'inherit'],

@@ -1,6 +1,6 @@
 /** The process that the user starts: shows the story while the keeper plays it, or takes a demo down. */
 import { spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { KeeperMessage, KeeperOptions } from './keeper-port.ts'
@@ -35,7 +35,8 @@ const readOptions = () => {
 /** Starts the keeper and shows what it tells. Returns the exit code. */
 const start = async (options: KeeperOptions): Promise<number> => {
   mkdirSync(options.dir, { recursive: true, mode: 0o700 })
-  const log = openSync(join(options.dir, 'keeper.log'), 'a', 0o600)
+  const logFile = join(options.dir, 'keeper.log')
+  const log = openSync(logFile, 'w', 0o600)
   const keeper = spawn(
     process.execPath,
     [join(import.meta.dirname, 'keeper.ts'), JSON.stringify(options)],
@@ -64,7 +65,7 @@ const start = async (options: KeeperOptions): Promise<number> => {
   })
   keeper.unref()
   if (outcome?.kind === 'end') return outcome.isClean ? 0 : 1
-  const reason = outcome?.message ?? `the demo's process ended: see ${options.dir}/keeper.log`
+  const reason = outcome?.message ?? `its process ended\n${readFileSync(logFile, 'utf8')}`.trimEnd()
   if (!isInterrupted) process.stderr.write(`\ndemo: ${reason}\n`)
   process.stderr.write('demo: removing what was started\n')
   await takeDown(options.dir, { keeperPid: keeper.pid })
