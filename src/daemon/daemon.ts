@@ -30,6 +30,8 @@ import { NO_LEADER } from './raft-proposer.ts'
 import { claimSocket, openToGroup } from './socket-file.ts'
 
 const CLUSTER_PORT = 2377
+/** What the command line sends for a flag that was not given. */
+const DATA_PATH_PORT_DEFAULT = 4789
 /** How long `init` and `join` wait for the node to take part (swarmkit's client limit). */
 const JOIN_WAIT_MS = 20_000
 const JOIN_POLL_MS = 50
@@ -196,7 +198,7 @@ export class Daemon implements SwarmPort {
           hostname: hostname(),
           defaultAddrPool: request.DefaultAddrPool,
           subnetSize: request.SubnetSize,
-          dataPathPort: request.DataPathPort || this.#options.dataPathPort,
+          dataPathPort: this.#dataPathPort(request.DataPathPort),
         },
       )
       const { credentials, cluster, node } = created
@@ -351,6 +353,16 @@ export class Daemon implements SwarmPort {
     }
   }
 
+  /** The daemon's own port is what runs; another one that was asked for must not be dropped silently. */
+  #dataPathPort(wanted: number): number {
+    const { dataPathPort } = this.#options
+    if (wanted === 0 || wanted === DATA_PATH_PORT_DEFAULT || wanted === dataPathPort)
+      return dataPathPort
+    throw invalid(
+      `this daemon was started with --data-path-port ${dataPathPort}: start it, and those of the other nodes, with --data-path-port ${wanted}`,
+    )
+  }
+
   #takesPart(): boolean {
     const member = this.#member
     if (!member?.agent.isConnected) return false
@@ -369,7 +381,13 @@ export class Daemon implements SwarmPort {
   async #stepDown(member: Member): Promise<void> {
     const { runtime } = member
     if (!runtime) return
-    const limit = new Promise<void>((resolve) => this.#deps.clock.schedule(STEP_DOWN_MS, resolve))
+    let isOver = false
+    const limit = new Promise<void>((resolve) => {
+      this.#deps.clock.schedule(STEP_DOWN_MS, () => {
+        isOver = true
+        resolve()
+      })
+    })
     const steps = async () => {
       if (runtime.isLeader) await runtime.demote(member.record.nodeId)
       else await runtime.requestLeader('manager.step-down', {})
@@ -378,7 +396,7 @@ export class Daemon implements SwarmPort {
           .view()
           .list('node')
           .filter((n) => n.ManagerStatus).length < 2
-      while (!runtime.isRemoved && !alone()) {
+      while (!isOver && !runtime.isRemoved && !alone()) {
         await new Promise<void>((resolve) => this.#deps.clock.schedule(JOIN_POLL_MS, resolve))
       }
     }

@@ -8,6 +8,7 @@ const WORKER =
   "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager."
 const LOCKED =
   'Swarm is encrypted and needs to be unlocked before it can be used. Please use "swarmctl unlock" (or "docker swarm unlock") to unlock it.'
+const PENDING = 'This node is just starting, joining or leaving: try again in a moment.'
 const IN_SWARM =
   'This node is already part of a swarm. Use "swarmctl leave" (or "docker swarm leave") to leave this swarm and join another one.'
 const NO_SWARM = 'This node is not part of a swarm'
@@ -23,6 +24,7 @@ export const requireManager = (status: NodeStatus): void => {
   if (isManager(status)) return
   if (status.localNodeState === 'locked') throw unavailable(LOCKED)
   if (status.localNodeState === 'error' && status.error !== '') throw unavailable(status.error)
+  if (status.localNodeState === 'pending') throw unavailable(PENDING)
   throw unavailable(status.localNodeState === 'active' ? WORKER : NOT_IN_SWARM)
 }
 

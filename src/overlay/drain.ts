@@ -44,7 +44,8 @@ export class Drainer {
       const open = await this.#open(addresses, ports, pid)
       if (open.length === 0) return
       if (poll % SILENCE_EVERY_POLLS === 0 && (await this.#areSilent(open, pid))) return
-      const leftMs = deadlineMs - this.#clock.nowMs()
+      // The looks count too: a clock that is set back must not make the limit longer.
+      const leftMs = Math.min(deadlineMs - this.#clock.nowMs(), limitMs - poll * POLL_INTERVAL_MS)
       if (leftMs <= 0) return
       await this.#wait(Math.min(POLL_INTERVAL_MS, leftMs), signal)
     }

@@ -279,8 +279,13 @@ export class Overlay {
     await this.#storedView?.remove()
     await this.#firewall.destroy()
     if (this.#probe?.plane !== 'proxy') await this.#tables.destroy()
-    const isClean = await this.#bridges.removeUnwanted(() => false)
-    await this.#links.destroy()
+    let isClean = false
+    try {
+      isClean = await this.#bridges.removeUnwanted(() => false)
+    } finally {
+      // The bridges are the Engine's, which may be down; the rest goes in any case.
+      await this.#links.destroy()
+    }
     if (!isClean) {
       throw new SwarmctlError(
         'FAILED_PRECONDITION',
@@ -295,12 +300,14 @@ export class Overlay {
   }
 
   async #runSync(): Promise<void> {
-    const table = this.#self === null ? null : forwardingTable(this.#liveView(), this.#self.nodeId)
-    if (table === null) return
+    if (this.#self === null) return
     assert(this.#ports !== null, 'the overlay was not started')
     const isResync = this.#needsResync
-    this.#needsResync = false
+    let table: ForwardingTable | null
     try {
+      table = forwardingTable(this.#liveView(), this.#self.nodeId)
+      if (table === null) return
+      this.#needsResync = false
       await this.#program(table, this.#ports, isResync)
     } catch (error) {
       this.#needsResync = true

@@ -205,8 +205,8 @@ export class Agent {
       const containers = await executor.list(this.#options.nodeId)
       await Promise.all(containers.map(({ id }) => this.#steps.remove(id)))
     } finally {
-      await overlay.destroy()
-      await files.destroy()
+      // Each in any case: what one can't take away must not keep the secrets here.
+      await overlay.destroy().finally(() => files.destroy())
     }
   }
 

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { chmod, chown, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { SwarmctlError } from '../api/errors.ts'
@@ -83,10 +83,12 @@ export class SecretsTmpfs implements FileStore {
   }
 
   async #isMounted(): Promise<boolean> {
+    // The kernel names what a link leads to: /var/run is often one.
+    const real = await realpath(this.#path).catch(() => this.#path)
     const mounts = await readFile('/proc/self/mounts', 'utf8')
     return mounts
       .split('\n')
       .map((line) => line.split(' '))
-      .some(([, path, type]) => type === 'tmpfs' && unescapeMount(path ?? '') === this.#path)
+      .some(([, path, type]) => type === 'tmpfs' && unescapeMount(path ?? '') === real)
   }
 }

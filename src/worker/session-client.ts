@@ -73,6 +73,7 @@ export class SessionClient {
   readonly #closing = new AbortController()
   #done: Promise<void> = Promise.resolve()
   #current: ManagerStream | undefined
+  #refusal = ''
 
   constructor(deps: SessionClientDeps, options: { managers: readonly ManagerAddr[] }) {
     this.#deps = deps
@@ -155,6 +156,7 @@ export class SessionClient {
         }
         if (message.kind === 'session') {
           isRegistered = true
+          this.#refusal = ''
           log.info({ manager: manager.addr }, 'registered at the leader')
           stopHeartbeats = this.#heartbeat(session, message.heartbeatPeriodMs)
         }
@@ -167,7 +169,7 @@ export class SessionClient {
       if (!this.#closing.signal.aborted) {
         const error = toSwarmctlError(thrown).message
         if (isRegistered) log.warn({ manager: manager.addr, error }, 'session broke')
-        else log.debug({ manager: manager.addr, error }, 'no session')
+        else this.#tellRefusal(manager, toSwarmctlError(thrown))
       }
       return { kind: isRegistered ? 'ended' : 'failed' }
     } finally {
@@ -177,6 +179,15 @@ export class SessionClient {
       connection?.close()
       if (isRegistered) onEnd()
     }
+  }
+
+  /** Not to be reached is everyday; to be refused (removed, expired, another cluster) needs somebody: told once, until it is otherwise. */
+  #tellRefusal(manager: ManagerAddr, { code, message }: SwarmctlError): void {
+    const { log } = this.#deps
+    if (code !== 'UNAUTHENTICATED' || message === this.#refusal)
+      log.debug({ manager: manager.addr, error: message }, 'no session')
+    else log.warn({ manager: manager.addr, error: message }, 'the managers refuse this node')
+    if (code === 'UNAUTHENTICATED') this.#refusal = message
   }
 
   /** Returns what stops them. */

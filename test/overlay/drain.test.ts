@@ -119,3 +119,26 @@ t.test('how long a drain takes', async (t) => {
     'until aborted',
   )
 })
+
+t.test('a clock that is set back does not make the limit longer', async (t) => {
+  let nowMs = 10_000_000
+  let waits = 0
+  const drainer = new Drainer({
+    exec: {
+      run: async () => ({ code: 1, stdout: '', stderr: '' }),
+      watch: () => ({ stop() {} }),
+    },
+    proc: { read: async () => tcp([listen, ready]) } as never,
+    clock: {
+      nowMs: () => nowMs,
+      schedule(_delayMs, run) {
+        waits += 1
+        nowMs = 6_400_000
+        queueMicrotask(run)
+        return () => {}
+      },
+    },
+  })
+  await drainer.drain(new Set(['10.1.1.20']), 1, 2000, new AbortController().signal)
+  t.equal(waits, 8, 'eight looks of 250 ms')
+})
