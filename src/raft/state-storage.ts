@@ -32,7 +32,7 @@ export interface LevelStateStorageDeps {
   readonly clock: Clock
   /** 32 bytes: the node's data key. */
   readonly dataKey: Uint8Array
-  /** A flush failed and will be tried again; the log isn't compacted meanwhile. */
+  /** A flush failed and will be tried again; the log isn't compacted meanwhile. Told once until one succeeds. */
   readonly onFlushFailed: (error: StorageFailedError) => void
 }
 
@@ -51,6 +51,7 @@ export class LevelStateStorage implements StateStorage {
   #cancelFlush: (() => void) | undefined
   /** One operation on the database at a time. */
   #last: Promise<unknown> = Promise.resolve()
+  #isFailing = false
   #closed = false
 
   constructor(directory: string, deps: LevelStateStorageDeps) {
@@ -172,6 +173,7 @@ export class LevelStateStorage implements StateStorage {
     try {
       await this.#db.batch(operations, SYNC)
       this.#stored = meta
+      this.#isFailing = false
     } catch (cause) {
       await this.#onFlushFailed(cause, meta, writes)
     }
@@ -185,8 +187,11 @@ export class LevelStateStorage implements StateStorage {
   ): Promise<never> {
     this.#dirty = new Map([...writes, ...this.#dirty])
     this.#dirtyMeta ??= meta
-    const error = new StorageFailedError('the state could not be stored', { cause })
-    this.#deps.onFlushFailed(error)
+    const why = cause instanceof Error ? cause.message : String(cause)
+    const what = `the state could not be stored (${why}) and will be as soon as the disk takes it`
+    const error = new StorageFailedError(what, { cause })
+    if (!this.#isFailing) this.#deps.onFlushFailed(error)
+    this.#isFailing = true
     // After a failed write LevelDB refuses all others until it is opened again.
     await this.#db.close().catch(() => {})
     await this.#db.open().catch(() => {})
