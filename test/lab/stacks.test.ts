@@ -79,6 +79,7 @@ labTest(t, 'stacks', { hosts: 3 }, async (t, lab) => {
     const spec = (await serviceOf(h1, 'web_web')).Spec
     t.match(spec.UpdateConfig, { Order: 'start-first', FailureAction: 'rollback', Monitor: 1e9 })
     t.equal(spec.Labels['com.docker.stack.namespace'], 'web')
+    t.match(spec, { Swarmctl: { DrainLimit: 30e9 } })
     for (const host of lab.hosts) t.match(await webAnswer(host, 8080), /"version":"1"/, host.name)
     for (const host of [h1, h2]) {
       t.match((await stack(['ls'], {}, host)).stdout, /^web +1$/m, host.name)
@@ -107,6 +108,14 @@ labTest(t, 'stacks', { hosts: 3 }, async (t, lab) => {
     const after = await untilRunning(h1, 'web_web', 3)
     t.notOk(after.some(({ ID }) => before.includes(ID)))
     t.match((await stack(['ps', 'web'])).stdout, /\\_ web_web\.1 +swarmctl-test:1 .*Shutdown/)
+
+    const bad = await deploy('web', files, {
+      env: { WEB_IMAGE: 'swarmctl-test:bad' },
+      check: false,
+    })
+    t.equal(bad.code, 1, 'the exit code says that it did not converge')
+    t.match(bad.stderr, /rolled back|rollback/)
+    t.match(await webAnswer(h3, 8080), /"version":"2"/)
 
     const removed = await stack(['rm', 'web'])
     t.match(removed.stdout, /Removing service web_web\nRemoving network web_default\n/)
@@ -178,6 +187,14 @@ labTest(t, 'stacks', { hosts: 3 }, async (t, lab) => {
     const other = write('blog-page.yml', `configs: { page: { file: ${page} } }`)
     const refused = await deploy('blog', [...files, other], { check: false })
     t.match(refused, { code: 1, stderr: /config blog_page: its content changed/ })
+    t.notMatch(refused.stdout, /Creating|Updating/, 'refused before anything is changed')
+    const password = write('password.txt', 'changed')
+    const secret = write('blog-secret.yml', `secrets: { password: { file: ${password} } }`)
+    t.match(await deploy('blog', [...files, third, secret], { check: false }), {
+      code: 1,
+      stderr: /update secret blog_password: .*its content changed; give the new/,
+    })
+    t.strictSame(await idsOf('blog_database'), [database?.ID])
 
     await stack(['rm', 'blog'])
     for (const kind of ['secret', 'config', 'network'])

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import type { Config } from '../../api/config.ts'
+import { SwarmctlError } from '../../api/errors.ts'
 import type { Secret } from '../../api/secret.ts'
 import type { Service } from '../../api/service.ts'
 import type { ServiceSpec } from '../../api/service-spec.ts'
@@ -114,6 +115,20 @@ const perform = async (
   }
 }
 
+/** Which of the stack's objects was refused: the cluster's answer alone does not say. */
+const failure = (operation: StackOperation, thrown: unknown): unknown => {
+  if (!(thrown instanceof SwarmctlError)) return thrown
+  const isOtherData =
+    operation.kind === 'update-secret' && /only updates to Labels/.test(thrown.message)
+  const hint = isOtherData
+    ? ': its content changed; give the new content another name (a name: or another key in the stack file)'
+    : ''
+  const what = `${operation.kind.replace('-', ' ')} ${operation.name}`
+  return new SwarmctlError(thrown.code, `failed to ${what}: ${thrown.message}${hint}`, {
+    cause: thrown,
+  })
+}
+
 const deploy = async (
   context: CliContext,
   stack: string,
@@ -131,7 +146,9 @@ const deploy = async (
   for (const note of notes) context.output.writeError(`${note}\n`)
   const serviceIds: string[] = []
   for (const operation of operations) {
-    const id = await perform(context, operation, options)
+    const id = await perform(context, operation, options).catch((thrown: unknown) => {
+      throw failure(operation, thrown)
+    })
     if (id !== undefined) serviceIds.push(id)
   }
   for (const id of serviceIds) await waitForService(context, id, options)
