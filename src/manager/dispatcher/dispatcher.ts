@@ -55,6 +55,8 @@ export class Dispatcher {
   readonly #rotation = new Rotation({ waitMaxMs: ROTATION_WAIT_MAX_MS })
   readonly #statuses: StatusWriter
   #liveness = new Liveness({ stallMs: STALL_MS })
+  /** Nodes that are up and have no session: not yet at this new leader, or not any more. Their tables may still send to who is to go. */
+  readonly #awaited = new Set<string>()
   /** Undefined while this manager does not lead. */
   #stopWatching: (() => void) | undefined
   #cancelSweep: () => void = () => {}
@@ -89,7 +91,10 @@ export class Dispatcher {
     this.#overlayVersion = 1
     this.#tracker.reset(view)
     this.#liveness = new Liveness({ stallMs: STALL_MS })
-    for (const node of view.list('node')) this.#expect(node)
+    for (const node of view.list('node')) {
+      this.#expect(node)
+      if (node.Status.State === 'ready') this.#awaited.add(node.ID)
+    }
     this.#managersKnown = JSON.stringify(managersList(view))
     this.#stopWatching = store.watch((changes) => this.#onChanges(changes))
     this.#scheduleSweep()
@@ -104,6 +109,7 @@ export class Dispatcher {
     this.#cancelFlush?.()
     this.#cancelFlush = undefined
     this.#rotation.clear()
+    this.#awaited.clear()
     this.#statuses.clear()
     const sessions = [...this.#sessions.values()]
     this.#sessions.clear()
@@ -136,10 +142,12 @@ export class Dispatcher {
       )
       session.abort(error as Error)
     } finally {
-      if (this.#sessions.get(request.nodeId) === session) this.#sessions.delete(request.nodeId)
+      if (this.#sessions.get(request.nodeId) === session) {
+        this.#sessions.delete(request.nodeId)
+        // Its daemon may just restart while its kernel goes on sending: awaited until it is back or counts as down.
+        this.#awaited.add(request.nodeId)
+      }
       void session.close()
-      // The node's confirmation is not waited for any more.
-      this.#releaseRotation()
     }
   }
 
@@ -160,6 +168,7 @@ export class Dispatcher {
     )
     const old = this.#sessions.get(node.ID)
     this.#sessions.set(node.ID, session)
+    this.#awaited.delete(node.ID)
     old?.abort(unavailable(`node ${node.ID} has registered again`))
     this.#heard(node.ID)
     const view = this.#deps.store.view()
@@ -243,6 +252,7 @@ export class Dispatcher {
     const session = this.#sessions.get(id)
     if (object === undefined) {
       this.#liveness.forget(id)
+      this.#awaited.delete(id)
       this.#sessions.delete(id)
       void session?.close({ kind: 'removed' })
     } else if (session === undefined) this.#expect(object)
@@ -292,7 +302,7 @@ export class Dispatcher {
 
   #releaseRotation(): void {
     if (this.#rotation.size === 0) return
-    let acknowledged = Number.POSITIVE_INFINITY
+    let acknowledged = this.#awaited.size > 0 ? 0 : Number.POSITIVE_INFINITY
     for (const session of this.#sessions.values())
       acknowledged = Math.min(acknowledged, session.acknowledged)
     const released = this.#rotation.release(acknowledged, this.#deps.clock.nowMs())
@@ -316,6 +326,7 @@ export class Dispatcher {
     const { store, log, clock } = this.#deps
     for (const nodeId of nodeIds) {
       log.warn({ node: nodeId }, 'node is down: no heartbeat')
+      this.#awaited.delete(nodeId)
       const session = this.#sessions.get(nodeId)
       this.#sessions.delete(nodeId)
       session?.abort(unavailable(`node ${nodeId} has missed ${HEARTBEATS_MISSED_MAX} heartbeats`))

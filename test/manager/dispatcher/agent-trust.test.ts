@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Liveness } from '../../../src/manager/dispatcher/liveness.ts'
 import { Rotation } from '../../../src/manager/dispatcher/rotation.ts'
-import { Bench } from '../../support/dispatcher/bench.ts'
+import { Bench, overlay, taskOn } from '../../support/dispatcher/bench.ts'
 import { sampleCluster, sampleNode } from '../../support/objects.ts'
 
 const bench = async (): Promise<Bench> => {
@@ -72,3 +72,36 @@ t.test('a clock that is set', async (t) => {
   t.equal(rotation.release(0, 10_001_000).size, 0)
   t.equal(rotation.release(0, 6_400_000).size, 1, 'nobody waits for an hour')
 })
+
+t.test(
+  'a new leader waits for the nodes that the last one had before a task may stop',
+  async (t) => {
+    const b = new Bench()
+    await b.store.update((tx) => {
+      tx.put('cluster', sampleCluster())
+      tx.put('network', overlay('net1', 1))
+      for (const at of [1, 2]) tx.put('node', sampleNode(`n${at}`, at))
+      const going = {
+        DesiredState: 'shutdown',
+        Status: { Timestamp: '', State: 'running', Message: '' },
+      }
+      tx.put('task', taskOn('t1', 'n1', going as never, '10.1.1.20/16'))
+    })
+    b.dispatcher.start()
+    const owner = b.connect('n1')
+    await b.settle()
+    const version = owner.all('overlay').at(-1)!.version
+    await owner.say({ kind: 'overlay-applied', version })
+    await b.settle()
+    t.strictSame(owner.all('out-of-rotation'), [], 'n2 may still send to it')
+    const other = b.connect('n2')
+    await b.settle()
+    t.strictSame(owner.all('out-of-rotation'), [], 'n2 has not said that its tables hold it')
+    for (const agent of [owner, other]) {
+      const latest = agent.all('overlay').at(-1)!.version
+      await agent.say({ kind: 'overlay-applied', version: latest })
+    }
+    await b.settle()
+    t.match(owner.all('out-of-rotation'), [{ taskIds: ['t1'] }])
+  },
+)
