@@ -9,14 +9,17 @@ import { TASK_STATE_ORDER, type TaskState } from '../../api/task-state.ts'
  * kernels are programmed with its addresses. Unknown properties pass, for newer agents.
  */
 
-/** Characters of a line that a node says, and items of a list. */
+/** Characters of a line that a node says (the rest is cut off), and items of a list. */
 const TEXT_MAX = 4096
 const LIST_MAX = 1024
 /** Statuses in one message; an agent sends those of its own tasks. */
 const UPDATES_MAX = 65_536
 
-const text = z.string().max(TEXT_MAX)
-const amount = z.number().min(0)
+const text = z.string().transform((value) => value.slice(0, TEXT_MAX))
+// What only describes is not worth a node: an Engine that says it strangely is one all the same.
+const word = text.catch('')
+const amount = z.number().min(0).catch(0)
+const count = z.number().or(z.nan())
 const ipv4 = z.string().refine((value) => value === '' || parseIpv4(value) !== undefined)
 const cidr = z.string().refine((value) => parseCidr(value) !== undefined)
 /** `host:port` without anything that a URL, a command or a script could take for more. */
@@ -30,12 +33,15 @@ const Description = z.looseObject({
     .string()
     .max(253)
     .regex(/^[^\s\p{Cc}]*$/u),
-  Platform: z.looseObject({ Architecture: text, OS: text }),
+  Platform: z.looseObject({ Architecture: word, OS: word }),
   Resources: z.looseObject({ NanoCPUs: amount, MemoryBytes: amount }),
   Engine: z.looseObject({
-    EngineVersion: text,
-    Labels: z.record(z.string(), z.string()),
-    Plugins: z.array(z.looseObject({ Type: text, Name: text })).max(LIST_MAX),
+    EngineVersion: word,
+    Labels: z.record(z.string(), z.string()).catch({}),
+    Plugins: z
+      .array(z.looseObject({ Type: word, Name: word }))
+      .max(LIST_MAX)
+      .catch([]),
   }),
   TLSInfo: z
     .looseObject({
@@ -45,7 +51,7 @@ const Description = z.looseObject({
     })
     .optional(),
   Swarmctl: z.looseObject({
-    Version: text,
+    Version: word,
     DataPlane: z.enum(['kernel', 'proxy']),
     DataPathAddr: ipv4,
     EngineError: text,
@@ -63,10 +69,10 @@ const Request = z.looseObject({
 const Status = z.looseObject({
   Timestamp: text,
   State: z.enum(Object.keys(TASK_STATE_ORDER) as [TaskState, ...TaskState[]]),
-  Message: z.string(),
-  Err: z.string().optional(),
+  Message: text,
+  Err: text.optional(),
   ContainerStatus: z
-    .looseObject({ ContainerID: z.string(), PID: z.number(), ExitCode: z.number() })
+    .looseObject({ ContainerID: z.string(), PID: count, ExitCode: count })
     .optional(),
   PortStatus: z
     .looseObject({ Ports: z.array(z.looseObject({})).max(LIST_MAX).optional() })

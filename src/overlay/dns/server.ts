@@ -96,7 +96,7 @@ export class DnsServer {
   #openUdp(address: string): Promise<UdpSocket> {
     const socket = createSocket('udp4')
     socket.on('message', (message, from) => {
-      void this.#answer(message, from.address, 'udp').then((answer) => {
+      void this.#answerSafely(message, from.address, 'udp').then((answer) => {
         // A client that is gone, or a socket that was closed meanwhile: nobody to tell.
         if (answer !== null) trySend(socket, answer, from.port, from.address)
       })
@@ -136,11 +136,25 @@ export class DnsServer {
         const end = received.readUInt16BE(0) + 2
         const message = Buffer.from(received.subarray(2, end))
         received = received.subarray(end)
-        void this.#answer(message, source, 'tcp').then((answer) => {
+        void this.#answerSafely(message, source, 'tcp').then((answer) => {
           if (answer !== null && !socket.destroyed) socket.write(withLength(answer))
         })
       }
     })
+  }
+
+  /** A container can send anything: a name that can be read but not written again, say. It gets no answer. */
+  async #answerSafely(
+    message: Buffer,
+    source: string,
+    transport: 'udp' | 'tcp',
+  ): Promise<Buffer | null> {
+    try {
+      return await this.#answer(message, source, transport)
+    } catch (error) {
+      this.#log.debug({ source, error: (error as Error).message }, 'DNS: no answer possible')
+      return null
+    }
   }
 
   /** The answer's bytes, or null when the message deserves none. */

@@ -28,7 +28,6 @@ t.test('what an agent says of itself reaches no script of the others unchecked',
     ['half a description', { description: { Hostname: 'x' } }],
     ['a hostname', { description: { ...good, Hostname: 'a\nb' } }],
     ['an address', { addr: 'h/../x:1' }],
-    ['a resource', { description: { ...good, Resources: { NanoCPUs: -1, MemoryBytes: NaN } } }],
   ]
   for (const [name, change] of bad) {
     const b = await bench()
@@ -105,3 +104,25 @@ t.test(
     t.match(owner.all('out-of-rotation'), [{ taskIds: ['t1'] }])
   },
 )
+
+t.test('an Engine that describes itself strangely is one all the same', async (t) => {
+  const b = await bench()
+  const good = sampleNode('n1', 1).Description
+  const description = {
+    ...good,
+    Platform: { OS: 7 },
+    Resources: { NanoCPUs: -1, MemoryBytes: Number.NaN },
+    Engine: {},
+    Swarmctl: { ...good.Swarmctl, EngineError: 'x'.repeat(10_000) },
+  }
+  const agent = b.connect('n1', { description } as never)
+  await b.settle()
+  t.equal(agent.all('session').length, 1)
+  const known = b.store.view().get('node', 'n1')?.Description
+  t.match(known, {
+    Platform: { OS: '', Architecture: '' },
+    Resources: { NanoCPUs: 0, MemoryBytes: 0 },
+    Engine: { EngineVersion: '', Labels: {}, Plugins: [] },
+  })
+  t.equal(known?.Swarmctl.EngineError.length, 4096)
+})
