@@ -14,6 +14,9 @@ import type { View } from '../store/view.ts'
 import { type ControlDeps, type ReadOptions, readView, requireVersion } from './context.ts'
 import { resolve } from './resolve.ts'
 
+/** Removed nodes whose certificates are refused; the oldest go, which have long expired (90 days) in any cluster of up to 254 nodes. */
+const REMOVED_NODES_MAX = 4096
+
 const FILTER_KEYS = ['id', 'label', 'name', 'role', 'membership', 'node.label'] as const
 
 /** The verbs of `/nodes`. */
@@ -78,7 +81,7 @@ export class Nodes {
       }
       const cluster = tx.cluster()
       if (cluster !== undefined) {
-        const RemovedNodes = [...cluster.Swarmctl.RemovedNodes, node.ID]
+        const RemovedNodes = [...cluster.Swarmctl.RemovedNodes, node.ID].slice(-REMOVED_NODES_MAX)
         tx.put('cluster', { ...cluster, Swarmctl: { ...cluster.Swarmctl, RemovedNodes } })
       }
       tx.remove('node', node.ID)
