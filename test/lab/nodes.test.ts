@@ -12,6 +12,22 @@ const CREATE = ['service', 'create', '--quiet', '--no-resolve-image']
 labTest(t, 'nodes join, work, resume and leave', { hosts: 3 }, async (t, lab) => {
   const [h1, h2, h3] = lab.hosts as [LabHost, LabHost, LabHost]
   await formCluster(lab, { managers: 1, workers: 1 })
+
+  await t.test('init starts the daemon when none answers, and passes its flags on', async (t) => {
+    const host = ['-H', 'unix:///run/other/docker.sock']
+    const flags = ['--data-dir', '/run/other-state', '--run-dir', '/run/other']
+    const engine = ['--docker-host', `unix://${h3.dockerSocket}`]
+    const run = (args: string[]) =>
+      h3.exec(h3.swarmctlCommand[0] as string, [...host, ...args], { timeoutMs: 60_000 })
+    const init = await run(['init', ...flags, ...engine])
+    t.match(init.stdout, /swarmctl join --token SWMTKN-1-/)
+    t.match(init.stderr, /log file \/run\/other\/daemon\.log/)
+    t.match((await run(['node', 'ls'])).stdout, /h3 +Ready +Active +Leader/)
+    await run(['leave', '--force'])
+    t.equal((await h3.exec('ls', ['/run/other-state'])).stdout, '', 'nothing is left of it')
+    await h3.exec('pkill', ['-f', 'daemon --data-dir /run/other-state'])
+  })
+
   await h3.spawnDaemon([])
 
   await t.test(
