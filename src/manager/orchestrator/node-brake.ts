@@ -28,13 +28,19 @@ export interface Brake {
 /** A node's own UpdatedAt tells when it went down: nothing else is written to a node without an agent. */
 export const planBrake = (nodes: readonly Node[], nowMs: number): Brake => {
   const down = nodes.filter((node) => node.Status.State === 'down')
-  const recent = down.filter((node) => timeMs(node.UpdatedAt) + BRAKE_HOLD_MS > nowMs)
+  const recent = down.filter((node) => hasHappenedWithin(node, BRAKE_HOLD_MS, nowMs))
   const present = nodes.length - down.length + recent.length
   const isEngaged = recent.length >= BRAKE_NODES_MIN && recent.length > present * BRAKE_SHARE
   if (isEngaged) return hold(recent, BRAKE_HOLD_MS, true)
   if (present <= BRAKE_NODES_MIN) return hold([], 0, false)
-  const settling = recent.filter((node) => timeMs(node.UpdatedAt) + BRAKE_SETTLE_MS > nowMs)
+  const settling = recent.filter((node) => hasHappenedWithin(node, BRAKE_SETTLE_MS, nowMs))
   return hold(settling, BRAKE_SETTLE_MS, false)
+}
+
+/** What was written in the future was written before the clock was set back: it must not hold tasks until then. */
+const hasHappenedWithin = (node: Node, durationMs: number, nowMs: number): boolean => {
+  const sinceMs = nowMs - timeMs(node.UpdatedAt)
+  return sinceMs > -durationMs && sinceMs < durationMs
 }
 
 const hold = (nodes: readonly Node[], durationMs: number, isEngaged: boolean): Brake => {

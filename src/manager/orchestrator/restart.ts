@@ -64,13 +64,30 @@ export const shouldRestart = (task: Task, history: readonly Task[], isGlobal: bo
  * When the task's successor may start: after the policy's delay when it ended by itself, else at once. One that ended before it was to
  * start counts from then.
  */
-export const restartAtMs = (task: Task): number => {
+export const restartAtMs = (task: Task, nowMs: number): number => {
   if (!endedByItself(task)) return 0
   // While it is still wanted its end was the last that was written, by the leader's clock. The node's clock may be off.
   const endMs = isWanted(task.DesiredState)
     ? timeMs(task.UpdatedAt)
     : Math.min(endOf(task), timeMs(task.UpdatedAt))
-  return Math.max(endMs, timeMs(task.Swarmctl.StartAt)) + restartRulesOf(task.Spec).delayMs
+  // An end that is still to come was written by a clock that was ahead of this one: the delay counts from now.
+  const fromMs = Math.max(Math.min(endMs, nowMs), delayedUntilMs(task, nowMs))
+  return fromMs + restartRulesOf(task.Spec).delayMs
+}
+
+/** Managers' clocks may differ this much, milliseconds; more is taken for a clock that was set. */
+const CLOCK_SKEW_MS = 5000
+
+/**
+ * When the task's delay is over, `0` when it is. A task from the future was made before the clock was set back, or by a leader whose clock
+ * was wrong: nobody waits for that time to come.
+ */
+export const delayedUntilMs = (
+  task: Pick<Task, 'CreatedAt' | 'Swarmctl'>,
+  nowMs: number,
+): number => {
+  const untilMs = timeMs(task.Swarmctl.StartAt)
+  return untilMs > nowMs && timeMs(task.CreatedAt) <= nowMs + CLOCK_SKEW_MS ? untilMs : 0
 }
 
 /** When the task ended, as its node said; without that, when it was written. */
@@ -86,8 +103,8 @@ export const startableAtMs = (
   lost: ReadonlySet<string>,
   state: ServiceState,
 ): number => {
-  const delayedUntil = timeMs(task.Swarmctl.StartAt)
-  if (delayedUntil > state.nowMs) return delayedUntil
+  const delayedUntil = delayedUntilMs(task, state.nowMs)
+  if (delayedUntil > 0) return delayedUntil
   let until = 0
   for (const other of slot.tasks) {
     if (other.ID === task.ID || !isBlocking(other, lost, state)) continue

@@ -4,7 +4,7 @@ import { isTerminal, isWanted } from '../../api/task-state.ts'
 import { isDirty, satisfiesPlacement } from './dirty-task.ts'
 import { newTask } from './new-task.ts'
 import { earliest, type Operation, type Plan } from './operation.ts'
-import { restartAtMs, shouldRestart, startableAtMs } from './restart.ts'
+import { delayedUntilMs, restartAtMs, shouldRestart, startableAtMs } from './restart.ts'
 import type { ServiceState, Slot } from './service-state.ts'
 import { endedByItself, timeMs } from './task-facts.ts'
 
@@ -87,7 +87,7 @@ export const planSlot = (slot: Slot, state: ServiceState): SlotPlan => {
  * have started, else its successor, which is prepared at once too, would follow without any delay.
  */
 const holdsItsTurn = (task: Task, slot: Slot, state: ServiceState): boolean =>
-  timeMs(task.Swarmctl.StartAt) > state.nowMs &&
+  delayedUntilMs(task, state.nowMs) > 0 &&
   endedByItself(task) &&
   shouldRestart(task, slot.tasks, slot.seat.slot === undefined)
 
@@ -190,7 +190,7 @@ const replacementFor = (
   if (predecessor !== undefined && !shouldRestart(predecessor, slot.tasks, isGlobal)) {
     return undefined
   }
-  const startAtMs = predecessor === undefined ? 0 : restartAtMs(predecessor)
+  const startAtMs = predecessor === undefined ? 0 : restartAtMs(predecessor, state.nowMs)
   return successorTask(slot, lost, state, startAtMs)
 }
 

@@ -36,7 +36,7 @@ export class UpdateProgress {
 export const observeSlot = (
   progress: UpdateProgress,
   plan: SlotPlan,
-  service: Service,
+  { service, nowMs }: { service: Service; nowMs: number },
   monitorMs: number,
 ): SlotProgress => {
   const { key, tasks } = plan.slot
@@ -48,17 +48,20 @@ export const observeSlot = (
     slot = { taskId: task?.ID ?? '', isFailed: false }
     progress.slots.set(key, slot)
   }
-  if (task !== undefined) observeTask(slot, task, monitorMs)
+  if (task !== undefined) observeTask(slot, task, monitorMs, nowMs)
   // Nothing came after it (its node went and the policy asks for no restart): the update does not wait for it.
-  if (task !== undefined && isGivenUp(task)) slot.settledAtMs ??= timeMs(task.UpdatedAt)
+  if (task !== undefined && isGivenUp(task)) slot.settledAtMs ??= writtenAtMs(task, nowMs)
   return slot
 }
 
 const isGivenUp = (task: Task | undefined): boolean =>
   task === undefined || (!isWanted(task.DesiredState) && !endedByItself(task))
 
-const observeTask = (slot: SlotProgress, task: Task, monitorMs: number): void => {
-  const writtenMs = timeMs(task.UpdatedAt)
+/** By the clock of the leader that wrote it, which may have been ahead: an update must not wait for that time to come. */
+const writtenAtMs = (task: Task, nowMs: number): number => Math.min(timeMs(task.UpdatedAt), nowMs)
+
+const observeTask = (slot: SlotProgress, task: Task, monitorMs: number, nowMs: number): void => {
+  const writtenMs = writtenAtMs(task, nowMs)
   if (task.Status.State === 'running' && slot.runningSinceMs === undefined) {
     slot.runningSinceMs = writtenMs
     slot.settledAtMs ??= writtenMs

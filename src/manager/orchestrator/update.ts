@@ -137,7 +137,7 @@ const observe = (
       progress.slots.has(key) ||
       dirtyKeys.has(key) ||
       tasks.some((task) => isDirty(task, state.service, undefined))
-    if (wasUpdated) begun.push(observeSlot(progress, plan, state.service, rules.monitorMs))
+    if (wasUpdated) begun.push(observeSlot(progress, plan, state, rules.monitorMs))
   }
   return begun
 }

@@ -105,6 +105,18 @@ t.test('one slot, table', async (t) => {
       wakeAtMs: nowMs + 5000,
     },
     {
+      name: 'a replacement made before the clock was set back does not wait for that time',
+      tasks: [
+        webTask('t1', 'failed', { DesiredState: 'shutdown' }),
+        webTask('t2', 'ready', {
+          CreatedAt: at(3_600_000),
+          DesiredState: 'ready',
+          Swarmctl: { ...webTask('x', 'new').Swarmctl, StartAt: at(3_605_000) },
+        }),
+      ],
+      lines: ['task t2: desired running (its predecessor has ended)'],
+    },
+    {
       name: 'a replacement that could not be prepared keeps the slot until its time',
       tasks: [
         webTask('t1', 'failed', { DesiredState: 'shutdown' }),
@@ -328,6 +340,8 @@ t.test('the brake', async (t) => {
     [cluster(7, [old, 1000, 1000, 1000]), [], false],
     [cluster(6, [old, 1000, 1000, 1000]), ['n2', 'n3', 'n4'], true],
     [cluster(5, [old, old, old]), [], false],
+    [cluster(5, [-3_600_000]), [], false],
+    [cluster(5, [-3_600_000, -3_600_000, -3_600_000]), [], false],
   ]
   for (const [nodes, held, isEngaged] of cases) {
     const brake = planBrake(nodes, nowMs)
