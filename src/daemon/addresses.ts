@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net'
 import type { NetworkInterfaceInfo } from 'node:os'
 import { invalid } from '../api/errors.ts'
 
@@ -11,13 +12,17 @@ const ipv4Of = (infos: readonly NetworkInterfaceInfo[] | undefined): string[] =>
 /** Devices that containers or we made: never an address for others to reach. */
 const isOwnDevice = (name: string): boolean => /^(docker|br-|veth|sw-|virbr|cni|flannel)/.test(name)
 
+const PORT_MAX = 65_535
+
 /** Splits `host:port`; without a port the default. */
 export const splitHostPort = (
   addr: string,
   portDefault: number,
 ): { host: string; port: number } => {
   const match = /^(.*?)(?::(\d+))?$/.exec(addr) as RegExpExecArray
-  return { host: match[1] as string, port: match[2] ? Number(match[2]) : portDefault }
+  const port = match[2] ? Number(match[2]) : portDefault
+  if (port < 1 || port > PORT_MAX) throw invalid(`invalid address "${addr}": no such port`)
+  return { host: match[1] as string, port }
 }
 
 /**
@@ -26,7 +31,7 @@ export const splitHostPort = (
  */
 export const chooseAddress = (flag: string, value: string, interfaces: Interfaces): string => {
   if (value !== '') {
-    if (/^\d+\.\d+\.\d+\.\d+$/.test(value)) return value
+    if (isIPv4(value)) return value
     const [address] = ipv4Of(interfaces[value])
     if (address) return address
     throw invalid(`invalid ${flag} "${value}": neither an IPv4 address nor an interface with one`)
@@ -42,6 +47,25 @@ export const chooseAddress = (flag: string, value: string, interfaces: Interface
       .map(({ name, address }) => `${address} on ${name}`)
       .join(', ')}): specify one with ${flag}`,
   )
+}
+
+/**
+ * The IPv4 address that traffic between containers leaves from: it has to be this machine's own. Without a wish it is the advertised
+ * one, unless that is a router's.
+ */
+export const chooseDataPathAddress = (
+  value: string,
+  advertised: string,
+  interfaces: Interfaces,
+): string => {
+  const isLocal = (address: string): boolean =>
+    Object.values(interfaces).some((infos) => infos?.some((info) => info.address === address))
+  if (value === '') {
+    return isLocal(advertised) ? advertised : chooseAddress('--data-path-addr', '', interfaces)
+  }
+  const address = chooseAddress('--data-path-addr', value, interfaces)
+  if (isLocal(address)) return address
+  throw invalid(`invalid --data-path-addr "${value}": this machine does not have that address`)
 }
 
 /** IPv4 networks that the host is on: overlay subnets keep off them. */

@@ -19,7 +19,7 @@ import type { Credentials } from '../pki/credentials.ts'
 import { loadCredentials, storeCredentials } from '../pki/credentials-file.ts'
 import { openDataKey } from '../pki/data-key.ts'
 import { checkEngine } from '../worker/docker/docker-executor.ts'
-import { chooseAddress, splitHostPort } from './addresses.ts'
+import { chooseAddress, chooseDataPathAddress, splitHostPort } from './addresses.ts'
 import { Engine } from './engine.ts'
 import { FORWARDED_HEADER } from './forward.ts'
 import type { MemberStart } from './member.ts'
@@ -349,7 +349,7 @@ export class Daemon implements SwarmPort {
     return {
       listenAddr: `${listen.host || '0.0.0.0'}:${listen.port}`,
       advertiseAddr: `${host}:${wanted.port}`,
-      dataPathAddr: chooseAddress('--data-path-addr', DataPathAddr || host, interfaces),
+      dataPathAddr: chooseDataPathAddress(DataPathAddr, host, interfaces),
     }
   }
 

@@ -35,6 +35,11 @@ import type { DaemonOptions } from './options.ts'
 import { TunnelLink } from './tunnel-link.ts'
 import { VERSION } from './version.ts'
 
+/** How often a node looks at what it says of itself. */
+const DESCRIBE_MS = 5_000
+/** Of the note about the data plane. */
+const NOTE_LENGTH_MAX = 1_000
+
 /** A demoted manager waits this long to be taken out of the consensus group before it becomes a worker. */
 const DEMOTE_WAIT_MS = 10_000
 const DEMOTE_POLL_MS = 100
@@ -152,6 +157,7 @@ export class Member {
     else await this.#stopManager()
     await this.agent.start()
     this.#renewal.start()
+    this.#describeAgain()
   }
 
   /** The daemon ends: containers, rules and routes stay. */
@@ -179,6 +185,13 @@ export class Member {
   /** Makes this node resume after a restart. */
   storeRecord(): Promise<void> {
     return this.#file.store(this.#record)
+  }
+
+  /** What the data plane can't do for now (a published port that another process holds) is no event: it is looked at. */
+  #describeAgain(): void {
+    if (this.#isStopped) return
+    this.agent.describe()
+    this.#deps.clock.schedule(DESCRIBE_MS, () => this.#describeAgain())
   }
 
   get record(): NodeRecord {
@@ -228,7 +241,10 @@ export class Member {
         localFacts: () => ({
           Version: VERSION,
           DataPlane: this.#overlay.dataPlane.plane,
-          DataPlaneNote: this.#overlay.dataPlane.note,
+          DataPlaneNote: [this.#overlay.dataPlane.note, ...this.#overlay.problems()]
+            .filter((note) => note !== '')
+            .join('; ')
+            .slice(0, NOTE_LENGTH_MAX),
           DataPathAddr: record.dataPathAddr,
           HostSubnets: hostSubnets(networkInterfaces()),
           TLSInfo: tlsInfoOf(this.#credentials.rootCAPem),

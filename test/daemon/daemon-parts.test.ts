@@ -4,7 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { SwarmctlError } from '../../src/api/errors.ts'
-import { chooseAddress, hostSubnets, splitHostPort } from '../../src/daemon/addresses.ts'
+import {
+  chooseAddress,
+  chooseDataPathAddress,
+  hostSubnets,
+  splitHostPort,
+} from '../../src/daemon/addresses.ts'
 import { parseEngineAddress } from '../../src/daemon/engine.ts'
 import { loadNodeRecord, NodeFile, type NodeRecord } from '../../src/daemon/node-file.ts'
 import { parseDaemonOptions } from '../../src/daemon/options.ts'
@@ -30,6 +35,11 @@ t.test('the address to advertise', async (t) => {
   t.equal(chooseAddress('--advertise-addr', '', { lo }), '127.0.0.1', 'a machine alone')
   t.throws(() => chooseAddress('--advertise-addr', '', two), /several .*10\.1\.1\.2 on eth0/)
   t.throws(() => chooseAddress('--data-path-addr', 'eth9', two), /--data-path-addr "eth9"/)
+  t.throws(() => chooseAddress('--advertise-addr', '999.9.9.9', one), /999\.9\.9\.9/)
+  t.equal(chooseDataPathAddress('', '10.1.1.2', two), '10.1.1.2', 'the advertised one')
+  t.equal(chooseDataPathAddress('', '203.0.113.1', one), '10.1.1.2', "not a router's")
+  t.equal(chooseDataPathAddress('eth1', '10.1.1.2', two), '10.2.2.2')
+  t.throws(() => chooseDataPathAddress('10.9.9.9', '10.1.1.2', two), /does not have that address/)
   t.strictSame(hostSubnets({ ...one, 'sw-br1': [ipv4('10.0.1.1/16')] }), [
     '10.1.1.2/24',
     '172.17.0.1/16',
@@ -39,6 +49,7 @@ t.test('the address to advertise', async (t) => {
 t.test('host:port', async (t) => {
   t.strictSame(splitHostPort('a:1', 2377), { host: 'a', port: 1 })
   t.strictSame(splitHostPort('10.0.0.1', 2377), { host: '10.0.0.1', port: 2377 })
+  t.throws(() => splitHostPort('a:70000', 2377), /no such port/)
   t.strictSame(splitHostPort('', 2377), { host: '', port: 2377 })
 })
 

@@ -328,6 +328,27 @@ labTest(t, 'bad input and faults', { hosts: 3 }, async (t, lab) => {
     daemonsLive(t as Test)
   })
 
+  await t.test(
+    'a published port that another process on a node has: node ls names it',
+    async (t) => {
+      const script =
+        'use IO::Socket::INET; $s = IO::Socket::INET->new(LocalPort => 7071, Listen => 1) or die; sleep'
+      const holder = await h2.spawn(['perl', '-e', script])
+      await h1.swarmctl([...CREATE, '-q', '--name', 'pub', '--publish', '7071:80', IMAGE])
+      await eventually(async () => /h2 .*7071/.test((await h1.swarmctl(['node', 'ls'])).stdout), {
+        what: 'a note at h2',
+        timeoutMs: 60_000,
+      })
+      await holder.kill()
+      await eventually(async () => !/7071/.test((await h1.swarmctl(['node', 'ls'])).stdout), {
+        what: 'no note any more',
+        timeoutMs: 60_000,
+      })
+      await h1.swarmctl(['service', 'rm', 'pub'])
+      daemonsLive(t as Test)
+    },
+  )
+
   await t.test('an expired certificate', async (t) => {
     const root = await readRootCA(h1)
     const own = await loadCredentials(h3.dataDir)
