@@ -149,15 +149,15 @@ labTest(t, 'health and resources', { hosts: 2 }, async (t, lab) => {
     for (const task of tasks) {
       t.strictSame(await limits(task), { cpus: 0.5, memoryBytes: 48 << 20, pids: 30 })
     }
-    const [task] = tasks as [Task]
+    const [task, other] = tasks as [Task, Task]
     const forks = 'i=0; while [ $i -lt 40 ]; do sleep 60 & i=$((i+1)); done'
     const forked = await execInTask(lab.hosts, task, ['sh', '-c', forks], { check: false })
     t.match(forked, { stderr: /can't fork|Resource temporarily unavailable/ }, 'pids are limited')
-    // The answer is lost with the process.
-    await execInTask(lab.hosts, task, ['curl', '-s', 'http://127.0.0.1/memory?mib=200'], {
+    // In the other one: this one has no process to spare. The answer is lost with the process.
+    await execInTask(lab.hosts, other, ['curl', '-s', 'http://127.0.0.1/memory?mib=200'], {
       check: false,
     })
-    const killed = await untilState(task, 'failed')
+    const killed = await untilState(other, 'failed')
     t.equal(killed.Status.ContainerStatus?.ExitCode, 137, 'memory is limited')
     await untilRunning(h1, 'limited', 2)
     await h1.swarmctl([...CREATE, '--name', 'free', IMAGE], patiently)
