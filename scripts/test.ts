@@ -60,7 +60,7 @@ function sectionsFor(args: readonly string[]): Section[] {
     {
       title: 'lab: real hosts and Engines',
       flags: ['--lab'],
-      run: () => tap(lab, { timeoutS: LAB_TIMEOUT_S, jobs: LAB_JOBS, tellsFiles: true }),
+      run: () => labFiles(lab),
     },
   ]
   if (args.length === 0) return sections
@@ -96,6 +96,21 @@ function runAll(sections: readonly Section[]): number {
   return isGood ? 0 : 1
 }
 
+/**
+ * Lab files share the machine's cores with each other and with whatever else runs there. One that fails is run once more, alone: only
+ * what fails twice is a failure, and what does not is named as flaky, never hidden.
+ */
+function labFiles(paths: readonly string[]): Tally {
+  const options = { timeoutS: LAB_TIMEOUT_S, tellsFiles: true }
+  const failing: string[] = []
+  const first = tap(paths, { ...options, jobs: LAB_JOBS, onFailed: (file) => failing.push(file) })
+  if (failing.length === 0) return first
+  say(`   once more, alone: ${failing.join(', ')}`)
+  const again = tap(failing, { ...options, jobs: 1 })
+  if (again.failed === 0) say(`   FLAKY, passed at the second attempt: ${failing.join(', ')}`)
+  return { ...add(first, again), failed: again.failed }
+}
+
 /** How test files are run. */
 interface TapOptions {
   /** For each file. */
@@ -104,6 +119,8 @@ interface TapOptions {
   readonly jobs?: number
   /** Say of each file how long it took. */
   readonly tellsFiles?: boolean
+  /** Told of each file that failed. */
+  readonly onFailed?: (file: string) => void
 }
 
 /** Runs test files; only failures are shown. A run that ends badly without saying why counts as one failure. */
@@ -118,7 +135,7 @@ function tap(paths: readonly string[], options: TapOptions): Tally {
     const { status } = spawn('tap', ['run', '--disable-coverage', ...flags, ...paths])
     const text = existsSync(output) ? readFileSync(output, 'utf8') : ''
     const tally = readTally(text)
-    if (options.tellsFiles) tellFiles(text)
+    if (options.tellsFiles) tellFiles(text, options.onFailed)
     return status !== 0 && tally.failed === 0 ? { ...tally, failed: 1 } : tally
   } finally {
     rmSync(folder, { recursive: true, force: true })
@@ -126,10 +143,11 @@ function tap(paths: readonly string[], options: TapOptions): Tally {
 }
 
 /** A line for each file, from `ok 3 - test/lab/nodes.test.ts # time=41400ms`. */
-function tellFiles(text: string): void {
+function tellFiles(text: string, onFailed: (file: string) => void = () => {}): void {
   for (const [, verdict, file, ms] of text.matchAll(
     /^(ok|not ok) \d+ - (\S+\.test\.ts) # time=([\d.]+)ms/gm,
   )) {
+    if (verdict !== 'ok' && file !== undefined) onFailed(file)
     say(`   ${verdict === 'ok' ? 'passed' : 'FAILED'} ${file}, ${(Number(ms) / 1000).toFixed(1)} s`)
   }
 }
