@@ -7,6 +7,12 @@ import { applyOperation, formatOperation, type Operation } from './operation.ts'
 import { historyLimitOf, planOrphans, planReap } from './reap-plan.ts'
 import { ReconcileLoop } from './reconcile-loop.ts'
 
+/**
+ * Ended tasks of a removed service can be seen for a while before they are deleted, as in Swarm (swarmkit reaps every 250 ms):
+ * `docker stack rm --detach=false` counts them, and never ends when they vanish between two of its looks.
+ */
+const REMOVED_REAP_MS = 250
+
 /** Deletes tasks that nobody needs any more and gives up those whose node is lost for good. Runs on the leader. */
 export class TaskReaper {
   readonly #store: Store
@@ -15,8 +21,11 @@ export class TaskReaper {
   readonly #loop: ReconcileLoop
   /** Services with tasks that may be deleted. */
   readonly #dirty = new Set<string>()
+  /** Removed services, whose tasks wait a little. */
+  readonly #leaving = new Set<string>()
   #areNodesDirty = true
   #cancelWakeup: (() => void) | undefined
+  #cancelLeaving: (() => void) | undefined
   #unwatch: (() => void) | undefined
 
   constructor(deps: { store: Store; clock: Clock; log: Log }) {
@@ -40,6 +49,9 @@ export class TaskReaper {
     this.#unwatch?.()
     this.#cancelWakeup?.()
     this.#cancelWakeup = undefined
+    this.#cancelLeaving?.()
+    this.#cancelLeaving = undefined
+    this.#leaving.clear()
     await this.#loop.stop()
     this.#dirty.clear()
   }
@@ -54,12 +66,26 @@ export class TaskReaper {
       if (change.kind === 'cluster') this.#markAll()
       else if (change.kind === 'node' && hasLeft(change)) this.#markAll()
       else if (change.kind === 'task' && change.object && !isWanted(change.object.DesiredState)) {
-        this.#dirty.add(change.object.ServiceID)
+        this.#mark(change.object.ServiceID)
       } else if (change.kind === 'task' && change.action === 'create') {
         this.#dirty.add(change.object.ServiceID)
       }
     }
     if (this.#dirty.size > 0 || this.#areNodesDirty) this.#loop.trigger()
+  }
+
+  #mark(serviceId: string): void {
+    if (this.#store.view().get('service', serviceId) !== undefined) {
+      this.#dirty.add(serviceId)
+      return
+    }
+    this.#leaving.add(serviceId)
+    this.#cancelLeaving ??= this.#clock.schedule(REMOVED_REAP_MS, () => {
+      this.#cancelLeaving = undefined
+      for (const id of this.#leaving) this.#dirty.add(id)
+      this.#leaving.clear()
+      this.#loop.trigger()
+    })
   }
 
   async #reconcile(): Promise<void> {
