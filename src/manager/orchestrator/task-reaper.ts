@@ -8,8 +8,8 @@ import { historyLimitOf, planOrphans, planReap } from './reap-plan.ts'
 import { ReconcileLoop } from './reconcile-loop.ts'
 
 /**
- * Ended tasks of a removed service can be seen for a while before they are deleted, as in Swarm (swarmkit reaps every 250 ms):
- * `docker stack rm --detach=false` counts them, and never ends when they vanish between two of its looks.
+ * The tasks of a removed service are deleted all at once, a while after the last of them has ended (swarmkit reaps every 250 ms):
+ * `docker stack rm --detach=false` adds up how often it saw an ended one, and never ends when their number drops meanwhile.
  */
 const REMOVED_REAP_MS = 250
 
@@ -82,10 +82,15 @@ export class TaskReaper {
     this.#leaving.add(serviceId)
     this.#cancelLeaving ??= this.#clock.schedule(REMOVED_REAP_MS, () => {
       this.#cancelLeaving = undefined
-      for (const id of this.#leaving) this.#dirty.add(id)
+      // One whose tasks still end is marked again when the next of them has.
+      for (const id of this.#leaving) if (this.#hasEnded(id)) this.#dirty.add(id)
       this.#leaving.clear()
       this.#loop.trigger()
     })
+  }
+
+  #hasEnded(serviceId: string): boolean {
+    return this.#planReap(serviceId).length === this.#store.view().tasksByService(serviceId).length
   }
 
   async #reconcile(): Promise<void> {
