@@ -9,8 +9,8 @@ import { Dispatcher } from '../../../src/manager/dispatcher/dispatcher.ts'
 import { MemoryProposer } from '../../../src/manager/store/memory-proposer.ts'
 import { StoreState } from '../../../src/manager/store/state.ts'
 import { Store } from '../../../src/manager/store/store.ts'
-import { settle, VirtualClock } from '../../manager/orchestrator/virtual-clock.ts'
 import { sampleNetwork, sampleNode, sampleTask } from '../objects.ts'
+import { settle, VirtualClock } from '../orchestration/virtual-clock.ts'
 import { CollectedLog, MemoryStream } from '../worker/memory-stream.ts'
 
 export const overlay = (id: string, index: number): Network =>

@@ -13,8 +13,8 @@ import { MemoryDisk } from '../../../src/worker/agent-disk.ts'
 import { MemoryExecutor } from '../../../src/worker/memory-executor.ts'
 import { MemoryFiles } from '../../../src/worker/memory-files.ts'
 import type { OverlayPort, TaskWiring } from '../../../src/worker/overlay-port.ts'
-import { settle, VirtualClock } from '../../manager/orchestrator/virtual-clock.ts'
 import { sampleNetwork, sampleNode, sampleTask } from '../objects.ts'
+import { settle, VirtualClock } from '../orchestration/virtual-clock.ts'
 import { CollectedLog, MemoryStream } from './memory-stream.ts'
 
 export const agentTask = (id: string, change: Partial<Task> = {}, isOnOverlay = false): Task =>
