@@ -1,7 +1,7 @@
 import { invalid } from '../api/errors.ts'
 
 /** The newest Engine API version that this surface knows. */
-export const API_VERSION_MAX = '1.47'
+export const API_VERSION_MAX = '1.51'
 /** The oldest one that an Engine of today still answers. */
 export const API_VERSION_MIN = '1.24'
 
@@ -17,24 +17,28 @@ export const compareApiVersions = (a: string, b: string): number => {
   return aMajor - bMajor || aMinor - bMinor
 }
 
+/** Whether `version` is older than `since`; a client that names none takes everything there is. */
+export const isOlder = (version: string | undefined, since: string): boolean =>
+  version !== undefined && compareApiVersions(version, since) < 0
+
 /** The version that a client may use at most: the Engine gets no field that it does not know. */
 export const advertisedApiVersion = (engineVersion: string): string =>
   compareApiVersions(engineVersion, API_VERSION_MAX) < 0 ? engineVersion : API_VERSION_MAX
 
-/**
- * Splits `/v1.41/services` into its version and `/services`; without one the client takes everything there is.
- * @throws SwarmctlError INVALID_ARGUMENT for a version out of range
- */
-export const splitVersion = (
-  path: string,
-  advertised: string,
-): { version: string | undefined; path: string } => {
+/** Splits `/v1.41/services` into its version and `/services`. */
+export const splitVersion = (path: string): { version: string | undefined; path: string } => {
   const match = /^\/v(\d+\.\d+)(\/.*)$/.exec(path)
-  if (!match) return { version: undefined, path }
-  const version = match[1] as string
-  if (compareApiVersions(version, advertised) > 0) {
+  return match
+    ? { version: match[1] as string, path: match[2] as string }
+    : { version: undefined, path }
+}
+
+/** @throws SwarmctlError INVALID_ARGUMENT, with Docker's text, for a version out of the range that the swarm's endpoints know */
+export const requireKnownVersion = (version: string | undefined): void => {
+  if (version === undefined) return
+  if (compareApiVersions(version, API_VERSION_MAX) > 0) {
     throw invalid(
-      `client version ${version} is too new. Maximum supported API version is ${advertised}`,
+      `client version ${version} is too new. Maximum supported API version is ${API_VERSION_MAX}`,
     )
   }
   if (compareApiVersions(version, API_VERSION_MIN) < 0) {
@@ -42,5 +46,10 @@ export const splitVersion = (
       `client version ${version} is too old. Minimum supported API version is ${API_VERSION_MIN}, please upgrade your client to a newer version`,
     )
   }
-  return { version, path: match[2] as string }
 }
+
+/** The request's URL for an Engine whose newest version is `engineVersion`: one that it does not know is taken down to it. */
+export const engineUrl = (url: string, engineVersion: string): string =>
+  url.replace(/^\/v(\d+\.\d+)\//, (prefix, version: string) =>
+    compareApiVersions(version, engineVersion) > 0 ? `/v${engineVersion}/` : prefix,
+  )

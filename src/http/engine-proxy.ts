@@ -17,17 +17,24 @@ export const engineUnavailable = (cause: unknown): SwarmctlError =>
     { cause },
   )
 
-/** Passes a request on to the local Engine, both bodies streamed; `body` stands for a body already read. */
+/** What of a request is not as it came. */
+interface Instead {
+  /** Stands for a body already read. */
+  body?: Buffer
+  url?: string
+}
+
+/** Passes a request on to the local Engine, both bodies streamed. */
 export const proxyToEngine = (
   engine: EnginePort,
   request: IncomingMessage,
   response: ServerResponse,
-  body?: Buffer,
+  { body, url = request.url ?? '/' }: Instead = {},
 ): void => {
   const upstream = httpRequest({
     ...engine.address(),
     method: request.method,
-    path: request.url,
+    path: url,
     headers: request.headers,
     agent: false,
   })

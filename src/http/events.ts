@@ -10,7 +10,14 @@ import { eventMatches, swarmEvent } from './swarm-events.ts'
 export const EVENT_BUFFER_BYTES_MAX = 1 << 20
 
 /** `GET /events`: the Engine's own stream with the swarm's events between its lines. Only the Engine's past ones are kept. */
-export const streamEvents = ({ port, engine, clock, request, response, query }: Exchange): void => {
+export const streamEvents = ({
+  port,
+  engine,
+  clock,
+  engineUrl,
+  response,
+  query,
+}: Exchange): void => {
   const filters = parseFilters(query.get('filters'))
   const write = (text: string | Buffer) => {
     // The Engine's stream may have ended while a slow client still reads: to write then would be an error that nobody handles.
@@ -18,7 +25,7 @@ export const streamEvents = ({ port, engine, clock, request, response, query }: 
     response.write(text)
     if (response.writableLength > EVENT_BUFFER_BYTES_MAX) response.destroy()
   }
-  const upstream = httpRequest({ ...engine.address(), path: request.url, agent: false })
+  const upstream = httpRequest({ ...engine.address(), path: engineUrl, agent: false })
   upstream.on('error', (error) => sendError(response, engineUnavailable(error)))
   upstream.on('response', (answer) => {
     response.writeHead(answer.statusCode ?? 502, answer.headers)

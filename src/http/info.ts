@@ -54,8 +54,20 @@ export const info = async ({ engine, port, response }: Exchange): Promise<void> 
   sendJson(response, 200, { ...(local as object), Swarm: await swarmInfo(port) })
 }
 
-/** `GET /version`: the Engine's with the API version that this surface answers. */
+/** What is read of the Engine's `/version`. */
+interface EngineVersion {
+  ApiVersion: string
+  Components?: { Name: string; Details?: Record<string, string> }[]
+}
+
+/** `GET /version`: the Engine's with the API version that this surface answers, also where the docker CLI reads it. */
 export const version = async ({ engine, response }: Exchange): Promise<void> => {
-  const local = (await engineJson(engine, '/version')) as { ApiVersion: string }
-  sendJson(response, 200, { ...local, ApiVersion: advertisedApiVersion(local.ApiVersion) })
+  const local = (await engineJson(engine, '/version')) as EngineVersion
+  const ApiVersion = advertisedApiVersion(local.ApiVersion)
+  const Components = local.Components?.map((component) =>
+    component.Details?.ApiVersion === undefined
+      ? component
+      : { ...component, Details: { ...component.Details, ApiVersion } },
+  )
+  sendJson(response, 200, { ...local, ApiVersion, ...(Components && { Components }) })
 }

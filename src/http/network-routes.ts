@@ -38,14 +38,17 @@ const findSwarmNetwork = async (exchange: Exchange, ref: string): Promise<Networ
   )
 }
 
+const passOn = ({ engine, request, response, engineUrl }: Exchange, body?: Buffer): void =>
+  proxyToEngine(engine, request, response, { url: engineUrl, ...(body && { body }) })
+
 const list = async (exchange: Exchange): Promise<void> => {
   const text = exchange.query.get('filters')
   const filters = parseFilters(text)
   const wantsLocal = !filters.scope || filters.scope.includes('local')
   const wantsSwarm = !filters.scope || filters.scope.includes('swarm')
-  const prefix = exchange.version === undefined ? '' : `/v${exchange.version}`
-  const path = `${prefix}/networks${text ? `?filters=${encodeURIComponent(text)}` : ''}`
-  const local = wantsLocal ? ((await engineJson(exchange.engine, path)) as LocalNetwork[]) : []
+  const local = wantsLocal
+    ? ((await engineJson(exchange.engine, exchange.engineUrl)) as LocalNetwork[])
+    : []
   const swarm =
     wantsSwarm && isManager(exchange.port.status())
       ? await exchange.port.control().listNetworks(filters, exchange.read)
@@ -67,11 +70,11 @@ const inspect = async (exchange: Exchange): Promise<void> => {
       return sendJson(exchange.response, 200, renderNetwork(network))
     }
     case 'local':
-      return proxyToEngine(exchange.engine, exchange.request, exchange.response)
+      return passOn(exchange)
     default: {
       const network = await findSwarmNetwork(exchange, ref)
       if (network) return sendJson(exchange.response, 200, renderNetwork(network))
-      return proxyToEngine(exchange.engine, exchange.request, exchange.response)
+      return passOn(exchange)
     }
   }
 }
@@ -87,7 +90,7 @@ const create = async (exchange: Exchange): Promise<void> => {
   const bytes = await readBody(exchange.request)
   const body = parseJson(bytes)
   if (!isSwarmScoped(body)) {
-    return proxyToEngine(exchange.engine, exchange.request, exchange.response, bytes)
+    return passOn(exchange, bytes)
   }
   requireManager(exchange.port.status())
   return atLeader(
@@ -101,7 +104,7 @@ const create = async (exchange: Exchange): Promise<void> => {
 
 const remove = async (exchange: Exchange): Promise<void> => {
   const network = await findSwarmNetwork(exchange, param(exchange, 'id'))
-  if (!network) return proxyToEngine(exchange.engine, exchange.request, exchange.response)
+  if (!network) return passOn(exchange)
   return atLeader(exchange, async () => {
     await exchange.port.control().removeNetwork(network.ID)
     sendEmpty(exchange.response, 204)

@@ -1,4 +1,6 @@
+import { invalid } from '../api/errors.ts'
 import type { Filters } from '../api/filters.ts'
+import { isOlder } from './api-version.ts'
 import { readJson } from './body.ts'
 import { parseFilters } from './filters.ts'
 import { sendEmpty, sendJson } from './reply.ts'
@@ -15,7 +17,16 @@ interface Verbs {
   remove(exchange: Exchange, ref: string): Promise<unknown>
 }
 
-const verbRoutes = (base: string, verbs: Verbs): Route[] => [
+/** Older clients can't mean a template. */
+const TEMPLATING_SINCE = '1.37'
+
+const requireNoTemplate = ({ version }: Exchange, noun: string, body: unknown): void => {
+  if (!isOlder(version, TEMPLATING_SINCE) || !(body as { Templating?: unknown } | null)?.Templating)
+    return
+  throw invalid(`${noun} templating is not supported on the specified API version: ${version}`)
+}
+
+const verbRoutes = (noun: string, base: string, verbs: Verbs): Route[] => [
   {
     method: 'GET',
     path: base,
@@ -31,6 +42,7 @@ const verbRoutes = (base: string, verbs: Verbs): Route[] => [
     place: 'leader',
     async handle(exchange) {
       const body = await readJson(exchange.request)
+      requireNoTemplate(exchange, noun, body)
       sendJson(exchange.response, 201, await verbs.create(exchange, body))
     },
   },
@@ -47,7 +59,7 @@ const verbRoutes = (base: string, verbs: Verbs): Route[] => [
     path: `${base}/:id/update`,
     place: 'leader',
     async handle(exchange) {
-      const version = versionOf(exchange.query)
+      const version = versionOf(exchange.query, noun)
       const body = await readJson(exchange.request)
       await verbs.update(exchange, param(exchange, 'id'), version, body)
       sendEmpty(exchange.response, 200)
@@ -66,7 +78,7 @@ const verbRoutes = (base: string, verbs: Verbs): Route[] => [
 
 /** `/secrets` and `/configs`. */
 export const secretAndConfigRoutes: readonly Route[] = [
-  ...verbRoutes('/secrets', {
+  ...verbRoutes('secret', '/secrets', {
     list: (exchange, filters) => exchange.port.control().listSecrets(filters, exchange.read),
     create: (exchange, body) => exchange.port.control().createSecret(body),
     get: (exchange, ref) => exchange.port.control().getSecret(ref, exchange.read),
@@ -74,7 +86,7 @@ export const secretAndConfigRoutes: readonly Route[] = [
       exchange.port.control().updateSecret(ref, version, body),
     remove: (exchange, ref) => exchange.port.control().removeSecret(ref),
   }),
-  ...verbRoutes('/configs', {
+  ...verbRoutes('config', '/configs', {
     list: (exchange, filters) => exchange.port.control().listConfigs(filters, exchange.read),
     create: (exchange, body) => exchange.port.control().createConfig(body),
     get: (exchange, ref) => exchange.port.control().getConfig(ref, exchange.read),
@@ -113,7 +125,7 @@ export const nodeRoutes: readonly Route[] = [
     path: '/nodes/:id/update',
     place: 'leader',
     async handle(exchange) {
-      const version = versionOf(exchange.query)
+      const version = versionOf(exchange.query, 'node')
       const body = await readJson(exchange.request)
       await exchange.port.control().updateNode(param(exchange, 'id'), version, body)
       sendEmpty(exchange.response, 200)

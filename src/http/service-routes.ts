@@ -1,4 +1,7 @@
 import { invalid } from '../api/errors.ts'
+import type { Service } from '../api/service.ts'
+import type { ServiceSpec } from '../api/service-spec.ts'
+import { isOlder } from './api-version.ts'
 import { readJson } from './body.ts'
 import { parseFilters } from './filters.ts'
 import { LogStream, parseLogQuery } from './logs.ts'
@@ -6,14 +9,20 @@ import { withoutNewerFields } from './newer-fields.ts'
 import { randomName } from './random-name.ts'
 import { sendEmpty, sendJson } from './reply.ts'
 import type { Exchange, Route } from './routes.ts'
-import { param, queryFlag } from './routes.ts'
+import { param, queryBool } from './routes.ts'
 
-/** The `version` query parameter of an update. */
-export const versionOf = (query: URLSearchParams): number => {
+/** The `version` query parameter of an update: the object's Version.Index that the client saw. */
+export const versionOf = (query: URLSearchParams, noun: string): number => {
   const text = query.get('version') ?? ''
-  if (!/^\d+$/.test(text)) throw invalid(`invalid version "${text}": the object's Version.Index`)
-  return Number(text)
+  if (/^\d+$/.test(text)) return Number(text)
+  const reason = `strconv.ParseUint: parsing "${text}": invalid syntax`
+  throw invalid(`invalid ${noun} version '${text}': ${reason}`)
 }
+
+/** Older clients did not know `?status=true`. */
+const STATUS_SINCE = '1.41'
+/** Older clients look for a service's networks in the spec itself. */
+const TASK_NETWORKS_SINCE = '1.25'
 
 /** A header's one value, or none. */
 const header = (exchange: Exchange, name: string): string | undefined => {
@@ -26,10 +35,8 @@ const registryAuth = (exchange: Exchange) => {
   return registryAuth === undefined ? {} : { registryAuth }
 }
 
-const readSpec = async ({ request, version }: Exchange): Promise<unknown> => {
-  const spec = await readJson(request)
-  return version === undefined ? spec : withoutNewerFields(spec, version)
-}
+const readSpec = async ({ request, version }: Exchange): Promise<unknown> =>
+  withoutNewerFields(await readJson(request), version)
 
 /** Docker names what has no name. */
 const withName = (spec: unknown): unknown =>
@@ -47,20 +54,29 @@ const oneOf = <T extends string>(
   query: URLSearchParams,
   name: string,
   values: readonly T[],
+  complain: (value: string) => string,
 ): T | undefined => {
   const value = query.get(name)
   if (!value) return undefined
-  if (!values.includes(value as T)) {
-    throw invalid(`invalid ${name} "${value}": must be one of ${values.join(', ')}`)
-  }
+  if (!values.includes(value as T)) throw invalid(complain(value))
   return value as T
 }
 
 const updateService = async (exchange: Exchange): Promise<void> => {
   const { query } = exchange
-  const registryAuthFrom = oneOf(query, 'registryAuthFrom', ['spec', 'previous-spec'] as const)
-  const rollback = oneOf(query, 'rollback', ['previous', 'none'] as const)
-  const version = versionOf(query)
+  const registryAuthFrom = oneOf(
+    query,
+    'registryAuthFrom',
+    ['spec', 'previous-spec'] as const,
+    (value) => `invalid registryAuthFrom '${value}'`,
+  )
+  const rollback = oneOf(
+    query,
+    'rollback',
+    ['previous', 'none'] as const,
+    (value) => `unrecognized rollback option ${value}`,
+  )
+  const version = versionOf(query, 'service')
   const spec = await readSpec(exchange)
   const updated = await exchange.port
     .control()
@@ -71,6 +87,21 @@ const updateService = async (exchange: Exchange): Promise<void> => {
     })
   sendJson(exchange.response, 200, updated)
 }
+
+const withNetworks = (spec: ServiceSpec): ServiceSpec =>
+  spec.TaskTemplate.Networks === undefined
+    ? spec
+    : { ...spec, Networks: spec.TaskTemplate.Networks }
+
+/** A service as the client's version of the API has it. */
+const shown = ({ version }: Exchange, service: Service): Service =>
+  isOlder(version, TASK_NETWORKS_SINCE)
+    ? {
+        ...service,
+        Spec: withNetworks(service.Spec),
+        ...(service.PreviousSpec && { PreviousSpec: withNetworks(service.PreviousSpec) }),
+      }
+    : service
 
 const serviceLogs = async (exchange: Exchange): Promise<void> => {
   const query = parseLogQuery(exchange.query)
@@ -102,9 +133,13 @@ export const serviceRoutes: readonly Route[] = [
         .control()
         .listServices(parseFilters(exchange.query.get('filters')), {
           ...exchange.read,
-          status: queryFlag(exchange.query, 'status'),
+          status: !isOlder(exchange.version, STATUS_SINCE) && queryBool(exchange.query, 'status'),
         })
-      sendJson(exchange.response, 200, services)
+      sendJson(
+        exchange.response,
+        200,
+        services.map((service) => shown(exchange, service)),
+      )
     },
   },
   { method: 'POST', path: '/services/create', place: 'leader', handle: createService },
@@ -115,9 +150,9 @@ export const serviceRoutes: readonly Route[] = [
     async handle(exchange) {
       const service = await exchange.port.control().getService(param(exchange, 'id'), {
         ...exchange.read,
-        insertDefaults: queryFlag(exchange.query, 'insertDefaults'),
+        insertDefaults: queryBool(exchange.query, 'insertDefaults'),
       })
-      sendJson(exchange.response, 200, service)
+      sendJson(exchange.response, 200, shown(exchange, service))
     },
   },
   { method: 'POST', path: '/services/:id/update', place: 'leader', handle: updateService },

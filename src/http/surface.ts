@@ -5,7 +5,12 @@ import findMyWay from 'find-my-way'
 import type { Clock } from '../api/clock.ts'
 import { SwarmctlError, toSwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
-import { advertisedApiVersion, splitVersion } from './api-version.ts'
+import {
+  advertisedApiVersion,
+  engineUrl,
+  requireKnownVersion,
+  splitVersion,
+} from './api-version.ts'
 import { EnginePing } from './engine-ping.ts'
 import { proxyToEngine, proxyUpgrade } from './engine-proxy.ts'
 import { streamEvents } from './events.ts'
@@ -103,23 +108,25 @@ export class Surface {
     engine: EnginePort,
   ): Promise<void> {
     const { port, clock } = this.#deps
-    const advertised = advertisedApiVersion(await engine.apiVersion())
+    const engineVersion = await engine.apiVersion()
     const [pathname, search] = splitUrl(request.url ?? '/')
-    response.setHeader('Api-Version', advertised)
+    response.setHeader('Api-Version', advertisedApiVersion(engineVersion))
     response.setHeader('Ostype', 'linux')
     response.setHeader('Server', 'swarmctl')
-    const { version, path } = splitVersion(pathname, advertised)
+    const { version, path } = splitVersion(pathname)
     const found = this.#router.find(request.method as Route['method'], path)
     const route = found && this.#routes.get(found.handler)
     if (!found || !route) {
       for (const name of ['Api-Version', 'Ostype', 'Server']) response.removeHeader(name)
       return proxyToEngine(engine, request, response)
     }
+    requireKnownVersion(version)
     const params = found.params as Record<string, string>
     const query = new URLSearchParams(search)
     const read = queryFlag(query, 'stale') ? { stale: true } : {}
+    const forEngine = engineUrl(request.url ?? '/', engineVersion)
     const exchange = { request, response, params, query, version, read, port, engine, clock }
-    await this.#place(route, exchange)
+    await this.#place(route, { ...exchange, engineUrl: forEngine })
   }
 
   async #place(route: Route, exchange: Exchange): Promise<void> {

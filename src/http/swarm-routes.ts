@@ -4,14 +4,16 @@ import { parseBody } from '../api/validate/body.ts'
 import { readJson } from './body.ts'
 import { renderCluster } from './info.ts'
 import { requireLocked, requireNoSwarm, requireSwarm } from './membership.ts'
+import { withoutNewerInit } from './newer-fields.ts'
 import { sendEmpty, sendJson } from './reply.ts'
 import type { Exchange, Route } from './routes.ts'
-import { queryFlag } from './routes.ts'
+import { queryBool, queryFlag } from './routes.ts'
 import { versionOf } from './service-routes.ts'
 
 const init = async (exchange: Exchange): Promise<void> => {
   requireNoSwarm(exchange.port.status())
-  const request = parseBody(InitRequest, await readJson(exchange.request))
+  const body = (await readJson(exchange.request)) as object
+  const request = parseBody(InitRequest, withoutNewerInit(body, exchange.version))
   sendJson(exchange.response, 200, await exchange.port.init(request))
 }
 
@@ -34,12 +36,12 @@ const unlock = async (exchange: Exchange): Promise<void> => {
 
 const update = async (exchange: Exchange): Promise<void> => {
   const { query, port } = exchange
-  const version = versionOf(query)
+  const version = versionOf(query, 'swarm')
   const body = await readJson(exchange.request)
   await port.control().updateCluster(version, body, {
-    rotateWorkerToken: queryFlag(query, 'rotateWorkerToken'),
-    rotateManagerToken: queryFlag(query, 'rotateManagerToken'),
-    rotateManagerUnlockKey: queryFlag(query, 'rotateManagerUnlockKey'),
+    rotateWorkerToken: queryBool(query, 'rotateWorkerToken'),
+    rotateManagerToken: queryBool(query, 'rotateManagerToken'),
+    rotateManagerUnlockKey: queryBool(query, 'rotateManagerUnlockKey'),
   })
   sendEmpty(exchange.response, 200)
 }

@@ -25,7 +25,7 @@ t.test('ping, version and info are the Engine’s with the swarm’s part', asyn
     const { status, headers, body } = await node.call(method, '/_ping')
     t.equal(status, 200)
     t.match(headers, {
-      'api-version': '1.47',
+      'api-version': '1.51',
       ostype: 'linux',
       swarm: 'active/manager',
       'builder-version': '2',
@@ -34,7 +34,7 @@ t.test('ping, version and info are the Engine’s with the swarm’s part', asyn
     t.equal(body, method === 'GET' ? 'OK' : '')
   }
   t.equal(node.engine.requests('GET', '/_ping').length, 1, 'the Engine is asked once in a while')
-  t.match((await node.call('GET', '/version')).body, { Version: '28.0.0', ApiVersion: '1.47' })
+  t.match((await node.call('GET', '/version')).body, { Version: '28.0.0', ApiVersion: '1.51' })
   const info = (await node.call('GET', '/v1.41/info')).body
   t.match(info, {
     ID: 'engine',
@@ -65,23 +65,88 @@ t.test('ping, version and info are the Engine’s with the swarm’s part', asyn
   }
 })
 
-t.test('the API version is the lower of both, and a version out of range is refused', async (t) => {
-  const node = await start(t, { engineVersion: '1.41' })
-  t.equal((await node.call('GET', '/_ping')).headers['api-version'], '1.41')
-  t.equal((await node.call('GET', '/version')).body.ApiVersion, '1.41')
-  t.equal((await node.call('GET', '/v1.41/services')).status, 200)
-  t.equal((await node.call('GET', '/services/')).status, 200)
-  const tooNew = await node.call('GET', '/v1.42/containers/json')
-  t.equal(tooNew.status, 400)
-  t.equal(
-    tooNew.body.message,
-    'client version 1.42 is too new. Maximum supported API version is 1.41',
-  )
-  const tooOld = await node.call('GET', '/v1.23/services')
-  t.equal(tooOld.status, 400)
-  t.match(tooOld.body.message, /^client version 1.23 is too old. Minimum supported API version is/)
-  node.engine.version = '1.99'
-  t.equal((await node.call('GET', '/_ping')).headers['api-version'], '1.47')
+t.test(
+  'the lower API version is advertised; the swarm’s endpoints know every version',
+  async (t) => {
+    const node = await start(t, { engineVersion: '1.41' })
+    t.equal((await node.call('GET', '/_ping')).headers['api-version'], '1.41')
+    const { body } = await node.call('GET', '/version')
+    t.match(body, { ApiVersion: '1.41', Components: [{ Details: { ApiVersion: '1.41' } }] })
+    for (const version of ['/v1.24', '/v1.41', '/v1.51', '']) {
+      for (const path of ['/services', '/nodes/', '/tasks', '/secrets', '/configs', '/swarm']) {
+        t.equal((await node.call('GET', `${version}${path}`)).status, 200, `${version}${path}`)
+      }
+    }
+    const networks = (await node.call('GET', '/v1.51/networks')).body
+    t.match(networks, [{ Name: 'bridge' }, { Name: 'ingress' }])
+    t.equal(node.engine.requests('GET', '/v1.41/networks').length, 1, 'as the Engine knows it')
+    const tooNew = await node.call('GET', '/v1.52/services')
+    t.equal(tooNew.status, 400)
+    t.equal(
+      tooNew.body.message,
+      'client version 1.52 is too new. Maximum supported API version is 1.51',
+    )
+    const tooOld = await node.call('GET', '/v1.23/services')
+    t.equal(tooOld.status, 400)
+    t.match(
+      tooOld.body.message,
+      /^client version 1.23 is too old. Minimum supported API version is/,
+    )
+    node.engine.version = '1.99'
+    t.equal((await node.call('GET', '/_ping')).headers['api-version'], '1.51')
+    const local = (await node.call('GET', '/version')).body
+    t.match(local, { ApiVersion: '1.51', Components: [{ Details: { ApiVersion: '1.51' } }] })
+  },
+)
+
+t.test('what a version of the API does not have', async (t) => {
+  const node = await start(t)
+  await node.call('POST', '/networks/create', { body: { Name: 'back', Driver: 'overlay' } })
+  const Networks = [{ Target: 'back' }]
+  await node.call('POST', '/v1.24/services/create', { body: spec('old', { Networks }) })
+  const old = (await node.call('GET', '/v1.24/services/old')).body
+  t.match(old.Spec, { Networks: [{ Target: /^id/ }], TaskTemplate: { Networks: [{}] } })
+  t.match((await node.call('GET', '/v1.24/services')).body[0].Spec, { Networks: [{}] })
+  t.notOk((await node.call('GET', '/v1.25/services/old')).body.Spec.Networks)
+  t.notOk((await node.call('GET', '/v1.40/services?status=true')).body[0].ServiceStatus)
+  t.ok((await node.call('GET', '/v1.41/services?status=true')).body[0].ServiceStatus)
+  const templated = { Name: 'a', Data: 'eA==', Templating: { Name: 'golang' } }
+  for (const noun of ['secret', 'config']) {
+    const refused = await node.call('POST', `/v1.36/${noun}s/create`, { body: templated })
+    t.equal(refused.status, 400)
+    t.equal(
+      refused.body.message,
+      `${noun} templating is not supported on the specified API version: 1.36`,
+    )
+    t.equal((await node.call('POST', `/v1.37/${noun}s/create`, { body: templated })).status, 201)
+  }
+  for (const [path, message] of [
+    ['/services?status=maybe', 'invalid value for status: maybe'],
+    ['/services/old?insertDefaults=x', 'invalid value for insertDefaults: x'],
+  ]) {
+    t.match(await node.call('GET', path!), { status: 400, body: { message } })
+  }
+  for (const [path, message] of [
+    [
+      '/services/old/update?version=x',
+      `invalid service version 'x': strconv.ParseUint: parsing "x": invalid syntax`,
+    ],
+    ['/services/old/update?version=1&registryAuthFrom=x', "invalid registryAuthFrom 'x'"],
+    ['/services/old/update?version=1&rollback=x', 'unrecognized rollback option x'],
+    ['/swarm/update?version=1&rotateWorkerToken=x', 'invalid value for rotateWorkerToken: x'],
+    ['/nodes/x/update', `invalid node version '': strconv.ParseUint: parsing "": invalid syntax`],
+  ]) {
+    t.match(await node.call('POST', path!, { body: spec('old') }), {
+      status: 400,
+      body: { message },
+    })
+  }
+  await node.call('POST', '/swarm/leave?force=yes')
+  const init = { DefaultAddrPool: ['10.9.0.0/16'], SubnetSize: 24, DataPathPort: 5000 }
+  await node.call('POST', '/v1.38/swarm/init', { body: init })
+  const asked = node.swarm.calls.at(-1)
+  t.match(asked, ['init', { DefaultAddrPool: [], SubnetSize: 0, DataPathPort: 0 }])
+  t.strictSame(node.swarm.calls.at(-2), ['leave', true], 'what is not false is true')
 })
 
 t.test('services: every verb', async (t) => {
@@ -150,9 +215,15 @@ t.test('errors have Docker’s statuses and texts', async (t) => {
     ['POST', '/services/create', '{"Name":', 400, /invalid JSON in the request body/],
     ['POST', '/services/create', 'null', 400, /invalid body/],
     ['POST', '/services/create', { Name: 3 }, 400, /^invalid Name/],
-    ['POST', '/services/web/update', spec('web'), 400, /invalid version ""/],
-    ['POST', '/services/web/update?version=x', spec('web'), 400, /invalid version "x"/],
-    ['POST', `/services/web/update?version=${at}&rollback=x`, {}, 400, /invalid rollback "x"/],
+    ['POST', '/services/web/update', spec('web'), 400, /^invalid service version/],
+    ['POST', '/services/web/update?version=x', spec('web'), 400, /^invalid service version/],
+    [
+      'POST',
+      `/services/web/update?version=${at}&rollback=x`,
+      {},
+      400,
+      /unrecognized rollback option x/,
+    ],
     ['POST', `/services/web/update?version=${at}`, spec('other'), 501, /renaming services/],
     [
       'POST',
@@ -182,7 +253,7 @@ t.test('errors have Docker’s statuses and texts', async (t) => {
     ['POST', '/swarm/init', {}, 503, /already part of a swarm/],
     ['POST', '/swarm/join', {}, 503, /already part of a swarm/],
     ['POST', '/swarm/unlock', {}, 409, /swarm is not locked/],
-    ['POST', '/swarm/update', { Name: 'x' }, 400, /invalid version/],
+    ['POST', '/swarm/update', { Name: 'x' }, 400, /invalid swarm version/],
     ['POST', '/services/create', 'x'.repeat(5 << 20), 400, /request body is larger/],
   ]
   for (const [method, path, body, status, text] of cases) {

@@ -38,7 +38,7 @@ export class StandInEngine implements EnginePort {
   readonly #sockets = new Set<Socket>()
   readonly #listeners = new Set<ServerResponse>()
 
-  constructor(socketPath: string, version = '1.47') {
+  constructor(socketPath: string, version = '1.51') {
     this.socketPath = socketPath
     this.version = version
     this.#server = createServer({ maxHeaderSize: 1 << 20 }, (request, response) => {
@@ -129,7 +129,11 @@ export class StandInEngine implements EnginePort {
       response.writeHead(200, { 'Builder-Version': '2', 'Docker-Experimental': 'true' })
       response.end('OK')
     } else if (path === '/version') {
-      json(response, 200, { Version: '28.0.0', ApiVersion: this.version, MinAPIVersion: '1.24' })
+      const { version } = this
+      json(response, 200, {
+        ...{ Version: '28.0.0', ApiVersion: version, MinAPIVersion: '1.24' },
+        Components: [{ Name: 'Engine', Details: { ApiVersion: version } }],
+      })
     } else if (path === '/info') {
       const Swarm = { LocalNodeState: 'inactive' }
       json(response, 200, { ID: 'engine', Name: 'h1', ServerVersion: '28.0.0', NCPU: 2, Swarm })
