@@ -8,6 +8,7 @@ import type { Node } from '../api/node.ts'
 import type { Cluster } from '../api/swarm.ts'
 import { CertificateAuthority } from '../manager/ca/certificate-authority.ts'
 import { Control } from '../manager/control/control.ts'
+import { registerManagerCalls } from '../manager/control/manager-calls.ts'
 import { Dispatcher } from '../manager/dispatcher/dispatcher.ts'
 import { StoreState } from '../manager/store/state.ts'
 import { Store } from '../manager/store/store.ts'
@@ -21,7 +22,7 @@ import { NodeWalFiles } from '../raft/wal-files.ts'
 import type { RpcHandlers } from '../rpc/handlers.ts'
 import type { RpcPool } from '../rpc/pool.ts'
 import { LeaderLoops } from './leader-loops.ts'
-import { decodeAddr, encodeAddr, raftGroup } from './raft-group.ts'
+import { decodeAddr, encodeAddr, raftGroup, raftReport } from './raft-group.ts'
 import { RaftLink } from './raft-link.ts'
 import { RaftProposer } from './raft-proposer.ts'
 
@@ -122,6 +123,7 @@ export class ManagerRuntime {
     })
     this.#unregister = [
       authority.register(handlers),
+      ...registerManagerCalls(handlers, this.control, () => raftReport(this.#raft.status())),
       handlers.onStream('agent.session', (body, stream, context) =>
         this.dispatcher.serveSession(body, stream, context),
       ),

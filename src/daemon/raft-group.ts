@@ -1,3 +1,4 @@
+import type { RaftReport } from '../manager/control/manager-calls.ts'
 import type { ConsensusGroup } from '../manager/membership/membership-manager.ts'
 import type { Member } from '../manager/membership/plan-membership.ts'
 import type { RaftNode } from '../raft/node.ts'
@@ -27,6 +28,12 @@ export const membersOf = (status: RaftStatus): Member[] =>
         id === status.id || (peer?.matched ?? 0) >= status.committed - CAUGHT_UP_ENTRIES_MAX,
     }
   })
+
+/** A manager's place in the consensus group, as it tells other managers. */
+export const raftReport = (status: RaftStatus): RaftReport => {
+  const { id, role, term, leaderId, committed, applied, firstIndex, lastIndex, syncCount } = status
+  return { id, role, term, leaderId, committed, applied, firstIndex, lastIndex, syncCount }
+}
 
 /** The raft node as the membership manager changes it. */
 export const raftGroup = (node: RaftNode): ConsensusGroup => ({

@@ -48,11 +48,16 @@ export class MemoryWal implements Wal {
   #queue: Waiting[] = []
   #syncing: Waiting[] = []
   #ended = false
+  #syncCount = 0
 
   constructor(deps: MemoryWalDeps) {
     this.#disk = deps.disk
     this.#clock = deps.clock
     this.#syncMs = deps.syncMs ?? (() => 0)
+  }
+
+  get syncCount(): number {
+    return this.#syncCount
   }
 
   get hasRoom(): boolean {
@@ -104,6 +109,7 @@ export class MemoryWal implements Wal {
     const group = this.#syncing
     this.#clock.after(this.#syncMs(), () => {
       if (this.#ended) return
+      this.#syncCount += 1
       for (const { batch } of group) this.#disk.apply(batch)
       this.#syncing = []
       if (this.#queue.length > 0) this.#sync()

@@ -2,6 +2,7 @@ import type { RaftCore } from './core.ts'
 import type { Role } from './core-state.ts'
 import { isVoter, memberIds, type RaftNodeId } from './membership.ts'
 import type { ProgressState } from './progress.ts'
+import type { Wal } from './wal-port.ts'
 
 /** What the leader knows of a member's log. */
 export interface PeerStatus {
@@ -32,6 +33,8 @@ export interface RaftStatus {
   readonly peers: ReadonlyMap<RaftNodeId, PeerStatus>
   /** False while the disk is full and proposals are refused. */
   readonly hasRoom: boolean
+  /** Synchronous writes of the log since the start. */
+  readonly syncCount: number
   readonly removed: boolean
 }
 
@@ -39,12 +42,12 @@ export interface RaftStatus {
 export interface StatusInputs {
   readonly core: RaftCore
   readonly isReachable: (id: RaftNodeId) => boolean
-  readonly hasRoom: boolean
+  readonly wal: Pick<Wal, 'hasRoom' | 'syncCount'>
   readonly removed: boolean
 }
 
 /** Takes a picture; nothing in it changes afterwards. */
-export function statusOf({ core, isReachable, hasRoom, removed }: StatusInputs): RaftStatus {
+export function statusOf({ core, isReachable, wal, removed }: StatusInputs): RaftStatus {
   const { membership, log } = core
   const members = new Map<RaftNodeId, { context: Uint8Array; voter: boolean }>()
   const peers = new Map<RaftNodeId, PeerStatus>()
@@ -63,5 +66,6 @@ export function statusOf({ core, isReachable, hasRoom, removed }: StatusInputs):
   const joint = membership.outgoing.length > 0
   const progress = { committed: log.committed, applied: log.applied, ...positions }
   const who = { id, role, term, leaderId, voters, learners, joint, members, peers }
-  return { ...who, ...progress, hasRoom, removed }
+  const { hasRoom, syncCount } = wal
+  return { ...who, ...progress, hasRoom, syncCount, removed }
 }

@@ -154,8 +154,8 @@ export class RaftNode {
 
   /** A picture of the node now; only after `start`. */
   status(): RaftStatus {
-    const [core, removed, { hasRoom }] = [this.#running(), this.#removed, this.#deps.wal]
-    return statusOf({ core, isReachable: (id) => this.#isReachable(id), hasRoom, removed })
+    const [core, removed, { wal }] = [this.#running(), this.#removed, this.#deps]
+    return statusOf({ core, isReachable: (id) => this.#isReachable(id), wal, removed })
   }
 
   /** Adds a member that gets the log but doesn't vote yet; `context` is its address, for all to know. */

@@ -34,6 +34,8 @@ export interface Wal {
   append(batch: WalBatch): Promise<void>
   /** False when no room for more could be had: what is given still fits, but stop giving more. */
   readonly hasRoom: boolean
+  /** Synchronous writes to the disk since it was opened: shows that what was acknowledged was made durable. */
+  readonly syncCount: number
   /** Entries up to an index are no longer needed; frees space when it can. */
   compactTo(index: number): Promise<void>
   close(): Promise<void>

@@ -42,6 +42,7 @@ export class SegmentWriter {
   #spareReady = false
   #allocating: Promise<void> | undefined
   #hasRoom = true
+  #syncCount = 0
   #stopping = false
   #wake: (() => void) | undefined
   #compacting: Promise<void> = Promise.resolve()
@@ -53,6 +54,11 @@ export class SegmentWriter {
   /** False while no spare segment could be allocated. */
   get hasRoom(): boolean {
     return this.#hasRoom
+  }
+
+  /** Frames that were written; each is one synchronous write. */
+  get syncCount(): number {
+    return this.#syncCount
   }
 
   get isOpen(): boolean {
@@ -155,6 +161,7 @@ export class SegmentWriter {
     assert(current !== undefined, 'the log is not open')
     const { bytes, tag } = sealFrame(current.key, this.#sequence + 1, this.#tag, payload)
     await current.file.write(bytes, current.offset)
+    this.#syncCount += 1
     this.#sequence += 1
     this.#tag = tag
     current.offset += bytes.length

@@ -54,6 +54,10 @@ export class FileWal implements Wal {
     return this.#segments.hasRoom
   }
 
+  get syncCount(): number {
+    return this.#segments.syncCount
+  }
+
   open(): Promise<WalContents> {
     return this.#segments.open()
   }
