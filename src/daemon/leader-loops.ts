@@ -1,5 +1,5 @@
 import type { Clock } from '../api/clock.ts'
-import { newId } from '../api/id.ts'
+import type { NewId } from '../api/id.ts'
 import type { Log } from '../api/log.ts'
 import { Allocator } from '../manager/allocator/allocator.ts'
 import { allocateTaskAddresses } from '../manager/allocator/task-addresses.ts'
@@ -17,6 +17,7 @@ export interface LeaderLoopsDeps {
   group: ConsensusGroup
   clock: Clock
   log: Log
+  newId: NewId
 }
 
 /** What runs on the leader only. Started when its store holds all that was committed before it led, stopped when it leads no more. */
@@ -26,7 +27,7 @@ export class LeaderLoops {
 
   constructor(deps: LeaderLoopsDeps, options: { selfId: string }) {
     this.#deps = deps
-    const { store, clock, log } = deps
+    const { store, clock, log, newId } = deps
     const common = { store, clock, newId, log }
     // In the order of a task's life, so that a start handles what is there in one pass.
     this.#loops = [

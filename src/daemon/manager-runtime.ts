@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { ManagerAddr } from '../api/assignment.ts'
 import type { Clock } from '../api/clock.ts'
 import { toSwarmctlError, unavailable } from '../api/errors.ts'
-import { newId } from '../api/id.ts'
+import { type NewId, newId } from '../api/id.ts'
 import type { Log } from '../api/log.ts'
 import type { Node } from '../api/node.ts'
 import type { Cluster } from '../api/swarm.ts'
@@ -15,10 +15,14 @@ import { Store } from '../manager/store/store.ts'
 import { newJoinToken } from '../pki/join-token.ts'
 import type { Clock as RaftClock } from '../raft/clock.ts'
 import { RaftNode } from '../raft/node.ts'
+import type { RaftNodeOptions } from '../raft/node-options.ts'
 import type { StateMachine } from '../raft/node-ports.ts'
+import type { RaftStatus } from '../raft/node-status.ts'
+import type { StateStorage } from '../raft/state-port.ts'
 import { LevelStateStorage } from '../raft/state-storage.ts'
 import { FileWal } from '../raft/wal.ts'
 import { NodeWalFiles } from '../raft/wal-files.ts'
+import type { Wal } from '../raft/wal-port.ts'
 import type { RpcHandlers } from '../rpc/handlers.ts'
 import type { RpcPool } from '../rpc/pool.ts'
 import { LeaderLoops } from './leader-loops.ts'
@@ -28,8 +32,8 @@ import { RaftProposer } from './raft-proposer.ts'
 
 export interface ManagerRuntimeDeps {
   handlers: RpcHandlers
-  pool: RpcPool
-  bulkPool: RpcPool
+  pool: Pick<RpcPool, 'get' | 'current'>
+  bulkPool: Pick<RpcPool, 'get' | 'current'>
   clock: Clock
   log: Log
   random: () => number
@@ -39,6 +43,12 @@ export interface ManagerRuntimeDeps {
   onLeader: (nodeId: string) => void
   /** What is on disk is unknown: the process has to end. */
   onFatal: (error: Error) => void
+  /** Where log and state are kept; the default is files in `dataDir`. */
+  storage?: { wal: Wal; state: StateStorage }
+  /** Raft's time; the default is made of `clock`. */
+  raftClock?: RaftClock
+  /** The default is random. */
+  newId?: NewId
 }
 
 export interface ManagerRuntimeOptions {
@@ -49,6 +59,8 @@ export interface ManagerRuntimeOptions {
   dataKey: Uint8Array
   /** The first manager of a new cluster writes these. */
   bootstrap?: { cluster: Cluster; node: Node }
+  /** Raft's tunables; what is absent has raft's defaults. */
+  raft?: Omit<Partial<RaftNodeOptions>, 'id' | 'initialVoters'>
 }
 
 /** Entries kept for managers that are a little behind; who lacks more gets a snapshot (swarmkit's default is 500). */
@@ -97,16 +109,23 @@ export class ManagerRuntime {
     this.#raft = this.#createRaft(state)
     const proposer = new RaftProposer(() => this.#raft)
     this.store = new Store({ state, proposer, clock })
-    this.control = new Control({ store: this.store, clock, newId, newJoinToken })
+    const ids = deps.newId ?? newId
+    this.control = new Control({
+      ...{ store: this.store, clock, newId: ids },
+      newJoinToken: (rootCACert) => newJoinToken(rootCACert, ids),
+    })
     this.dispatcher = new Dispatcher({
       store: this.store,
       clock,
       log,
-      newId,
+      newId: ids,
       leader: () => this.leader(),
     })
     this.#loops = new LeaderLoops(
-      { store: this.store, dispatcher: this.dispatcher, group: raftGroup(this.#raft), clock, log },
+      {
+        ...{ store: this.store, dispatcher: this.dispatcher, group: raftGroup(this.#raft) },
+        ...{ clock, log, newId: ids },
+      },
       { selfId: options.nodeId },
     )
   }
@@ -160,6 +179,11 @@ export class ManagerRuntime {
     return this.#raft.status().members.get(this.#options.nodeId)?.voter ?? false
   }
 
+  /** What raft knows of itself and the others; only after `start`. */
+  raftStatus(): RaftStatus {
+    return this.#raft.status()
+  }
+
   /** The leader as this manager knows it. */
   leader(): ManagerAddr | undefined {
     const { leaderId } = this.#raft.status()
@@ -209,19 +233,12 @@ export class ManagerRuntime {
   }
 
   #createRaft(state: StoreState): RaftNode {
-    const { nodeId, addr, dataDir, dataKey, bootstrap } = this.#options
-    const { log, clock: apiClock, random, onFatal } = this.#deps
-    const clock = raftClock(apiClock)
-    const directory = raftDirectory(dataDir)
-    const files = new NodeWalFiles(join(directory, 'wal'))
+    const { nodeId, addr, bootstrap, raft } = this.#options
+    const { log, random, onFatal } = this.#deps
+    const clock = this.#deps.raftClock ?? raftClock(this.#deps.clock)
     return new RaftNode(
       {
-        wal: new FileWal({ files, clock, dataKey }),
-        state: new LevelStateStorage(join(directory, 'state'), {
-          clock,
-          dataKey,
-          onFlushFailed: (error) => log.error({ error: error.message }, 'state not flushed'),
-        }),
+        ...(this.#deps.storage ?? this.#storageOnDisk(clock)),
         transport: this.#link,
         stateMachine: stateMachine(state),
         clock,
@@ -240,9 +257,25 @@ export class ManagerRuntime {
       {
         id: nodeId,
         keepEntriesMax: LOG_ENTRIES_FOR_SLOW_FOLLOWERS,
+        ...raft,
         ...(bootstrap && { initialVoters: [{ id: nodeId, context: encodeAddr(addr) }] }),
       },
     )
+  }
+
+  #storageOnDisk(clock: RaftClock): { wal: Wal; state: StateStorage } {
+    const { dataDir, dataKey } = this.#options
+    const directory = raftDirectory(dataDir)
+    const files = new NodeWalFiles(join(directory, 'wal'))
+    return {
+      wal: new FileWal({ files, clock, dataKey }),
+      state: new LevelStateStorage(join(directory, 'state'), {
+        clock,
+        dataKey,
+        onFlushFailed: (error) =>
+          this.#deps.log.error({ error: error.message }, 'state not flushed'),
+      }),
+    }
   }
 
   #addrOf(id: string): string | undefined {

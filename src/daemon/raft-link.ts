@@ -9,9 +9,9 @@ const METHOD = 'raft.message'
 export interface RaftLinkDeps {
   handlers: RpcHandlers
   /** Connections for the small messages that elections and appends are. */
-  pool: RpcPool
+  pool: Pick<RpcPool, 'get' | 'current'>
   /** Connections of their own for snapshots, so that heartbeats never wait behind them. */
-  bulkPool: RpcPool
+  bulkPool: Pick<RpcPool, 'get' | 'current'>
   /** host:port of a member, undefined when unknown. */
   addrOf(id: string): string | undefined
 }
