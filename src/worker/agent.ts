@@ -20,6 +20,7 @@ import { ENGINE_FIRST_WAIT_MS, engineConcurrency, OVERLAY_RESYNC_MS } from './li
 import { type LocalFacts, nodeDescription } from './node-description.ts'
 import type { OverlayPort } from './overlay-port.ts'
 import { OverlayQueue } from './overlay-queue.ts'
+import { ProcessWatch } from './process-watch.ts'
 import { type ConnectManager, type LiveSession, SessionClient } from './session-client.ts'
 import { isUrgent, StatusOutbox } from './status-outbox.ts'
 import { dependenciesHere, type FileStore } from './task-files.ts'
@@ -74,6 +75,7 @@ export class Agent {
   readonly #outbox: StatusOutbox
   readonly #overlayQueue: OverlayQueue
   readonly #engine: EngineMonitor
+  readonly #processes: ProcessWatch
   #session: SessionClient | undefined
   #live: LiveSession | undefined
   #sequence = 0
@@ -109,6 +111,13 @@ export class Agent {
     )
     this.#outbox = new StatusOutbox({ clock: deps.clock })
     this.#overlayQueue = new OverlayQueue((message) => this.#applyOverlay(message))
+    this.#processes = new ProcessWatch({
+      executor: deps.executor,
+      clock: deps.clock,
+      log: deps.log,
+      running: () => this.#runningContainers(),
+      onGone: ({ taskId, id }) => this.#runners.get(taskId)?.onProcessGone(id),
+    })
     this.#engine = new EngineMonitor(
       {
         executor: deps.executor,
@@ -189,6 +198,7 @@ export class Agent {
     await this.#session?.stop()
     for (const runner of this.#runners.values()) runner.close()
     await this.#engine.stop()
+    this.#processes.stop()
     await this.#deps.disk.flush()
   }
 
@@ -354,6 +364,7 @@ export class Agent {
   }
 
   #onEngineUp(facts: EngineFacts, containers: ObservedContainer[], asOf: number): void {
+    this.#processes.stop()
     this.#facts = facts
     this.#engineError = ''
     this.#stock = { containers: new Map(containers.map((c) => [c.taskId, c])), asOf }
@@ -369,8 +380,16 @@ export class Agent {
   #onEngineDown(reason: string): void {
     this.#stock = undefined
     this.#engineError = reason
+    this.#processes.start()
     this.describe()
     this.#beginSession()
+  }
+
+  #runningContainers() {
+    return [...this.#runners].flatMap(([taskId, runner]) => {
+      const running = runner.runningContainer
+      return running === undefined ? [] : [{ taskId, id: running.id, pid: running.pid }]
+    })
   }
 
   #onContainerEvent(event: ContainerEvent): void {

@@ -1,9 +1,15 @@
 import type { Clock } from '../api/clock.ts'
-import { toSwarmctlError } from '../api/errors.ts'
+import { SwarmctlError, toSwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
 import { backoffMs } from './backoff.ts'
 import type { ContainerEvent, EngineFacts, Executor, ObservedContainer } from './executor.ts'
-import { ENGINE_BACKOFF_MS_MAX, ENGINE_BACKOFF_MS_MIN, ENGINE_STABLE_MS } from './limits.ts'
+import {
+  ENGINE_BACKOFF_MS_MAX,
+  ENGINE_BACKOFF_MS_MIN,
+  ENGINE_PING_MS,
+  ENGINE_PINGS_MISSED_MAX,
+  ENGINE_STABLE_MS,
+} from './limits.ts'
 import { sleep } from './sleep.ts'
 
 export interface EngineMonitorDeps {
@@ -54,20 +60,30 @@ export class EngineMonitor {
     while (!this.#closing.signal.aborted) {
       const current = new AbortController()
       this.#current = current
-      const sinceMs = clock.nowMs()
+      let openedAtMs: number | undefined
+      const stopPings = this.#ping(current, () => openedAtMs !== undefined)
       let reason = 'the event stream ended'
       try {
         await executor.watch(
           this.#nodeId,
-          { open: () => void this.#takeStock(current), event: onEvent },
+          {
+            open: () => {
+              openedAtMs = clock.nowMs()
+              void this.#takeStock(current)
+            },
+            event: onEvent,
+          },
           current.signal,
         )
       } catch (thrown) {
         const why: unknown = current.signal.aborted ? current.signal.reason : thrown
         reason = toSwarmctlError(why).message
+      } finally {
+        stopPings()
       }
       if (this.#closing.signal.aborted) return
-      if (clock.nowMs() - sinceMs >= ENGINE_STABLE_MS) this.#attempt = 0
+      if (openedAtMs !== undefined && clock.nowMs() - openedAtMs >= ENGINE_STABLE_MS)
+        this.#attempt = 0
       this.#attempt += 1
       if (this.#attempt === 1) log.warn({ reason }, 'the Docker Engine does not answer')
       onDown(reason)
@@ -78,6 +94,35 @@ export class EngineMonitor {
       )
       await sleep(clock, delayMs, this.#closing.signal)
     }
+  }
+
+  /**
+   * An Engine that hangs keeps its event stream open and says nothing, as a quiet one does: it is asked. Counted in beats, so that a
+   * daemon that stood still itself blames nobody. Returns what stops it.
+   */
+  #ping(current: AbortController, isOpen: () => boolean): () => void {
+    const { clock, executor } = this.#deps
+    let missed = 0
+    let isAsking = false
+    let cancel = (): void => {}
+    const beat = (): void => {
+      cancel = clock.schedule(ENGINE_PING_MS, beat)
+      if (isAsking || !isOpen()) {
+        missed += 1
+        if (missed > ENGINE_PINGS_MISSED_MAX) current.abort(silent())
+      }
+      if (isAsking) return
+      isAsking = true
+      executor.ping().then(
+        () => {
+          isAsking = false
+          if (isOpen()) missed = 0
+        },
+        (error: unknown) => current.abort(error),
+      )
+    }
+    cancel = clock.schedule(ENGINE_PING_MS, beat)
+    return () => cancel()
   }
 
   async #takeStock(current: AbortController): Promise<void> {
@@ -95,3 +140,11 @@ export class EngineMonitor {
     }
   }
 }
+
+const SILENT_S = (ENGINE_PING_MS * (ENGINE_PINGS_MISSED_MAX + 1)) / 1000
+
+const silent = (): SwarmctlError =>
+  new SwarmctlError(
+    'ENGINE_UNAVAILABLE',
+    `the Docker Engine does not answer: it takes connections and has said nothing for ${SILENT_S} s`,
+  )

@@ -5,6 +5,13 @@ import type { Task } from '../api/task.ts'
 import type { TaskWiring } from './overlay-port.ts'
 import type { TaskFiles } from './task-files.ts'
 
+/** The exit code of a container that ended while the Engine could not be asked; reported as Docker reports one that it lost, 255. */
+export const EXIT_CODE_UNKNOWN = -1
+export const EXIT_CODE_LOST = 255
+
+/** Whether the first process of a container lives; `unknown` where the machine can't tell. */
+export type ProcessState = 'alive' | 'gone' | 'unknown'
+
 export type ContainerHealth = 'none' | 'starting' | 'healthy' | 'unhealthy'
 
 /** A task's container as the Engine sees it. */
@@ -15,6 +22,7 @@ export interface ObservedContainer {
   status: 'created' | 'running' | 'exited'
   /** 0 unless running. */
   pid: number
+  /** `EXIT_CODE_UNKNOWN`: nobody can tell. */
   exitCode: number
   health: ContainerHealth
   /** Host-mode ports as bound. */
@@ -45,6 +53,10 @@ export interface ContainerPlan {
  */
 export interface Executor {
   facts(): Promise<EngineFacts>
+  /** Resolves as soon as the Engine answers at all. */
+  ping(): Promise<void>
+  /** Of a container that ran when the Engine was last heard of: asks the machine, not the Engine. Never rejects. */
+  processState(container: { id: string; pid: number }): Promise<ProcessState>
   /** Every container, running or not, of a node's tasks; also those of a node that this daemon does not know any more. */
   list(nodeId: string): Promise<ObservedContainer[]>
   /** Pulls the task's image with the spec's registry credentials. Rejects with the registry's words. */

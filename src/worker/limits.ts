@@ -30,6 +30,13 @@ export const REGISTER_TIMEOUT_MS = 2000
 export const ENGINE_BACKOFF_MS_MIN = 100
 export const ENGINE_BACKOFF_MS_MAX = 5000
 
+/** Between questions whether the Engine answers; with one more open than this many times it counts as not answering. */
+export const ENGINE_PING_MS = 5000
+export const ENGINE_PINGS_MISSED_MAX = 1
+
+/** While the Engine does not answer: between looks at the containers' processes. What is gone at two looks has ended. */
+export const PROCESS_LOOK_MS = 1000
+
 /** Overlay messages that wait to be applied; above it the session is not read. */
 export const OVERLAY_PENDING_MAX = 64
 

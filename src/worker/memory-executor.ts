@@ -8,6 +8,7 @@ import type {
   EngineFacts,
   Executor,
   ObservedContainer,
+  ProcessState,
 } from './executor.ts'
 
 const FACTS: EngineFacts = {
@@ -41,11 +42,21 @@ export class MemoryExecutor implements Executor {
   readonly exitOf = new Map<string, number>()
   readonly #watching = new Set<Watching>()
   #isUp = true
+  #isHanging = false
   #serial = 0
 
   async facts(): Promise<EngineFacts> {
     this.#requireUp()
     return FACTS
+  }
+
+  async ping(): Promise<void> {
+    if (this.#isHanging) await new Promise(() => {})
+    this.#requireUp()
+  }
+
+  async processState({ id, pid }: { id: string; pid: number }): Promise<ProcessState> {
+    return this.containers.get(id)?.pid === pid ? 'alive' : 'gone'
   }
 
   async list(nodeId: string): Promise<ObservedContainer[]> {
@@ -128,7 +139,7 @@ export class MemoryExecutor implements Executor {
       if (!this.#isUp) return reject(down())
       this.#watching.add(watching)
       signal.addEventListener('abort', () => end(new SwarmctlError('INTERNAL', 'aborted')))
-      on.open()
+      if (!this.#isHanging) on.open()
     })
   }
 
@@ -169,10 +180,16 @@ export class MemoryExecutor implements Executor {
 
   switchOn(): void {
     this.#isUp = true
+    this.#isHanging = false
+  }
+
+  /** Takes connections and says nothing any more. */
+  hang(): void {
+    this.#isHanging = true
   }
 
   #tell(event: ContainerEvent): void {
-    if (this.#isUp) for (const watching of this.#watching) watching.event(event)
+    if (this.#isUp && !this.#isHanging) for (const watching of this.#watching) watching.event(event)
   }
 
   #get(containerId: string) {

@@ -1,7 +1,7 @@
 import { STOP_GRACE_PERIOD_NS } from '../api/defaults.ts'
 import type { Task } from '../api/task.ts'
 import { compareTaskStates, isTerminal, isWanted, type TaskState } from '../api/task-state.ts'
-import type { ObservedContainer } from './executor.ts'
+import { EXIT_CODE_UNKNOWN, type ObservedContainer } from './executor.ts'
 
 /** What a node knows of one of its tasks. */
 export interface Progress {
@@ -119,8 +119,12 @@ const stepToRun = (task: Task, progress: Progress): Step => {
   }
 }
 
-const reportExit = ({ exitCode }: ObservedContainer): Step =>
-  exitCode === 0 ? report('complete') : report('failed', `task: non-zero exit (${exitCode})`)
+const reportExit = ({ exitCode }: ObservedContainer): Step => {
+  if (exitCode === 0) return report('complete')
+  return exitCode === EXIT_CODE_UNKNOWN
+    ? report('failed', 'task: its process ended while the Docker Engine did not answer')
+    : report('failed', `task: non-zero exit (${exitCode})`)
+}
 
 /** Ended, but still assigned and wanted: the orchestrator decides on a replacement; the container stays for its log. */
 const stepAfterEnd = (progress: Progress): Step => {

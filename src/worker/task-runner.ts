@@ -4,7 +4,12 @@ import { type SwarmctlError, toSwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
 import type { Task, TaskStatus } from '../api/task.ts'
 import { compareTaskStates, isTerminal, isWanted } from '../api/task-state.ts'
-import type { ContainerEvent, ObservedContainer } from './executor.ts'
+import {
+  type ContainerEvent,
+  EXIT_CODE_LOST,
+  EXIT_CODE_UNKNOWN,
+  type ObservedContainer,
+} from './executor.ts'
 import { CLEANUP_RETRY_MS, PREPARE_ATTEMPTS_MAX, ROTATION_WAIT_MAX_MS } from './limits.ts'
 import { hasOverlay, nextStep, type Progress, type Step } from './task-progress.ts'
 import type { TaskSteps } from './task-steps.ts'
@@ -35,6 +40,20 @@ const initialProgress = (status: TaskStatus): Progress => ({
   drained: false,
   stopped: false,
   assigned: true,
+})
+
+/** A container as the node's own record has it. */
+const unobserved = (
+  taskId: string,
+  { id, pid }: { id: string; pid: number },
+): ObservedContainer => ({
+  id,
+  taskId,
+  status: 'running',
+  pid,
+  exitCode: 0,
+  health: 'none',
+  ports: [],
 })
 
 /** Takes one task from step to step: asks `nextStep`, does it, asks again; rests when there is something to wait for. */
@@ -75,6 +94,15 @@ export class TaskRunner {
 
   get container(): ObservedContainer | null {
     return this.#progress.container
+  }
+
+  /** The container that runs for all that is known, also of before a restart of the daemon; undefined when there is none. */
+  get runningContainer(): { id: string; pid: number } | undefined {
+    const container = this.#progress.container
+    if (container !== null) return container.status === 'running' ? container : undefined
+    const { ContainerStatus, State } = this.#status
+    if (this.#engineKnown || isTerminal(State) || !ContainerStatus?.PID) return undefined
+    return { id: ContainerStatus.ContainerID, pid: ContainerStatus.PID }
   }
 
   /** Resolves with the container once there is one; undefined when the task ends without. */
@@ -138,6 +166,17 @@ export class TaskRunner {
       default:
         event satisfies never
     }
+    this.wake()
+  }
+
+  /** The machine says that the running container's process is gone; the Engine can't be asked how it ended. */
+  onProcessGone(containerId: string): void {
+    const running = this.runningContainer
+    if (running?.id !== containerId) return
+    const before = this.#progress.container ?? unobserved(this.#task.ID, running)
+    this.#progress.container = before
+    this.#setContainer({ ...before, status: 'exited', exitCode: EXIT_CODE_UNKNOWN, pid: 0 })
+    this.#engineKnown = true
     this.wake()
   }
 
@@ -332,7 +371,8 @@ export class TaskRunner {
             ContainerStatus: {
               ContainerID: container.id,
               PID: container.pid,
-              ExitCode: container.exitCode,
+              ExitCode:
+                container.exitCode === EXIT_CODE_UNKNOWN ? EXIT_CODE_LOST : container.exitCode,
             },
           }),
       ...(container === null || container.ports.length === 0

@@ -401,6 +401,8 @@ labTest(t, 'bad input and faults', { hosts: 3 }, async (t, lab) => {
     await h1.swarmctl([...DETACHED, '--name', 'again', '--constraint', 'node.hostname==h2', IMAGE])
     await untilPs('again', /Pending.*node h2: Docker Engine: .*does not answer/)
     daemonsLive(t as Test)
+    await untilRunning(h1, 'pair', 4, { on: ['h3'] })
+    await untilPs('pair', /Failed.*process ended while the Docker Engine did not answer/)
 
     await h2.startEngine()
     await untilNodeLine(h2, /Ready(?!.*Docker Engine)/)
@@ -418,6 +420,23 @@ labTest(t, 'bad input and faults', { hosts: 3 }, async (t, lab) => {
     const [after] = (await untilContainers('again', 1)) as [Task]
     t.not(after.ID, before.ID, 'without live-restore the container died with its Engine')
     await untilContainers('pair', 4)
+    daemonsLive(t as Test)
+  })
+
+  await t.test('an Engine that hangs: said, and its containers stay', async (t) => {
+    const before = await untilContainers('again', 1)
+    h2.engine.process?.signal('SIGSTOP')
+    try {
+      await untilNodeLine(h2, /Ready.*Docker Engine does not answer: .*said nothing/)
+    } finally {
+      h2.engine.process?.signal('SIGCONT')
+    }
+    await untilNodeLine(h2, /Ready(?!.*Docker Engine)/)
+    const after = await untilContainers('again', 1)
+    t.same(
+      after.map(({ ID }) => ID),
+      before.map(({ ID }) => ID),
+    )
     daemonsLive(t as Test)
   })
 

@@ -2,7 +2,11 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { TaskState } from '../../src/api/task-state.ts'
 import { compareTaskStates, isTerminal } from '../../src/api/task-state.ts'
-import type { ContainerHealth, ObservedContainer } from '../../src/worker/executor.ts'
+import {
+  type ContainerHealth,
+  EXIT_CODE_UNKNOWN,
+  type ObservedContainer,
+} from '../../src/worker/executor.ts'
 import { nextStep, type Progress, stopGraceMs } from '../../src/worker/task-progress.ts'
 import { agentTask } from '../support/worker/agent-bench.ts'
 
@@ -77,6 +81,11 @@ t.test('each next step', async (t) => {
       { ...ran, container: container('running', 0, 'unhealthy') },
     ],
     ['report complete', 'running', { ...ran, container: container('exited') }],
+    [
+      'report failed: task: its process ended while the Docker Engine did not answer',
+      'running',
+      { ...ran, container: container('exited', EXIT_CODE_UNKNOWN) },
+    ],
     [
       'report failed: task: non-zero exit (9)',
       'running',

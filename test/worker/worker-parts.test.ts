@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -7,6 +7,7 @@ import { expandTemplate, taskHostname, templateContext } from '../../src/api/tas
 import { recordable } from '../../src/worker/agent-disk.ts'
 import { backoffMs } from '../../src/worker/backoff.ts'
 import { logMessages } from '../../src/worker/docker/container-logs.ts'
+import { ContainerProcesses } from '../../src/worker/docker/container-processes.ts'
 import { FileDisk } from '../../src/worker/file-disk.ts'
 import { engineConcurrency, STATUS_COALESCE_MS } from '../../src/worker/limits.ts'
 import { ManagerChoice } from '../../src/worker/manager-choice.ts'
@@ -290,4 +291,35 @@ t.test('log frames: split anywhere, long lines joined, an open line at the end',
       'stdout true open\n',
     ])
   }
+})
+
+t.test('processes of containers, as far as /proc agreed with the Engine', async (t) => {
+  const procPath = await mkdtemp(join(tmpdir(), 'proc-'))
+  t.teardown(() => rm(procPath, { recursive: true }))
+  const process = async (pid: number, state: string, cgroup: string) => {
+    await mkdir(join(procPath, String(pid)))
+    await writeFile(join(procPath, String(pid), 'stat'), `${pid} (a) b) ${state} 1 1`)
+    await writeFile(join(procPath, String(pid), 'cgroup'), cgroup)
+  }
+  await process(10, 'S', '3:cpu:/\n0::/system.slice/docker-aaa.scope\n')
+  await process(11, 'S', '0::/system.slice/cron.service\n')
+  await process(12, 'Z', '0::/docker/ccc\n')
+  const [live, used, zombie, gone] = [
+    { id: 'aaa', pid: 10 },
+    { id: 'bbb', pid: 11 },
+    { id: 'ccc', pid: 12 },
+    { id: 'ddd', pid: 13 },
+  ] as const
+  const states = (processes: ContainerProcesses) =>
+    Promise.all([live, used, zombie, gone].map((one) => processes.stateOf(one)))
+
+  const here = new ContainerProcesses({ isLocal: true, procPath })
+  t.strictSame(await states(here), ['alive', 'unknown', 'gone', 'gone'], 'cgroups not yet believed')
+  await here.learn([live, gone])
+  t.strictSame(await states(here), ['alive', 'gone', 'gone', 'gone'], 'a pid that is used again')
+  const other = new ContainerProcesses({ isLocal: true, procPath })
+  await other.learn([gone])
+  t.strictSame(new Set(await states(other)), new Set(['unknown']), 'another pid namespace')
+  const remote = new ContainerProcesses({ isLocal: false, procPath })
+  t.strictSame(new Set(await states(remote)), new Set(['unknown']), 'an Engine of another machine')
 })

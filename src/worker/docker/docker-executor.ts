@@ -8,11 +8,13 @@ import type {
   EngineFacts,
   Executor,
   ObservedContainer,
+  ProcessState,
 } from '../executor.ts'
 import { containerBody, endpointSettings, NODE_ID_LABEL, TASK_ID_LABEL } from './container-body.ts'
 import { containerEvent, jsonLines } from './container-events.ts'
 import { type ContainerJson, observedContainer } from './container-inspect.ts'
 import { logMessages } from './container-logs.ts'
+import { ContainerProcesses } from './container-processes.ts'
 import { type EngineClient, SLOW_TIMEOUT_MS } from './engine-client.ts'
 import { engineError } from './engine-error.ts'
 import { type EngineInfo, engineFacts, requireNoSwarm } from './engine-facts.ts'
@@ -23,13 +25,23 @@ const STOP_MARGIN_MS = 30_000
 /** Runs tasks as containers of the local Docker Engine. */
 export class DockerExecutor implements Executor {
   readonly #engine: EngineClient
+  readonly #processes: ContainerProcesses
 
   constructor(deps: { engine: EngineClient }) {
     this.#engine = deps.engine
+    this.#processes = new ContainerProcesses({ isLocal: deps.engine.isLocal })
   }
 
   facts(): Promise<EngineFacts> {
     return checkEngine(this.#engine)
+  }
+
+  async ping(): Promise<void> {
+    await this.#engine.request({ method: 'GET', path: '/_ping' })
+  }
+
+  processState(container: { id: string; pid: number }): Promise<ProcessState> {
+    return this.#processes.stateOf(container)
   }
 
   async list(nodeId: string): Promise<ObservedContainer[]> {
@@ -40,7 +52,9 @@ export class DockerExecutor implements Executor {
       query: { all: '1', filters },
     })) as { Id: string }[]
     const observed = await Promise.all(found.map(({ Id }) => this.#inspect(Id)))
-    return observed.filter((container) => container !== undefined)
+    const containers = observed.filter((container) => container !== undefined)
+    await this.#processes.learn(containers.filter(({ status }) => status === 'running'))
+    return containers
   }
 
   async pull(task: Task, signal: AbortSignal): Promise<void> {

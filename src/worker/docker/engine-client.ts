@@ -28,9 +28,12 @@ export const SLOW_TIMEOUT_MS = 120_000
 /** The Engine API by dockerode's transport: sockets, TCP, TLS and ssh addresses as the docker CLI has them. */
 export class EngineClient {
   readonly #docker: Docker
+  /** Its containers are processes of this machine. */
+  readonly isLocal: boolean
 
   /** `dockerHost`: `unix:///var/run/docker.sock` or `tcp://host:port`. */
   constructor(options: { dockerHost: string }) {
+    this.isLocal = options.dockerHost.startsWith('unix://')
     this.#docker = new Docker(dockerOptions(options.dockerHost))
   }
 
