@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { dropNulls } from '../drop-nulls.ts'
 import { invalid } from '../errors.ts'
+import { keepUnknown } from './keep-unknown.ts'
 
 /** Docker's texts for fields whose type alone rules a value out, by path with `*` for an array's index. */
 const TEXTS: Readonly<Record<string, string>> = {
@@ -13,13 +14,30 @@ const TEXTS: Readonly<Record<string, string>> = {
     'TaskSpec: rollback-maxfailureratio cannot be less than 0 or bigger than 1',
 }
 
-/** Parses a request's body by its schema, `null` being the same as absent; the error names the first field that is wrong. */
-export const parseBody = <S extends z.ZodType>(schema: S, body: unknown): z.infer<S> => {
-  const parsed = schema.safeParse(dropNulls(body))
-  if (parsed.success) return parsed.data
+/** A body as its schema has it, with the fields that the schema does not know, and their paths. */
+export interface ParsedBody<T> {
+  value: T
+  unknown: string[]
+}
+
+/**
+ * Parses a request's body by its schema, `null` being the same as absent; fields that the schema does not know stay.
+ * @throws SwarmctlError INVALID_ARGUMENT that names the first field that is wrong
+ */
+export const parseBodyKeeping = <S extends z.ZodType>(
+  schema: S,
+  body: unknown,
+): ParsedBody<z.infer<S>> => {
+  const sent = dropNulls(body)
+  const parsed = schema.safeParse(sent)
+  if (parsed.success) return keepUnknown(sent, parsed.data) as ParsedBody<z.infer<S>>
   const issue = parsed.error.issues[0]
   const path = issue?.path.map((key) => (typeof key === 'number' ? '*' : String(key))).join('.')
   throw invalid(
     TEXTS[path ?? ''] ?? `invalid ${issue?.path.join('.') || 'body'}: ${issue?.message}`,
   )
 }
+
+/** As `parseBodyKeeping`, for who does not ask what the schema does not know. */
+export const parseBody = <S extends z.ZodType>(schema: S, body: unknown): z.infer<S> =>
+  parseBodyKeeping(schema, body).value

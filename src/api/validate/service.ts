@@ -9,8 +9,9 @@ import {
   type TaskSpec,
   type UpdateConfig,
 } from '../service-spec.ts'
-import { parseBody } from './body.ts'
+import { parseBodyKeeping } from './body.ts'
 import { requireContainer } from './container.ts'
+import { ineffectiveFields } from './ineffective-fields.ts'
 import { requireDnsName } from './names.ts'
 
 const NANO_CPUS_MIN = 1_000_000
@@ -22,8 +23,23 @@ const SWAPPINESS_MAX = 100
  * as far as that is possible without the cluster's state.
  * @throws SwarmctlError INVALID_ARGUMENT or UNIMPLEMENTED with Docker's text
  */
-export const parseServiceSpec = (body: unknown): ServiceSpec => {
-  const spec = normalise(parseBody(ServiceSpec, body))
+export const parseServiceSpec = (body: unknown): ServiceSpec => parseServiceRequest(body).spec
+
+/** A checked spec, and what of it is kept without having an effect. */
+export interface ServiceRequest {
+  spec: ServiceSpec
+  warnings: string[]
+}
+
+/** As `parseServiceSpec`, with a warning for each field that is not acted on. */
+export const parseServiceRequest = (body: unknown): ServiceRequest => {
+  const { value, unknown } = parseBodyKeeping(ServiceSpec, body)
+  const spec = normalise(value)
+  requireService(spec)
+  return { spec, warnings: ineffectiveFields(spec, unknown) }
+}
+
+const requireService = (spec: ServiceSpec): void => {
   requireDnsName(spec.Name)
   requireTask(spec.TaskTemplate)
   requireMode(spec)
@@ -34,7 +50,6 @@ export const parseServiceSpec = (body: unknown): ServiceSpec => {
     requireUpdate('rollback', spec.RollbackConfig ?? {})
   }
   requireEndpoint(spec.EndpointSpec ?? {})
-  return spec
 }
 
 const normalise = (spec: ServiceSpec): ServiceSpec => {
@@ -47,7 +62,7 @@ const normalise = (spec: ServiceSpec): ServiceSpec => {
     TaskTemplate: usesOldNetworks ? { ...template, Networks } : template,
     Mode:
       Mode.Replicated !== undefined || Object.keys(Mode).length === 0
-        ? { ...Mode, Replicated: { Replicas: Mode.Replicated?.Replicas ?? 1 } }
+        ? { ...Mode, Replicated: { ...Mode.Replicated, Replicas: Mode.Replicated?.Replicas ?? 1 } }
         : Mode,
     ...(EndpointSpec && { EndpointSpec: { ...EndpointSpec, Mode: EndpointSpec.Mode ?? 'vip' } }),
   }

@@ -11,7 +11,7 @@ import {
 import type { Service } from '../../api/service.ts'
 import { isJob, withServiceDefaults } from '../../api/service-defaults.ts'
 import type { ServiceSpec } from '../../api/service-spec.ts'
-import { parseServiceSpec } from '../../api/validate/service.ts'
+import { parseServiceRequest } from '../../api/validate/service.ts'
 import { newMeta } from '../store/new-meta.ts'
 import { THIS_TRANSACTION } from '../store/this-transaction.ts'
 import { type ControlDeps, type ReadOptions, readView, requireVersion } from './context.ts'
@@ -48,7 +48,8 @@ export class Services {
     options: CreateServiceOptions,
   ): Promise<{ ID: string; Warnings: string[] }> {
     const { store, clock, newId } = this.#deps
-    const spec = withCredentials(parseServiceSpec(body), options.registryAuth)
+    const { spec: asked, warnings } = parseServiceRequest(body)
+    const spec = withCredentials(asked, options.registryAuth)
     const id = newId()
     await store.update((tx) => {
       requireFreePorts(tx, spec, id)
@@ -62,7 +63,7 @@ export class Services {
         Swarmctl: { SpecVersion: THIS_TRANSACTION },
       })
     })
-    return { ID: id, Warnings: [] }
+    return { ID: id, Warnings: warnings }
   }
 
   async update(
@@ -71,7 +72,8 @@ export class Services {
     body: unknown,
     options: UpdateServiceOptions,
   ): Promise<{ Warnings: string[] }> {
-    const spec = options.rollback === 'previous' ? undefined : parseServiceSpec(body)
+    const request = options.rollback === 'previous' ? undefined : parseServiceRequest(body)
+    const spec = request?.spec
     const now = timestamp(this.#deps.clock)
     await this.#deps.store.update((tx) => {
       const service = resolve(tx, 'service', reference)
@@ -86,7 +88,7 @@ export class Services {
         Spec: resolveReferences(tx, changed.Spec),
       })
     })
-    return { Warnings: [] }
+    return { Warnings: request?.warnings ?? [] }
   }
 
   /** The orchestrator then drains, stops and removes the service's tasks. */

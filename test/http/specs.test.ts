@@ -1,0 +1,117 @@
+import t from 'tap'
+import { ApiNode } from '../support/http/api-node.ts'
+import { fullSpec } from '../support/http/full-spec.ts'
+
+// Issue "Drop-in": a spec that an API client sent comes back unchanged from inspect, also what nobody acts on, which is warned of.
+
+const start = async (teardown: (run: () => Promise<void>) => void) => {
+  const node = await ApiNode.start()
+  teardown(() => node.stop())
+  const create = async (path: string, body: object) => {
+    const answer = await node.call('POST', `${path}/create`, { body })
+    return String(answer.body.ID ?? answer.body.Id)
+  }
+  const network = await create('/networks', { Name: 'back', Driver: 'overlay' })
+  const secret = await create('/secrets', { Name: 'key', Data: 'eA==' })
+  const config = await create('/configs', { Name: 'page', Data: 'eA==' })
+  return { node, spec: fullSpec(network, secret, config) }
+}
+
+t.test('a service’s spec comes back field for field', async (t) => {
+  const { node, spec } = await start((run) => t.teardown(run))
+  const sent = { ...spec, TaskTemplate: { ...spec.TaskTemplate } }
+  const created = await node.call('POST', '/services/create', { body: sent })
+  t.equal(created.status, 201, created.body.message)
+  t.strictSame(created.body.Warnings, [
+    'TaskTemplate.Networks.0.DriverOpts: kept, but without effect: overlay networks have no options for an attachment',
+    'TaskTemplate.ContainerSpec.Privileges.CredentialSpec: kept, but without effect: it is for containers of Windows',
+  ])
+  const inspected = await node.call('GET', '/services/full')
+  t.strictSame(inspected.body.Spec, spec)
+  const listed = (await node.call('GET', '/services')).body
+  t.strictSame(listed[0].Spec, spec)
+  const defaulted = (await node.call('GET', '/services/full?insertDefaults=true')).body.Spec
+  t.match(defaulted, spec, 'defaults replace nothing')
+
+  const version = inspected.body.Version.Index
+  const path = `/services/full/update?version=${version}`
+  const changed = { ...spec, Labels: { only: 'this' } }
+  const { Warnings } = created.body
+  t.strictSame((await node.call('POST', path, { body: changed })).body, { Warnings })
+  const after = (await node.call('GET', '/services/full')).body
+  t.strictSame([after.Spec, after.PreviousSpec], [changed, spec])
+})
+
+t.test('what no schema knows is kept at every level and warned of', async (t) => {
+  const { node } = await start((run) => t.teardown(run))
+  const spec = {
+    Name: 'novel',
+    Labels: {},
+    TaskTemplate: {
+      ContainerSpec: { Image: 'a', Novelty: { deep: [1, { x: null }] }, User: '' },
+      Placement: { Preferences: [{ Spread: { SpreadDescriptor: 'node.id' }, Weight: 3 }] },
+    },
+    Mode: { Replicated: { Replicas: 1, Burst: false } },
+    Later: ['a'],
+  }
+  const created = await node.call('POST', '/services/create', { body: spec })
+  t.strictSame(
+    created.body.Warnings,
+    [
+      'TaskTemplate.ContainerSpec.Novelty',
+      'TaskTemplate.Placement.Preferences.0.Weight',
+      'Mode.Replicated.Burst',
+      'Later',
+    ].map((path) => `${path}: this field is not known here; it is kept, without effect`),
+  )
+  const { Spec } = (await node.call('GET', '/services/novel')).body
+  const container = { ...spec.TaskTemplate.ContainerSpec, Novelty: { deep: [1, {}] } }
+  const TaskTemplate = { ...spec.TaskTemplate, ContainerSpec: container }
+  t.strictSame(Spec, { ...spec, TaskTemplate }, 'null is the same as absent, as in Go')
+  const many = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`F${i}`, i]))
+  const body = { ...spec, ...many, Name: 'many' }
+  const { Warnings } = (await node.call('POST', '/services/create', { body })).body
+  t.equal(Warnings.length, 21, 'bounded')
+  t.equal(Warnings.at(-1), 'and 84 more fields that have no effect')
+})
+
+t.test('specs of nodes, the swarm, secrets and configs come back too', async (t) => {
+  const { node } = await start((run) => t.teardown(run))
+  const [first] = (await node.call('GET', '/nodes')).body
+  const nodeSpec = { ...first.Spec, Name: 'n', Labels: { a: '' }, Availability: 'pause', New: 1 }
+  const update = `update?version=${first.Version.Index}`
+  t.equal((await node.call('POST', `/nodes/${first.ID}/${update}`, { body: nodeSpec })).status, 200)
+  t.strictSame((await node.call('GET', `/nodes/${first.ID}`)).body.Spec, nodeSpec)
+
+  const swarm = (await node.call('GET', '/swarm')).body
+  const spec = {
+    Name: 'default',
+    Labels: { l: '1' },
+    Orchestration: { TaskHistoryRetentionLimit: 3 },
+    Raft: {
+      SnapshotInterval: 5000,
+      KeepOldSnapshots: 1,
+      LogEntriesForSlowFollowers: 100,
+      ElectionTick: 10,
+      HeartbeatTick: 1,
+    },
+    Dispatcher: { HeartbeatPeriod: 7_000_000_000 },
+    CAConfig: { NodeCertExpiry: 7_776_000_000_000_000, ForceRotate: 0 },
+    TaskDefaults: { LogDriver: { Name: 'json-file', Options: { a: 'b' } } },
+    EncryptionConfig: { AutoLockManagers: false },
+    Novelty: { x: 1 },
+  }
+  const path = `/swarm/update?version=${swarm.Version.Index}`
+  const answer = await node.call('POST', path, { body: spec })
+  t.equal(answer.status, 200, answer.body.message)
+  t.strictSame((await node.call('GET', '/swarm')).body.Spec, spec)
+
+  for (const kind of ['secrets', 'configs']) {
+    const Templating = { Name: 'golang', Options: { o: '1' } }
+    const body = { Name: 'whole', Labels: { a: '1' }, Data: 'eA==', Templating, Novelty: true }
+    t.equal((await node.call('POST', `/${kind}/create`, { body })).status, 201)
+    const { Data: _, ...hidden } = body
+    const shown = (await node.call('GET', `/${kind}/whole`)).body.Spec
+    t.strictSame(shown, kind === 'secrets' ? hidden : body)
+  }
+})
