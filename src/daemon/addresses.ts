@@ -67,11 +67,3 @@ export const chooseDataPathAddress = (
   if (isLocal(address)) return address
   throw invalid(`invalid --data-path-addr "${value}": this machine does not have that address`)
 }
-
-/** IPv4 networks that the host is on: overlay subnets keep off them. */
-export const hostSubnets = (interfaces: Interfaces): string[] =>
-  Object.entries(interfaces)
-    .filter(([name]) => !name.startsWith('sw-'))
-    .flatMap(([, infos]) => infos ?? [])
-    .filter((info) => info.family === 'IPv4' && !info.internal && info.cidr !== null)
-    .map((info) => info.cidr as string)

@@ -1,6 +1,5 @@
 import { rm } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import type { ManagerAddr } from '../api/assignment.ts'
 import type { Clock } from '../api/clock.ts'
@@ -24,10 +23,10 @@ import { Agent } from '../worker/agent.ts'
 import { DockerExecutor } from '../worker/docker/docker-executor.ts'
 import { FileDisk } from '../worker/file-disk.ts'
 import { SecretsTmpfs } from '../worker/secrets-tmpfs.ts'
-import { hostSubnets } from './addresses.ts'
 import type { Engine } from './engine.ts'
 import { fallbackFacts } from './fallback-facts.ts'
 import { Forwarder } from './forward.ts'
+import { HostSubnets } from './host-subnets.ts'
 import { ManagerRuntime, raftDirectory } from './manager-runtime.ts'
 import type { NodeRecord } from './node-file.ts'
 import { NodeFile } from './node-file.ts'
@@ -77,6 +76,7 @@ export class Member {
   readonly #tunnelPool: RpcPool
   readonly #server: RpcServer
   readonly #overlay: Overlay
+  readonly #hostSubnets: HostSubnets
   readonly #tunnel: TunnelLink
   readonly #renewal: RenewalLoop
   readonly #file: NodeFile
@@ -113,10 +113,12 @@ export class Member {
       pool: this.#tunnelPool,
       addrOf: (nodeId) => this.#overlay.addressOf(nodeId),
     })
+    const proc = new HostProc()
+    this.#hostSubnets = new HostSubnets(proc)
     this.#overlay = new Overlay(
       {
         exec: new ProcessExec(),
-        proc: new HostProc(),
+        proc,
         docker: deps.engine.docker,
         clock,
         log,
@@ -155,6 +157,7 @@ export class Member {
     if (this.#credentials.role === 'manager') await this.#startManager(this.#start.bootstrap)
     // A daemon that was killed during its demotion left the log, which must not come back with a promotion.
     else await this.#stopManager()
+    await this.#hostSubnets.refresh()
     await this.agent.start()
     this.#renewal.start()
     this.#describeAgain()
@@ -189,9 +192,12 @@ export class Member {
 
   /** What the data plane can't do for now (a published port that another process holds) is no event: it is looked at. */
   #describeAgain(): void {
-    if (this.#isStopped) return
-    this.agent.describe()
-    this.#deps.clock.schedule(DESCRIBE_MS, () => this.#describeAgain())
+    this.#deps.clock.schedule(DESCRIBE_MS, async () => {
+      await this.#hostSubnets.refresh()
+      if (this.#isStopped) return
+      this.agent.describe()
+      this.#describeAgain()
+    })
   }
 
   get record(): NodeRecord {
@@ -246,7 +252,7 @@ export class Member {
             .join('; ')
             .slice(0, NOTE_LENGTH_MAX),
           DataPathAddr: record.dataPathAddr,
-          HostSubnets: hostSubnets(networkInterfaces()),
+          HostSubnets: this.#hostSubnets.current,
           TLSInfo: tlsInfoOf(this.#credentials.rootCAPem),
         }),
         onCluster: ({ role, managers }) => this.#onCluster(role, managers),

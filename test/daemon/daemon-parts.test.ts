@@ -4,13 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { SwarmctlError } from '../../src/api/errors.ts'
-import {
-  chooseAddress,
-  chooseDataPathAddress,
-  hostSubnets,
-  splitHostPort,
-} from '../../src/daemon/addresses.ts'
+import { chooseAddress, chooseDataPathAddress, splitHostPort } from '../../src/daemon/addresses.ts'
 import { parseEngineAddress } from '../../src/daemon/engine.ts'
+import { HostSubnets, subnetsOfRoutes } from '../../src/daemon/host-subnets.ts'
 import { loadNodeRecord, NodeFile, type NodeRecord } from '../../src/daemon/node-file.ts'
 import { parseDaemonOptions } from '../../src/daemon/options.ts'
 import { fromRaft, NO_LEADER } from '../../src/daemon/raft-proposer.ts'
@@ -40,10 +36,26 @@ t.test('the address to advertise', async (t) => {
   t.equal(chooseDataPathAddress('', '203.0.113.1', one), '10.1.1.2', "not a router's")
   t.equal(chooseDataPathAddress('eth1', '10.1.1.2', two), '10.2.2.2')
   t.throws(() => chooseDataPathAddress('10.9.9.9', '10.1.1.2', two), /does not have that address/)
-  t.strictSame(hostSubnets({ ...one, 'sw-br1': [ipv4('10.0.1.1/16')] }), [
-    '10.1.1.2/24',
-    '172.17.0.1/16',
-  ])
+})
+
+t.test("the host's own subnets", async (t) => {
+  const table = [
+    'Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT',
+    'eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0',
+    'eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0',
+    'docker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0',
+    'wg0\t00000000\t00000000\t0001\t0\t0\t0\t00000080\t0\t0\t0',
+    'eth0\t0000A8C0\t010200C0\t0003\t0\t0\t0\t0000FFFF\t0\t0\t0',
+    'sw-br1\t0000000A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0',
+    '',
+  ].join('\n')
+  const expected = ['172.17.0.0/16', '192.0.2.0/24']
+  t.strictSame(subnetsOfRoutes(table), expected, 'no default route, no VPN, no routers, not ours')
+  const subnets = new HostSubnets({ read: async () => table })
+  t.strictSame(subnets.current, [])
+  await subnets.refresh()
+  t.strictSame(subnets.current, expected)
+  t.strictSame(subnetsOfRoutes(''), [], 'no /proc/net/route')
 })
 
 t.test('host:port', async (t) => {
