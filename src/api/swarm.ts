@@ -82,6 +82,11 @@ export interface Cluster extends Meta {
     RootCACert: string
     /** Ids of removed nodes: their certificates are refused, their ids never used again. */
     RemovedNodes: string[]
+    /**
+     * What the network that was made last got: the next one's number and subnet are looked for behind it, so that a removed network's
+     * come back last. Absent: no network was made yet.
+     */
+    LastNetwork?: { Index: number; Subnet: string }
     /** Version of the last change of `Spec` by a user: what an update is checked against. Absent: never changed. */
     SpecVersion?: number
     /** `SWMKEY-1-…` while `EncryptionConfig.AutoLockManagers`; every manager locks its data key with it. Never in an answer. */

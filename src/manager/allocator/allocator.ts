@@ -10,7 +10,7 @@ import { allocateTask, isNew } from './allocate-task.ts'
 import { createFirstNetworks } from './predefined-networks.ts'
 import { allocateEndpoint, isSameEndpoint } from './service-endpoint.ts'
 import { isOverlay } from './service-networks.ts'
-import { allocateNetwork, subnetOf, withoutGoneGateways } from './subnets.ts'
+import { allocateNetwork, subnetOf, withLastNetwork, withoutGoneGateways } from './subnets.ts'
 
 /**
  * Gives networks their subnets, services their virtual addresses and ports, and lets tasks pass from `new` to `pending` once what they
@@ -120,7 +120,11 @@ export class Allocator {
         const network = isWaiting(tx, listed.ID)
         if (network === undefined) return
         const result = allocateNetwork(tx, network)
-        if (result.kind === 'allocated') tx.put('network', result.network)
+        if (result.kind === 'allocated') {
+          tx.put('network', result.network)
+          const cluster = tx.cluster()
+          if (cluster !== undefined) tx.put('cluster', withLastNetwork(cluster, result.network))
+        }
         this.#note(`network ${network.Spec.Name}`, result)
       }),
     )

@@ -10,10 +10,11 @@ import {
   parseIpv4,
 } from '../../api/ipv4.ts'
 import type { Network } from '../../api/network.ts'
+import type { Cluster } from '../../api/swarm.ts'
 import { isTerminal } from '../../api/task-state.ts'
 import { NETWORK_INDEX_SCOPE } from '../store/claims.ts'
 import type { View } from '../store/view.ts'
-import { planOf } from './address-plan.ts'
+import { type AddressRange, planOf } from './address-plan.ts'
 
 /** A VXLAN-independent number that names the bridge `sw-br<Index>` (api/network.ts). */
 const NETWORK_INDEX_MAX = 4094
@@ -86,16 +87,30 @@ export const subnetConflict = (
   return other && `subnet ${formatCidr(subnet)} overlaps ${formatCidr(other.block)}, ${other.owner}`
 }
 
-/** The first free block of the pools. */
+/** The pools in the order of the search: behind `last` first, what lies before it at the end. */
+const searchOrder = (
+  pools: readonly Ipv4Block[],
+  last: Ipv4Block | undefined,
+): readonly AddressRange[] => {
+  const whole = pools.map((pool) => ({ first: pool.first, last: lastAddress(pool) }))
+  const at = last === undefined ? -1 : pools.findIndex((pool) => overlaps(pool, last))
+  const current = whole[at]
+  if (last === undefined || current === undefined) return whole
+  const behind = { first: lastAddress(last) + 1, last: current.last }
+  return [behind, ...whole.slice(at + 1), ...whole.slice(0, at + 1)]
+}
+
+/** The first free block of the pools behind `last`, the one that was given last (libnetwork calls it serial allocation). */
 const freeSubnet = (
   pools: readonly Ipv4Block[],
   prefix: number,
   occupied: readonly Occupied[],
+  last: Ipv4Block | undefined,
 ): Ipv4Block | undefined => {
   const size = blockSize(prefix)
-  for (const pool of pools) {
-    let first = pool.first
-    while (first + size - 1 <= lastAddress(pool)) {
+  for (const range of searchOrder(pools, last)) {
+    let first = Math.ceil(range.first / size) * size
+    while (first + size - 1 <= range.last) {
       const candidate = { first, prefix }
       const other = occupied.find(({ block }) => overlaps(block, candidate))
       if (other === undefined) return candidate
@@ -106,11 +121,11 @@ const freeSubnet = (
   return undefined
 }
 
-/** The least number above all in use, so that a removed network's is not used again soon. */
+/** The next number that no network has: a removed network's is used again when all others were. */
 const freeIndex = (view: View): number | undefined => {
-  const highest = Math.max(0, ...view.list('network').map((network) => network.Swarmctl.Index))
-  if (highest < NETWORK_INDEX_MAX) return highest + 1
-  for (let index = 1; index <= NETWORK_INDEX_MAX; index++) {
+  const last = view.cluster()?.Swarmctl.LastNetwork?.Index ?? 0
+  for (let step = 0; step < NETWORK_INDEX_MAX; step++) {
+    const index = ((last + step) % NETWORK_INDEX_MAX) + 1
     if (view.claimOwner(NETWORK_INDEX_SCOPE, index) === undefined) return index
   }
   return undefined
@@ -138,6 +153,7 @@ export const allocateNetwork = (
       pools.flatMap((pool) => parseCidr(pool) ?? []),
       cluster?.SubnetSize ?? DEFAULT_SUBNET_SIZE,
       occupiedBlocks(view, network.ID, { withRequested: true }),
+      parseCidr(cluster?.Swarmctl.LastNetwork?.Subnet ?? ''),
     )
   if (subnet === undefined) {
     return blocked(
@@ -170,4 +186,13 @@ export const withoutGoneGateways = (view: View, network: Network): Network | und
   return kept.length === entries.length
     ? undefined
     : { ...network, Swarmctl: { ...network.Swarmctl, Gateways: Object.fromEntries(kept) } }
+}
+
+/** The cluster once the network got its number and subnet: the next search begins behind them. */
+export const withLastNetwork = (cluster: Cluster, network: Network): Cluster => {
+  const isAsked = network.Spec.IPAMOptions.Configs.length > 0
+  const given = isAsked ? undefined : network.IPAMOptions.Configs[0]?.Subnet
+  const Subnet = given ?? cluster.Swarmctl.LastNetwork?.Subnet ?? ''
+  const LastNetwork = { Index: network.Swarmctl.Index, Subnet }
+  return { ...cluster, Swarmctl: { ...cluster.Swarmctl, LastNetwork } }
 }

@@ -95,6 +95,54 @@ t.test('subnets: of the pool, beside other networks and what hosts route', async
   await allocator.stop()
 })
 
+t.test('a removed network’s number and subnet come back last', async (t) => {
+  const { store, allocator } = newAllocator()
+  await store.update((tx) => {
+    const DefaultAddrPool = ['10.8.0.0/22', '10.9.0.0/23']
+    tx.put('cluster', sampleCluster({ DefaultAddrPool, SubnetSize: 24 }))
+    tx.put('network', network('mine', '10.9.1.0/24'))
+  })
+  allocator.start()
+  await settle(store)
+  const made = async (id: string, at = store) => {
+    await at.update((tx) => tx.put('network', network(id)))
+    await settle(at)
+    const { IPAMOptions, Swarmctl } = at.view().get('network', id)!
+    return [Swarmctl.Index, IPAMOptions.Configs[0]?.Subnet]
+  }
+  const removed = async (id: string) => {
+    await store.update((tx) => tx.remove('network', id))
+    await settle(store)
+  }
+  // The ingress network has the pool's first one.
+  t.same(await made('a'), [3, '10.8.1.0/24'])
+  await removed('a')
+  t.same(await made('b'), [4, '10.8.2.0/24'])
+  await removed('b')
+  await allocator.stop()
+  const next = newAllocator()
+  // Another manager leads: what it knows is what the store holds.
+  await next.store.update((tx) => {
+    tx.put('cluster', store.view().cluster()!)
+    for (const one of store.view().list('network')) tx.put('network', one)
+  })
+  next.allocator.start()
+  t.same(await made('c', next.store), [5, '10.8.3.0/24'])
+  await next.allocator.stop()
+
+  allocator.start()
+  t.same(await made('c'), [5, '10.8.3.0/24'])
+  t.same(await made('d'), [6, '10.9.0.0/24'], 'the next pool')
+  t.same(await made('e'), [7, '10.8.1.0/24'], 'from the start, beside what is taken')
+  await store.update((tx) => {
+    const cluster = tx.cluster()!
+    const LastNetwork = { Index: 4094, Subnet: '10.200.0.0/24' }
+    tx.put('cluster', { ...cluster, Swarmctl: { ...cluster.Swarmctl, LastNetwork } })
+  })
+  t.same(await made('f'), [3, '10.8.2.0/24'], 'numbers too; a pool that is no more does not matter')
+  await allocator.stop()
+})
+
 t.test('the pool runs out in words', async (t) => {
   const { store, allocator } = newAllocator()
   await store.update((tx) => {
