@@ -1,9 +1,9 @@
 import { type Command, Option } from 'commander'
 import { collect, parseFilterFlags, parseLabels } from './arguments.ts'
 import type { Runner } from './context.ts'
+import type { Column, ListOptions } from './format/listing.ts'
+import { labelFields, printListing, withListOptions } from './format/listing.ts'
 import { forEachRef, inspectAll } from './inspect.ts'
-import type { ListOptions } from './output.ts'
-import { printList, withListOptions } from './output.ts'
 import { readInput } from './read-input.ts'
 import { ago } from './relative-time.ts'
 
@@ -11,10 +11,16 @@ interface Listed {
   ID: string
   CreatedAt: string
   UpdatedAt: string
-  Spec: { Name: string; Labels: Record<string, string> }
+  Spec: { Name: string; Labels: Record<string, string>; Driver?: { Name: string } }
 }
 
-const HEADS = ['ID', 'NAME', 'CREATED', 'UPDATED']
+const columnsOf = (kind: 'secret' | 'config'): readonly Column[] => [
+  { head: 'ID', field: 'ID' },
+  { head: 'NAME', field: 'Name' },
+  ...(kind === 'secret' ? [{ head: 'DRIVER', field: 'Driver' }] : []),
+  { head: 'CREATED', field: 'CreatedAt' },
+  { head: 'UPDATED', field: 'UpdatedAt' },
+]
 
 const createVerb = (noun: Command, run: Runner, kind: 'secret' | 'config'): void => {
   noun
@@ -65,12 +71,17 @@ const listVerb = (noun: Command, run: Runner, kind: 'secret' | 'config'): void =
         const rows = listed
           .sort((a, b) => a.Spec.Name.localeCompare(b.Spec.Name))
           .map((object) => ({
-            ID: object.ID,
-            NAME: object.Spec.Name,
-            CREATED: ago(object.CreatedAt, nowMs),
-            UPDATED: ago(object.UpdatedAt, nowMs),
+            id: object.ID,
+            fields: {
+              ID: object.ID,
+              Name: object.Spec.Name,
+              ...(kind === 'secret' && { Driver: object.Spec.Driver?.Name ?? '' }),
+              CreatedAt: ago(object.CreatedAt, nowMs),
+              UpdatedAt: ago(object.UpdatedAt, nowMs),
+              ...labelFields(object.Spec.Labels),
+            },
           }))
-        printList(context.output, options, HEADS, rows)
+        printListing(context.output, options, columnsOf(kind), rows)
       }),
     )
 }

@@ -2,7 +2,7 @@ import type { SwarmctlError } from '../api/errors.ts'
 import { toSwarmctlError } from '../api/errors.ts'
 import type { CliContext } from './context.ts'
 import { ExitStatus } from './exit-status.ts'
-import { printInspected } from './output.ts'
+import { printInspected } from './format/listing.ts'
 
 /** Inspects each reference; what can't be had is named on standard error and makes the exit code 1, the others are still printed. */
 export const inspectAll = async (

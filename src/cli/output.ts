@@ -1,6 +1,4 @@
 import Table from 'cli-table3'
-import type { Command } from 'commander'
-import { SwarmctlError } from '../api/errors.ts'
 
 /** Where a command prints. Tests pass their own. */
 export interface Output {
@@ -66,15 +64,21 @@ export type Row = Record<string, string>
 const cut = (text: string, width: number): string =>
   text.length <= width ? text : `${text.slice(0, width - 1)}…`
 
-const widthOf = (head: string, rows: readonly Row[]): number =>
-  Math.max(head.length, ...rows.map((row) => (row[head] ?? '').length))
+const widthOf = (title: string, head: string, rows: readonly Row[]): number =>
+  rows.reduce((widest, row) => Math.max(widest, (row[head] ?? '').length), title.length)
 
 /**
  * A table with Docker's look: upper-case heads, three spaces between columns, no lines. In a terminal that is too narrow columns
- * without content go first, then the widest are cut.
+ * without content go first, then the widest are cut. `titleOf` is what stands above a column, its head by default.
  */
-export const renderTable = (heads: string[], rows: Row[], columns?: number): string => {
-  const widthsOf = (shown: readonly string[]) => shown.map((head) => widthOf(head, rows))
+export const renderTable = (
+  heads: string[],
+  rows: Row[],
+  columns?: number,
+  titleOf: (head: string) => string = (head) => head,
+): string => {
+  const widthsOf = (shown: readonly string[]) =>
+    shown.map((head) => widthOf(titleOf(head), head, rows))
   const isWide = columns === undefined || total(widthsOf(heads)) <= columns
   const shown = isWide
     ? heads
@@ -84,113 +88,11 @@ export const renderTable = (heads: string[], rows: Row[], columns?: number): str
     ...BORDERLESS,
     chars: { ...BORDERLESS.chars, middle: ' '.repeat(GAP) },
   } as ConstructorParameters<typeof Table>[0])
-  table.push(shown.map((head, at) => cut(head, widths[at]!)))
+  table.push(shown.map((head, at) => cut(titleOf(head), widths[at]!)))
   for (const row of rows) table.push(shown.map((head, at) => cut(row[head] ?? '', widths[at]!)))
   return table
     .toString()
     .split('\n')
     .map((line) => `${line.trimEnd()}\n`)
     .join('')
-}
-
-/** `--format` and `-q`, the same on every list. */
-export interface ListOptions {
-  quiet?: boolean
-  format?: string
-}
-
-/** Adds `--format json` and `-q` to a list command. */
-export const withListOptions = (command: Command): Command =>
-  command
-    .option('-q, --quiet', 'Only display IDs')
-    .option(
-      '--format <format>',
-      'Format of the output: "table", "json" (one object a line), or a template such as "{{.ID}} {{.Name}}"',
-      'table',
-    )
-
-/** Fills `{{.Field}}` places from a row whose heads are matched without case, spaces and dashes. */
-export const fillTemplate = (template: string, fields: Record<string, unknown>): string => {
-  const byName = new Map(
-    Object.entries(fields).map(([key, value]) => [
-      key.toLowerCase().replace(/[^a-z0-9]/g, ''),
-      value,
-    ]),
-  )
-  return template
-    .replaceAll('\\t', '\t')
-    .replaceAll('\\n', '\n')
-    .replace(/\{\{\s*(json\s+)?\.([\w.]*)\s*\}\}/g, (_, json: string | undefined, path: string) => {
-      const value =
-        path === ''
-          ? fields
-          : (byName.get(path.toLowerCase()) ??
-            path
-              .split('.')
-              .reduce<unknown>((at, key) => (at as Record<string, unknown>)?.[key], fields))
-      if (value === undefined) {
-        throw new SwarmctlError('INVALID_ARGUMENT', `invalid --format: there is no field .${path}`)
-      }
-      return json || typeof value === 'object' ? JSON.stringify(value) : String(value)
-    })
-}
-
-/** `DESIRED STATE` as Docker's formats name it: `DesiredState`. */
-const fieldName = (head: string): string =>
-  head === 'ID' || head === 'NETWORK ID'
-    ? 'ID'
-    : head.replace(
-        /(\w)(\w*) ?/g,
-        (_, first: string, rest: string) => `${first}${rest.toLowerCase()}`,
-      )
-
-const jsonLine = (heads: readonly string[], row: Row & { ID: string }): string =>
-  `${JSON.stringify({ ID: row.ID, ...Object.fromEntries(heads.map((head) => [fieldName(head), row[head] ?? ''])) })}\n`
-
-/** `table {{.Name}}\t{{.Ports}}`: a table of what the template names, with heads. */
-const templateTable = (
-  template: string,
-  heads: readonly string[],
-  rows: readonly Row[],
-  columns: number | undefined,
-): string => {
-  const titles = Object.fromEntries(heads.map((head) => [head, head]))
-  const cells = template.split(/\\t|\t/)
-  const shown = cells.map((cell) => fillTemplate(cell, { ID: 'ID', ...titles }))
-  const filled = rows.map((row) =>
-    Object.fromEntries(cells.map((cell, at) => [shown[at]!, fillTemplate(cell, row)])),
-  )
-  return renderTable(shown, filled, columns)
-}
-
-/** Prints a list as asked: ids only, one JSON object a line, a template a line, or a table. */
-export const printList = (
-  output: Output,
-  options: ListOptions,
-  heads: string[],
-  rows: (Row & { ID: string })[],
-): void => {
-  if (options.quiet) return output.write(rows.map((row) => `${row.ID}\n`).join(''))
-  const format = options.format ?? 'table'
-  if (format === 'json') return output.write(rows.map((row) => jsonLine(heads, row)).join(''))
-  if (format === 'table') return output.write(renderTable(heads, rows, output.columns))
-  if (format.startsWith('table ')) {
-    return output.write(templateTable(format.slice(6), heads, rows, output.columns))
-  }
-  output.write(rows.map((row) => `${fillTemplate(format, row)}\n`).join(''))
-}
-
-/** Prints inspected objects: indented JSON, or a template for each. */
-export const printInspected = (
-  output: Output,
-  format: string | undefined,
-  objects: unknown[],
-): void => {
-  if (format === undefined || format === 'json') {
-    output.write(`${JSON.stringify(objects, null, format === 'json' ? undefined : 4)}\n`)
-    return
-  }
-  for (const object of objects) {
-    output.write(`${fillTemplate(format, object as Record<string, unknown>)}\n`)
-  }
 }

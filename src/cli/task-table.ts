@@ -3,18 +3,24 @@ import type { Service } from '../api/service.ts'
 import type { Task } from '../api/task.ts'
 import { compareTaskStates } from '../api/task-state.ts'
 import type { CliContext } from './context.ts'
-import type { ListOptions, Row } from './output.ts'
-import { printList } from './output.ts'
+import type { Column, ListOptions, ListRow } from './format/listing.ts'
+import { printListing, shortId, shortImage } from './format/listing.ts'
 import { ago } from './relative-time.ts'
 
-const HEADS = ['ID', 'NAME', 'IMAGE', 'NODE', 'DESIRED STATE', 'CURRENT STATE', 'ERROR', 'PORTS']
+const COLUMNS: readonly Column[] = [
+  { head: 'ID', field: 'ID' },
+  { head: 'NAME', field: 'Name' },
+  { head: 'IMAGE', field: 'Image' },
+  { head: 'NODE', field: 'Node' },
+  { head: 'DESIRED STATE', field: 'DesiredState' },
+  { head: 'CURRENT STATE', field: 'CurrentState' },
+  { head: 'ERROR', field: 'Error' },
+  { head: 'PORTS', field: 'Ports' },
+]
 
 /** Flags of the three `ps` commands. */
 export interface PsOptions extends ListOptions {
   filter?: string[]
-  noTrunc?: boolean
-  noResolve?: boolean
-  trunc?: boolean
   resolve?: boolean
 }
 
@@ -55,27 +61,29 @@ const resolveNames = async ({ client }: CliContext): Promise<Names> => {
 }
 
 const rowsOf = (tasks: readonly Task[], names: Names, options: PsOptions, nowMs: number) => {
-  const whole = options.trunc === false
   const nameOf = (task: Task): string =>
     `${names.services.get(task.ServiceID) ?? task.ServiceID}.${task.Slot ?? task.NodeID}`
   let previous = ''
-  return inOrder(tasks, nameOf).map((task): Row & { ID: string } => {
+  return inOrder(tasks, nameOf).map((task): ListRow => {
     const name = nameOf(task)
     const isHistory = name === previous
     previous = name
     const error = task.Status.Err ?? ''
     return {
-      ID: whole || options.quiet ? task.ID : task.ID.slice(0, 12),
-      NAME: isHistory ? ` \\_ ${name}` : name,
-      IMAGE: (task.Spec.ContainerSpec?.Image ?? '').replace(whole ? /$^/ : /@sha256:.*/, ''),
-      NODE: names.nodes.get(task.NodeID) ?? task.NodeID,
-      'DESIRED STATE': capital(task.DesiredState),
-      'CURRENT STATE': `${capital(task.Status.State)} ${ago(task.Status.Timestamp, nowMs).toLowerCase()}`,
-      ERROR:
-        whole || error.length <= ERROR_LENGTH_MAX
-          ? error
-          : `${error.slice(0, ERROR_LENGTH_MAX - 1)}…`,
-      PORTS: ports(task),
+      id: task.ID,
+      fields: {
+        ID: shortId(task.ID, options),
+        Name: isHistory ? ` \\_ ${name}` : name,
+        Image: shortImage(task.Spec.ContainerSpec?.Image ?? '', options),
+        Node: names.nodes.get(task.NodeID) ?? task.NodeID,
+        DesiredState: capital(task.DesiredState),
+        CurrentState: `${capital(task.Status.State)} ${ago(task.Status.Timestamp, nowMs).toLowerCase()}`,
+        Error:
+          options.trunc === false || error.length <= ERROR_LENGTH_MAX
+            ? error
+            : `${error.slice(0, ERROR_LENGTH_MAX - 1)}…`,
+        Ports: ports(task),
+      },
     }
   })
 }
@@ -91,8 +99,5 @@ export const printTasks = async (
       ? { services: new Map<string, string>(), nodes: new Map<string, string>() }
       : await resolveNames(context)
   const rows = rowsOf(tasks, names, options, context.nowMs())
-  // With --no-trunc the error decides: a table as wide as it needs.
-  const output =
-    options.trunc === false ? { ...context.output, columns: undefined } : context.output
-  printList(output, options, HEADS, rows)
+  printListing(context.output, options, COLUMNS, rows)
 }

@@ -1,15 +1,21 @@
 import type { Command } from 'commander'
 import { collect, parseFilterFlags, parseLabels } from '../arguments.ts'
 import type { Runner } from '../context.ts'
+import { GoTime } from '../format/go-values.ts'
+import type { Column, ListOptions } from '../format/listing.ts'
+import { labelFields, printListing, shortId, withListOptions } from '../format/listing.ts'
 import { forEachRef, inspectAll } from '../inspect.ts'
-import type { ListOptions } from '../output.ts'
-import { printList, withListOptions } from '../output.ts'
 
 interface NetworkBody {
   Id: string
   Name: string
   Driver: string
   Scope: string
+  Created?: string
+  EnableIPv4?: boolean
+  EnableIPv6?: boolean
+  Internal?: boolean
+  Labels?: Record<string, string> | null
 }
 
 interface CreateOptions {
@@ -23,10 +29,12 @@ interface CreateOptions {
   attachable?: boolean
 }
 
-const HEADS = ['NETWORK ID', 'NAME', 'DRIVER', 'SCOPE']
-
-/** Networks' ids are long where the Engine made them; Docker shows twelve characters. */
-const SHORT_ID_LENGTH = 12
+const COLUMNS: readonly Column[] = [
+  { head: 'NETWORK ID', field: 'ID' },
+  { head: 'NAME', field: 'Name' },
+  { head: 'DRIVER', field: 'Driver' },
+  { head: 'SCOPE', field: 'Scope' },
+]
 
 const networkPath = (ref: string): string => `/networks/${encodeURIComponent(ref)}`
 
@@ -89,13 +97,20 @@ const listVerb = (noun: Command, run: Runner): void => {
         const rows = networks
           .sort((a, b) => a.Name.localeCompare(b.Name))
           .map((network) => ({
-            ID: network.Id.slice(0, SHORT_ID_LENGTH),
-            'NETWORK ID': network.Id.slice(0, SHORT_ID_LENGTH),
-            NAME: network.Name,
-            DRIVER: network.Driver,
-            SCOPE: network.Scope,
+            id: shortId(network.Id, options),
+            fields: {
+              ID: shortId(network.Id, options),
+              Name: network.Name,
+              Driver: network.Driver,
+              Scope: network.Scope,
+              IPv4: String(network.EnableIPv4 ?? true),
+              IPv6: String(network.EnableIPv6 ?? false),
+              Internal: String(network.Internal ?? false),
+              CreatedAt: String(new GoTime(network.Created ?? '')),
+              ...labelFields(network.Labels),
+            },
           }))
-        printList(output, options, HEADS, rows)
+        printListing(output, options, COLUMNS, rows)
       }),
     )
 }

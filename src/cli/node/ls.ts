@@ -2,18 +2,25 @@ import type { Command } from 'commander'
 import type { Node } from '../../api/node.ts'
 import { collect, parseFilterFlags } from '../arguments.ts'
 import type { Runner } from '../context.ts'
-import type { ListOptions } from '../output.ts'
-import { printList, withListOptions } from '../output.ts'
+import type { Column, ListOptions, ListRow } from '../format/listing.ts'
+import { labelFields, printListing, withListOptions } from '../format/listing.ts'
 
-const HEADS = [
-  'ID',
-  'HOSTNAME',
-  'STATUS',
-  'AVAILABILITY',
-  'MANAGER STATUS',
-  'ENGINE VERSION',
-  'NOTE',
+const COLUMNS: readonly Column[] = [
+  { head: 'ID', field: 'ID' },
+  { head: 'HOSTNAME', field: 'Hostname' },
+  { head: 'STATUS', field: 'Status' },
+  { head: 'AVAILABILITY', field: 'Availability' },
+  { head: 'MANAGER STATUS', field: 'ManagerStatus' },
+  { head: 'ENGINE VERSION', field: 'EngineVersion' },
+  { head: 'NOTE', field: 'Note' },
 ]
+
+/** What `node ls` asks of `/info`. */
+interface SwarmInfo {
+  Swarm: { NodeID: string; Cluster?: { TLSInfo?: TLSInfo } | null }
+}
+
+type TLSInfo = NonNullable<Node['Description']['TLSInfo']>
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
 
@@ -30,6 +37,34 @@ const note = (node: Node): string =>
     .filter((text) => text !== '')
     .join('; ')
 
+/** Whether the node's certificate comes from the cluster's present root, in Docker's words. */
+const tlsStatus = (node: TLSInfo | undefined, cluster: TLSInfo | undefined): string => {
+  if (!node?.CertIssuerSubject || !cluster?.CertIssuerSubject) return 'Unknown'
+  const isSame =
+    node.TrustRoot === cluster.TrustRoot && node.CertIssuerPublicKey === cluster.CertIssuerPublicKey
+  return isSame ? 'Ready' : 'Needs Rotation'
+}
+
+const rowOf = (node: Node, { Swarm }: SwarmInfo): ListRow => {
+  const isSelf = node.ID === Swarm.NodeID
+  return {
+    id: node.ID,
+    cells: { ID: isSelf ? `${node.ID} *` : node.ID },
+    fields: {
+      ID: node.ID,
+      Self: isSelf,
+      Hostname: node.Description.Hostname,
+      Status: capital(node.Status.State),
+      Availability: capital(node.Spec.Availability),
+      ManagerStatus: managerStatus(node),
+      EngineVersion: node.Description.Engine.EngineVersion,
+      TLSStatus: tlsStatus(node.Description.TLSInfo, Swarm.Cluster?.TLSInfo),
+      Note: note(node),
+      ...labelFields(node.Spec.Labels),
+    },
+  }
+}
+
 /** `swarmctl node ls`. */
 export const nodeListVerb = (noun: Command, run: Runner): void => {
   withListOptions(noun.command('ls').alias('list'))
@@ -42,20 +77,12 @@ export const nodeListVerb = (noun: Command, run: Runner): void => {
           path: '/nodes',
           query: { filters: parseFilterFlags(options.filter) },
         })
-        const { Swarm } = await client.call<{ Swarm: { NodeID: string } }>({ path: '/info' })
+        const info = await client.call<SwarmInfo>({ path: '/info' })
         const rows = nodes
           .sort((a, b) => a.Description.Hostname.localeCompare(b.Description.Hostname))
-          .map((node) => ({
-            ID: options.quiet || node.ID !== Swarm.NodeID ? node.ID : `${node.ID} *`,
-            HOSTNAME: node.Description.Hostname,
-            STATUS: capital(node.Status.State),
-            AVAILABILITY: capital(node.Spec.Availability),
-            'MANAGER STATUS': managerStatus(node),
-            'ENGINE VERSION': node.Description.Engine.EngineVersion,
-            NOTE: note(node),
-          }))
-        const heads = rows.some((row) => row.NOTE !== '') ? HEADS : HEADS.slice(0, -1)
-        printList(output, options, heads, rows)
+          .map((node) => rowOf(node, info))
+        const hasNotes = rows.some((row) => row.fields.Note !== '')
+        printListing(output, options, hasNotes ? COLUMNS : COLUMNS.slice(0, -1), rows)
       }),
     )
 }

@@ -3,7 +3,7 @@ import type { Node } from '../../api/node.ts'
 import type { Task } from '../../api/task.ts'
 import { collect, parseFilterFlags } from '../arguments.ts'
 import type { Runner } from '../context.ts'
-import { withListOptions } from '../output.ts'
+import { withListOptions } from '../format/listing.ts'
 import type { PsOptions } from '../task-table.ts'
 import { printTasks } from '../task-table.ts'
 import { nodePath } from './resolve.ts'
@@ -14,7 +14,6 @@ export const nodePsVerb = (noun: Command, run: Runner): void => {
     .description('List the tasks on nodes')
     .argument('[ref...]', 'Ids, hostnames or "self"', ['self'])
     .option('-f, --filter <key=value>', 'Only what matches: name, desired-state …', collect)
-    .option('--no-trunc', 'Do not cut ids, images and errors')
     .option('--no-resolve', 'Show ids instead of names')
     .addHelpText('after', '\nExample:\n  swarmctl node ps h2\n')
     .action(

@@ -2,8 +2,8 @@ import type { Command } from 'commander'
 import type { Service } from '../../api/service.ts'
 import { collect, parseFilterFlags } from '../arguments.ts'
 import type { Runner } from '../context.ts'
-import type { ListOptions } from '../output.ts'
-import { withListOptions } from '../output.ts'
+import type { ListOptions } from '../format/listing.ts'
+import { withListOptions } from '../format/listing.ts'
 import { printServices } from './service-table.ts'
 
 /** `swarmctl service ls`. */

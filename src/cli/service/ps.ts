@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import type { Task } from '../../api/task.ts'
 import { collect, parseFilterFlags } from '../arguments.ts'
 import type { Runner } from '../context.ts'
-import { withListOptions } from '../output.ts'
+import { withListOptions } from '../format/listing.ts'
 import type { PsOptions } from '../task-table.ts'
 import { printTasks } from '../task-table.ts'
 import { getService } from './update.ts'
@@ -13,7 +13,6 @@ export const servicePsVerb = (noun: Command, run: Runner): void => {
     .description('List the tasks of services, with why one waits or failed')
     .argument('<service...>', 'Names or ids')
     .option('-f, --filter <key=value>', 'Only what matches: id, name, node, desired-state', collect)
-    .option('--no-trunc', 'Do not cut ids, images and errors')
     .option('--no-resolve', 'Show ids instead of names')
     .addHelpText('after', '\nExample:\n  swarmctl service ps --no-trunc web\n')
     .action(

@@ -1,9 +1,17 @@
 import type { Service } from '../../api/service.ts'
 import type { PortConfig } from '../../api/service-spec.ts'
-import type { ListOptions, Output } from '../output.ts'
-import { printList } from '../output.ts'
+import type { Column, ListOptions } from '../format/listing.ts'
+import { labelFields, printListing, shortId, shortImage } from '../format/listing.ts'
+import type { Output } from '../output.ts'
 
-const HEADS = ['ID', 'NAME', 'MODE', 'REPLICAS', 'IMAGE', 'PORTS']
+const COLUMNS: readonly Column[] = [
+  { head: 'ID', field: 'ID' },
+  { head: 'NAME', field: 'Name' },
+  { head: 'MODE', field: 'Mode' },
+  { head: 'REPLICAS', field: 'Replicas' },
+  { head: 'IMAGE', field: 'Image' },
+  { head: 'PORTS', field: 'Ports' },
+]
 
 const modeName = (service: Service): string => {
   const mode = service.Spec.Mode ?? {}
@@ -16,8 +24,15 @@ const modeName = (service: Service): string => {
 const replicas = (service: Service): string => {
   const status = service.ServiceStatus
   if (!status) return ''
+  const running = `${status.RunningTasks}/${status.DesiredTasks}`
+  const { ReplicatedJob, GlobalJob } = service.Spec.Mode ?? {}
+  const completed = status.CompletedTasks ?? 0
+  if (ReplicatedJob) {
+    return `${running} (${completed}/${ReplicatedJob.TotalCompletions ?? 1} completed)`
+  }
+  if (GlobalJob) return `${running} (${completed}/${status.DesiredTasks + completed} completed)`
   const max = service.Spec.TaskTemplate.Placement?.MaxReplicas
-  return `${status.RunningTasks}/${status.DesiredTasks}${max ? ` (max ${max} per node)` : ''}`
+  return max ? `${running} (max ${max} per node)` : running
 }
 
 const port = ({ PublishMode, PublishedPort, TargetPort, Protocol }: PortConfig): string =>
@@ -32,12 +47,16 @@ export const printServices = (
   const rows = [...services]
     .sort((a, b) => a.Spec.Name.localeCompare(b.Spec.Name, 'en', { numeric: true }))
     .map((service) => ({
-      ID: options.quiet ? service.ID : service.ID.slice(0, 12),
-      NAME: service.Spec.Name,
-      MODE: modeName(service),
-      REPLICAS: replicas(service),
-      IMAGE: (service.Spec.TaskTemplate.ContainerSpec?.Image ?? '').replace(/@sha256:.*/, ''),
-      PORTS: (service.Endpoint.Ports ?? []).map(port).filter(Boolean).join(', '),
+      id: service.ID,
+      fields: {
+        ID: shortId(service.ID, options),
+        Name: service.Spec.Name,
+        Mode: modeName(service),
+        Replicas: replicas(service),
+        Image: shortImage(service.Spec.TaskTemplate.ContainerSpec?.Image ?? '', options),
+        Ports: (service.Endpoint.Ports ?? []).map(port).filter(Boolean).join(', '),
+        ...labelFields(service.Spec.Labels),
+      },
     }))
-  printList(output, options, HEADS, rows)
+  printListing(output, options, COLUMNS, rows)
 }

@@ -5,8 +5,8 @@ import type { Task } from '../../api/task.ts'
 import { NAMESPACE_LABEL } from '../../stack/convert/namespace.ts'
 import { collect, type FilterMap, parseFilterFlags } from '../arguments.ts'
 import type { Runner } from '../context.ts'
-import type { ListOptions } from '../output.ts'
-import { printList, withListOptions } from '../output.ts'
+import type { ListOptions } from '../format/listing.ts'
+import { printList, withListOptions } from '../format/listing.ts'
 import { printServices } from '../service/service-table.ts'
 import type { PsOptions } from '../task-table.ts'
 import { printTasks } from '../task-table.ts'
@@ -70,7 +70,6 @@ export const stackPsVerb = (noun: Command, run: Runner): void => {
     .description('List the tasks of a stack')
     .argument('<stack>', 'Name of the stack')
     .option('-f, --filter <key=value>', 'Only what matches: id, name, node, desired-state', collect)
-    .option('--no-trunc', 'Do not cut ids, images and errors')
     .option('--no-resolve', 'Show ids instead of names')
     .addHelpText('after', '\nExample:\n  swarmctl stack ps demo\n')
     .action(
