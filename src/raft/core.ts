@@ -19,6 +19,7 @@ import { broadcastHeartbeat } from './heartbeat.ts'
 import { type CompactionLimits, RaftLog } from './log.ts'
 import {
   applyMembership,
+  isVoter,
   type Membership,
   type MembershipCommand,
   memberIds,
@@ -314,6 +315,10 @@ export class RaftCore {
       if (!staying.has(id) && id !== state.id) sendAppend(state, id, true)
     }
     trackMembers(state)
+    // Who no longer votes can't take over (§3.10).
+    if (state.transferee !== null && !isVoter(state.membership, state.transferee)) {
+      state.transferee = null
+    }
     if (!staying.has(state.id) || state.membership.learners.includes(state.id)) {
       // Removed or demoted, it led up to the commit of that (§4.2.2).
       becomeFollower(state, state.term, null)

@@ -40,6 +40,7 @@ export function campaign(state: CoreState): void {
 export function onVote(state: CoreState, message: VoteRequest): void {
   const free = state.vote === null && state.leader === null
   const granted =
+    belongsToCluster(state) &&
     (state.vote === message.from || free) &&
     state.log.isUpToDate(message.lastIndex, message.lastTerm)
   if (granted) {
@@ -54,6 +55,7 @@ export function onVote(state: CoreState, message: VoteRequest): void {
 export function onPreVote(state: CoreState, message: PreVoteRequest): void {
   const free = state.vote === null && state.leader === null
   const granted =
+    belongsToCluster(state) &&
     (message.term > state.term || state.vote === message.from || free) &&
     state.log.isUpToDate(message.lastIndex, message.lastTerm)
   // The grant carries the request's term: the answer belongs to a term that this node isn't in yet.
@@ -91,6 +93,15 @@ export function protectsLeader(state: CoreState, message: VoteRequest | PreVoteR
   if (message.kind === 'vote' && message.force) return false
   if (state.leader === null || state.leader === message.from) return false
   return state.role === 'leader' || state.electionElapsedTicks < state.options.electionTicks
+}
+
+/**
+ * A newcomer elects nobody before it has a snapshot, which holds what added it. It may be a member that was
+ * removed and lost its disk: whoever missed that would otherwise be elected with the help of a node
+ * that forgot what it acknowledged. A learner votes when it is asked: it may be a voter by now.
+ */
+function belongsToCluster({ membership }: CoreState): boolean {
+  return membership.voters.length > 0
 }
 
 function mayCampaign(state: CoreState): boolean {

@@ -98,9 +98,10 @@ export interface ReadIndexResponse extends Envelope {
   readonly index: number
 }
 
-/** Tells a node that it was removed; it may have missed the entry that said so. */
+/** Tells a node that it was removed at or before an index; it may have missed the entry that said so. */
 export interface RemovedNotice extends Envelope {
   readonly kind: 'removed'
+  readonly index: number
 }
 
 /** What {@link RaftCore.step} takes and {@link Ready} hands out. */

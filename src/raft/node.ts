@@ -24,7 +24,7 @@ import {
   type RaftNodeOptions,
 } from './node-options.ts'
 import type { RaftNodeDeps } from './node-ports.ts'
-import { openStorage } from './node-start.ts'
+import { type Beginning, openStorage } from './node-start.ts'
 import { type RaftStatus, statusOf } from './node-status.ts'
 import { Persister } from './persister.ts'
 import { type ProposalResult, Proposals } from './proposals.ts'
@@ -38,8 +38,8 @@ import { decodeMessage, encodeMessage, type WireMessage } from './wire.ts'
 
 export class RaftNode {
   readonly #deps: RaftNodeDeps
-  readonly #options: Required<Omit<RaftNodeOptions, 'initialVoters'>>
-  readonly #initialVoters: RaftNodeOptions['initialVoters']
+  readonly #options: Required<Omit<RaftNodeOptions, keyof Beginning>>
+  readonly #beginning: Beginning
   readonly #proposals = new Proposals()
   readonly #persister: Persister
   readonly #reads: ReadBarriers
@@ -59,14 +59,15 @@ export class RaftNode {
   #removed = false
   #failed = false
 
-  constructor(deps: RaftNodeDeps, { initialVoters, ...options }: RaftNodeOptions) {
+  constructor(deps: RaftNodeDeps, { initialVoters, survivor, ...options }: RaftNodeOptions) {
     this.#deps = deps
     this.#options = { ...NODE_DEFAULTS, ...options }
-    this.#initialVoters = initialVoters
+    this.#beginning = { initialVoters, survivor }
     const { id } = options
     const { state, log } = deps
     const core = { ...CORE_DEFAULTS, ...options.core }
-    this.#reads = new ReadBarriers(core.heartbeatTicks)
+    const firstToken = Math.floor(deps.random() * 2 ** 40)
+    this.#reads = new ReadBarriers(core.heartbeatTicks, firstToken)
     const send = (message: WireMessage) => this.#send(message)
     this.#sender = new SnapshotSender({
       ...{ id, state, log, send, firstStream: Math.floor(deps.random() * 2 ** 40) },
@@ -95,7 +96,7 @@ export class RaftNode {
   async start(): Promise<void> {
     assert(this.#state === 'new', 'a node starts once')
     const { wal, state, stateMachine, transport, random } = this.#deps
-    const known = await openStorage(wal, state, this.#initialVoters)
+    const known = await openStorage(wal, state, this.#beginning)
     stateMachine.restore(known.applied, await state.load())
     this.#core = new RaftCore({ id: this.#options.id, ...known, random }, this.#options.core)
     this.#state = 'running'
@@ -168,6 +169,8 @@ export class RaftNode {
     const core = this.#leading()
     const hasCaughtUp = () => {
       const match = core.progress.get(id)?.match ?? 0
+      // Without a snapshot it would not vote yet, and could be missed for a quorum.
+      if (core.role === 'leader' && match === 0) return false
       return core.role !== 'leader' || core.log.committed - match <= PROMOTE_LAG_ENTRIES_MAX
     }
     await this.#conditions.wait(hasCaughtUp, this.#deadline(this.#options.proposeTimeoutMs))

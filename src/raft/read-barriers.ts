@@ -20,11 +20,13 @@ export class ReadBarriers {
   readonly #retryTicks: number
   #queued: Waiter[] = []
   #round: Round | undefined
-  #lastToken = 0
+  #lastToken: number
   #confirmed: { index: number; waiters: Waiter[] }[] = []
 
-  constructor(retryTicks: number) {
+  /** `firstToken` differs between starts: an answer to an earlier life of this node must confirm nothing. */
+  constructor(retryTicks: number, firstToken: number) {
     this.#retryTicks = retryTicks
+    this.#lastToken = firstToken
   }
 
   add(waiter: Waiter): void {

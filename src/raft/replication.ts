@@ -29,6 +29,7 @@ export function sendAppend(state: CoreState, to: RaftNodeId, evenIfEmpty: boolea
   const { log, options } = state
   const prevIndex = progress.next - 1
   const prevTerm = log.termAt(prevIndex)
+  if (prevIndex === 0 && log.applied > 0) return welcome(state, to, progress)
   if (prevTerm === undefined) return requestSnapshot(state, to, progress)
   // A full pipeline still gets empty appends: if all of it was lost, the rejection says so.
   const full = progress.state === 'replicate' && progress.inflightFull
@@ -100,6 +101,8 @@ export function transferTo(state: CoreState, to: RaftNodeId): boolean {
   const progress = state.progress.get(to)
   if (state.role !== 'leader' || progress === undefined || to === state.id) return false
   if (!isVoter(state.membership, to)) return false
+  // Asked again it doesn't begin again: the timer would never end it.
+  if (state.transferee === to) return true
   state.transferee = to
   // The timer of the leader now limits the transfer.
   state.electionElapsedTicks = 0
@@ -110,6 +113,16 @@ export function transferTo(state: CoreState, to: RaftNodeId): boolean {
 
 function sendTimeoutNow(state: CoreState, to: RaftNodeId): void {
   send(state, { kind: 'timeout-now', from: state.id, to, term: state.term })
+}
+
+/**
+ * A newcomer without any log gets a snapshot, never the log from its start: that would show it memberships
+ * of before it was added, with which it could elect someone who doesn't know that it began anew.
+ */
+function welcome(state: CoreState, to: RaftNodeId, progress: Progress): boolean {
+  const { log, term } = state
+  // Only the state of a leader that has applied an entry of its own term surely has all that was committed.
+  return log.termAt(log.applied) === term && requestSnapshot(state, to, progress)
 }
 
 function requestSnapshot(state: CoreState, to: RaftNodeId, progress: Progress): boolean {

@@ -12,7 +12,7 @@ import {
 } from './election.ts'
 import { onAppend, onHeartbeat, onSnapshot } from './follower.ts'
 import type { RaftNodeId } from './membership.ts'
-import type { Message } from './message.ts'
+import type { Message, RemovedNotice } from './message.ts'
 import { onReadIndex } from './reads.ts'
 import { onAppendResponse, onHeartbeatResponse } from './replication.ts'
 
@@ -67,7 +67,7 @@ function dispatch(state: CoreState, message: Message): void {
       state.confirmedReads.push({ node: state.id, token: message.token, index: message.index })
       break
     case 'removed':
-      state.removed = true
+      onRemoved(state, message)
       break
     default:
       message satisfies never
@@ -129,7 +129,7 @@ function onStale(state: CoreState, message: Message): void {
       send(state, { kind: 'pre-vote-response', from, to, term, granted: false })
       break
     case 'removed':
-      state.removed = true
+      onRemoved(state, message)
       break
     case 'vote':
     case 'vote-response':
@@ -146,10 +146,19 @@ function onStale(state: CoreState, message: Message): void {
   }
 }
 
-/** A removed member may have missed the entry that removed it: tell it, and don't be disturbed. */
+/**
+ * A removed member may have missed the entry that removed it: tell it, and don't be disturbed. All else of
+ * it is taken: it may have come back since, and lead, while this node's membership is the old one.
+ */
 function isFromRemoved(state: CoreState, message: Message): boolean {
-  const { id: from, term, membership } = state
-  if (message.kind === 'removed' || !membership.removed.includes(message.from)) return false
-  if (message.from !== from) send(state, { kind: 'removed', from, to: message.from, term })
+  if (message.kind !== 'vote' && message.kind !== 'pre-vote') return false
+  const { id: from, term, membership, log } = state
+  if (!membership.removed.includes(message.from)) return false
+  send(state, { kind: 'removed', from, to: message.from, term, index: log.applied })
   return true
+}
+
+/** Whoever says so may itself have missed that this node came back: the newer membership is right. */
+function onRemoved(state: CoreState, message: RemovedNotice): void {
+  if (message.index > state.log.applied) state.removed = true
 }

@@ -93,8 +93,10 @@ function writeBody(writer: ByteWriter, message: WireMessage): void {
     case 'snapshot-ack':
       writer.u64(message.stream).u64(message.next).bool(message.refused)
       break
-    case 'timeout-now':
     case 'removed':
+      writer.u64(message.index)
+      break
+    case 'timeout-now':
       break
     default:
       message satisfies never
@@ -143,8 +145,9 @@ function readBody(reader: ByteReader, kind: WireMessage['kind'], envelope: Envel
     }
     case 'snapshot-ack':
       return { ...envelope, kind, stream: reader.u64(), next: reader.u64(), refused: reader.bool() }
-    case 'timeout-now':
     case 'removed':
+      return { ...envelope, kind, index: reader.u64() }
+    case 'timeout-now':
       return { ...envelope, kind }
     default:
       return kind satisfies never

@@ -239,6 +239,23 @@ t.test('§3.10 transfer of leadership', async (t) => {
     },
   )
 
+  t.test(
+    'asked again it does not begin again; it ends when the successor may vote no longer',
+    async (t) => {
+      const network = new CoreNetwork(IDS).elect('a').cut('b')
+      for (let at = 0; at < 3; at += 1) {
+        t.ok(network.get('a').core.transferLeadership('b'))
+        network.tickAll(7)
+      }
+      t.equal(network.get('a').core.transferee, null)
+      const changes = [{ kind: 'add-learner', id: 'b' }] as const
+      network.get('a').core.proposeMembership({ kind: 'change', changes })
+      network.get('a').core.transferLeadership('b')
+      network.run()
+      t.equal(network.get('a').core.transferee, null)
+    },
+  )
+
   t.test('it ends after an election timeout, and proposals are taken again', async (t) => {
     const network = new CoreNetwork(IDS).elect('a').cut('b')
     network.get('a').core.transferLeadership('b')

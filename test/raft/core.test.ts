@@ -237,7 +237,8 @@ t.test('§4 membership', async (t) => {
     t.notOk(network.get('a').commands.includes('x'), 'both majorities must agree')
     network.heal().tickAll(10)
     t.match(core.membership, { voters: ['a', 'b', 'd'], outgoing: [], removed: ['c'] })
-    t.ok(network.get('d').commands.includes('x'))
+    network.sendSnapshot('a', 'd').propose('a', 'y')
+    t.ok(network.get('d').commands.includes('y'))
   })
 
   t.test(
@@ -295,6 +296,40 @@ t.test('§4 membership', async (t) => {
       [{ granted: true }],
       'it may be a voter by now',
     )
+  })
+
+  t.test(
+    'a member that came back is told nothing by who missed it, and may lead them',
+    async (t) => {
+      const missed = new Driver(coreOf('a', { voters: ['a', 'c'], removed: ['b'], term: 3 }))
+      t.match(missed.step(vote('b', 4, 9, 3)).take(), [{ kind: 'removed', to: 'b', index: 0 }])
+      missed.step({ kind: 'heartbeat', commit: 0, readRound: 1, ...from('b', 4) })
+      t.match(missed.core, { leader: 'b', term: 4 }, 'a leader is followed whoever it is')
+      const back = follower({ entries: [command(1, 1)], term: 1, commit: 1 }).settle()
+      t.notOk(back.step({ kind: 'removed', index: 1, ...from('b', 1) }).removed)
+      t.ok(back.step({ kind: 'removed', index: 2, ...from('b', 1) }).removed, 'this one knows more')
+    },
+  )
+
+  t.test('a newcomer gets a snapshot, and elects nobody before', async (t) => {
+    const newcomer = new Driver(coreOf('a', { voters: [] }))
+    t.match(
+      newcomer
+        .step(vote('b', 2, 9, 1))
+        .settle()
+        .take(),
+      [{ granted: false }],
+      'it may have been a member and forgotten what it acknowledged',
+    )
+    const network = new CoreNetwork(['a', 'b', 'c'], { voters: ['a', 'b'] }).elect('a')
+    network.drivers.set('c', new Driver(coreOf('c', { voters: [] })))
+    change(network, { kind: 'add-learner', id: 'c' })
+    network.tickAll(5)
+    t.same(network.get('c').core.log.last, { index: 0, term: 0 }, 'no part of the old log')
+    t.same(network.get('a').snapshotsToSend, ['c'])
+    network.sendSnapshot('a', 'c').propose('a', 'x')
+    t.same(network.get('c').commands, ['x'])
+    t.match(network.get('c').core.membership, { learners: ['c'] })
   })
 
   t.test('no campaign while a committed change is not applied', async (t) => {

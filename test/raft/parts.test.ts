@@ -170,7 +170,8 @@ const message = fc.oneof(
   }),
   fc.record({ ...envelope, kind: fc.constant('heartbeat'), commit: index, readRound: index }),
   fc.record({ ...envelope, kind: fc.constant('heartbeat-response'), readRound: index }),
-  fc.record({ ...envelope, kind: fc.constantFrom('timeout-now', 'removed') }),
+  fc.record({ ...envelope, kind: fc.constant('timeout-now') }),
+  fc.record({ ...envelope, kind: fc.constant('removed'), index }),
   fc.record({ ...envelope, kind: fc.constant('read-index'), token: index }),
   fc.record({ ...envelope, kind: fc.constant('read-index-response'), token: index, index }),
   fc.record({

@@ -21,6 +21,7 @@ export function command(index: number, term: number, text = `e${index}`): Entry 
 export interface CoreSetup {
   readonly voters: readonly string[]
   readonly learners?: readonly string[]
+  readonly removed?: readonly string[]
   readonly term?: number
   readonly vote?: string | null
   readonly entries?: readonly Entry[]
@@ -28,8 +29,9 @@ export interface CoreSetup {
   readonly options?: Partial<CoreOptions>
 }
 
-export function membershipOf({ voters, learners = [] }: CoreSetup): Membership {
-  return { ...EMPTY_MEMBERSHIP, voters: [...voters].sort(), learners: [...learners].sort() }
+export function membershipOf({ voters, learners = [], removed = [] }: CoreSetup): Membership {
+  const lists = { voters: [...voters].sort(), learners: [...learners].sort(), removed }
+  return { ...EMPTY_MEMBERSHIP, ...lists }
 }
 
 /** A core that remembers what the setup says. Its random number is always the same: 0 for a, 0.1 for b … */
@@ -171,6 +173,18 @@ export class CoreNetwork {
 
   propose(id: string, ...texts: string[]): this {
     this.get(id).core.propose(texts.map(bytes))
+    return this.run()
+  }
+
+  /** The state of one, up to what it has applied, is complete on another. */
+  sendSnapshot(from: string, to: string): this {
+    const { core, snapshotsToSend } = this.get(from)
+    snapshotsToSend.splice(snapshotsToSend.indexOf(to), 1)
+    const { applied: index } = core.log
+    const meta = { index, term: core.log.termAt(index) ?? 0, membership: core.membership }
+    this.get(to).step({ kind: 'snapshot', from, to, term: core.term, meta })
+    this.run()
+    core.onSnapshotSent(to, { index })
     return this.run()
   }
 
