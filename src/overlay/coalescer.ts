@@ -17,6 +17,8 @@ export class Coalescer {
   /** One per request; bounded by who asks (each asks once at a time). */
   #waiters: Waiter[] = []
   #isRunning = false
+  /** Something is to be done that no run has begun with. */
+  #isWanted = false
   #cancelRetry: (() => void) | null = null
   #isClosed = false
   #idle: Promise<void> = Promise.resolve()
@@ -36,11 +38,17 @@ export class Coalescer {
     if (this.#isClosed) return Promise.reject(closed())
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject })
-      // A pending retry is not waited for: what is new may be what helps.
-      this.#cancelRetry?.()
-      this.#cancelRetry = null
-      this.#start()
+      this.trigger()
     })
+  }
+
+  /** A request that nobody waits for: any number of them cost nothing. */
+  trigger(): void {
+    this.#isWanted = true
+    // A pending retry is not waited for: what is new may be what helps.
+    this.#cancelRetry?.()
+    this.#cancelRetry = null
+    this.#start()
   }
 
   /** No further run; resolves when the one under way has ended. */
@@ -52,7 +60,7 @@ export class Coalescer {
   }
 
   #start(): void {
-    if (this.#isRunning || this.#isClosed || this.#waiters.length === 0) return
+    if (this.#isRunning || this.#isClosed || !this.#isWanted) return
     this.#isRunning = true
     this.#idle = this.#runOnce()
   }
@@ -61,6 +69,7 @@ export class Coalescer {
     // Everything that asks in the same turn of the loop is part of this run.
     await Promise.resolve()
     const waiters = this.#waiters.splice(0)
+    this.#isWanted = false
     let isDone = false
     try {
       await this.#run()
@@ -68,6 +77,7 @@ export class Coalescer {
     } catch {
       // Logged by whoever runs; the requests stay and the run is repeated.
       this.#waiters.unshift(...waiters)
+      this.#isWanted = true
     }
     this.#isRunning = false
     if (isDone) {

@@ -162,8 +162,8 @@ export class Overlay {
     return [...this.#problems, ...(this.#ports?.problems() ?? []), ...this.#dns.problems()]
   }
 
-  /** Takes a part of the managers' view; resolves when the kernel holds it, rejects only when closed before. */
-  async apply(message: OverlayMessage): Promise<void> {
+  /** Takes a part of the managers' view; the kernel follows. What can't be programmed for long holds up no later view. */
+  take(message: OverlayMessage): void {
     const before = this.#view
     this.#view = changeView(before, message.change, message.complete)
     if (message.complete) this.#isComplete = true
@@ -173,7 +173,12 @@ export class Overlay {
     this.#retired.onViews(before, this.#view)
     this.#names = null
     this.#storedView?.save(this.#view)
-    await this.#sync.request()
+    this.#requestSync()
+  }
+
+  /** Resolves when the kernel holds all views taken before; rejects only when closed before. */
+  held(): Promise<void> {
+    return this.#sync.request()
   }
 
   /** Tells which node this is; before the first view. */
@@ -295,8 +300,7 @@ export class Overlay {
   }
 
   #requestSync(): void {
-    // Only a close rejects: nothing is left to tell then.
-    this.#sync.request().catch(() => {})
+    this.#sync.trigger()
   }
 
   async #runSync(): Promise<void> {

@@ -4,7 +4,6 @@ import type {
   DispatcherMessage,
   LogsRequest,
   ManagerAddr,
-  OverlayMessage,
 } from '../api/assignment.ts'
 import type { Clock } from '../api/clock.ts'
 import type { Config } from '../api/config.ts'
@@ -18,8 +17,8 @@ import { EngineMonitor } from './engine-monitor.ts'
 import type { ContainerEvent, EngineFacts, Executor, ObservedContainer } from './executor.ts'
 import { ENGINE_FIRST_WAIT_MS, engineConcurrency, OVERLAY_RESYNC_MS } from './limits.ts'
 import { type LocalFacts, nodeDescription } from './node-description.ts'
+import { OverlayConfirmations } from './overlay-confirmations.ts'
 import type { OverlayPort } from './overlay-port.ts'
-import { OverlayQueue } from './overlay-queue.ts'
 import { ProcessWatch } from './process-watch.ts'
 import { type ConnectManager, type LiveSession, SessionClient } from './session-client.ts'
 import { isUrgent, StatusOutbox } from './status-outbox.ts'
@@ -73,7 +72,7 @@ export class Agent {
   readonly #configs = new Map<string, Config>()
   readonly #steps: TaskSteps
   readonly #outbox: StatusOutbox
-  readonly #overlayQueue: OverlayQueue
+  readonly #overlayConfirmations: OverlayConfirmations
   readonly #engine: EngineMonitor
   readonly #processes: ProcessWatch
   #session: SessionClient | undefined
@@ -110,7 +109,11 @@ export class Agent {
       { engineConcurrency: engineConcurrency(cpus) },
     )
     this.#outbox = new StatusOutbox({ clock: deps.clock })
-    this.#overlayQueue = new OverlayQueue((message) => this.#applyOverlay(message))
+    this.#overlayConfirmations = new OverlayConfirmations({
+      overlay: deps.overlay,
+      onHeld: (version) => this.#onOverlayHeld(version),
+      onFailed: (error, version) => this.#onOverlayFailed(error, version),
+    })
     this.#processes = new ProcessWatch({
       executor: deps.executor,
       clock: deps.clock,
@@ -265,7 +268,7 @@ export class Agent {
       case 'assignments':
         return this.#onAssignments(message, session)
       case 'overlay':
-        return this.#overlayQueue.push(message)
+        return this.#overlayConfirmations.push(message)
       case 'out-of-rotation':
         for (const taskId of message.taskIds) this.#runners.get(taskId)?.onOutOfRotation()
         return
@@ -292,7 +295,7 @@ export class Agent {
   #onSessionEnd(): void {
     this.#live = undefined
     this.#outbox.disconnect()
-    this.#overlayQueue.clear()
+    this.#overlayConfirmations.clear()
   }
 
   #onAssignments(message: AssignmentsMessage, session: LiveSession): void {
@@ -414,25 +417,21 @@ export class Agent {
     })
   }
 
-  async #applyOverlay(message: OverlayMessage): Promise<void> {
-    const session = this.#live
-    try {
-      await this.#deps.overlay.apply(message)
-      // Tasks may wait for their networks to be known.
-      for (const runner of this.#runners.values()) runner.wake()
-    } catch (error) {
-      this.#deps.log.error(
-        { error: toSwarmctlError(error).message, version: message.version },
-        'could not apply the forwarding table',
-      )
-      // Not acknowledged; complete tables come with a new session.
-      this.#cancelResync?.()
-      this.#cancelResync = this.#deps.clock.schedule(OVERLAY_RESYNC_MS, () =>
-        this.#live?.restart('the forwarding table is to be sent again'),
-      )
-      return
-    }
-    if (session !== undefined && session === this.#live)
-      await session.send({ kind: 'overlay-applied', version: message.version })
+  async #onOverlayHeld(version: number): Promise<void> {
+    // Tasks may wait for their networks to be known.
+    for (const runner of this.#runners.values()) runner.wake()
+    await this.#live?.send({ kind: 'overlay-applied', version })
+  }
+
+  /** Not confirmed; complete tables come with a new session. */
+  #onOverlayFailed(error: unknown, version: number): void {
+    this.#deps.log.error(
+      { error: toSwarmctlError(error).message, version },
+      'could not apply the forwarding table',
+    )
+    this.#cancelResync?.()
+    this.#cancelResync = this.#deps.clock.schedule(OVERLAY_RESYNC_MS, () =>
+      this.#live?.restart('the forwarding table is to be sent again'),
+    )
   }
 }

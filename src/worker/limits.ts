@@ -37,9 +37,6 @@ export const ENGINE_PINGS_MISSED_MAX = 1
 /** While the Engine does not answer: between looks at the containers' processes. What is gone at two looks has ended. */
 export const PROCESS_LOOK_MS = 1000
 
-/** Overlay messages that wait to be applied; above it the session is not read. */
-export const OVERLAY_PENDING_MAX = 64
-
 /** After tables could not be applied the session starts anew, with complete ones, at the earliest after this time. */
 export const OVERLAY_RESYNC_MS = 5000
 

@@ -15,8 +15,10 @@ export interface TaskWiring {
 
 /** The node's data plane as the agent uses it; `src/overlay` implements it. */
 export interface OverlayPort {
-  /** Resolves when the node's tables hold it (then the agent sends `overlay-applied`). */
-  apply(message: OverlayMessage): Promise<void>
+  /** Takes a part of the managers' view; the tables follow as soon as they can. */
+  take(message: OverlayMessage): void
+  /** Resolves when the node's tables hold all that was taken before the call (then the agent sends `overlay-applied`). */
+  held(): Promise<void>
   setSelf(node: { nodeId: string; index: number }): Promise<void>
   /**
    * Before a container is created: the bridges exist. Called for tasks with addresses only; again after a restart of the daemon.
@@ -36,7 +38,8 @@ export interface OverlayPort {
 
 /** A node without a data plane: tasks that need overlays get none of them. For tests and the simulator. */
 export class NullOverlay implements OverlayPort {
-  async apply(): Promise<void> {}
+  take(): void {}
+  async held(): Promise<void> {}
   async setSelf(): Promise<void> {}
   async attach(): Promise<TaskWiring> {
     return { networks: [], dns: [], dnsSearch: [], dnsOptions: [] }

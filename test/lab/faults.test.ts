@@ -402,7 +402,6 @@ labTest(t, 'bad input and faults', { hosts: 3 }, async (t, lab) => {
     await untilPs('again', /Pending.*node h2: Docker Engine: .*does not answer/)
     daemonsLive(t as Test)
     await untilRunning(h1, 'pair', 4, { on: ['h3'] })
-    await untilPs('pair', /Failed.*process ended while the Docker Engine did not answer/)
 
     await h2.startEngine()
     await untilNodeLine(h2, /Ready(?!.*Docker Engine)/)
@@ -413,8 +412,17 @@ labTest(t, 'bad input and faults', { hosts: 3 }, async (t, lab) => {
 
   await t.test('an Engine that is killed and restarts under running tasks', async (t) => {
     const [before] = (await untilContainers('again', 1)) as [Task]
+    const where = ['--constraint', 'node.role==worker']
+    await h1.swarmctl([...DETACHED, '--name', 'moved', ...where, IMAGE])
+    // The others are on h3, since h2's Engine was down.
+    const [moved] = (await untilRunning(h1, 'moved', 1, { on: ['h2'] })) as [Task]
     await h2.killEngine()
     await untilNodeLine(h2, /Ready.*Docker Engine/)
+    await h2.exec('kill', ['-9', String(moved.Status.ContainerStatus?.PID)])
+    await untilPs('moved', /Failed.*its process ended while the Docker Engine did not answer/)
+    await untilRunning(h1, 'moved', 1, { on: ['h3'] })
+    const [still] = (await untilRunning(h1, 'again', 1)) as [Task]
+    t.equal(still.ID, before.ID, 'its process lives')
     await h2.startEngine()
     await untilNodeLine(h2, /Ready(?!.*Docker Engine)/)
     const [after] = (await untilContainers('again', 1)) as [Task]
@@ -450,7 +458,7 @@ labTest(t, 'bad input and faults', { hosts: 3 }, async (t, lab) => {
     await untilNodeLine(h1, /Ready(?!.*Docker Engine)/)
     daemonsLive(t as Test)
     t.notMatch(await nodeLine(h1), words)
-    await h1.swarmctl(['service', 'rm', 'pair', 'again'])
+    await h1.swarmctl(['service', 'rm', 'pair', 'again', 'moved'])
   })
 
   await t.test('a full disk: writes are refused, and go on when there is room', async (t) => {

@@ -356,15 +356,26 @@ t.test(
     const send = (version: number, complete = false) =>
       b.manager.send({ kind: 'overlay', complete, version, change })
     send(3, true)
-    send(4)
     await b.settle()
-    t.strictSame(b.overlay.applied, [3, 4])
     const confirmed = () => b.manager.session.said.filter(({ kind }) => kind === 'overlay-applied')
-    t.match(confirmed(), [{ version: 3 }, { version: 4 }])
-    b.overlay.failApply = true
-    send(5)
+    t.match(confirmed(), [{ version: 3 }])
+    let resume = (): void => {}
+    b.overlay.stuck = new Promise((resolve) => {
+      resume = resolve
+    })
+    for (let version = 4; version < 500; version++) send(version)
+    b.manager.assign(true, { tasks: [agentTask('t1')] })
     await b.settle()
-    t.equal(confirmed().length, 2)
+    t.equal(b.manager.status('t1')?.State, 'running', 'tables that stay away hold up no task')
+    t.equal(confirmed().length, 1)
+    resume()
+    await b.settle()
+    t.strictSame(b.overlay.applied, [3, 4, 499])
+    t.match(confirmed(), [{ version: 3 }, { version: 4 }, { version: 499 }])
+    b.overlay.failApply = true
+    send(500)
+    await b.settle()
+    t.equal(confirmed().length, 3)
     b.overlay.failApply = false
     await b.clock.advance(6000)
     t.equal(b.manager.sessions.length, 2)

@@ -95,9 +95,10 @@ const handle = async (id: number, method: string, args: unknown[]): Promise<unkn
       return await overlay.start()
     }
     case 'apply': {
-      const message = args[0] as Parameters<Overlay['apply']>[0]
+      const message = args[0] as Parameters<Overlay['take']>[0]
       for (const node of message.change.nodes.put) addresses.set(node.id, node.dataPathAddr)
-      return await overlay.apply(message)
+      overlay.take(message)
+      return await overlay.held()
     }
     case 'setSelf':
       return await overlay.setSelf(args[0] as never)

@@ -40,9 +40,17 @@ export class RecordedOverlay implements OverlayPort {
   /** As a node whose tables lack the network. */
   unknownNetwork = false
   readonly drains = new Map<string, () => void>()
-  async apply(message: { version: number }): Promise<void> {
+  #taken = 0
+  /** Resolve waits: set while the tables can't be programmed. */
+  stuck: Promise<void> | undefined
+  take(message: { version: number }): void {
+    this.#taken = message.version
+  }
+  async held(): Promise<void> {
+    const version = this.#taken
+    await this.stuck
     if (this.failApply) throw new Error('nft says no')
-    this.applied.push(message.version)
+    this.applied.push(version)
   }
   async setSelf({ index }: { index: number }): Promise<void> {
     this.calls.push(`self ${index}`)
