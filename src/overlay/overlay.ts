@@ -33,8 +33,11 @@ import { Watcher } from './watcher.ts'
 
 /** Milliseconds after a failed sync. */
 const RETRY_MS = 1000
-/** Milliseconds between looks at whether someone else changed our rules, routes or bridges. */
-const RECONCILE_MS = 15_000
+/**
+ * Milliseconds between looks at whether someone else changed our rules, routes or bridges. Each starts some ten programs; the removals
+ * that cut traffic off are noticed at once by the watcher.
+ */
+const RECONCILE_MS = 60_000
 
 export interface OverlayDeps {
   exec: Exec
@@ -118,6 +121,7 @@ export class Overlay {
     this.#watcher = new Watcher(deps, {
       onLinks: () => void this.#bridgePorts.sync().catch((error) => this.#warn(error)),
       onRules: () => void this.#checkRules(),
+      onDevice: () => this.#resync('the VXLAN device was removed or shut by someone else'),
     })
   }
 
@@ -397,7 +401,13 @@ export class Overlay {
 
   async #checkRules(): Promise<void> {
     if (this.#isClosed || this.#sync.isBusy || (await this.#tables.isPresent())) return
-    this.#deps.log.warn({}, 'the nftables rules were removed by someone else: putting them back')
+    this.#resync('the nftables rules were removed by someone else')
+  }
+
+  #resync(reason: string): void {
+    // What we remove ourselves while syncing (a new data path address) is no news.
+    if (this.#isClosed || this.#sync.isBusy) return
+    this.#deps.log.warn({}, `${reason}: putting them back`)
     this.#needsResync = true
     this.#requestSync()
   }

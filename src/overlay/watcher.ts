@@ -1,6 +1,6 @@
 import type { Clock } from '../api/clock.ts'
 import type { Exec } from './exec.ts'
-import { NFT_TABLE } from './names.ts'
+import { NFT_TABLE, VXLAN_DEVICE } from './names.ts'
 
 /** Milliseconds after a change in the kernel before it is looked at: changes come in bursts. */
 const DEBOUNCE_MS = 50
@@ -11,19 +11,26 @@ interface Watch {
   stop(): void
 }
 
-/** Follows the kernel's own notifications: new ports on bridges, and nftables tables that someone removes. */
+/** What to do about each kind of change. */
+export interface WatcherCallbacks {
+  /** A port of a bridge appeared or changed. */
+  onLinks: () => void
+  /** Someone removed our table. */
+  onRules: () => void
+  /** Someone removed or shut the VXLAN device, and with it the routes of every other node. */
+  onDevice: () => void
+}
+
+/** Follows the kernel's own notifications: ports on bridges, and devices or nftables tables of ours that someone removes. */
 export class Watcher {
   readonly #exec: Exec
   readonly #clock: Clock
-  readonly #on: { onLinks: () => void; onRules: () => void }
+  readonly #on: WatcherCallbacks
   readonly #watches = new Map<string, Watch>()
   readonly #pending = new Map<string, () => void>()
   #isStopped = false
 
-  constructor(
-    deps: { exec: Exec; clock: Clock },
-    on: { onLinks: () => void; onRules: () => void },
-  ) {
+  constructor(deps: { exec: Exec; clock: Clock }, on: WatcherCallbacks) {
     this.#exec = deps.exec
     this.#clock = deps.clock
     this.#on = on
@@ -32,6 +39,7 @@ export class Watcher {
   start(withRules: boolean): void {
     this.#watch('links', 'ip', ['-o', 'monitor', 'link'], (line) => {
       if (/ master sw-br\d/.test(line)) this.#soon('links', this.#on.onLinks)
+      if (isDeviceGone(line)) this.#soon('device', this.#on.onDevice)
     })
     if (!withRules) return
     this.#watch('rules', 'nft', ['monitor', 'destroy', 'tables'], (line) => {
@@ -63,3 +71,8 @@ export class Watcher {
     this.#pending.set(`${name} change`, this.#clock.schedule(DEBOUNCE_MS, run))
   }
 }
+
+/** Lines are `3: sw-vx0: <BROADCAST,UP,…> … qdisc noqueue`, the last one `Deleted 3: …`. One that was never up (noop) is being made. */
+const isDeviceGone = (line: string): boolean =>
+  line.includes(` ${VXLAN_DEVICE}: <`) &&
+  (line.startsWith('Deleted ') || (!/<[^>]*\bUP\b/.test(line) && !line.includes('qdisc noop ')))

@@ -129,6 +129,26 @@ labTest(t, 'kernel plane', { hosts: 3, clients: 1 }, async (t, lab) => {
       },
     )
 
+    await t.test('a VXLAN device that someone removed or shut comes back at once', async (t) => {
+      for (const way of [
+        ['del', 'sw-vx0'],
+        ['set', 'sw-vx0', 'down'],
+      ]) {
+        await n1.host.exec('ip', ['link', ...way])
+        // Far within the reconciliation's minute: only the kernel's notice can have told.
+        await eventually(
+          async () => /UP.*mtu/.test((await n1.host.exec('ip', ['link', 'show', 'sw-vx0'])).stdout),
+          { what: `the device is back after ip link ${way.join(' ')}`, timeoutMs: 20_000 },
+        )
+        const { stdout } = await n1.host.exec('ip', ['link', 'show', 'sw-vx0'])
+        t.match(stdout, 'UP', `after ip link ${way.join(' ')}`)
+        await eventually(
+          async () => (await ask.hosts(web1, 'http://web/', 4)).includes(web2.container),
+          { what: 'the other node is reached' },
+        )
+      }
+    })
+
     await t.test('UDP flows leave a removed endpoint', async (t) => {
       const script = `socket(S,PF_INET,SOCK_DGRAM,0);connect(S,sockaddr_in(9000,inet_aton($ARGV[0])));$|=1;
         for (1..60) { syswrite(S,"x"); vec($r='',fileno(S),1)=1; if (select($r,undef,undef,0.2)) { sysread(S,$b,999); print $b } select(undef,undef,undef,0.05) }`
