@@ -13,6 +13,10 @@ export interface MemoryStateStorageDeps {
   readonly clock: Clock
   /** How long changes are kept before they are stored, in milliseconds. */
   readonly flushDelayMs?: number
+  /** How long the next access takes, in milliseconds; none without it. */
+  readonly accessMs?: () => number
+  /** The most bytes that one read of a view returns. */
+  readonly viewBytesMax?: number
 }
 
 /** The {@link StateStorage} without a disk, for tests and simulations. */
@@ -20,6 +24,8 @@ export class MemoryStateStorage implements StateStorage {
   readonly #disk: MemoryStateDisk
   readonly #clock: Clock
   readonly #flushDelayMs: number
+  readonly #accessMs: (() => number) | undefined
+  readonly #viewBytesMax: number
   #dirty = new Map<string, Uint8Array | null>()
   #dirtyMeta: SnapshotMeta | null = null
   #flushing = false
@@ -29,6 +35,8 @@ export class MemoryStateStorage implements StateStorage {
     this.#disk = deps.disk
     this.#clock = deps.clock
     this.#flushDelayMs = deps.flushDelayMs ?? 0
+    this.#accessMs = deps.accessMs
+    this.#viewBytesMax = deps.viewBytesMax ?? Number.POSITIVE_INFINITY
   }
 
   get flushedIndex(): number {
@@ -59,6 +67,7 @@ export class MemoryStateStorage implements StateStorage {
   }
 
   async openView(): Promise<StateView> {
+    await this.#access()
     this.#flushNow()
     const { meta } = this.#disk
     if (meta === null) throw new Error('there is no state to view yet')
@@ -66,8 +75,10 @@ export class MemoryStateStorage implements StateStorage {
     return {
       meta,
       next: async (bytesMax) => {
+        await this.#access()
         const entries: StateEntry[] = []
-        for (let bytes = 0; bytes < bytesMax && rest.length > 0; ) {
+        const most = Math.min(bytesMax, this.#viewBytesMax)
+        for (let bytes = 0; bytes < most && rest.length > 0; ) {
           const entry = rest.shift()
           if (entry === undefined) break
           entries.push(entry)
@@ -83,10 +94,12 @@ export class MemoryStateStorage implements StateStorage {
     const staged = new Map<string, Uint8Array>()
     return {
       add: async (entries) => {
+        await this.#access()
         for (const [key, value] of entries) staged.set(key, value)
       },
       load: async () => sortedEntries(staged),
       commit: async () => {
+        await this.#access()
         if (this.#ended) return
         this.#dirty = new Map()
         this.#dirtyMeta = null
@@ -105,6 +118,15 @@ export class MemoryStateStorage implements StateStorage {
   /** The process ends here: what was not stored is lost. */
   crash(): void {
     this.#ended = true
+  }
+
+  /** An access that the process did not live to see the end of never ends. */
+  #access(): Promise<void> {
+    const accessMs = this.#accessMs
+    if (accessMs === undefined) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#clock.after(accessMs(), resolve)
+    })
   }
 
   #flushNow(): void {

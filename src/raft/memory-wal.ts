@@ -1,7 +1,7 @@
 import type { Clock } from './clock.ts'
 import type { HardState } from './core-state.ts'
 import type { Entry, LogPosition } from './entry.ts'
-import { StoppedError } from './errors.ts'
+import { StoppedError, StorageFailedError } from './errors.ts'
 import { EMPTY_HARD_STATE, type Wal, type WalBatch, type WalContents } from './wal-port.ts'
 
 /** What survives a crash of the node that uses a {@link MemoryWal}. */
@@ -12,6 +12,8 @@ export class MemoryWalDisk {
   isNew = true
   /** Set it to refuse more, as a full disk does. */
   full = false
+  /** Set it to fail the next sync, and with it the node. */
+  failing = false
 
   apply(batch: WalBatch): void {
     this.isNew = false
@@ -49,6 +51,7 @@ export class MemoryWal implements Wal {
   #syncing: Waiting[] = []
   #ended = false
   #syncCount = 0
+  #failed: StorageFailedError | undefined
 
   constructor(deps: MemoryWalDeps) {
     this.#disk = deps.disk
@@ -71,6 +74,7 @@ export class MemoryWal implements Wal {
 
   append(batch: WalBatch): Promise<void> {
     if (this.#ended) return Promise.reject(new StoppedError())
+    if (this.#failed !== undefined) return Promise.reject(this.#failed)
     return new Promise((resolve, reject) => {
       this.#queue.push({ batch, resolve, reject })
       if (this.#syncing.length === 0) this.#sync()
@@ -103,12 +107,23 @@ export class MemoryWal implements Wal {
     return kept
   }
 
+  /** Nothing that waits is known to be on the disk, and nothing more will be. */
+  #fail(): void {
+    const failed = new StorageFailedError('the log could not be synced')
+    this.#failed = failed
+    for (const { reject } of [...this.#syncing, ...this.#queue]) reject(failed)
+  }
+
   #sync(): void {
     this.#syncing = this.#queue
     this.#queue = []
     const group = this.#syncing
     this.#clock.after(this.#syncMs(), () => {
       if (this.#ended) return
+      if (this.#disk.failing) {
+        this.#fail()
+        return
+      }
       this.#syncCount += 1
       for (const { batch } of group) this.#disk.apply(batch)
       this.#syncing = []
