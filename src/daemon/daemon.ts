@@ -4,12 +4,14 @@ import { hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import type { LogMessage, LogsRequest } from '../api/assignment.ts'
 import type { Clock } from '../api/clock.ts'
+import type { ContainerCall, ContainerExchange } from '../api/container-call.ts'
 import { invalid, SwarmctlError, toSwarmctlError, unavailable } from '../api/errors.ts'
 import { newId } from '../api/id.ts'
 import type { Log } from '../api/log.ts'
 import type { NodeSpec } from '../api/node.ts'
 import type { ObjectChange } from '../api/object.ts'
 import type { InitRequest, JoinRequest } from '../api/swarm.ts'
+import type { ClusterUsage } from '../api/usage.ts'
 import type { LeaderRoute, NodeStatus, SwarmPort } from '../http/ports.ts'
 import { Surface } from '../http/surface.ts'
 import { createCluster } from '../manager/ca/create-cluster.ts'
@@ -22,6 +24,7 @@ import { checkEngine } from '../worker/docker/docker-executor.ts'
 import { chooseAddress, chooseDataPathAddress, splitHostPort } from './addresses.ts'
 import { Engine } from './engine.ts'
 import { FORWARDED_HEADER } from './forward.ts'
+import type { ManagerRuntime } from './manager-runtime.ts'
 import type { MemberStart } from './member.ts'
 import { Member } from './member.ts'
 import { loadNodeRecord, type NodeRecord } from './node-file.ts'
@@ -175,6 +178,20 @@ export class Daemon implements SwarmPort {
     const runtime = this.#member?.runtime
     if (!runtime) throw unavailable('this node is not a manager any more')
     return runtime.dispatcher.logs.open(request.taskId, request, signal)
+  }
+
+  taskContainer(taskId: string, call: ContainerCall): ContainerExchange {
+    return this.#leading().dispatcher.calls.container(taskId, call)
+  }
+
+  usage(signal: AbortSignal): Promise<ClusterUsage> {
+    return this.#leading().dispatcher.calls.usage(signal)
+  }
+
+  #leading(): ManagerRuntime {
+    const runtime = this.#member?.runtime
+    if (!runtime) throw unavailable('this node is not a manager any more')
+    return runtime
   }
 
   watch(run: (changes: ObjectChange[]) => void): () => void {

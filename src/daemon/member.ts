@@ -23,6 +23,7 @@ import { Agent } from '../worker/agent.ts'
 import { DockerExecutor } from '../worker/docker/docker-executor.ts'
 import { FileDisk } from '../worker/file-disk.ts'
 import { SecretsTmpfs } from '../worker/secrets-tmpfs.ts'
+import { serveAgentCalls } from './agent-calls.ts'
 import type { Engine } from './engine.ts'
 import { fallbackFacts } from './fallback-facts.ts'
 import { Forwarder } from './forward.ts'
@@ -153,6 +154,11 @@ export class Member {
       (body, stream, context) => this.agent.serveLogs(body, stream, context),
       { roles: ['manager'] },
     )
+    serveAgentCalls(this.#handlers, {
+      agent: this.agent,
+      engine: this.#deps.engine,
+      nodeId: this.#record.nodeId,
+    })
     this.#tunnel.serve((target, peer) => this.#overlay.acceptTunnel(target, peer))
     if (this.#credentials.role === 'manager') await this.#startManager(this.#start.bootstrap)
     // A daemon that was killed during its demotion left the log, which must not come back with a promotion.

@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { LogMessage, LogsRequest } from '../api/assignment.ts'
+import type { ContainerCall, ContainerExchange } from '../api/container-call.ts'
 import type { ObjectChange } from '../api/object.ts'
 import type { InitRequest, JoinRequest } from '../api/swarm.ts'
+import type { ClusterUsage } from '../api/usage.ts'
 import type { Control } from '../manager/control/control.ts'
 
 /** `docker info`'s and `/_ping`'s words for this node's membership. */
@@ -47,6 +49,10 @@ export interface SwarmPort {
   unlockKey(): Promise<string>
   /** The leader's view of a task's log. */
   taskLogs(nodeId: string, request: LogsRequest, signal: AbortSignal): AsyncIterable<LogMessage>
+  /** On the leader: a call about a task's container, on its node. Throws SwarmctlError. */
+  taskContainer(taskId: string, call: ContainerCall): ContainerExchange
+  /** On the leader: what every connected node uses now. */
+  usage(signal: AbortSignal): Promise<ClusterUsage>
   /** Changes of the applied state, for `/events` and followed logs; returns the unsubscriber. */
   watch(run: (changes: ObjectChange[]) => void): () => void
 }

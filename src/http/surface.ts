@@ -11,6 +11,7 @@ import {
   requireKnownVersion,
   splitVersion,
 } from './api-version.ts'
+import { containerRoutes } from './container-routes.ts'
 import { EnginePing } from './engine-ping.ts'
 import { proxyToEngine, proxyUpgrade } from './engine-proxy.ts'
 import { streamEvents } from './events.ts'
@@ -192,6 +193,7 @@ const ALL_ROUTES: readonly Route[] = [
   ...swarmRoutes,
   ...nodeRoutes,
   ...serviceRoutes,
+  ...containerRoutes,
   ...secretAndConfigRoutes,
   ...networkRoutes,
 ]

@@ -84,6 +84,8 @@ export class RpcServer {
       rejectUnauthorized: false,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       headersTimeout: HANDSHAKE_TIMEOUT_MS,
+      // A forwarded request's body may be the input of a command that somebody works with for hours.
+      requestTimeout: 0,
     })
     server.maxConnections = CONNECTIONS_MAX
     server.on('request', (request, response) => this.#onRequest(request, response))

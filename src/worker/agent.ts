@@ -118,7 +118,7 @@ export class Agent {
       executor: deps.executor,
       clock: deps.clock,
       log: deps.log,
-      running: () => this.#runningContainers(),
+      running: () => this.runningContainers(),
       onGone: ({ taskId, id }) => this.#runners.get(taskId)?.onProcessGone(id),
     })
     this.#engine = new EngineMonitor(
@@ -388,7 +388,14 @@ export class Agent {
     this.#beginSession()
   }
 
-  #runningContainers() {
+  /** The container of a task of this node, running or not; undefined when there is none. */
+  containerOf(taskId: string): string | undefined {
+    const runner = this.#runners.get(taskId)
+    return runner?.runningContainer?.id ?? runner?.container?.id
+  }
+
+  /** The containers that run, of this node's tasks. */
+  runningContainers(): { taskId: string; id: string; pid: number }[] {
     return [...this.#runners].flatMap(([taskId, runner]) => {
       const running = runner.runningContainer
       return running === undefined ? [] : [{ taskId, id: running.id, pid: running.pid }]

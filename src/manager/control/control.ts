@@ -2,6 +2,7 @@ import type { Config } from '../../api/config.ts'
 import type { Filters } from '../../api/filters.ts'
 import type { Network } from '../../api/network.ts'
 import type { Node } from '../../api/node.ts'
+import type { PlacementTable } from '../../api/placement.ts'
 import type { Secret } from '../../api/secret.ts'
 import type { Service } from '../../api/service.ts'
 import type { Cluster } from '../../api/swarm.ts'
@@ -11,6 +12,7 @@ import type { ControlDeps, ReadOptions } from './context.ts'
 import { CONFIG_VERBS, Files, SECRET_VERBS } from './files.ts'
 import { Networks } from './networks.ts'
 import { Nodes } from './nodes.ts'
+import { placement } from './placement.ts'
 import { type CreateServiceOptions, Services, type UpdateServiceOptions } from './services.ts'
 import { Tasks } from './tasks.ts'
 
@@ -26,8 +28,10 @@ export class Control {
   readonly #secrets: Files<'secret'>
   readonly #configs: Files<'config'>
   readonly #cluster: ClusterVerbs
+  readonly #deps: ControlDeps
 
   constructor(deps: ControlDeps) {
+    this.#deps = deps
     this.#services = new Services(deps)
     this.#tasks = new Tasks(deps)
     this.#nodes = new Nodes(deps)
@@ -62,6 +66,11 @@ export class Control {
     options: ReadOptions & { status?: boolean } = {},
   ): Promise<Service[]> {
     return this.#services.list(filters, options)
+  }
+
+  /** Which nodes would take a further task of the service, and why the others would not. */
+  placement(ref: string, options: ReadOptions = {}): Promise<PlacementTable> {
+    return placement(this.#deps, ref, options)
   }
 
   getTask(ref: string, options: ReadOptions = {}): Promise<Task> {

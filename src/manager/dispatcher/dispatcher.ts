@@ -12,6 +12,7 @@ import type { Log } from '../../api/log.ts'
 import type { Node } from '../../api/node.ts'
 import type { ObjectChange } from '../../api/object.ts'
 import type { Store } from '../store/store.ts'
+import { AgentCalls } from './agent-calls.ts'
 import { readAgentMessage, readSessionRequest } from './agent-input.ts'
 import { assignmentSet } from './assignment-set.ts'
 import {
@@ -49,6 +50,8 @@ export interface DispatcherDeps {
  */
 export class Dispatcher {
   readonly logs: TaskLogs
+  /** What managers ask of agents: a task's container, what a node uses. */
+  readonly calls: AgentCalls
   readonly #deps: DispatcherDeps
   readonly #sessions = new Map<string, Session>()
   readonly #tracker = new OverlayTracker()
@@ -71,6 +74,11 @@ export class Dispatcher {
       store: deps.store,
       log: deps.log,
       onLost: (nodeIds) => this.#onStatusesLost(nodeIds),
+    })
+    this.calls = new AgentCalls({
+      store: deps.store,
+      connections: () => [...this.#sessions].map(([id, { connection }]) => [id, connection]),
+      connectionOf: (nodeId) => this.#sessions.get(nodeId)?.connection,
     })
     this.logs = new TaskLogs({
       store: deps.store,

@@ -10,6 +10,8 @@ import { hostPortsOf, type NodeInfo, portKey, serviceTaskCount } from './node-in
 
 /** One reason why a task can't run on a node. */
 export interface Filter {
+  /** What it looks at, as placement tables name it. */
+  name: 'state' | 'engine' | 'constraint' | 'platform' | 'resources' | 'host port' | 'max replicas'
   /** Whether the node passes for this task. */
   check(task: Task, info: NodeInfo): boolean
   /** Why it does not; only asked after `check` said no. */
@@ -17,6 +19,7 @@ export interface Filter {
 }
 
 const ready: Filter = {
+  name: 'state',
   check: (_task, { node }) => node.Status.State === 'ready' && node.Spec.Availability === 'active',
   explain: (_task, { node }) =>
     node.Status.State === 'ready'
@@ -25,6 +28,7 @@ const ready: Filter = {
 }
 
 const engine: Filter = {
+  name: 'engine',
   check: (_task, { node }) => node.Description.Swarmctl.EngineError === '',
   explain: (_task, { node }) => `Docker Engine: ${node.Description.Swarmctl.EngineError}`,
 }
@@ -47,6 +51,7 @@ const constraintsOf = (task: Task): Constraint[] | string => {
 }
 
 const constraint: Filter = {
+  name: 'constraint',
   check: (task, { node }) => {
     const constraints = constraintsOf(task)
     return typeof constraints !== 'string' && unmetConstraint(constraints, node) === undefined
@@ -60,6 +65,7 @@ const constraint: Filter = {
 }
 
 const platform: Filter = {
+  name: 'platform',
   check: (task, { node }) => {
     const platforms = task.Spec.Placement?.Platforms ?? []
     const { OS, Architecture } = node.Description.Platform
@@ -94,11 +100,13 @@ const missingResources = (task: Task, info: NodeInfo): string[] => {
 }
 
 const resources: Filter = {
+  name: 'resources',
   check: (task, info) => missingResources(task, info).length === 0,
   explain: (task, info) => `insufficient ${missingResources(task, info).join(' and ')}`,
 }
 
 const hostPort: Filter = {
+  name: 'host port',
   check: (task, info) => hostPortsOf(task).every((port) => !info.hostPorts.has(portKey(port))),
   explain: (task, info) => {
     const used = hostPortsOf(task)
@@ -109,6 +117,7 @@ const hostPort: Filter = {
 }
 
 const maxReplicas: Filter = {
+  name: 'max replicas',
   check: (task, info) => {
     const max = task.Spec.Placement?.MaxReplicas ?? 0
     return max === 0 || serviceTaskCount(info, task.ServiceID) < max
@@ -130,6 +139,15 @@ export const objection = (task: Task, info: NodeInfo): string | undefined =>
   [...STATIC_FILTERS, ...DYNAMIC_FILTERS]
     .find((filter) => !filter.check(task, info))
     ?.explain(task, info)
+
+/** All reasons against the node. */
+export const objections = (
+  task: Task,
+  info: NodeInfo,
+): { Filter: Filter['name']; Reason: string }[] =>
+  [...STATIC_FILTERS, ...DYNAMIC_FILTERS]
+    .filter((filter) => !filter.check(task, info))
+    .map((filter) => ({ Filter: filter.name, Reason: filter.explain(task, info) }))
 
 /** Why no node would do, e.g. `no suitable node (2 nodes: insufficient memory; node h3: is down)`. */
 export const explainUnplaced = (task: Task, infos: readonly NodeInfo[]): string => {

@@ -2,9 +2,11 @@
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { LogMessage, LogsRequest } from '../../../src/api/assignment.ts'
 import type { Clock } from '../../../src/api/clock.ts'
+import type { ContainerCall, ContainerExchange } from '../../../src/api/container-call.ts'
 import { SwarmctlError } from '../../../src/api/errors.ts'
 import type { ObjectChange } from '../../../src/api/object.ts'
 import type { InitRequest, JoinRequest } from '../../../src/api/swarm.ts'
+import type { ClusterUsage } from '../../../src/api/usage.ts'
 import type { LeaderRoute, NodeStatus, SwarmPort } from '../../../src/http/ports.ts'
 import { Control } from '../../../src/manager/control/control.ts'
 import { MemoryProposer } from '../../../src/manager/store/memory-proposer.ts'
@@ -41,6 +43,12 @@ export class MemorySwarm implements SwarmPort {
   readonly calls: unknown[] = []
   /** Lines of tasks by id. An Error in their place breaks the log. */
   readonly logs = new Map<string, (LogMessage | Error)[]>()
+  /** Stands for the agents of tasks' nodes. */
+  container: (taskId: string, call: ContainerCall) => ContainerExchange = (taskId) => {
+    throw new SwarmctlError('UNAVAILABLE', `task ${taskId} has no container on this node (now)`)
+  }
+  /** What nodes say that they use, one after the other; the last one stays. */
+  readonly usages: ClusterUsage[] = []
   readonly #control: Control
 
   constructor() {
@@ -163,6 +171,16 @@ export class MemorySwarm implements SwarmPort {
       if (signal.aborted) resolve()
       else signal.addEventListener('abort', () => resolve())
     })
+  }
+
+  taskContainer(taskId: string, call: ContainerCall): ContainerExchange {
+    return this.container(taskId, call)
+  }
+
+  async usage(): Promise<ClusterUsage> {
+    const [first = { Nodes: [] }] = this.usages
+    if (this.usages.length > 1) this.usages.shift()
+    return first
   }
 
   watch(run: (changes: ObjectChange[]) => void): () => void {
