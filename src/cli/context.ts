@@ -12,6 +12,8 @@ export interface CliContext {
   nowMs(): number
   sleep(ms: number): Promise<void>
   readStdin(): Promise<Buffer>
+  /** One line that must not be seen: asked for on a terminal without echo, else the first line of standard input. */
+  readSecret(prompt: string): Promise<string>
 }
 
 /** What the process gives to the CLI; `runDaemon` and `startDaemon` come from the executable. */
@@ -24,6 +26,8 @@ export interface CliHost {
   /** Rejects when the signal aborts. */
   sleep(ms: number): Promise<void>
   readStdin(): Promise<Buffer>
+  /** One line that must not be seen: asked for on a terminal without echo, else the first line of standard input. */
+  readSecret(prompt: string): Promise<string>
 }
 
 /** The context of a command, from the host and the global flags. */
@@ -38,6 +42,7 @@ export const contextOf = (host: CliHost, command: Command, defaultHost: string):
     env: host.env,
     signal: host.signal,
     readStdin: host.readStdin,
+    readSecret: host.readSecret,
     nowMs: host.nowMs,
     sleep: host.sleep,
   }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { askSecret } from './ask-secret.ts'
 import type { CliHost } from './context.ts'
 
 /** The CLI's host in a real process: its streams, its environment, Ctrl-C. */
@@ -26,10 +27,16 @@ export const createHost = (): CliHost => {
       columns: process.stdout.columns || undefined,
       isTerminal: process.stdout.isTTY === true && process.stdout.columns > 0,
     },
-    async readStdin() {
-      const chunks: Buffer[] = []
-      for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
-      return Buffer.concat(chunks)
+    readStdin,
+    async readSecret(prompt) {
+      if (process.stdin.isTTY) return askSecret(process.stdin, process.stderr, prompt)
+      return ((await readStdin()).toString('utf8').split('\n', 1)[0] as string).trim()
     },
   }
+}
+
+const readStdin = async (): Promise<Buffer> => {
+  const chunks: Buffer[] = []
+  for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks)
 }

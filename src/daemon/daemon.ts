@@ -4,35 +4,37 @@ import { hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import type { LogMessage, LogsRequest } from '../api/assignment.ts'
 import type { Clock } from '../api/clock.ts'
-import type { ContainerCall, ContainerExchange } from '../api/container-call.ts'
 import { invalid, SwarmctlError, toSwarmctlError, unavailable } from '../api/errors.ts'
 import { newId } from '../api/id.ts'
 import type { Log } from '../api/log.ts'
 import type { NodeSpec } from '../api/node.ts'
+import type { ContainerCall, ContainerExchange } from '../api/container-call.ts'
 import type { ObjectChange } from '../api/object.ts'
 import type { InitRequest, JoinRequest } from '../api/swarm.ts'
 import type { ClusterUsage } from '../api/usage.ts'
+import { LOCKED, WORKER } from '../http/membership.ts'
 import type { LeaderRoute, NodeStatus, SwarmPort } from '../http/ports.ts'
 import { Surface } from '../http/surface.ts'
 import { createCluster } from '../manager/ca/create-cluster.ts'
 import { joinCluster } from '../manager/ca/join-cluster.ts'
 import type { Control } from '../manager/control/control.ts'
 import type { Credentials } from '../pki/credentials.ts'
-import { loadCredentials, storeCredentials } from '../pki/credentials-file.ts'
-import { openDataKey } from '../pki/data-key.ts'
+import { newUnlockKey } from '../pki/data-key.ts'
 import { checkEngine } from '../worker/docker/docker-executor.ts'
-import { chooseAddress, chooseDataPathAddress, splitHostPort } from './addresses.ts'
+import { splitHostPort } from './addresses.ts'
 import { Engine } from './engine.ts'
 import { FORWARDED_HEADER } from './forward.ts'
 import type { ManagerRuntime } from './manager-runtime.ts'
 import type { MemberStart } from './member.ts'
 import { Member } from './member.ts'
-import { loadNodeRecord, type NodeRecord } from './node-file.ts'
+import { CLUSTER_PORT, nodeAddresses } from './node-addresses.ts'
+import { loadNodeRecord, NodeFile, type NodeRecord } from './node-file.ts'
+import { NodeKeys } from './node-keys.ts'
 import type { DaemonOptions } from './options.ts'
 import { NO_LEADER } from './raft-proposer.ts'
 import { claimSocket, openToGroup } from './socket-file.ts'
+import { stepDown } from './step-down.ts'
 
-const CLUSTER_PORT = 2377
 /** What the command line sends for a flag that was not given. */
 const DATA_PATH_PORT_DEFAULT = 4789
 /** How long `init` and `join` wait for the node to take part (swarmkit's client limit). */
@@ -42,8 +44,6 @@ const JOIN_POLL_MS = 50
 const LEADER_WAIT_MS = 5_000
 /** A membership that can't be resumed (port taken, certificate expired) is tried again after this time. */
 const RESUME_RETRY_MS = 5_000
-/** Asking the others to go on without this manager may take this long. */
-const STEP_DOWN_MS = 5_000
 
 /** All that a node keeps of its cluster below the data directory. */
 const NODE_FILES = [
@@ -58,6 +58,14 @@ const NODE_FILES = [
 /** Docker's words. */
 const JOIN_TIMEOUT =
   'Timeout was reached before node joined. The attempt to join the swarm will continue in the background. Use the "docker info" command to see the current swarm status of your node.'
+
+const NOT_LOCKED = 'swarm is not locked'
+
+const LEAVE_LOCKED =
+  'Swarm is encrypted and locked. Please unlock it first or use `--force` to ignore this message.'
+
+const NOTHING_TO_FORCE =
+  'this node is in no swarm: there is no state to make a new cluster from. Leave --force-new-cluster out, or use "swarmctl restore" with a backup'
 
 const LEAVE_MANAGER =
   'You are attempting to leave the swarm on a node that is participating as a manager. Demote it first ("swarmctl node demote"), or leave with --force; when the last manager leaves, the state of the swarm is lost.'
@@ -80,7 +88,6 @@ export class Daemon implements SwarmPort {
   #member: Member | undefined
   /** A membership that can't be resumed for now. */
   #stalled: MemberStart | undefined
-  #stalledRole: Credentials['role'] | undefined
   #state: NodeStatus['localNodeState'] = 'inactive'
   #error = ''
   #cancelResume: () => void = () => {}
@@ -199,37 +206,15 @@ export class Daemon implements SwarmPort {
   }
 
   init(request: InitRequest): Promise<string> {
-    return this.#exclusively(async () => {
-      if (request.ForceNewCluster || request.AutoLockManagers) {
-        const flag = request.ForceNewCluster ? '--force-new-cluster' : '--autolock'
-        throw new SwarmctlError('UNIMPLEMENTED', `${flag} is not supported by this version yet`)
-      }
-      await checkEngine(this.#engine.client)
-      const addresses = this.#addresses(request)
-      const created = await createCluster(
-        { clock: this.#deps.clock, newId },
-        {
-          spec: request.Spec,
-          addr: addresses.advertiseAddr,
-          availability: availabilityOf(request.Availability),
-          hostname: hostname(),
-          defaultAddrPool: request.DefaultAddrPool,
-          subnetSize: request.SubnetSize,
-          dataPathPort: this.#dataPathPort(request.DataPathPort),
-        },
-      )
-      const { credentials, cluster, node } = created
-      const self = { nodeId: credentials.nodeId, addr: addresses.advertiseAddr }
-      const record = { ...addresses, nodeId: node.ID, clusterId: cluster.ID, managers: [self] }
-      await this.#begin(record, credentials, { cluster, node })
-      return node.ID
-    })
+    return this.#exclusively(() =>
+      request.ForceNewCluster ? this.#forceNewCluster(request) : this.#createCluster(request),
+    )
   }
 
   join(request: JoinRequest): Promise<void> {
     return this.#exclusively(async () => {
       await checkEngine(this.#engine.client)
-      const addresses = this.#addresses(request)
+      const addresses = nodeAddresses(request, networkInterfaces())
       const credentials = await joinCluster(this.#deps, {
         addrs: request.RemoteAddrs,
         token: request.JoinToken,
@@ -251,19 +236,74 @@ export class Daemon implements SwarmPort {
       if (this.#state === 'inactive') throw unavailable('This node is not part of a swarm')
       const member = this.#member
       // Also one that can't resume for now: its log may be the last copy of the swarm's state.
-      const role = member?.role ?? this.#stalledRole
+      if (this.#state === 'locked' && !force) throw unavailable(LEAVE_LOCKED)
+      const role = member?.role ?? this.#stalled?.credentials.role
       if (role === 'manager' && !force) throw unavailable(LEAVE_MANAGER)
-      if (member?.runtime) await this.#stepDown(member)
+      if (member?.runtime) await stepDown(member.runtime, member.record.nodeId, this.#deps)
       await this.#forget()
     })
   }
 
-  unlock(): Promise<void> {
-    throw new SwarmctlError('FAILED_PRECONDITION', 'swarm is not locked')
+  unlock(key: string): Promise<void> {
+    return this.#exclusively(async () => {
+      if (this.#state !== 'locked') throw new SwarmctlError('ALREADY_EXISTS', NOT_LOCKED)
+      const record = await loadNodeRecord(this.#options.dataDir)
+      const stored = await NodeKeys.open(this.#options.dataDir, key)
+      if (!record || stored?.kind !== 'open') throw new SwarmctlError('ALREADY_EXISTS', NOT_LOCKED)
+      this.#state = 'pending'
+      await this.#resumeAs({ record, credentials: stored.credentials, keys: stored.keys })
+      if (this.#error !== '') throw unavailable(this.#error)
+    })
   }
 
   async unlockKey(): Promise<string> {
-    return ''
+    return this.control().unlockKey()
+  }
+
+  async #createCluster(request: InitRequest): Promise<string> {
+    await checkEngine(this.#engine.client)
+    const addresses = nodeAddresses(request, networkInterfaces())
+    const isLocking =
+      request.AutoLockManagers || request.Spec.EncryptionConfig?.AutoLockManagers === true
+    const created = await createCluster(
+      { clock: this.#deps.clock, newId },
+      {
+        spec: { ...request.Spec, EncryptionConfig: { AutoLockManagers: isLocking } },
+        addr: addresses.advertiseAddr,
+        availability: availabilityOf(request.Availability),
+        hostname: hostname(),
+        defaultAddrPool: request.DefaultAddrPool,
+        subnetSize: request.SubnetSize,
+        dataPathPort: this.#dataPathPort(request.DataPathPort),
+        unlockKey: isLocking ? newUnlockKey() : undefined,
+      },
+    )
+    const { credentials, cluster, node } = created
+    const self = { nodeId: credentials.nodeId, addr: addresses.advertiseAddr }
+    const record = { ...addresses, nodeId: node.ID, clusterId: cluster.ID, managers: [self] }
+    await this.#begin({ ...record, hasLog: true }, credentials, { cluster, node })
+    return node.ID
+  }
+
+  /** What this manager has becomes the cluster; the other managers are forgotten. */
+  async #forceNewCluster(request: InitRequest): Promise<string> {
+    if (this.#state === 'inactive') throw unavailable(NOTHING_TO_FORCE)
+    if (this.#state === 'locked') throw unavailable(LOCKED)
+    const start = this.#member?.start ?? this.#stalled
+    if (start?.credentials.role !== 'manager') throw unavailable(WORKER)
+    const before = this.#member?.record ?? start.record
+    const asked = request.AdvertiseAddr === '' ? {} : nodeAddresses(request, networkInterfaces())
+    const self = { nodeId: before.nodeId, addr: { ...before, ...asked }.advertiseAddr }
+    const record = { ...before, ...asked, managers: [self], forcesNewCluster: true }
+    await this.#member?.stop()
+    this.#member = undefined
+    this.#state = 'pending'
+    await new NodeFile(this.#options.dataDir).store(record)
+    await this.#resumeAs({ ...start, record })
+    if (this.#error !== '') throw unavailable(this.#error)
+    const leads = () => this.#member?.runtime?.isLeader === true
+    await this.#waitUntil(leads, 'this manager could not go on alone: see its log')
+    return record.nodeId
   }
 
   async #resume(): Promise<void> {
@@ -273,25 +313,49 @@ export class Daemon implements SwarmPort {
     const { dataDir } = this.#options
     try {
       const record = await loadNodeRecord(dataDir)
-      const credentials = await loadCredentials(dataDir)
-      if (!record || !credentials) {
+      const stored = record && (await NodeKeys.open(dataDir))
+      if (!stored) {
         this.#state = 'inactive'
         return
       }
-      this.#stalledRole = credentials.role
-      this.#stalled = { record, credentials, dataKey: await this.#dataKey() }
-      await this.#run(this.#stalled)
-      this.#stalled = undefined
-      this.#stalledRole = undefined
-      this.#deps.log.info({ node: record.nodeId, role: credentials.role }, 'node resumed')
+      const { credentials } = stored
+      if (stored.kind === 'locked') {
+        this.#stalled = { record, credentials, keys: undefined }
+        this.#state = 'locked'
+        this.#deps.log.info({ node: record.nodeId }, 'this manager is locked: unlock it')
+        return
+      }
+      await this.#resumeAs({ record, credentials, keys: stored.keys })
     } catch (error) {
-      this.#state = 'error'
-      this.#error = toSwarmctlError(error).message
-      this.#deps.log.error({ error: this.#error }, 'the node can not take part, will try again')
-      this.#cancelResume = this.#deps.clock.schedule(RESUME_RETRY_MS, () => void this.#resume())
+      this.#onStalled(error)
     } finally {
       this.#isChanging = false
     }
+  }
+
+  /** Takes part as what was stored; what prevents it for now is told, and tried again. */
+  async #resumeAs(start: MemberStart): Promise<void> {
+    this.#stalled = start
+    try {
+      await this.#run(start)
+      this.#stalled = undefined
+      const { record, credentials } = start
+      this.#deps.log.info({ node: record.nodeId, role: credentials.role }, 'node resumed')
+    } catch (error) {
+      this.#onStalled(error)
+    }
+  }
+
+  #onStalled(error: unknown): void {
+    const { message } = toSwarmctlError(error)
+    // Once: it may stay so for long.
+    if (this.#state !== 'error' || message !== this.#error) {
+      this.#deps.log.error({ error: message }, 'the node can not take part, will try again')
+    }
+    this.#state = 'error'
+    this.#error = message
+    this.#cancelResume()
+    this.#cancelResume = this.#deps.clock.schedule(RESUME_RETRY_MS, () => void this.#resume())
   }
 
   async #begin(
@@ -304,15 +368,15 @@ export class Daemon implements SwarmPort {
     try {
       // A join that a crash cut short left a log of another node's, before its record was written.
       await this.#removeFiles()
-      const dataKey = await this.#dataKey()
-      await this.#run({ record, credentials, dataKey, ...(bootstrap && { bootstrap }) })
+      const keys = await NodeKeys.create(dataDir, bootstrap?.cluster.Swarmctl.UnlockKey)
+      await this.#run({ record, credentials, keys, ...(bootstrap && { bootstrap }) })
       // What the cluster begins with is in the log before a restart could ask for it.
       if (bootstrap) {
         const leads = () => this.#member?.runtime?.isLeader === true
         await this.#waitUntil(leads, 'the first manager could not write its state: see its log')
       }
       // The record last: without it a crash in between leaves a node that is in no swarm.
-      await storeCredentials(dataDir, credentials)
+      await keys.storeCredentials(credentials)
       await this.#member?.storeRecord()
     } catch (error) {
       await this.#forget()
@@ -341,7 +405,7 @@ export class Daemon implements SwarmPort {
     const member = this.#createMember(start)
     this.#member = member
     try {
-      await member.start()
+      await member.open()
     } catch (error) {
       await member.stop().catch(() => {})
       this.#member = undefined
@@ -349,25 +413,6 @@ export class Daemon implements SwarmPort {
     }
     this.#state = 'active'
     this.#error = ''
-  }
-
-  async #dataKey(): Promise<Uint8Array> {
-    const stored = await openDataKey(this.#options.dataDir)
-    if (stored.kind === 'open') return stored.key
-    throw unavailable('the data key of this node is locked')
-  }
-
-  #addresses({ ListenAddr, AdvertiseAddr, DataPathAddr }: InitRequest | JoinRequest) {
-    const interfaces = networkInterfaces()
-    const listen = splitHostPort(ListenAddr, CLUSTER_PORT)
-    const wanted = splitHostPort(AdvertiseAddr, listen.port)
-    const fallback = /^(0\.0\.0\.0|\[?::\]?)?$/.test(listen.host) ? '' : listen.host
-    const host = chooseAddress('--advertise-addr', wanted.host || fallback, interfaces)
-    return {
-      listenAddr: `${listen.host || '0.0.0.0'}:${listen.port}`,
-      advertiseAddr: `${host}:${wanted.port}`,
-      dataPathAddr: chooseDataPathAddress(DataPathAddr, host, interfaces),
-    }
   }
 
   /** The daemon's own port is what runs; another one that was asked for must not be dropped silently. */
@@ -394,39 +439,6 @@ export class Daemon implements SwarmPort {
     throw unavailable(orElse)
   }
 
-  /** The other managers are asked to go on without this one; when they can't be reached it leaves all the same. */
-  async #stepDown(member: Member): Promise<void> {
-    const { runtime } = member
-    if (!runtime) return
-    let isOver = false
-    const limit = new Promise<void>((resolve) => {
-      this.#deps.clock.schedule(STEP_DOWN_MS, () => {
-        isOver = true
-        resolve()
-      })
-    })
-    const steps = async () => {
-      if (runtime.isLeader) await runtime.demote(member.record.nodeId)
-      else await runtime.requestLeader('manager.step-down', {})
-      const alone = () =>
-        runtime.store
-          .view()
-          .list('node')
-          .filter((n) => n.ManagerStatus).length < 2
-      while (!isOver && !runtime.isRemoved && !alone()) {
-        await new Promise<void>((resolve) => this.#deps.clock.schedule(JOIN_POLL_MS, resolve))
-      }
-    }
-    await Promise.race([limit, steps().catch((error) => this.#tellStepDown(error))])
-  }
-
-  #tellStepDown(error: unknown): void {
-    this.#deps.log.warn(
-      { error: toSwarmctlError(error).message },
-      'leaving without the agreement of the other managers',
-    )
-  }
-
   async #onRemoved(): Promise<void> {
     try {
       await this.#exclusively(() => this.#forget())
@@ -441,7 +453,6 @@ export class Daemon implements SwarmPort {
     const member = this.#member ?? (this.#stalled && this.#createMember(this.#stalled))
     this.#member = undefined
     this.#stalled = undefined
-    this.#stalledRole = undefined
     try {
       await member?.leave()
     } finally {

@@ -10,8 +10,10 @@ import { CertificateAuthority } from '../manager/ca/certificate-authority.ts'
 import { Control } from '../manager/control/control.ts'
 import { registerManagerCalls } from '../manager/control/manager-calls.ts'
 import { Dispatcher } from '../manager/dispatcher/dispatcher.ts'
+import { forgetOtherManagers } from '../manager/membership/forget-managers.ts'
 import { StoreState } from '../manager/store/state.ts'
 import { Store } from '../manager/store/store.ts'
+import { newUnlockKey } from '../pki/data-key.ts'
 import { newJoinToken } from '../pki/join-token.ts'
 import type { Clock as RaftClock } from '../raft/clock.ts'
 import { RaftNode } from '../raft/node.ts'
@@ -41,6 +43,8 @@ export interface ManagerRuntimeDeps {
   knownManagers: () => readonly ManagerAddr[]
   /** Who leads is known (again). */
   onLeader: (nodeId: string) => void
+  /** With `forcesNewCluster`: the other managers are forgotten, durably. */
+  onForced?: () => Promise<void>
   /** What is on disk is unknown: the process has to end. */
   onFatal: (error: Error) => void
   /** Where log and state are kept; the default is files in `dataDir`. */
@@ -59,8 +63,10 @@ export interface ManagerRuntimeOptions {
   dataKey: Uint8Array
   /** The first manager of a new cluster writes these. */
   bootstrap?: { cluster: Cluster; node: Node }
+  /** This manager goes on alone with what it has (disaster recovery). */
+  forcesNewCluster?: boolean
   /** Raft's tunables; what is absent has raft's defaults. */
-  raft?: Omit<Partial<RaftNodeOptions>, 'id' | 'initialVoters'>
+  raft?: Omit<Partial<RaftNodeOptions>, 'id' | 'initialVoters' | 'survivor'>
 }
 
 /** Entries kept for managers that are a little behind; who lacks more gets a snapshot (swarmkit's default is 500). */
@@ -113,6 +119,7 @@ export class ManagerRuntime {
     this.control = new Control({
       ...{ store: this.store, clock, newId: ids },
       newJoinToken: (rootCACert) => newJoinToken(rootCACert, ids),
+      newUnlockKey: () => newUnlockKey(),
     })
     this.dispatcher = new Dispatcher({
       store: this.store,
@@ -233,7 +240,7 @@ export class ManagerRuntime {
   }
 
   #createRaft(state: StoreState): RaftNode {
-    const { nodeId, addr, bootstrap, raft } = this.#options
+    const { nodeId, addr, bootstrap, forcesNewCluster, raft } = this.#options
     const { log, random, onFatal } = this.#deps
     const clock = this.#deps.raftClock ?? raftClock(this.#deps.clock)
     return new RaftNode(
@@ -259,6 +266,7 @@ export class ManagerRuntime {
         keepEntriesMax: LOG_ENTRIES_FOR_SLOW_FOLLOWERS,
         ...raft,
         ...(bootstrap && { initialVoters: [{ id: nodeId, context: encodeAddr(addr) }] }),
+        ...(forcesNewCluster && { survivor: { id: nodeId, context: encodeAddr(addr) } }),
       },
     )
   }
@@ -306,7 +314,11 @@ export class ManagerRuntime {
 
   async #lead(): Promise<void> {
     if (this.#isLooping) return
-    const { bootstrap } = this.#options
+    const { bootstrap, forcesNewCluster, ...self } = this.#options
+    if (forcesNewCluster) {
+      await this.store.update((tx) => forgetOtherManagers(tx, self))
+      await this.#deps.onForced?.()
+    }
     if (bootstrap && !this.store.view().cluster()) {
       await this.store.update((tx) => {
         tx.put('cluster', bootstrap.cluster)

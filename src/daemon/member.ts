@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { rm } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
@@ -12,7 +13,6 @@ import { Overlay } from '../overlay/overlay.ts'
 import { HostProc } from '../overlay/proc.ts'
 import type { Credentials } from '../pki/credentials.ts'
 import { checkValidity } from '../pki/credentials.ts'
-import { storeCredentials } from '../pki/credentials-file.ts'
 import { RenewalLoop } from '../pki/renewal-loop.ts'
 import { tlsInfoOf } from '../pki/root-ca.ts'
 import { connect } from '../rpc/client.ts'
@@ -24,6 +24,7 @@ import { DockerExecutor } from '../worker/docker/docker-executor.ts'
 import { FileDisk } from '../worker/file-disk.ts'
 import { SecretsTmpfs } from '../worker/secrets-tmpfs.ts'
 import { serveAgentCalls } from './agent-calls.ts'
+import { Autolock } from './autolock.ts'
 import type { Engine } from './engine.ts'
 import { fallbackFacts } from './fallback-facts.ts'
 import { Forwarder } from './forward.ts'
@@ -31,6 +32,7 @@ import { HostSubnets } from './host-subnets.ts'
 import { ManagerRuntime, raftDirectory } from './manager-runtime.ts'
 import type { NodeRecord } from './node-file.ts'
 import { NodeFile } from './node-file.ts'
+import type { NodeKeys } from './node-keys.ts'
 import type { DaemonOptions } from './options.ts'
 import { TunnelLink } from './tunnel-link.ts'
 import { VERSION } from './version.ts'
@@ -60,7 +62,8 @@ export interface MemberDeps {
 export interface MemberStart {
   record: NodeRecord
   credentials: Credentials
-  dataKey: Uint8Array
+  /** Of a locked manager there are none: it can only leave. */
+  keys: NodeKeys | undefined
   bootstrap?: { cluster: Cluster; node: Node }
 }
 
@@ -84,6 +87,7 @@ export class Member {
   #record: NodeRecord
   #credentials: Credentials
   #runtime: ManagerRuntime | undefined
+  #autolock: Autolock | undefined
   #roleChange: Promise<void> | undefined
   #isStopped = false
 
@@ -145,7 +149,7 @@ export class Member {
   }
 
   /** Takes part in the cluster. Rejects when the certificate has expired, the port is taken, or the disk is damaged. */
-  async start(): Promise<void> {
+  async open(): Promise<void> {
     checkValidity(this.#credentials, this.#deps.clock)
     await this.#overlay.start()
     await this.#server.start()
@@ -173,6 +177,7 @@ export class Member {
   async stop(): Promise<void> {
     this.#isStopped = true
     await this.#renewal.stop()
+    this.#autolock?.stop()
     await this.#runtime?.stop()
     await this.agent.stop()
     await this.#overlay.close()
@@ -183,6 +188,7 @@ export class Member {
   async leave(): Promise<void> {
     this.#isStopped = true
     await this.#renewal.stop()
+    this.#autolock?.stop()
     await this.#runtime?.stop()
     try {
       await this.agent.removeAll()
@@ -204,6 +210,12 @@ export class Member {
       this.agent.describe()
       this.#describeAgain()
     })
+  }
+
+  /** How this membership would begin again. */
+  get start(): MemberStart {
+    const { bootstrap: _once, ...start } = this.#start
+    return { ...start, record: this.#record, credentials: this.#credentials }
   }
 
   get record(): NodeRecord {
@@ -301,6 +313,13 @@ export class Member {
     await this.#renewal.renewNow()
   }
 
+  /** The other managers are forgotten: from now on this is a cluster as any. */
+  async #onForced(): Promise<void> {
+    const { forcesNewCluster: _done, ...record } = this.#record
+    this.#record = record
+    await this.storeRecord()
+  }
+
   async #waitUntilRemoved(): Promise<void> {
     for (let waitedMs = 0; waitedMs < DEMOTE_WAIT_MS; waitedMs += DEMOTE_POLL_MS) {
       if (this.#runtime === undefined || this.#runtime.isRemoved) return
@@ -325,7 +344,7 @@ export class Member {
   }
 
   async #onCredentials(credentials: Credentials): Promise<void> {
-    await storeCredentials(this.#options.dataDir, credentials)
+    await this.#keys.storeCredentials(credentials)
     this.#credentials = credentials
     this.#server.setCredentials(credentials)
     for (const pool of [this.#pool, this.#bulkPool, this.#tunnelPool]) {
@@ -350,14 +369,16 @@ export class Member {
         random,
         knownManagers: () => this.#record.managers,
         onLeader: (nodeId) => this.forwarder.onLeader(nodeId),
+        onForced: () => this.#onForced(),
         onFatal,
       },
       {
         nodeId: this.#record.nodeId,
         addr: this.#record.advertiseAddr,
         dataDir: this.#options.dataDir,
-        dataKey: this.#start.dataKey,
+        dataKey: this.#keys.dataKey,
         ...(bootstrap && { bootstrap }),
+        ...(this.#record.forcesNewCluster && { forcesNewCluster: true }),
       },
     )
     try {
@@ -368,13 +389,23 @@ export class Member {
       throw error
     }
     this.#runtime = runtime
+    this.#autolock = new Autolock({ store: runtime.store, keys: this.#keys, clock, log })
+    this.#autolock.start()
   }
 
   /** A demoted manager forgets the cluster's state. */
   async #stopManager(): Promise<void> {
     const runtime = this.#runtime
     this.#runtime = undefined
+    this.#autolock?.stop()
     await runtime?.stop()
     await rm(raftDirectory(this.#options.dataDir), { recursive: true, force: true })
+    if (runtime) await this.#keys.renew()
+  }
+
+  get #keys(): NodeKeys {
+    const { keys } = this.#start
+    assert(keys, 'a locked manager takes no part')
+    return keys
   }
 }

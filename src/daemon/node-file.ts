@@ -17,6 +17,12 @@ export interface NodeRecord {
   dataPathAddr: string
   /** Managers known last, to find the cluster again. */
   managers: { nodeId: string; addr: string }[]
+  /** The network device that had the advertised address: when that changes, this node's does. Absent: none of this machine. */
+  device?: string
+  /** A log of this manager is, or was, on its disk: when it is gone, what this node voted and acknowledged is forgotten. */
+  hasLog?: boolean
+  /** This manager goes on without the other managers (`init --force-new-cluster`), which are still to be forgotten. */
+  forcesNewCluster?: boolean
 }
 
 const pathIn = (dataDir: string): string => join(dataDir, 'node.json')

@@ -4,9 +4,9 @@ import type { NodeStatus } from './ports.ts'
 /** Docker's own words, which clients show as they are. */
 const NOT_IN_SWARM =
   'This node is not a swarm manager. Use "swarmctl init" or "swarmctl join" (or "docker swarm init" or "docker swarm join") to connect this node to swarm and try again.'
-const WORKER =
+export const WORKER =
   "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager."
-const LOCKED =
+export const LOCKED =
   'Swarm is encrypted and needs to be unlocked before it can be used. Please use "swarmctl unlock" (or "docker swarm unlock") to unlock it.'
 const PENDING = 'This node is just starting, joining or leaving: try again in a moment.'
 const IN_SWARM =

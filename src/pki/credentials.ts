@@ -21,6 +21,9 @@ export interface Credentials {
 /** The PEM parts of credentials: what is stored; everything else is read from the certificate. */
 export type CredentialsPem = Pick<Credentials, 'keyPem' | 'certPem' | 'rootCAPem'>
 
+/** Stands for the private key of a manager that waits for the unlock key: who the node is can be read, nothing can be proven. */
+export const LOCKED_KEY = ''
+
 const broken = (why: string, cause?: unknown): SwarmctlError =>
   new SwarmctlError(
     'UNAUTHENTICATED',
@@ -50,7 +53,7 @@ export const readCredentials = (pem: CredentialsPem): Credentials => {
   let cert: X509Certificate
   try {
     cert = new X509Certificate(pem.certPem)
-    if (!cert.checkPrivateKey(createPrivateKey(pem.keyPem))) {
+    if (pem.keyPem !== LOCKED_KEY && !cert.checkPrivateKey(createPrivateKey(pem.keyPem))) {
       throw new Error("the private key is not the certificate's")
     }
     if (!rootsOf(pem.rootCAPem).some((root) => cert.verify(root.publicKey))) {

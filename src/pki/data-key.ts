@@ -6,6 +6,8 @@ import { SwarmctlError } from '../api/errors.ts'
 import { writeFileAtomic } from './atomic-file.ts'
 
 const FILE_NAME = 'data-key.json'
+/** Version of the file's format. */
+const VERSION = 1
 const CIPHER = 'aes-256-gcm'
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
@@ -16,16 +18,17 @@ export const DATA_KEY_BYTES = 32
 
 /** `plain`: readable by root on this machine. `sealed` (autolock): with the cluster's unlock key, which is on no disk. */
 const DataKeyFile = z.discriminatedUnion('kind', [
-  z.object({ version: z.literal(1), kind: z.literal('plain'), key: z.base64() }),
-  z.object({ version: z.literal(1), kind: z.literal('sealed'), box: z.base64() }),
+  z.object({ version: z.literal(VERSION), kind: z.literal('plain'), key: z.base64() }),
+  z.object({ version: z.literal(VERSION), kind: z.literal('sealed'), box: z.base64() }),
 ])
 
 /** A new unlock key as Docker prints it: `SWMKEY-1-` and 32 bytes of unpadded base64. `random` gives that many bytes. */
 export const newUnlockKey = (random: (count: number) => Uint8Array = randomBytes): string =>
   `SWMKEY-1-${Buffer.from(random(32)).toString('base64').replace(/=+$/, '')}`
 
+/** Docker's words. */
 const wrongUnlockKey = (cause?: unknown): SwarmctlError =>
-  new SwarmctlError('UNAUTHENTICATED', 'invalid key could not be used to decrypt the manager key', {
+  new SwarmctlError('UNAUTHENTICATED', 'swarm could not be unlocked: invalid key provided', {
     cause,
   })
 
@@ -67,8 +70,8 @@ export const storeDataKey = async (
 ): Promise<void> => {
   const content =
     unlockKey === undefined
-      ? { version: 1, kind: 'plain', key: Buffer.from(key).toString('base64') }
-      : { version: 1, kind: 'sealed', box: seal(key, unlockKey) }
+      ? { version: VERSION, kind: 'plain', key: Buffer.from(key).toString('base64') }
+      : { version: VERSION, kind: 'sealed', box: seal(key, unlockKey) }
   await writeFileAtomic(join(directory, FILE_NAME), `${JSON.stringify(content)}\n`)
 }
 
@@ -86,8 +89,11 @@ export const loadDataKey = async (
   const path = join(directory, FILE_NAME)
   let file: z.infer<typeof DataKeyFile>
   try {
-    file = DataKeyFile.parse(JSON.parse(await readFile(path, 'utf8')))
+    const value: unknown = JSON.parse(await readFile(path, 'utf8'))
+    refuseNewer(path, value)
+    file = DataKeyFile.parse(value)
   } catch (cause) {
+    if (cause instanceof SwarmctlError) throw cause
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw new SwarmctlError(
       'INTERNAL',
@@ -106,14 +112,11 @@ export const loadDataKey = async (
   }
 }
 
-/** The data key, created plain on first use. A locked one is answered as such. */
-export const openDataKey = async (
-  directory: string,
-  unlockKey?: string,
-): Promise<StoredDataKey> => {
-  const stored = await loadDataKey(directory, unlockKey)
-  if (stored) return stored
-  const key = randomBytes(DATA_KEY_BYTES)
-  await storeDataKey(directory, key, unlockKey)
-  return { kind: 'open', key }
+const refuseNewer = (path: string, value: unknown): void => {
+  const version = (value as { version?: unknown } | null)?.version
+  if (typeof version !== 'number' || version <= VERSION) return
+  throw new SwarmctlError(
+    'UNIMPLEMENTED',
+    `${path} was written by a newer swarmctl (format ${version}): run that version`,
+  )
 }

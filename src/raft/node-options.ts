@@ -10,6 +10,11 @@ export interface RaftNodeOptions {
    * is stored. A node without it waits until a leader finds it.
    */
   readonly initialVoters?: readonly InitialVoter[]
+  /**
+   * This member goes on alone with all that it has, since the majority of the others is lost for good; its context (address)
+   * may be a new one. The others are removed and refused from then on. Never while they may still decide something.
+   */
+  readonly survivor?: InitialVoter
   /** Milliseconds of one tick; everything that waits counts in ticks. */
   readonly tickMs?: number
   readonly core?: Partial<CoreOptions>

@@ -2,9 +2,16 @@
 
 import type { CoreStart } from './core.ts'
 import { createEntry } from './entry.ts'
-import { StorageCorruptError } from './errors.ts'
-import { EMPTY_MEMBERSHIP, type RaftNodeId } from './membership.ts'
-import { encodeMembershipCommand } from './membership-codec.ts'
+import { StorageCorruptError, StorageKeyError } from './errors.ts'
+import {
+  applyMembership,
+  EMPTY_MEMBERSHIP,
+  type Membership,
+  type MembershipCommand,
+  memberIds,
+  type RaftNodeId,
+} from './membership.ts'
+import { decodeMembershipCommand, encodeMembershipCommand } from './membership-codec.ts'
 import type { SnapshotMeta } from './message.ts'
 import type { StateStorage } from './state-port.ts'
 import type { Wal, WalContents } from './wal-port.ts'
@@ -17,16 +24,41 @@ export interface InitialVoter {
 
 type Stored = Pick<CoreStart, 'hardState' | 'base' | 'entries' | 'applied' | 'membership'>
 
-/** Reads log and state; in an empty directory the given voters begin a new cluster. */
+/** How a cluster begins, if it does not go on. */
+export interface Beginning {
+  /** In an empty directory they begin a new cluster. */
+  readonly initialVoters: readonly InitialVoter[] | undefined
+  /** This member goes on alone with what is stored: see {@link forceNewCluster}. */
+  readonly survivor: InitialVoter | undefined
+}
+
+/** Reads log and state, and begins a cluster if one is to begin. */
 export async function openStorage(
   wal: Wal,
   state: StateStorage,
-  voters: readonly InitialVoter[] | undefined,
+  { initialVoters, survivor }: Beginning,
 ): Promise<Stored> {
   const contents = await wal.open()
-  const stored = await state.open()
-  const isFirst = contents.isNew && stored === null && voters !== undefined
-  return reconcile(wal, isFirst ? await bootstrap(wal, voters) : contents, stored)
+  const stored = await openState(state, contents)
+  const isFirst = contents.isNew && stored === null && initialVoters !== undefined
+  const known = await reconcile(
+    wal,
+    isFirst ? await bootstrap(wal, initialVoters) : contents,
+    stored,
+  )
+  return survivor === undefined ? known : forceNewCluster(wal, known, survivor)
+}
+
+/** The log opened with the data key, so a state that doesn't is damaged. */
+async function openState(state: StateStorage, contents: WalContents): Promise<SnapshotMeta | null> {
+  try {
+    return await state.open()
+  } catch (error) {
+    if (error instanceof StorageKeyError && !contents.isNew) {
+      throw new StorageCorruptError('the index of the state is damaged', { cause: error })
+    }
+    throw error
+  }
 }
 
 /** Writes the first entry of a new cluster: every initial voter writes the same, as committed. */
@@ -76,4 +108,53 @@ function raisedTerm(
   term: number,
 ): { term: number; vote: RaftNodeId | null } {
   return term > hardState.term ? { term, vote: null } : hardState
+}
+
+/**
+ * Disaster recovery, when the majority is lost for good: all of the log counts as committed (what was acknowledged and got
+ * here is kept, committed or not as far as this node knew), and entries after it leave this node as the only member. The
+ * others' ids end up among the removed ones: they are refused. Done again it changes nothing.
+ */
+async function forceNewCluster(wal: Wal, known: Stored, self: InitialVoter): Promise<Stored> {
+  const { hardState, base, entries, applied } = known
+  const last = entries.at(-1) ?? base
+  const unapplied = entries.filter(({ index, kind }) => index > applied && kind === 'membership')
+  const membership = unapplied.reduce(
+    (before, { data }) => applyMembership(before, decodeMembershipCommand(data)),
+    known.membership,
+  )
+  const commands = survivorCommands(membership, self)
+  const term = Math.max(hardState.term, last.term) + (commands.length > 0 ? 1 : 0)
+  const added = commands.map((command, at) => {
+    const position = { index: last.index + 1 + at, term }
+    return createEntry(position, 'membership', encodeMembershipCommand(command))
+  })
+  const vote = commands.length > 0 ? self.id : hardState.vote
+  const forced = { term, vote, commit: last.index + added.length }
+  await wal.append({ hardState: forced, reset: null, entries: added })
+  return { ...known, hardState: forced, entries: [...entries, ...added] }
+}
+
+/** One change after the other: each is small enough to need no joint configuration, whose other half would have to agree. */
+function survivorCommands(before: Membership, { id, context }: InitialVoter): MembershipCommand[] {
+  const commands: MembershipCommand[] = []
+  let membership = before
+  const add = (command: MembershipCommand) => {
+    commands.push(command)
+    membership = applyMembership(membership, command)
+  }
+  if (membership.outgoing.length > 0) add({ kind: 'leave-joint' })
+  if (!memberIds(membership).includes(id)) {
+    add({ kind: 'change', changes: [{ kind: 'add-learner', id, context }] })
+  }
+  const known = membership.contexts.get(id)
+  const isKnown =
+    known?.length === context.length && known.every((byte, at) => byte === context[at])
+  if (!membership.voters.includes(id) || !isKnown) {
+    add({ kind: 'change', changes: [{ kind: 'add-voter', id, context }] })
+  }
+  for (const other of memberIds(membership)) {
+    if (other !== id) add({ kind: 'change', changes: [{ kind: 'remove', id: other }] })
+  }
+  return commands
 }

@@ -356,7 +356,9 @@ t.test('init starts a daemon where none answers, join and leave', async (t) => {
   const key = (await run('unlock-key --rotate -q')).out
   t.match(key, /^SWMKEY-1-\d+\n$/)
   await run('swarm update --autolock=false')
-  t.match((await run('unlock-key')).out, /No unlock key is set/)
+  t.match(await run('unlock-key'), { code: 1, err: /no unlock key is set/ })
+  t.match(await run('unlock-key --rotate'), { code: 1, err: /autolock is not turned on/ })
+  t.match(await run('unlock'), { code: 1, err: /swarm is not locked/ })
   t.match(await run('swarm update --task-history-limit x'), { code: 1, err: /invalid value "x"/ })
   node.swarm.state.localNodeState = 'locked'
   t.match(await run('unlock', { stdin: 'wrong\n' }), { code: 1, err: /invalid key/ })

@@ -1,10 +1,10 @@
-import { X509Certificate } from 'node:crypto'
+import { randomBytes, X509Certificate } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Clock } from '../../src/api/clock.ts'
-import { checkValidity, readCredentials } from '../../src/pki/credentials.ts'
+import { checkValidity, LOCKED_KEY, readCredentials } from '../../src/pki/credentials.ts'
 import {
   credentialsPath,
   loadCredentials,
@@ -12,13 +12,7 @@ import {
   storeCredentials,
 } from '../../src/pki/credentials-file.ts'
 import { createKeyAndCsr, readCsr } from '../../src/pki/csr.ts'
-import {
-  DATA_KEY_BYTES,
-  loadDataKey,
-  newUnlockKey,
-  openDataKey,
-  storeDataKey,
-} from '../../src/pki/data-key.ts'
+import { DATA_KEY_BYTES, loadDataKey, newUnlockKey, storeDataKey } from '../../src/pki/data-key.ts'
 import { newJoinToken, parseJoinToken, rootDigest, sameToken } from '../../src/pki/join-token.ts'
 import {
   createRootCA,
@@ -147,7 +141,14 @@ t.test('credentials on disk', async (t) => {
   t.equal((await stat(credentialsPath(path))).mode & 0o777, 0o600)
   t.same(await readdir(path), ['credentials.json'])
 
-  await writeFile(credentialsPath(path), '{"version": 2}')
+  const dataKey = randomBytes(DATA_KEY_BYTES)
+  await storeCredentials(path, second, dataKey)
+  t.notMatch(await readFile(credentialsPath(path), 'utf8'), /PRIVATE KEY/)
+  t.same(await loadCredentials(path, dataKey), second)
+  t.same(await loadCredentials(path), { ...second, keyPem: LOCKED_KEY }, 'who, but no proof')
+  await t.rejects(loadCredentials(path, randomBytes(DATA_KEY_BYTES)), /is damaged/)
+
+  await writeFile(credentialsPath(path), '{"version": 3}')
   await t.rejects(loadCredentials(path), { code: 'UNIMPLEMENTED', message: /newer swarmctl/ })
   for (const damaged of ['', '{"version": 1}', '[]']) {
     await writeFile(credentialsPath(path), damaged)
@@ -161,25 +162,27 @@ t.test('credentials on disk', async (t) => {
 t.test('the data key', async (t) => {
   const path = await directory(t)
   t.equal(await loadDataKey(path), undefined)
-  const created = await openDataKey(path)
-  if (created.kind !== 'open') throw new Error('a new key is open')
-  t.equal(created.key.length, DATA_KEY_BYTES)
-  t.same(await openDataKey(path), created)
+  const key = randomBytes(DATA_KEY_BYTES)
+  const open = { kind: 'open', key }
+  await storeDataKey(path, key)
+  t.same(await loadDataKey(path), open)
   t.equal((await stat(join(path, 'data-key.json'))).mode & 0o777, 0o600)
 
   const unlockKey = newUnlockKey()
   t.match(unlockKey, /^SWMKEY-1-[A-Za-z0-9+/]{43}$/)
-  await storeDataKey(path, created.key, unlockKey)
+  await storeDataKey(path, key, unlockKey)
   const text = await readFile(join(path, 'data-key.json'), 'utf8')
-  t.notOk(text.includes(Buffer.from(created.key).toString('base64')))
-  t.same(await openDataKey(path), { kind: 'locked' })
-  t.same(await openDataKey(path, unlockKey), created)
+  t.notOk(text.includes(key.toString('base64')))
+  t.same(await loadDataKey(path), { kind: 'locked' })
+  t.same(await loadDataKey(path, unlockKey), open)
   for (const wrong of [newUnlockKey(), 'nonsense', '']) {
     await t.rejects(loadDataKey(path, wrong), {
       code: 'UNAUTHENTICATED',
-      message: 'invalid key could not be used to decrypt the manager key',
+      message: 'swarm could not be unlocked: invalid key provided',
     })
   }
   await writeFile(join(path, 'data-key.json'), 'damaged')
-  await t.rejects(openDataKey(path), { code: 'INTERNAL', message: /is damaged/ })
+  await t.rejects(loadDataKey(path), { code: 'INTERNAL', message: /is damaged/ })
+  await writeFile(join(path, 'data-key.json'), '{"version": 2}')
+  await t.rejects(loadDataKey(path), { code: 'UNIMPLEMENTED', message: /newer swarmctl/ })
 })

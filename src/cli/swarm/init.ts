@@ -7,6 +7,7 @@ import type { DaemonLauncher } from '../daemon/launcher.ts'
 import type { Output } from '../output.ts'
 import { count } from '../service/flag-values.ts'
 import { ensureDaemon } from './ensure-daemon.ts'
+import { fetchUnlockKey, unlockHint } from './unlock.ts'
 
 interface InitOptions {
   listenAddr: string
@@ -71,7 +72,10 @@ export const initVerb = (parent: Command, run: Runner, launcher: DaemonLauncher)
     .option('--default-addr-pool <cidr>', 'Pool for overlay networks (several times)', collect)
     .option('--default-addr-pool-mask-length <bits>', 'Size of each overlay network', '16')
     .option('--task-history-limit <n>', 'Old tasks kept per slot', '5')
-    .option('--force-new-cluster', 'Make a new cluster of one from the current state')
+    .option(
+      '--force-new-cluster',
+      'Make a cluster of this manager alone from the state that it has',
+    )
     .option('--autolock', 'Require an unlock key after a restart')
     .addHelpText('after', '\nExample:\n  swarmctl init --advertise-addr 192.168.1.10\n')
     .action(
@@ -84,6 +88,9 @@ export const initVerb = (parent: Command, run: Runner, launcher: DaemonLauncher)
           body,
         })
         await explain(client, context.output, nodeId)
+        if (options.autolock) {
+          context.output.write(`\n${unlockHint(await fetchUnlockKey(client))}`)
+        }
       }),
     )
   for (const flag of daemonFlags()) command.addOption(flag)

@@ -1,15 +1,26 @@
 import type { Command } from 'commander'
+import { precondition, unavailable } from '../../api/errors.ts'
+import type { Client } from '../client.ts'
 import type { Runner } from '../context.ts'
 
 /** `swarmctl unlock`: gives a restarted manager the key that its data is locked with. */
 export const unlockVerb = (parent: Command, run: Runner): void => {
   parent
     .command('unlock')
-    .description('Unlock this manager after a restart; the key is read from standard input')
+    .description(
+      'Unlock this manager after a restart; asks for the key, or reads it from standard input',
+    )
     .addHelpText('after', '\nExample:\n  swarmctl unlock < key.txt\n')
     .action(
-      run(async ({ client, readStdin }) => {
-        const key = (await readStdin()).toString('utf8').trim()
+      run(async ({ client, readSecret }) => {
+        const { Swarm } = await client.call<{ Swarm: { LocalNodeState: string } }>({
+          path: '/info',
+        })
+        if (Swarm.LocalNodeState === 'inactive') {
+          throw unavailable('this node is not part of a swarm')
+        }
+        if (Swarm.LocalNodeState !== 'locked') throw precondition('swarm is not locked')
+        const key = await readSecret('Enter unlock key: ')
         await client.call({ method: 'POST', path: '/swarm/unlock', body: { UnlockKey: key } })
       }),
     )
@@ -17,8 +28,16 @@ export const unlockVerb = (parent: Command, run: Runner): void => {
 
 interface SwarmBody {
   Version: { Index: number }
-  Spec: object
+  Spec: { EncryptionConfig?: { AutoLockManagers?: boolean } }
 }
+
+/** What a user has to do with the key: Docker's words. */
+export const unlockHint = (key: string): string =>
+  `To unlock a swarm manager after it restarts, run the "swarmctl unlock"\ncommand and provide the following key:\n\n    ${key}\n\nRemember to store this key in a password manager, since without it you\nwill not be able to restart the manager.\n`
+
+/** The cluster's unlock key; empty when managers don't lock. */
+export const fetchUnlockKey = async (client: Client): Promise<string> =>
+  (await client.call<{ UnlockKey: string }>({ path: '/swarm/unlockkey' })).UnlockKey
 
 /** `swarmctl unlock-key`: shows or rotates the key that managers are unlocked with. */
 export const unlockKeyVerb = (parent: Command, run: Runner): void => {
@@ -32,6 +51,9 @@ export const unlockKeyVerb = (parent: Command, run: Runner): void => {
       run(async ({ client, output }, options: { rotate?: boolean; quiet?: boolean }) => {
         if (options.rotate) {
           const swarm = await client.call<SwarmBody>({ path: '/swarm' })
+          if (swarm.Spec.EncryptionConfig?.AutoLockManagers !== true) {
+            throw precondition('cannot rotate because autolock is not turned on')
+          }
           await client.call({
             method: 'POST',
             path: '/swarm/update',
@@ -40,13 +62,9 @@ export const unlockKeyVerb = (parent: Command, run: Runner): void => {
           })
           if (!options.quiet) output.write('Successfully rotated manager unlock key.\n\n')
         }
-        const { UnlockKey } = await client.call<{ UnlockKey: string }>({ path: '/swarm/unlockkey' })
-        if (options.quiet) return output.write(`${UnlockKey}\n`)
-        output.write(
-          UnlockKey === ''
-            ? 'No unlock key is set: managers start without one.\n'
-            : `To unlock a swarm manager after it restarts, run "swarmctl unlock" and give it this key:\n\n    ${UnlockKey}\n\nKeep it in a safe place: without it a restarted manager can't be used.\n`,
-        )
+        const key = await fetchUnlockKey(client)
+        if (key === '') throw precondition('no unlock key is set')
+        output.write(options.quiet ? `${key}\n` : unlockHint(key))
       }),
     )
 }

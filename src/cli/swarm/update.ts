@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander'
 import type { Runner } from '../context.ts'
 import { count } from '../service/flag-values.ts'
+import { fetchUnlockKey, unlockHint } from './unlock.ts'
 
 interface UpdateOptions {
   taskHistoryLimit?: string
@@ -39,6 +40,7 @@ export const updateVerb = (parent: Command, run: Runner): void => {
           body: { ...swarm.Spec, Orchestration, EncryptionConfig },
         })
         output.write('Swarm updated.\n')
+        if (options.autolock) output.write(`\n${unlockHint(await fetchUnlockKey(client))}`)
       }),
     )
 }

@@ -40,6 +40,8 @@ export interface CreateClusterOptions {
   subnetSize?: number
   /** UDP; 0: 4789. */
   dataPathPort?: number
+  /** `SWMKEY-1-…`, with `EncryptionConfig.AutoLockManagers`. */
+  unlockKey?: string | undefined
 }
 
 /** What `swarm init` starts from: the first two objects of the store, and the first manager's credentials. */
@@ -90,7 +92,12 @@ const newCluster = (newId: NewId, root: RootCA, options: CreateClusterOptions): 
     Worker: newJoinToken(root.certPem, newId),
     Manager: newJoinToken(root.certPem, newId),
   },
-  Swarmctl: { RootCAKey: root.keyPem, RootCACert: root.certPem, RemovedNodes: [] },
+  Swarmctl: {
+    RootCAKey: root.keyPem,
+    RootCACert: root.certPem,
+    RemovedNodes: [],
+    ...(options.unlockKey !== undefined && { UnlockKey: options.unlockKey }),
+  },
 })
 
 const firstNode = (nodeId: string, options: CreateClusterOptions): Node => ({

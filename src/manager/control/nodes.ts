@@ -9,13 +9,11 @@ import {
 } from '../../api/filters.ts'
 import type { Node } from '../../api/node.ts'
 import { parseNodeSpec } from '../../api/validate/swarm.ts'
+import { removeNodes } from '../membership/forget-managers.ts'
 import { THIS_TRANSACTION } from '../store/this-transaction.ts'
 import type { View } from '../store/view.ts'
 import { type ControlDeps, type ReadOptions, readView, requireVersion } from './context.ts'
 import { resolve } from './resolve.ts'
-
-/** Removed nodes whose certificates are refused; the oldest go, which have long expired (90 days) in any cluster of up to 254 nodes. */
-const REMOVED_NODES_MAX = 4096
 
 const FILTER_KEYS = ['id', 'label', 'name', 'role', 'membership', 'node.label'] as const
 
@@ -79,12 +77,7 @@ export class Nodes {
       if (!isForced && node.Status.State === 'ready') {
         throw precondition(`node ${node.ID} is not down and can't be removed`)
       }
-      const cluster = tx.cluster()
-      if (cluster !== undefined) {
-        const RemovedNodes = [...cluster.Swarmctl.RemovedNodes, node.ID].slice(-REMOVED_NODES_MAX)
-        tx.put('cluster', { ...cluster, Swarmctl: { ...cluster.Swarmctl, RemovedNodes } })
-      }
-      tx.remove('node', node.ID)
+      removeNodes(tx, [node.ID])
     })
   }
 }

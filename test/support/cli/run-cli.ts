@@ -29,6 +29,7 @@ export const runCli = async (args: readonly string[], options: RunOptions = {}):
     nowMs: options.nowMs ?? Date.now,
     sleep: options.sleep ?? later,
     readStdin: async () => Buffer.from(options.stdin ?? ''),
+    readSecret: async () => ((options.stdin ?? '').split('\n', 1)[0] as string).trim(),
     version: '1.2.3',
     launcher: options.launcher ?? {
       start: () => Promise.reject(new Error('this test starts no daemon')),

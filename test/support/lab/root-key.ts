@@ -5,7 +5,7 @@ import { systemClock } from '../../../src/daemon/system-clock.ts'
 import { StoreState } from '../../../src/manager/store/state.ts'
 import type { CredentialsPem } from '../../../src/pki/credentials.ts'
 import { createKeyAndCsr } from '../../../src/pki/csr.ts'
-import { openDataKey } from '../../../src/pki/data-key.ts'
+import { loadDataKey } from '../../../src/pki/data-key.ts'
 import { type RootCA, signNodeCertificate } from '../../../src/pki/root-ca.ts'
 import { LevelStateStorage } from '../../../src/raft/state-storage.ts'
 import { eventually } from './eventually.ts'
@@ -27,8 +27,8 @@ export const readRootCA = (manager: LabHost): Promise<RootCA> =>
   )
 
 const readRootFrom = async (directory: string): Promise<RootCA | undefined> => {
-  const dataKey = await openDataKey(directory)
-  if (dataKey.kind !== 'open') return undefined
+  const dataKey = await loadDataKey(directory)
+  if (dataKey?.kind !== 'open') return undefined
   const storage = new LevelStateStorage(join(directory, 'raft/state'), {
     clock: {
       after: (delayMs, callback) => systemClock.schedule(delayMs, callback),

@@ -1,0 +1,42 @@
+import type { ReadStream } from 'node:tty'
+
+const CTRL_C = '\u0003'
+const CTRL_D = '\u0004'
+const BACKSPACE = '\u007f'
+
+/** Asks for one line on a terminal and shows nothing of it. Ctrl-C ends the process as it would otherwise. */
+export const askSecret = (
+  input: ReadStream,
+  output: { write(text: string): unknown },
+  prompt: string,
+): Promise<string> => {
+  output.write(prompt)
+  input.setRawMode(true)
+  input.setEncoding('utf8')
+  input.resume()
+  return new Promise((resolve) => {
+    let line = ''
+    const finish = () => {
+      input.off('data', onData)
+      input.setRawMode(false)
+      input.pause()
+      output.write('\n')
+    }
+    const onData = (text: string) => {
+      for (const character of text) {
+        if (character === '\r' || character === '\n' || character === CTRL_D) {
+          finish()
+          resolve(line.trim())
+          return
+        }
+        if (character === CTRL_C) {
+          finish()
+          process.kill(process.pid, 'SIGINT')
+          return
+        }
+        line = character === BACKSPACE ? line.slice(0, -1) : line + character
+      }
+    }
+    input.on('data', onData)
+  })
+}

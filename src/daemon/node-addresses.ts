@@ -1,0 +1,58 @@
+import type { NetworkInterfaceInfo } from 'node:os'
+import type { InitRequest, JoinRequest } from '../api/swarm.ts'
+import { chooseAddress, chooseDataPathAddress, splitHostPort } from './addresses.ts'
+import type { NodeRecord } from './node-file.ts'
+
+/** The cluster port when an address names none. */
+export const CLUSTER_PORT = 2377
+
+/** A node's addresses, as its record keeps them. */
+export type NodeAddresses = Pick<
+  NodeRecord,
+  'listenAddr' | 'advertiseAddr' | 'dataPathAddr' | 'device'
+>
+
+type Interfaces = Record<string, NetworkInterfaceInfo[] | undefined>
+
+const deviceOf = (address: string, interfaces: Interfaces): string | undefined =>
+  Object.entries(interfaces).find(([, infos]) =>
+    infos?.some((info) => info.address === address),
+  )?.[0]
+
+/** What `init` and `join` were asked for, completed by what the machine has. Throws INVALID_ARGUMENT. */
+export const nodeAddresses = (
+  request: Pick<InitRequest | JoinRequest, 'ListenAddr' | 'AdvertiseAddr' | 'DataPathAddr'>,
+  interfaces: Interfaces,
+): NodeAddresses => {
+  const listen = splitHostPort(request.ListenAddr, CLUSTER_PORT)
+  const wanted = splitHostPort(request.AdvertiseAddr, listen.port)
+  const fallback = /^(0\.0\.0\.0|\[?::\]?)?$/.test(listen.host) ? '' : listen.host
+  const host = chooseAddress('--advertise-addr', wanted.host || fallback, interfaces)
+  const device = deviceOf(host, interfaces)
+  return {
+    listenAddr: `${listen.host || '0.0.0.0'}:${listen.port}`,
+    advertiseAddr: `${host}:${wanted.port}`,
+    dataPathAddr: chooseDataPathAddress(request.DataPathAddr, host, interfaces),
+    ...(device !== undefined && { device }),
+  }
+}
+
+/**
+ * The addresses of a node that starts again: when the device that had the recorded address has another one now (the machine moved,
+ * DHCP gave another lease), that one. Nothing is guessed: a device that is gone or has no address yet may get the old one again.
+ */
+export const movedAddresses = (record: NodeAddresses, interfaces: Interfaces): NodeAddresses => {
+  const { host, port } = splitHostPort(record.advertiseAddr, CLUSTER_PORT)
+  const addresses = (interfaces[record.device ?? ''] ?? [])
+    .filter((info) => info.family === 'IPv4' && !info.internal)
+    .map((info) => info.address)
+  const [next] = addresses
+  if (next === undefined || deviceOf(host, interfaces) !== undefined) return record
+  const listen = splitHostPort(record.listenAddr, CLUSTER_PORT)
+  return {
+    ...record,
+    advertiseAddr: `${next}:${port}`,
+    listenAddr: listen.host === host ? `${next}:${listen.port}` : record.listenAddr,
+    dataPathAddr: record.dataPathAddr === host ? next : record.dataPathAddr,
+  }
+}

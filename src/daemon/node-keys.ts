@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto'
+import type { Credentials } from '../pki/credentials.ts'
+import { loadCredentials, storeCredentials } from '../pki/credentials-file.ts'
+import { DATA_KEY_BYTES, loadDataKey, storeDataKey } from '../pki/data-key.ts'
+
+/** What a node finds on its disk when it starts. `locked`: the credentials are without the private key. */
+export type StoredKeys =
+  | { kind: 'open'; keys: NodeKeys; credentials: Credentials }
+  | { kind: 'locked'; credentials: Credentials }
+
+/**
+ * The keys on a node's disk: the data key, which seals a manager's log and state, and the certificate's private key. Both are
+ * plain, or (autolock) the private key is sealed with the data key, and that with the cluster's unlock key, which is on no disk.
+ * One write after the other, each durable when it resolves.
+ */
+export class NodeKeys {
+  readonly #directory: string
+  #dataKey: Uint8Array
+  /** What the files are sealed with now. */
+  #unlockKey: string | undefined
+  #credentials: Credentials | undefined
+  #writing: Promise<void> = Promise.resolve()
+
+  private constructor(directory: string, dataKey: Uint8Array, unlockKey: string | undefined) {
+    this.#directory = directory
+    this.#dataKey = dataKey
+    this.#unlockKey = unlockKey
+  }
+
+  /** A new data key, stored: sealed from the first moment on when there is an unlock key. */
+  static async create(directory: string, unlockKey?: string): Promise<NodeKeys> {
+    const dataKey = randomBytes(DATA_KEY_BYTES)
+    await storeDataKey(directory, dataKey, unlockKey)
+    return new NodeKeys(directory, dataKey, unlockKey)
+  }
+
+  /**
+   * Reads the keys of a member; undefined when the node is in no cluster. Throws UNAUTHENTICATED for a wrong unlock key, and what
+   * `loadCredentials` and `loadDataKey` throw.
+   */
+  static async open(directory: string, unlockKey?: string): Promise<StoredKeys | undefined> {
+    const stored = await loadDataKey(directory, unlockKey)
+    const dataKey = stored?.kind === 'open' ? stored.key : undefined
+    const credentials = await loadCredentials(directory, dataKey)
+    if (credentials === undefined) return undefined
+    // A worker has nothing that the data key seals: one that a crash left locked during its demotion gets a new one.
+    const isUseless =
+      stored === undefined || (dataKey === undefined && credentials.role === 'worker')
+    if (isUseless && credentials.keyPem !== '') {
+      return { kind: 'open', keys: await NodeKeys.create(directory), credentials }
+    }
+    if (dataKey === undefined) return { kind: 'locked', credentials }
+    const isSealed = (await loadDataKey(directory))?.kind === 'locked'
+    const keys = new NodeKeys(directory, dataKey, isSealed ? unlockKey : undefined)
+    keys.#credentials = credentials
+    return { kind: 'open', keys, credentials }
+  }
+
+  /** Seals the raft log and state. */
+  get dataKey(): Uint8Array {
+    return this.#dataKey
+  }
+
+  /** Replaces the stored credentials. */
+  storeCredentials(credentials: Credentials): Promise<void> {
+    return this.#write(async () => {
+      await this.#writeCredentials(credentials, this.#unlockKey)
+      this.#credentials = credentials
+    })
+  }
+
+  /** Seals everything with the cluster's unlock key, or opens it when there is none (any more). Writes nothing when it is so already. */
+  lockWith(unlockKey: string | undefined): Promise<void> {
+    return this.#write(async () => {
+      if (unlockKey === this.#unlockKey) return
+      // The private key is never plain beside a sealed data key for longer than the two writes take.
+      if (unlockKey !== undefined) await storeDataKey(this.#directory, this.#dataKey, unlockKey)
+      if (this.#credentials) await this.#writeCredentials(this.#credentials, unlockKey)
+      if (unlockKey === undefined) await storeDataKey(this.#directory, this.#dataKey)
+      this.#unlockKey = unlockKey
+    })
+  }
+
+  /** A demoted manager: what the old key sealed is gone, and the new one needs no lock. */
+  renew(): Promise<void> {
+    return this.#write(async () => {
+      const dataKey = randomBytes(DATA_KEY_BYTES)
+      if (this.#credentials) await this.#writeCredentials(this.#credentials, undefined)
+      await storeDataKey(this.#directory, dataKey)
+      this.#dataKey = dataKey
+      this.#unlockKey = undefined
+    })
+  }
+
+  #writeCredentials(credentials: Credentials, unlockKey: string | undefined): Promise<void> {
+    const dataKey = unlockKey === undefined ? undefined : this.#dataKey
+    return storeCredentials(this.#directory, credentials, dataKey)
+  }
+
+  #write(run: () => Promise<void>): Promise<void> {
+    const write = this.#writing.catch(() => {}).then(run)
+    this.#writing = write
+    return write
+  }
+}
