@@ -53,14 +53,14 @@ export interface Network extends Meta {
     Scope: 'swarm'
   }
   DriverState: { Name: string; Options: Record<string, string> }
-  /** Allocated: one IPv4 subnet in CIDR. Empty until allocated. */
-  IPAMOptions: { Configs: { Subnet: string; Gateway?: string }[] }
+  /** Allocated: one IPv4 subnet in CIDR, with the part of it that addresses come from where a user asked for one. Empty until allocated. */
+  IPAMOptions: { Configs: { Subnet: string; Range?: string; Gateway?: string }[] }
   Swarmctl: {
     /** 1–4094: names the bridge `sw-br<Index>`; unique in the cluster. */
     Index: number
     /**
      * How task addresses are cut from the subnet: `blocks` gives node N the /24 number N (0 = the VIPs) of a subnet of /16 or wider;
-     * `flat` hands out single addresses of any smaller subnet, routed as /32s.
+     * `flat` hands out single addresses of any smaller subnet, or of the range that a user asked for, routed as /32s.
      */
     Plan: 'blocks' | 'flat'
     /** In a flat subnet: each node's own gateway address, by node id. */

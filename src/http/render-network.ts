@@ -16,6 +16,7 @@ export const renderNetwork = (network: Network) => ({
     Options: null,
     Config: network.IPAMOptions.Configs.map((config) => ({
       Subnet: config.Subnet,
+      ...(config.Range !== undefined && { IPRange: config.Range }),
       Gateway: config.Gateway ?? '',
     })),
   },

@@ -292,7 +292,14 @@ refuses('networks', parseNetworkCreate, [
   ['IPv6 subnet', ipam({ Subnet: 'fd00::/64' }), /invalid subnet/],
   ['tiny subnet', ipam({ Subnet: '10.0.0.0/30' }), /must be from \/8 to \/29/],
   ['two subnets', ipam({ Subnet: '10.0.0.0/24' }, { Subnet: '10.0.1.0/24' }), /one IPv4 subnet/],
-  ['range', ipam({ Subnet: '10.0.0.0/24', IPRange: '10.0.0.0/25' }), /--ip-range/, 501],
+  [
+    'range',
+    ipam({ Subnet: '10.0.0.0/24', IPRange: '10.0.1.0/25' }),
+    'ipam configuration: subnet 10.0.0.0/24 does not contain IP range 10.0.1.0/25',
+  ],
+  ['wide range', ipam({ Subnet: '10.0.0.0/24', IPRange: '10.0.0.0/16' }), /does not contain/],
+  ['no range', ipam({ Subnet: '10.0.0.0/24', IPRange: '10.0.0' }), /invalid IP range 10.0.0/],
+  ['tiny range', ipam({ Subnet: '10.0.0.0/24', IPRange: '10.0.0.8/30' }), /at least a \/29/],
   ['gateway', ipam({ Subnet: '10.0.0.0/24', Gateway: '10.1.0.1' }), /does not contain gateway/],
 ])
 t.test('what of a network has no effect is said', async (t) => {

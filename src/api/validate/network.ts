@@ -1,5 +1,12 @@
 import { invalid, SwarmctlError } from '../errors.ts'
-import { containsAddress, formatCidr, parseCidr, parseIpv4 } from '../ipv4.ts'
+import {
+  containsAddress,
+  formatCidr,
+  type Ipv4Block,
+  lastAddress,
+  parseCidr,
+  parseIpv4,
+} from '../ipv4.ts'
 import { NetworkCreate } from '../network.ts'
 import { parseBody } from './body.ts'
 import { requireDnsName } from './names.ts'
@@ -71,9 +78,7 @@ const requireIpam = (request: NetworkCreate): string => {
   if (config === undefined) return warnings.join('; ')
   if (config.Subnet === undefined) throw invalid('ipam configuration: subnet must be provided')
   const subnet = requireSubnet(config.Subnet)
-  if (config.IPRange) {
-    throw unimplemented('an IP range within the subnet is not supported: leave out --ip-range')
-  }
+  if (config.IPRange) requireRange(subnet, config.IPRange)
   if (Object.keys(config.AuxiliaryAddresses ?? {}).length > 0) {
     throw unimplemented('auxiliary addresses are not supported: leave out --aux-address')
   }
@@ -92,6 +97,22 @@ const requireIpam = (request: NetworkCreate): string => {
     )
   }
   return warnings.join('; ')
+}
+
+/** Every node with tasks, every task and every service takes one address of it. */
+const requireRange = (subnet: Ipv4Block, text: string): void => {
+  const range = parseCidr(text)
+  if (range === undefined) throw invalid(`ipam configuration: invalid IP range ${text}`)
+  if (!containsAddress(subnet, range.first) || !containsAddress(subnet, lastAddress(range))) {
+    throw invalid(
+      `ipam configuration: subnet ${formatCidr(subnet)} does not contain IP range ${formatCidr(range)}`,
+    )
+  }
+  if (range.prefix > PREFIX_MAX) {
+    throw invalid(
+      `ipam configuration: IP range ${formatCidr(range)} must be at least a /${PREFIX_MAX}`,
+    )
+  }
 }
 
 const requireSubnet = (text: string) => {

@@ -38,6 +38,14 @@ const COLUMNS: readonly Column[] = [
 
 const networkPath = (ref: string): string => `/networks/${encodeURIComponent(ref)}`
 
+/** The API says what is wrong with a range or gateway without its subnet. */
+const pools = ({ subnet = [], gateway = [], ipRange = [] }: CreateOptions) =>
+  Array.from({ length: Math.max(subnet.length, gateway.length, ipRange.length) }, (_, at) => ({
+    ...(subnet[at] && { Subnet: subnet[at] }),
+    ...(gateway[at] && { Gateway: gateway[at] }),
+    ...(ipRange[at] && { IPRange: ipRange[at] }),
+  }))
+
 const createBody = (name: string, options: CreateOptions) => ({
   Name: name,
   Driver: options.driver,
@@ -45,15 +53,7 @@ const createBody = (name: string, options: CreateOptions) => ({
   Attachable: options.attachable === true,
   Options: parseLabels(options.opt),
   Labels: parseLabels(options.label),
-  ...(options.subnet && {
-    IPAM: {
-      Config: options.subnet.map((subnet, at) => ({
-        Subnet: subnet,
-        ...(options.gateway?.[at] && { Gateway: options.gateway[at] }),
-        ...(options.ipRange?.[at] && { IPRange: options.ipRange[at] }),
-      })),
-    },
-  }),
+  ...(pools(options).length > 0 && { IPAM: { Config: pools(options) } }),
 })
 
 const createVerb = (noun: Command, run: Runner): void => {

@@ -5,7 +5,7 @@ import type { View } from '../store/view.ts'
 
 /**
  * How addresses are cut from an overlay's subnet (design §8). In `blocks` node N has the N-th /24 and the VIPs the 0-th, so that what other
- * nodes must know of a node is one route; in `flat`, for a user's smaller subnet, everything shares one range.
+ * nodes must know of a node is one route; in `flat`, for a user's smaller subnet or own range in it, everything shares one range.
  */
 
 /** From this prefix length on a subnet is too small for a /24 for each node. */
@@ -25,13 +25,19 @@ export interface AddressRange {
   last: number
 }
 
-export const planOf = (subnet: Ipv4Block): 'blocks' | 'flat' =>
-  subnet.prefix < FLAT_PREFIX_MIN ? 'blocks' : 'flat'
+/** What addresses are cut from: a network's subnet, and the part of it that a user asked for. */
+export interface AddressPool {
+  subnet: Ipv4Block
+  range?: Ipv4Block
+}
 
-/** Everything but the network's and the broadcast address. */
-const flatRange = (subnet: Ipv4Block): AddressRange => ({
-  first: subnet.first + 1,
-  last: lastAddress(subnet) - 1,
+export const planOf = ({ subnet, range }: AddressPool): 'blocks' | 'flat' =>
+  subnet.prefix < FLAT_PREFIX_MIN && range === undefined ? 'blocks' : 'flat'
+
+/** Everything of the range but the subnet's network and broadcast address. */
+const flatRange = ({ subnet, range = subnet }: AddressPool): AddressRange => ({
+  first: Math.max(range.first, subnet.first + 1),
+  last: Math.min(lastAddress(range), lastAddress(subnet) - 1),
 })
 
 const blockRange = (subnet: Ipv4Block, index: number): AddressRange => {
@@ -40,13 +46,13 @@ const blockRange = (subnet: Ipv4Block, index: number): AddressRange => {
 }
 
 /** Where services' virtual addresses come from. */
-export const vipRange = (subnet: Ipv4Block): AddressRange =>
-  planOf(subnet) === 'flat' ? flatRange(subnet) : blockRange(subnet, 0)
+export const vipRange = (pool: AddressPool): AddressRange =>
+  planOf(pool) === 'flat' ? flatRange(pool) : blockRange(pool.subnet, 0)
 
 /** Where the addresses of a node's tasks come from. */
-export const taskRange = (subnet: Ipv4Block, nodeIndex: number): AddressRange => {
+export const taskRange = (pool: AddressPool, nodeIndex: number): AddressRange => {
   assert(nodeIndex >= 1 && nodeIndex <= NODES_MAX, `node index ${nodeIndex}`)
-  return planOf(subnet) === 'flat' ? flatRange(subnet) : blockRange(subnet, nodeIndex)
+  return planOf(pool) === 'flat' ? flatRange(pool) : blockRange(pool.subnet, nodeIndex)
 }
 
 /**

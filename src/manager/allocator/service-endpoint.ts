@@ -7,7 +7,7 @@ import { portScope } from '../store/claims.ts'
 import type { View } from '../store/view.ts'
 import { freeAddress, vipRange } from './address-plan.ts'
 import { attachedNetworks, isOverlay } from './service-networks.ts'
-import { type Blocked, blocked, subnetOf } from './subnets.ts'
+import { type Blocked, blocked, poolOf } from './subnets.ts'
 
 type VirtualIP = NonNullable<Endpoint['VirtualIPs']>[number]
 
@@ -48,20 +48,20 @@ const allocateVip = (
   service: Service,
   network: Network,
 ): { kind: 'vip'; vip: VirtualIP } | Blocked => {
-  const subnet = subnetOf(network)
-  if (subnet === undefined) return blocked(`network ${network.Spec.Name} has no subnet yet`)
+  const pool = poolOf(network)
+  if (pool === undefined) return blocked(`network ${network.Spec.Name} has no subnet yet`)
   const current = service.Endpoint.VirtualIPs?.find(({ NetworkID }) => NetworkID === network.ID)
   const address = addressOf(current?.Addr ?? '')
-  if (current !== undefined && address !== undefined && containsAddress(subnet, address)) {
+  if (current !== undefined && address !== undefined && containsAddress(pool.subnet, address)) {
     return { kind: 'vip', vip: current }
   }
-  const free = freeAddress(view, network.ID, vipRange(subnet))
+  const free = freeAddress(view, network.ID, vipRange(pool))
   if (free === undefined) {
     return blocked(`network ${network.Spec.Name} has no free address for a service's virtual IP`)
   }
   return {
     kind: 'vip',
-    vip: { NetworkID: network.ID, Addr: `${formatIpv4(free)}/${subnet.prefix}` },
+    vip: { NetworkID: network.ID, Addr: `${formatIpv4(free)}/${pool.subnet.prefix}` },
   }
 }
 

@@ -14,7 +14,7 @@ import type { Cluster } from '../../api/swarm.ts'
 import { isTerminal } from '../../api/task-state.ts'
 import { NETWORK_INDEX_SCOPE } from '../store/claims.ts'
 import type { View } from '../store/view.ts'
-import { type AddressRange, planOf } from './address-plan.ts'
+import { type AddressPool, type AddressRange, planOf } from './address-plan.ts'
 
 /** A VXLAN-independent number that names the bridge `sw-br<Index>` (api/network.ts). */
 const NETWORK_INDEX_MAX = 4094
@@ -30,6 +30,13 @@ export const blocked = (reason: string): Blocked => ({ kind: 'blocked', reason }
 /** An overlay's subnet; undefined before it is allocated and for host, bridge and none. */
 export const subnetOf = (network: Network): Ipv4Block | undefined =>
   parseCidr(network.IPAMOptions.Configs[0]?.Subnet ?? '')
+
+/** What an overlay's addresses are cut from; undefined before it is allocated. */
+export const poolOf = (network: Network): AddressPool | undefined => {
+  const subnet = subnetOf(network)
+  const range = parseCidr(network.IPAMOptions.Configs[0]?.Range ?? '')
+  return subnet && { subnet, ...(range && { range }) }
+}
 
 interface Occupied {
   block: Ipv4Block
@@ -160,7 +167,8 @@ export const allocateNetwork = (
       `${name}: no free subnet is left in the address pool ${pools.join(', ')}: remove networks, or give it one with --subnet`,
     )
   }
-  const plan = planOf(subnet)
+  const range = parseCidr(network.Spec.IPAMOptions.Configs[0]?.Range ?? '')
+  const plan = planOf({ subnet, ...(range && { range }) })
   return {
     kind: 'allocated',
     network: {
@@ -169,6 +177,7 @@ export const allocateNetwork = (
         Configs: [
           {
             Subnet: formatCidr(subnet),
+            ...(range && { Range: formatCidr(range) }),
             // Each node has its own gateway; tools that show one get the subnet's first, which nobody else has in `blocks`.
             ...(plan === 'blocks' && { Gateway: formatIpv4(subnet.first + 1) }),
           },

@@ -5,7 +5,7 @@ import type { NetworkAttachment, Task } from '../../api/task.ts'
 import type { Tx } from '../store/tx.ts'
 import { freeAddress, planOf, taskRange } from './address-plan.ts'
 import { isOverlay } from './service-networks.ts'
-import { subnetOf } from './subnets.ts'
+import { poolOf } from './subnets.ts'
 
 /**
  * The task with an address on each of its overlay networks, for its node: to be called in the transaction that assigns it. In a flat
@@ -34,19 +34,20 @@ interface Grant {
 
 const grant = (tx: Tx, attachment: NetworkAttachment, nodeId: string, nodeIndex: number): Grant => {
   const network = tx.get('network', attachment.Network.ID)
-  const subnet = network && subnetOf(network)
+  const pool = network && poolOf(network)
   const name = attachment.Network.Spec.Name
-  if (network === undefined || subnet === undefined) {
+  if (network === undefined || pool === undefined) {
     throw precondition(`network ${name} is not there any more`)
   }
-  const range = taskRange(subnet, nodeIndex)
+  const range = taskRange(pool, nodeIndex)
+  const isFlat = planOf(pool) === 'flat'
   const full = () =>
     precondition(
-      planOf(subnet) === 'flat'
-        ? `network ${name} has no free address left in its subnet`
+      isFlat
+        ? `network ${name} has no free address left in its ${pool.range ? 'IP range' : 'subnet'}`
         : `network ${name} has no free address left in the node's block`,
     )
-  const needsGateway = planOf(subnet) === 'flat' && network.Swarmctl.Gateways[nodeId] === undefined
+  const needsGateway = isFlat && network.Swarmctl.Gateways[nodeId] === undefined
   const gateway = needsGateway ? freeAddress(tx, network.ID, range) : undefined
   if (needsGateway && gateway === undefined) throw full()
   // Neither is claimed yet: the task must not get the gateway's address.
@@ -55,7 +56,7 @@ const grant = (tx: Tx, attachment: NetworkAttachment, nodeId: string, nodeIndex:
       ? freeAddress(tx, network.ID, range)
       : freeAddress(withClaim(tx, gateway), network.ID, range)
   if (address === undefined) throw full()
-  const Addresses = [`${formatIpv4(address)}/${subnet.prefix}`]
+  const Addresses = [`${formatIpv4(address)}/${pool.subnet.prefix}`]
   if (gateway === undefined) return { attachment: { ...attachment, Network: network, Addresses } }
   const Gateways = { ...network.Swarmctl.Gateways, [nodeId]: formatIpv4(gateway) }
   const changed = { ...network, Swarmctl: { ...network.Swarmctl, Gateways } }

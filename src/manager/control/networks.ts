@@ -143,9 +143,11 @@ const newNetwork = (id: string, request: NetworkCreate): Network => ({
     Ingress: request.Ingress,
     IPAMOptions: {
       Driver: { Name: 'default' },
-      Configs: (request.IPAM?.Config ?? []).flatMap(({ Subnet }) => {
+      Configs: (request.IPAM?.Config ?? []).flatMap(({ Subnet, IPRange }) => {
         const block = parseCidr(Subnet ?? '')
-        return block === undefined ? [] : [{ Subnet: formatCidr(block) }]
+        const range = parseCidr(IPRange ?? '')
+        if (block === undefined) return []
+        return [{ Subnet: formatCidr(block), ...(range && { Range: formatCidr(range) }) }]
       }),
     },
     Scope: 'swarm',

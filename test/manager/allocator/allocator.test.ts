@@ -324,13 +324,46 @@ t.test('a flat subnet gives gateways on demand and takes a gone node’s back', 
   await allocator.stop()
 })
 
+t.test('an IP range: everything comes from it, whatever the subnet', async (t) => {
+  const { store, allocator } = newAllocator()
+  const web = service('web', ['r'])
+  const asked = network('r', '10.30.0.0/16')
+  const Configs = [{ Subnet: '10.30.0.0/16', Range: '10.30.8.16/29' }]
+  await store.update((tx) => {
+    tx.put('cluster', sampleCluster())
+    for (const i of [1, 2]) tx.put('node', sampleNode(`n${i}`, i))
+    tx.put('network', { ...asked, Spec: { ...asked.Spec, IPAMOptions: { Configs } } })
+    tx.put('service', web)
+    for (let i = 1; i <= 6; i++) tx.put('task', taskOf(`t${i}`, web))
+  })
+  allocator.start()
+  await settle(store)
+  t.match(store.view().get('network', 'r'), {
+    IPAMOptions: { Configs },
+    Swarmctl: { Plan: 'flat' },
+  })
+  t.equal(store.view().get('service', 'web')?.Endpoint.VirtualIPs?.[0]?.Addr, '10.30.8.16/16')
+  for (const [task, node] of Object.entries({ t1: 'n1', t2: 'n2', t3: 'n1', t4: 'n2', t5: 'n1' }))
+    await assign(store, task, node)
+  t.same(
+    ['t1', 't2', 't3', 't4', 't5'].flatMap((id) => addressesOf(store, id)),
+    ['18', '20', '21', '22', '23'].map((last) => `10.30.8.${last}/16`),
+  )
+  t.same(store.view().get('network', 'r')?.Swarmctl.Gateways, {
+    n1: '10.30.8.17',
+    n2: '10.30.8.19',
+  })
+  await t.rejects(assign(store, 't6', 'n1'), /network r has no free address left in its IP range/)
+  await allocator.stop()
+})
+
 t.test('the ranges of the block plan', async (t) => {
-  const subnet = parseCidr('10.0.0.0/16')!
+  const subnet = { subnet: parseCidr('10.0.0.0/16')! }
   const text = ({ first, last }: { first: number; last: number }) =>
     [first, last].map((a) => [24, 16, 8, 0].map((bits) => (a >>> bits) & 255).join('.'))
   t.same(text(vipRange(subnet)), ['10.0.0.2', '10.0.0.254'])
   t.same(text(taskRange(subnet, 1)), ['10.0.1.2', '10.0.1.254'])
   t.same(text(taskRange(subnet, 254)), ['10.0.254.2', '10.0.254.254'])
   t.throws(() => taskRange(subnet, 255), /node index/)
-  t.same(text(taskRange(parseCidr('10.0.0.0/24')!, 9)), ['10.0.0.1', '10.0.0.254'])
+  t.same(text(taskRange({ subnet: parseCidr('10.0.0.0/24')! }, 9)), ['10.0.0.1', '10.0.0.254'])
 })
