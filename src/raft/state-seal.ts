@@ -1,26 +1,33 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, hkdfSync, type KeyObject } from 'node:crypto'
+import { NONCE_BYTES, NonceSource, sealKey } from './state-seal-key.ts'
 
 const CIPHER = 'aes-256-gcm'
-const NONCE_BYTES = 12
 const TAG_BYTES = 16
 const KEY_BYTES = 32
 
 /** Seals stored values with AES-256-GCM. A value opens only under the key that it was stored under. */
 export class StateSeal {
-  readonly #key: Uint8Array
+  readonly #key: KeyObject
+  readonly #nonces = new NonceSource()
 
   constructor(dataKey: Uint8Array) {
-    this.#key = new Uint8Array(
-      hkdfSync('sha256', dataKey, new Uint8Array(0), 'swarmctl state 1', KEY_BYTES),
-    )
+    const salt = new Uint8Array(0)
+    const bytes = hkdfSync('sha256', dataKey, salt, 'swarmctl state 1', KEY_BYTES)
+    this.#key = sealKey(new Uint8Array(bytes))
   }
 
   /** nonce | sealed value | tag. */
   seal(storedKey: string, value: Uint8Array): Uint8Array {
-    const nonce = randomBytes(NONCE_BYTES)
+    const nonce = this.#nonces.next()
     const cipher = createCipheriv(CIPHER, this.#key, nonce)
     cipher.setAAD(Buffer.from(storedKey))
-    return Buffer.concat([nonce, cipher.update(value), cipher.final(), cipher.getAuthTag()])
+    const end = NONCE_BYTES + value.length
+    const sealed = Buffer.allocUnsafe(end + TAG_BYTES)
+    sealed.set(nonce)
+    sealed.set(cipher.update(value), NONCE_BYTES)
+    cipher.final()
+    sealed.set(cipher.getAuthTag(), end)
+    return sealed
   }
 
   /** Undefined when the value is damaged, misplaced, or sealed with another data key. */

@@ -2,7 +2,7 @@
 //   magic 4 | sequence 8 | payload length 4 | nonce 12 | tag of the frame before 16 | tag 16 | payload
 // The tag is AES-256-GCM's over everything before it and the payload: checksum, seal and chain in one.
 
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, hkdfSync, type KeyObject } from 'node:crypto'
 import { readU64, writeU64 } from './bytes.ts'
 
 /** Frames start on a sector, so that a torn write never touches an acknowledged frame. */
@@ -11,7 +11,6 @@ export const FRAME_HEADER_BYTES = 60
 export const TAG_BYTES = 16
 
 const MAGIC = 0x53574631
-const NONCE_BYTES = 12
 const KEY_BYTES = 32
 const SEQUENCE_OFFSET = 4
 const LENGTH_OFFSET = 12
@@ -42,9 +41,9 @@ export function frameSize(payloadBytes: number): number {
 
 /** Seals a payload into a frame, padded to whole sectors. */
 export function sealFrame(
-  key: Uint8Array,
-  sequence: number,
-  previousTag: Uint8Array,
+  key: KeyObject,
+  nonce: Uint8Array,
+  { sequence, previousTag }: { sequence: number; previousTag: Uint8Array },
   payload: Uint8Array,
 ): { bytes: Buffer; tag: Uint8Array } {
   const bytes = Buffer.alloc(frameSize(payload.length))
@@ -52,7 +51,6 @@ export function sealFrame(
   view.setUint32(0, MAGIC)
   writeU64(view, SEQUENCE_OFFSET, sequence)
   view.setUint32(LENGTH_OFFSET, payload.length)
-  const nonce = randomBytes(NONCE_BYTES)
   bytes.set(nonce, NONCE_OFFSET)
   bytes.set(previousTag, PREVIOUS_OFFSET)
   const cipher = createCipheriv(CIPHER, key, nonce)

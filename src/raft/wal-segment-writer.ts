@@ -1,10 +1,12 @@
 // Which file the next frame goes to: the current segment, then a spare one that was made ready before.
 
+import type { KeyObject } from 'node:crypto'
 import { assert } from './assert.ts'
 import type { Clock } from './clock.ts'
 import type { HardState } from './core-state.ts'
 import type { LogPosition } from './entry.ts'
 import { StoppedError } from './errors.ts'
+import { NonceSource, sealKey } from './state-seal-key.ts'
 import type { WalFile, WalFiles } from './wal-files.ts'
 import { frameSize, SECTOR_BYTES, sealFrame, TAG_BYTES } from './wal-frame.ts'
 import { EMPTY_HARD_STATE, type WalContents } from './wal-port.ts'
@@ -26,13 +28,14 @@ export interface SegmentWriterDeps {
 
 interface Current {
   readonly file: WalFile
-  readonly key: Uint8Array
+  readonly key: KeyObject
   readonly known: KnownSegment
   offset: number
 }
 
 export class SegmentWriter {
   readonly #deps: SegmentWriterDeps
+  readonly #nonces = new NonceSource()
   #current: Current | undefined
   #segments: KnownSegment[] = []
   #sequence = 0
@@ -127,7 +130,7 @@ export class SegmentWriter {
     const known = segments.at(-1)
     assert(known !== undefined && known.number === tail.number, 'the log ends in another segment')
     const file = await this.#deps.files.open(segmentName(tail.number))
-    this.#current = { file, key: tail.key, known, offset: tail.offset }
+    this.#current = { file, key: sealKey(tail.key), known, offset: tail.offset }
     this.#sequence = tail.sequence
     this.#tag = tail.tag
     this.#allocate()
@@ -151,7 +154,7 @@ export class SegmentWriter {
     await this.#current?.file.close()
     const known: KnownSegment = { number, lastIndex: 0 }
     this.#segments.push(known)
-    this.#current = { file, key, known, offset: SECTOR_BYTES }
+    this.#current = { file, key: sealKey(key), known, offset: SECTOR_BYTES }
     const checkpoint = { kind: 'checkpoint', hardState: this.#hardState, last: this.#last } as const
     await this.#writeFrame(encodeRecords([checkpoint]))
   }
@@ -159,7 +162,8 @@ export class SegmentWriter {
   async #writeFrame(payload: Uint8Array): Promise<void> {
     const current = this.#current
     assert(current !== undefined, 'the log is not open')
-    const { bytes, tag } = sealFrame(current.key, this.#sequence + 1, this.#tag, payload)
+    const position = { sequence: this.#sequence + 1, previousTag: this.#tag }
+    const { bytes, tag } = sealFrame(current.key, this.#nonces.next(), position, payload)
     await current.file.write(bytes, current.offset)
     this.#syncCount += 1
     this.#sequence += 1
