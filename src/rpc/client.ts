@@ -9,7 +9,7 @@ import type { RpcConnection } from './connection.ts'
 import { identityOf, verifiedPeer } from './peer-certificate.ts'
 import { PeerConnection, type PeerConnectionDeps } from './peer-connection.ts'
 import type { TlsCredentials } from './tls-credentials.ts'
-import { FRAME_BYTES_MAX, RPC_PATH, SUBPROTOCOL } from './wire.ts'
+import { BATCH_SUBPROTOCOL, FRAME_BYTES_MAX, RPC_PATH, SUBPROTOCOL } from './wire.ts'
 
 /** From the first packet to the finished handshake, in milliseconds. */
 export const CONNECT_TIMEOUT_MS = 5000
@@ -105,12 +105,15 @@ const dial = (addr: string, { deps, tls, checkPeer, signal }: Dial): Promise<Rpc
       reject(connectError(addr, signal.reason, deps.clock.nowMs()))
       return
     }
-    const webSocket = new WebSocket(url(addr), SUBPROTOCOL, {
+    const webSocket = new WebSocket(url(addr), [BATCH_SUBPROTOCOL, SUBPROTOCOL], {
       ...tlsOptions(tls, checkPeer),
       handshakeTimeout: CONNECT_TIMEOUT_MS,
       perMessageDeflate: false,
       followRedirects: false,
       maxPayload: FRAME_BYTES_MAX,
+      // RFC 6455 §10.3 masks against scripts that choose bytes for a proxy to misread. Nobody else is in this TLS connection;
+      // with a mask of zeros ws copies nothing.
+      generateMask: (mask: Buffer) => mask.fill(0),
     })
     const onAbort = (): void => fail(signal?.reason)
     const fail = (cause: unknown): void => {

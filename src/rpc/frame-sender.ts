@@ -1,7 +1,15 @@
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import type { Outbox } from './outbox.ts'
-import { CONTROL_FRAMES_MAX, SOCKET_HIGH_WATER_BYTES } from './wire.ts'
+import {
+  BATCH_LENGTH_BYTES,
+  BATCH_SUBPROTOCOL,
+  CONTROL_FRAMES_MAX,
+  encodeBatch,
+  FRAME_BYTES_MAX,
+  HEADER_BYTES,
+  SOCKET_HIGH_WATER_BYTES,
+} from './wire.ts'
 
 /**
  * Moves frames from the outbox to the socket, as long as the socket holds little: what waits, waits in the outbox, where a
@@ -43,13 +51,32 @@ export class FrameSender {
 
   #pump(): void {
     if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
+    const canBatch = this.#webSocket.protocol === BATCH_SUBPROTOCOL
     this.#socket.cork()
-    while (this.#webSocket.bufferedAmount < SOCKET_HIGH_WATER_BYTES) {
+    let waiting: Buffer[] = []
+    let bytes = HEADER_BYTES
+    while (this.#webSocket.bufferedAmount + bytes < SOCKET_HIGH_WATER_BYTES) {
       const frame = this.#outbox.next()
       if (!frame) break
-      this.#webSocket.send(frame, { binary: true, compress: false }, this.#onSent)
+      const size = BATCH_LENGTH_BYTES + frame.length
+      if (waiting.length > 0 && (!canBatch || bytes + size > FRAME_BYTES_MAX)) {
+        this.#send(waiting)
+        waiting = []
+        bytes = HEADER_BYTES
+      }
+      waiting.push(frame)
+      bytes += size
     }
+    this.#send(waiting)
     this.#socket.uncork()
+  }
+
+  /** Many small frames as one message: what a message costs besides its bytes is more than a small frame itself. */
+  #send(frames: readonly Buffer[]): void {
+    const [first] = frames
+    if (first === undefined) return
+    const message = frames.length === 1 ? first : encodeBatch(frames)
+    this.#webSocket.send(message, { binary: true, compress: false }, this.#onSent)
   }
 
   /** A failed write also closes the socket, which the connection hears of. */

@@ -18,6 +18,7 @@ import {
   ANONYMOUS_MESSAGE_BYTES_MAX,
   ANONYMOUS_REQUESTS_MAX,
   ASSEMBLY_BYTES_MAX,
+  decodeBatch,
   decodeFrame,
   type Frame,
   MESSAGE_BYTES_MAX,
@@ -214,6 +215,8 @@ export class PeerConnection implements RpcConnection {
 
   #onFrame(frame: Frame): void {
     switch (frame.kind) {
+      case 'batch':
+        return this.#onBatch(frame.payload)
       case 'request':
         return this.#onRequest(frame)
       case 'response':
@@ -248,6 +251,13 @@ export class PeerConnection implements RpcConnection {
         return this.#sender.schedule()
       default:
         return frame.kind satisfies never
+    }
+  }
+
+  #onBatch(payload: Buffer): void {
+    for (const frame of decodeBatch(payload)) {
+      // One of them may have ended the connection.
+      if (this.#closeReason === undefined) this.#onFrame(frame)
     }
   }
 

@@ -12,6 +12,7 @@ import { judgeClient, type PeerVerdict } from './peer-certificate.ts'
 import { PeerConnection, type PeerConnectionDeps } from './peer-connection.ts'
 import type { TlsCredentials } from './tls-credentials.ts'
 import {
+  BATCH_SUBPROTOCOL,
   FRAME_BYTES_MAX,
   RPC_PATH,
   SUBPROTOCOL,
@@ -56,7 +57,8 @@ export class RpcServer {
     perMessageDeflate: false,
     clientTracking: false,
     maxPayload: FRAME_BYTES_MAX,
-    handleProtocols: () => SUBPROTOCOL,
+    handleProtocols: (offered) =>
+      offered.has(BATCH_SUBPROTOCOL) ? BATCH_SUBPROTOCOL : SUBPROTOCOL,
   })
   #credentials: TlsCredentials
   #server: Server | undefined
@@ -175,7 +177,7 @@ export class RpcServer {
   #onRpc(request: IncomingMessage, socket: TLSSocket, head: Buffer): void {
     const offered = request.headers['sec-websocket-protocol'] ?? ''
     if (!offered.split(/\s*,\s*/).includes(SUBPROTOCOL)) {
-      const version = offered.replace(SUBPROTOCOL_PREFIX, '').slice(0, 20) || 'unknown'
+      const version = OFFERED_VERSION.exec(offered)?.[1] ?? 'unknown'
       refuse(socket, 426, new SwarmctlError('UNIMPLEMENTED', versionMismatch(version)))
       return
     }
@@ -236,6 +238,8 @@ export class RpcServer {
     return new SwarmctlError('PERMISSION_DENIED', 'only managers of the cluster may do this')
   }
 }
+
+const OFFERED_VERSION = new RegExp(`^${SUBPROTOCOL_PREFIX}([\\w.]{1,20})`)
 
 const secureContext = ({ keyPem, certPem, rootCAPem }: TlsCredentials) => ({
   key: keyPem,

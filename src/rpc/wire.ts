@@ -3,6 +3,7 @@
 //   byte 1      kind; the high bit says that more chunks of the same message follow
 //   bytes 2–7   id of the request or stream, big endian; 0 for notifies
 //   bytes 8…    payload: a chunk of a MessagePack message, or the credit's 4 bytes
+// A batch carries whole frames as its payload, each behind its length (4 bytes): what one turn of the event loop sends.
 // The side that connected makes odd ids, the other even ones.
 import assert from 'node:assert/strict'
 import { SwarmctlError } from '../api/errors.ts'
@@ -13,6 +14,8 @@ export const WIRE_VERSION = 1
 /** The WebSocket subprotocol that names the version during the handshake. */
 export const SUBPROTOCOL_PREFIX = 'swarmctl-rpc-'
 export const SUBPROTOCOL = `${SUBPROTOCOL_PREFIX}${WIRE_VERSION}`
+/** The same with batches. Who knows it offers both, and sends batches only when the other side chose this one. */
+export const BATCH_SUBPROTOCOL = `${SUBPROTOCOL}-batch`
 
 /** The HTTP path of the rpc endpoint. */
 export const RPC_PATH = '/rpc'
@@ -70,6 +73,7 @@ export const FRAME_KINDS = {
   end: 8,
   abort: 9,
   credit: 10,
+  batch: 11,
 } as const
 
 export type FrameKind = keyof typeof FRAME_KINDS
@@ -97,6 +101,45 @@ export const encodeFrame = (frame: Omit<Frame, 'payload'>, payload: Uint8Array):
   bytes.set(payload, HEADER_BYTES)
   return bytes
 }
+
+/** Bytes of the length before each frame of a batch. */
+export const BATCH_LENGTH_BYTES = 4
+
+/** Frames as one WebSocket message; together they fit into FRAME_BYTES_MAX. */
+export const encodeBatch = (frames: readonly Buffer[]): Buffer => {
+  let size = HEADER_BYTES
+  for (const frame of frames) size += BATCH_LENGTH_BYTES + frame.length
+  assert(size <= FRAME_BYTES_MAX, 'a batch fits into a frame')
+  const bytes = Buffer.allocUnsafe(size)
+  bytes[0] = WIRE_VERSION
+  bytes[1] = FRAME_KINDS.batch
+  bytes.writeUIntBE(0, 2, 6)
+  let offset = HEADER_BYTES
+  for (const frame of frames) {
+    offset = bytes.writeUInt32BE(frame.length, offset)
+    bytes.set(frame, offset)
+    offset += frame.length
+  }
+  return bytes
+}
+
+/** The frames of a batch's payload. Throws INVALID_ARGUMENT for what is none. */
+export const decodeBatch = (payload: Buffer): Frame[] => {
+  const frames: Frame[] = []
+  for (let offset = 0; offset < payload.length; ) {
+    const start = offset + BATCH_LENGTH_BYTES
+    const end = start > payload.length ? Number.NaN : start + payload.readUInt32BE(offset)
+    if (!(end <= payload.length)) throw brokenBatch()
+    const frame = decodeFrame(payload.subarray(start, end))
+    if (frame.kind === 'batch') throw brokenBatch()
+    frames.push(frame)
+    offset = end
+  }
+  return frames
+}
+
+const brokenBatch = (): SwarmctlError =>
+  new SwarmctlError('INVALID_ARGUMENT', 'the peer sent a batch that is none')
 
 /** One line for a peer whose frames or handshake have another version. */
 export const versionMismatch = (peerVersion: string | number): string =>

@@ -7,7 +7,7 @@ import type { Credentials } from '../../src/pki/credentials.ts'
 import { connect, connectAnonymously } from '../../src/rpc/client.ts'
 import { RpcHandlers } from '../../src/rpc/handlers.ts'
 import { RpcServer, type RpcServerOptions } from '../../src/rpc/server.ts'
-import { encodeFrame, SUBPROTOCOL } from '../../src/rpc/wire.ts'
+import { BATCH_SUBPROTOCOL, encodeFrame, SUBPROTOCOL } from '../../src/rpc/wire.ts'
 import { noLog, realClock, testCluster } from '../support/rpc/cluster-fixture.ts'
 
 const DAY_MS = 24 * 3_600_000
@@ -207,6 +207,16 @@ t.test('TLS 1.2 and other wire versions are refused', async (t) => {
     message:
       'the peer speaks rpc version 2 and this node speaks version 1: run the same version of swarmctl on all nodes',
   })
+  const chosen = async (offered: string[]) => {
+    const webSocket = new WebSocket(`wss://${addr}/rpc`, offered, {
+      ...{ ...tls, rejectUnauthorized: false },
+    })
+    await new Promise((resolve) => webSocket.on('open', resolve))
+    webSocket.close()
+    return webSocket.protocol
+  }
+  t.equal(await chosen([SUBPROTOCOL]), SUBPROTOCOL, 'a node that knows no batches gets none')
+  t.equal(await chosen([BATCH_SUBPROTOCOL, SUBPROTOCOL]), BATCH_SUBPROTOCOL)
   const closeReason = (frame: Buffer) =>
     new Promise<string>((resolve) => {
       const webSocket = open(SUBPROTOCOL)
@@ -243,7 +253,7 @@ t.test('garbage closes its connection and nothing else', async (t) => {
     for (let i = 0; i < 50; i++) {
       const frame = Buffer.from([...Array(2 + random(60))].map(() => random(256)))
       frame[0] = 1
-      frame[1] = random(11) | (random(4) === 0 ? 0x80 : 0)
+      frame[1] = random(12) | (random(4) === 0 ? 0x80 : 0)
       if (frame.length > 8) frame.writeUIntBE(random(8), 2, 6)
       webSocket.send(frame)
     }

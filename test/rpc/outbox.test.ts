@@ -3,7 +3,13 @@ import type { Clock } from '../../src/api/clock.ts'
 import { Assembler } from '../../src/rpc/assembler.ts'
 import { Liveness, PING_PERIOD_MS } from '../../src/rpc/liveness.ts'
 import { NOTIFY_CHANNEL, Outbox } from '../../src/rpc/outbox.ts'
-import { CHUNK_BYTES_MAX, decodeFrame, encodeFrame } from '../../src/rpc/wire.ts'
+import {
+  CHUNK_BYTES_MAX,
+  decodeBatch,
+  decodeFrame,
+  encodeBatch,
+  encodeFrame,
+} from '../../src/rpc/wire.ts'
 
 const drain = (outbox: Outbox): string[] => {
   const frames: string[] = []
@@ -33,6 +39,23 @@ t.test('large messages take turns, control goes first', async (t) => {
     'request 1 10',
   ])
   t.equal(outbox.queuedBytes, 0)
+})
+
+t.test('a batch is its frames, and anything else is refused', async (t) => {
+  const frames = [3, 5, 7].map((id) =>
+    encodeFrame({ kind: 'response', more: id === 5, id }, Buffer.alloc(id, id)),
+  )
+  const batch = decodeFrame(encodeBatch(frames))
+  t.equal(batch.kind, 'batch')
+  t.same(decodeBatch(batch.payload), frames.map(decodeFrame))
+  t.same(decodeBatch(Buffer.alloc(0)), [])
+  const refused = { code: 'INVALID_ARGUMENT' }
+  for (let length = 1; length < 15; length += 1) {
+    t.throws(() => decodeBatch(batch.payload.subarray(0, length)), refused, `cut at ${length}`)
+  }
+  t.throws(() => decodeBatch(Buffer.from([255, 255, 255, 255, 1])), refused)
+  const nested = decodeFrame(encodeBatch([encodeBatch(frames)]))
+  t.throws(() => decodeBatch(nested.payload), refused, 'no batch in a batch')
 })
 
 t.test('any number of busy streams delays a notify by one chunk', async (t) => {
