@@ -1,5 +1,6 @@
 import type { Log } from '../api/log.ts'
 import { type Exec, mustRun } from './exec.ts'
+import type { HostSettings } from './host-settings.ts'
 import { NFT_TABLE } from './names.ts'
 import type { NftModel } from './nft-model.ts'
 import { differenceScript, fullScript, removalScript } from './nft-script.ts'
@@ -17,13 +18,18 @@ const FLOW_REMOVALS_MAX = 512
 export class KernelTables {
   readonly #exec: Exec
   readonly #proc: Proc
+  readonly #settings: HostSettings
   readonly #log: Log
   readonly #vxlanPort: number
   #applied: NftModel | null = null
   #chains = new Set<string>()
 
-  constructor(deps: { exec: Exec; proc: Proc; log: Log }, options: { vxlanPort: number }) {
+  constructor(
+    deps: { exec: Exec; proc: Proc; settings: HostSettings; log: Log },
+    options: { vxlanPort: number },
+  ) {
     this.#exec = deps.exec
+    this.#settings = deps.settings
     this.#proc = deps.proc
     this.#log = deps.log
     this.#vxlanPort = options.vxlanPort
@@ -95,9 +101,9 @@ export class KernelTables {
   async #sizeConntrack(): Promise<void> {
     const max = sysctlPath('net/netfilter/nf_conntrack_max')
     if (Number(await this.#proc.read(max)) < CONNTRACK_MAX)
-      await this.#proc.write(max, String(CONNTRACK_MAX)).catch(() => {})
+      await this.#settings.set(max, String(CONNTRACK_MAX)).catch(() => {})
     const wait = sysctlPath('net/netfilter/nf_conntrack_tcp_timeout_time_wait')
     if (Number(await this.#proc.read(wait)) > TIME_WAIT_SECONDS)
-      await this.#proc.write(wait, String(TIME_WAIT_SECONDS)).catch(() => {})
+      await this.#settings.set(wait, String(TIME_WAIT_SECONDS)).catch(() => {})
   }
 }

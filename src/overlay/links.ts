@@ -2,6 +2,7 @@ import { SwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
 import { type Exec, mustRun } from './exec.ts'
 import type { ForwardingTable } from './forwarding-table.ts'
+import type { HostSettings } from './host-settings.ts'
 import { type LinkItem, type LinkModel, linkDifference, linkModel } from './link-model.ts'
 import {
   RETURN_END_PREF,
@@ -64,6 +65,7 @@ const existingItems = async (exec: Exec): Promise<Map<string, LinkItem>> => {
 export class Links {
   readonly #exec: Exec
   readonly #proc: Proc
+  readonly #settings: HostSettings
   readonly #log: Log
   readonly #vxlanPort: number
   #applied: LinkModel | null = null
@@ -71,8 +73,12 @@ export class Links {
   /** MTU of the overlay, bytes: the underlay's minus VXLAN's overhead. */
   mtu = UNDERLAY_MTU_DEFAULT - VXLAN_OVERHEAD_BYTES
 
-  constructor(deps: { exec: Exec; proc: Proc; log: Log }, options: { vxlanPort: number }) {
+  constructor(
+    deps: { exec: Exec; proc: Proc; settings: HostSettings; log: Log },
+    options: { vxlanPort: number },
+  ) {
     this.#exec = deps.exec
+    this.#settings = deps.settings
     this.#proc = deps.proc
     this.#log = deps.log
     this.#vxlanPort = options.vxlanPort
@@ -165,6 +171,7 @@ export class Links {
     ]
     await mustRun(this.#exec, 'ip', ['-batch', '-'], `${lines.join('\n')}\n`)
     await this.#relaxReversePath()
+    // Not given back at leave: the Engine's own containers need it, whoever set it.
     await setSysctl(this.#proc, sysctlPath('net/ipv4/ip_forward'), '1')
   }
 
@@ -179,9 +186,9 @@ export class Links {
       for (const device of await this.#proc.list(folder)) {
         if (device === 'all' || device === VXLAN_DEVICE) continue
         const own = (await this.#proc.read(`${folder}/${device}/rp_filter`))?.trim() ?? '0'
-        if (own === '0') await this.#proc.write(`${folder}/${device}/rp_filter`, all)
+        if (own === '0') await this.#settings.set(`${folder}/${device}/rp_filter`, all)
       }
-      await this.#proc.write(`${folder}/all/rp_filter`, '0')
+      await this.#settings.set(`${folder}/all/rp_filter`, '0')
     }
     await setSysctl(this.#proc, `${folder}/${VXLAN_DEVICE}/rp_filter`, '0')
   }

@@ -18,6 +18,7 @@ import { Drainer } from './drain.ts'
 import type { Exec } from './exec.ts'
 import { Firewall } from './firewall.ts'
 import { bridgeNetwork, type ForwardingTable, forwardingTable } from './forwarding-table.ts'
+import { HostSettings } from './host-settings.ts'
 import { KernelTables } from './kernel-tables.ts'
 import { Links } from './links.ts'
 import { VXLAN_PORT } from './names.ts'
@@ -55,6 +56,8 @@ export interface OverlayOptions {
   dataPathPort?: number
   /** Where the last view is kept for a restart without managers; absent: it is not kept. */
   viewPath?: string
+  /** Where the host's kernel settings are kept that `destroy` gives back; absent: only those changed by this process. */
+  settingsPath?: string
 }
 
 interface Self {
@@ -69,6 +72,7 @@ interface Self {
 export class Overlay {
   readonly #deps: OverlayDeps
   readonly #options: OverlayOptions
+  readonly #settings: HostSettings
   readonly #links: Links
   readonly #tables: KernelTables
   readonly #bridges: Bridges
@@ -99,8 +103,13 @@ export class Overlay {
     this.#deps = deps
     this.#options = options
     const vxlan = { vxlanPort: options.dataPathPort ?? VXLAN_PORT }
-    this.#links = new Links(deps, vxlan)
-    this.#tables = new KernelTables(deps, vxlan)
+    const { settingsPath } = options
+    this.#settings = new HostSettings(
+      deps,
+      settingsPath === undefined ? {} : { path: settingsPath },
+    )
+    this.#links = new Links({ ...deps, settings: this.#settings }, vxlan)
+    this.#tables = new KernelTables({ ...deps, settings: this.#settings }, vxlan)
     this.#bridges = new Bridges(deps)
     this.#bridgePorts = new BridgePorts(deps)
     this.#firewall = new Firewall(deps)
@@ -294,6 +303,7 @@ export class Overlay {
     } finally {
       // The bridges are the Engine's, which may be down; the rest goes in any case.
       await this.#links.destroy()
+      await this.#settings.restore()
     }
     if (!isClean) {
       throw new SwarmctlError(

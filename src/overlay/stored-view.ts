@@ -1,7 +1,8 @@
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import type { Clock } from '../api/clock.ts'
 import type { Log } from '../api/log.ts'
 import type { OverlayView } from '../api/overlay-view.ts'
+import { replaceFile } from './durable-file.ts'
 
 /** Version of the file's format. */
 const FORMAT = 1
@@ -76,16 +77,8 @@ export class StoredView {
   async #write(view: OverlayView): Promise<void> {
     const parts = PARTS.map((part) => [part, [...view[part]]])
     const text = JSON.stringify({ format: FORMAT, ...Object.fromEntries(parts) })
-    const draft = `${this.#path}.new`
     try {
-      const file = await open(draft, 'w', 0o600)
-      try {
-        await file.writeFile(text)
-        await file.sync()
-      } finally {
-        await file.close()
-      }
-      await rename(draft, this.#path)
+      await replaceFile(this.#path, text)
     } catch (error) {
       // A full disk: the node goes on, only a restart without managers would miss the view.
       this.#log.warn({ path: this.#path, error: (error as Error).message }, 'overlay view: unsaved')

@@ -24,6 +24,12 @@ async function remains(host: LabHost): Promise<string> {
   )
 }
 
+/** Kernel settings that a node changes outside its own devices. Containers' devices come and go. */
+const hostSettings = async (host: LabHost): Promise<string> => {
+  const patterns = ['ipv4.conf.(all|default|eth0|lo).rp_filter', 'nf_conntrack_tcp_timeout_time']
+  return (await host.exec('sysctl', ['-a', '-r', patterns.join('|')])).stdout
+}
+
 labTest(t, 'kernel plane', { hosts: 3, clients: 1 }, async (t, lab) => {
   const cluster = new OverlayCluster(lab, ['kernel', 'kernel', 'proxy'])
   const ask = new Ask(lab)
@@ -31,6 +37,8 @@ labTest(t, 'kernel plane', { hosts: 3, clients: 1 }, async (t, lab) => {
   try {
     // As with Engines from 27.3; the other hosts have it on.
     await n1.host.exec('sysctl', ['-w', `${BRIDGE_NETFILTER}=0`])
+    await n1.host.exec('sysctl', ['-w', 'net.ipv4.conf.all.rp_filter=1'])
+    const settings = await hostSettings(n1.host)
     await cluster.start()
     cluster.addNetwork('ingress', '10.201.0.0/16', { ingress: true })
     cluster.addNetwork('front', '10.202.0.0/16')
@@ -254,6 +262,7 @@ labTest(t, 'kernel plane', { hosts: 3, clients: 1 }, async (t, lab) => {
     await t.test('destroy leaves nothing', async (t) => {
       t.not(await remains(n1.host), '')
       t.not(await remains(n3.host), '')
+      t.not(await hostSettings(n1.host), settings)
       await t.rejects(n1.destroy(), /still uses an overlay network/)
       for (const task of [web1, small1, tiny1]) await n1.host.docker(['rm', '-f', task.container])
       await n1.stop('kill')
@@ -262,6 +271,7 @@ labTest(t, 'kernel plane', { hosts: 3, clients: 1 }, async (t, lab) => {
       await n3.destroy()
       t.equal(await remains(n1.host), '')
       t.equal(await remains(n3.host), '')
+      t.equal(await hostSettings(n1.host), settings, 'what it changed is as before')
     })
   } finally {
     if (!t.passing()) t.comment(cluster.logs())

@@ -48,11 +48,22 @@ class FakeHost {
     watch: () => ({ stop: quiet }),
   }
 
+  /** Kernel settings below /proc/sys/net, and every write to them. */
+  readonly settings = new Map<string, string>()
+  readonly writes: string[] = []
+  devices: string[] = []
+
   readonly proc = {
     read: async (path: string) =>
-      path === '/proc/net/dev' ? this.bridges.map((name) => `${name}: 0 0\n`).join('') : null,
-    write: async () => {},
-    list: async () => [],
+      path === '/proc/net/dev'
+        ? this.bridges.map((name) => `${name}: 0 0\n`).join('')
+        : (this.settings.get(path.replace('/proc/sys/net/', '')) ?? null),
+    write: async (path: string, text: string) => {
+      const name = path.replace('/proc/sys/net/', '')
+      this.writes.push(`${name}=${text}`)
+      this.settings.set(name, text)
+    },
+    list: async () => this.devices,
   }
 
   readonly docker: DockerNetworks = {
@@ -70,10 +81,11 @@ class FakeHost {
     version: async () => ({ Version: '28.2.2' }),
   }
 
-  overlay(viewPath?: string): Overlay {
+  overlay(viewPath?: string, settingsPath?: string): Overlay {
     const options = {
       dataPlane: 'kernel',
       ...(viewPath === undefined ? {} : { viewPath }),
+      ...(settingsPath === undefined ? {} : { settingsPath }),
     } as const
     return new Overlay({ ...this, log, tunnel: null }, options)
   }
@@ -200,6 +212,55 @@ t.test('after a restart the last view serves until a manager sends one', async (
   await last.start()
   await last.setSelf({ nodeId: 'n1', index: 1 })
   await last.close()
+})
+
+t.test('kernel settings of the host are given back at leave, also after a restart', async (t) => {
+  const host = new FakeHost()
+  const path = `${t.testdir()}/settings.json`
+  const rpFilter = (device: string) => `ipv4/conf/${device}/rp_filter`
+  const max = 'netfilter/nf_conntrack_max'
+  const wait = 'netfilter/nf_conntrack_tcp_timeout_time_wait'
+  host.devices = ['all', 'default', 'eth0', 'eth1', 'sw-vx0']
+  const before = new Map([
+    [rpFilter('all'), '1'],
+    [rpFilter('default'), '0'],
+    [rpFilter('eth0'), '0'],
+    [rpFilter('eth1'), '2'],
+    [max, '262144'],
+    [wait, '120'],
+  ])
+  for (const [name, value] of before) host.settings.set(name, value)
+  const first = host.overlay(undefined, path)
+  await first.start()
+  await first.setSelf({ nodeId: 'n1', index: 1 })
+  await apply(first, message(webWith([])))
+  t.equal(host.settings.get(rpFilter('all')), '0')
+  t.equal(host.settings.get(rpFilter('eth0')), '1', 'what `all` demanded')
+  t.equal(host.settings.get(rpFilter('eth1')), '2')
+  t.equal(host.settings.get(max), '1048576')
+  await first.close()
+  t.equal(host.settings.get(wait), '30', 'a stopped daemon changes nothing')
+
+  host.settings.set(wait, '60')
+  const second = host.overlay(undefined, path)
+  await second.start()
+  await second.setSelf({ nodeId: 'n1', index: 1 })
+  await apply(second, message(webWith([])))
+  t.equal(host.settings.get(wait), '30')
+  host.settings.set(max, '2000000')
+  await second.destroy()
+  const after = new Map([...before.keys()].map((name) => [name, host.settings.get(name)]))
+  t.strictSame(
+    after,
+    new Map([...before, [wait, '60'], [max, '2000000']]),
+    'an administrator’s own later choice stays',
+  )
+  t.throws(() => statSync(path), { code: 'ENOENT' })
+  t.ok(
+    host.writes.lastIndexOf(`${rpFilter('all')}=1`) <
+      host.writes.lastIndexOf(`${rpFilter('eth0')}=0`),
+    'checked all the time',
+  )
 })
 
 t.test('a task that ended by itself leaves the table before the managers say so', async (t) => {
