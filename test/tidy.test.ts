@@ -20,7 +20,7 @@ const FILE_LINES_MAX = 500
 const TEST_ONLY = /\/memory(?:-[^/]+)?\.ts$/
 
 const shipped = sourceFiles('bin/**/*.ts', 'src/**/*.ts')
-const all = [...shipped, ...sourceFiles('{test,scripts,bench}/**/*.ts')]
+const all = [...shipped, ...sourceFiles('{test,scripts,bench,compat}/**/*.ts')]
 
 /** Fails once per file that breaks a rule, naming what it does. */
 function noneOf(t: Test, rule: string, broken: readonly string[]): void {
@@ -108,7 +108,7 @@ t.test('every import and every link in the documents resolves', async (t) => {
       .map((path) => `${file.path} imports ${path}`),
   )
   noneOf(t, 'imports', missing)
-  const documents = globSync(['*.md', '{docs,examples,bench}/**/*.md'], { cwd: ROOT })
+  const documents = globSync(['*.md', '{docs,examples,bench,compat}/**/*.md'], { cwd: ROOT })
   noneOf(t, 'links', documents.flatMap(brokenLinks))
 })
 
