@@ -21,6 +21,8 @@ export class ServedCalls {
   readonly #log: Log
   readonly #served: ServedConnection
   readonly #running = new Map<number, AbortController>()
+  /** Calls that were given up and whose handler has not ended: they count until it has. */
+  readonly #givenUp = new Set<AbortSignal>()
   /** For notifies: they have nobody who could give up. */
   readonly #closing = new AbortController()
 
@@ -35,7 +37,7 @@ export class ServedCalls {
   }
 
   request(id: number, bytes: Uint8Array): void {
-    if (this.#running.size >= this.#served.requestsMax) {
+    if (this.#running.size + this.#givenUp.size >= this.#served.requestsMax) {
       const error = unavailable('this node serves too many requests of this peer already')
       this.#served.answer(id, 'failure', encodeError(error))
       return
@@ -43,7 +45,9 @@ export class ServedCalls {
     const controller = new AbortController()
     this.#running.set(id, controller)
     // Not rejecting: what fails is the answer.
-    void this.#serveRequest(id, bytes, controller.signal)
+    void this.#serveRequest(id, bytes, controller.signal).finally(() =>
+      this.#givenUp.delete(controller.signal),
+    )
   }
 
   stream(id: number, bytes: Uint8Array, stream: StreamEnd): void {
@@ -53,7 +57,9 @@ export class ServedCalls {
       this.#running.delete(id)
       controller.abort(unavailable('the stream is over'))
     })
-    void this.#serveStream(bytes, stream, controller.signal)
+    void this.#serveStream(bytes, stream, controller.signal).finally(() =>
+      this.#givenUp.delete(controller.signal),
+    )
   }
 
   notify(bytes: Uint8Array): void {
@@ -69,8 +75,11 @@ export class ServedCalls {
 
   /** The caller gave up. */
   cancel(id: number): void {
-    this.#running.get(id)?.abort(unavailable('the caller gave up'))
+    const controller = this.#running.get(id)
+    if (controller === undefined) return
     this.#running.delete(id)
+    this.#givenUp.add(controller.signal)
+    controller.abort(unavailable('the caller gave up'))
   }
 
   /** The connection is lost. */

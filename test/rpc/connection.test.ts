@@ -5,7 +5,11 @@ import { connect } from '../../src/rpc/client.ts'
 import type { RpcConnection } from '../../src/rpc/connection.ts'
 import { RpcHandlers } from '../../src/rpc/handlers.ts'
 import { RpcServer } from '../../src/rpc/server.ts'
-import { STREAM_SEND_HIGH_WATER_BYTES, STREAM_WINDOW_BYTES } from '../../src/rpc/wire.ts'
+import {
+  REQUESTS_MAX,
+  STREAM_SEND_HIGH_WATER_BYTES,
+  STREAM_WINDOW_BYTES,
+} from '../../src/rpc/wire.ts'
 import { noLog, realClock, testCluster } from '../support/rpc/cluster-fixture.ts'
 
 const cluster = await testCluster()
@@ -120,6 +124,32 @@ t.test('giving a request up aborts its handler', async (t) => {
     message: 'never got no answer within 20 ms',
   })
   t.equal(await connection.request('echo', 1), 1, 'the connection goes on')
+})
+
+t.test('requests that were given up count until their handler has ended', async (t) => {
+  const handlers = new RpcHandlers()
+  const release = gate()
+  let running = 0
+  handlers.onRequest('busy', async () => {
+    running += 1
+    await release.opened
+  })
+  handlers.onRequest('echo', async (body) => body)
+  const { connection } = await pair(t, handlers)
+  const controller = new AbortController()
+  const given = Array.from({ length: REQUESTS_MAX }, () =>
+    connection.request('busy', {}, { signal: controller.signal }),
+  )
+  while (running < REQUESTS_MAX) await new Promise((resolve) => setImmediate(resolve))
+  controller.abort()
+  await Promise.allSettled(given)
+  await t.rejects(connection.request('echo', 1), {
+    code: 'UNAVAILABLE',
+    message: /serves too many requests/,
+  })
+  release.open()
+  await new Promise((resolve) => setImmediate(resolve))
+  t.equal(await connection.request('echo', 1), 1)
 })
 
 t.test('notifies arrive in order and both ends may call', async (t) => {
