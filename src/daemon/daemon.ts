@@ -222,6 +222,7 @@ export class Daemon implements SwarmPort {
           availability: availabilityOf(request.Availability),
           addr: addresses.advertiseAddr,
           hostname: hostname(),
+          dataPathPort: this.#options.dataPathPort,
         },
       })
       const managers = request.RemoteAddrs.map((addr) => ({ nodeId: '', addr }))

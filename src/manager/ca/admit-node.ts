@@ -29,17 +29,19 @@ export const roleOfToken = (cluster: Cluster, token: string): 'worker' | 'manage
 
 /**
  * Admits a node within a transaction: checks the token, creates the node object with the smallest free index. A repeated join is
- * answered with the node that exists. Throws UNAUTHENTICATED, or FAILED_PRECONDITION (cluster full, key used before).
+ * answered with the node that exists. Throws UNAUTHENTICATED, or FAILED_PRECONDITION (cluster full, key used before, another data path
+ * port).
  */
 export const admitNode = (
   tx: Tx,
   cluster: Cluster,
-  join: Omit<NewNode, 'index' | 'role'> & { token: string },
+  join: Omit<NewNode, 'index' | 'role'> & { token: string; dataPathPort?: number | undefined },
   nowMs: number,
 ): Admitted => {
   // A token that is rotated in this moment must not admit anybody.
   tx.touch('cluster', cluster.ID)
   const role = roleOfToken(cluster, join.token)
+  requireDataPathPort(cluster, join.dataPathPort)
   const { nodeId } = join
   if (cluster.Swarmctl.RemovedNodes.includes(nodeId)) throw keyUsed()
   const existing = tx.get('node', nodeId)
@@ -49,6 +51,14 @@ export const admitNode = (
   }
   tx.put('node', newNode({ ...join, role, index: freeNodeIndex(tx.list('node')) }))
   return { nodeId, role }
+}
+
+/** Overlay traffic to a node with another port would be lost without a word. */
+const requireDataPathPort = ({ DataPathPort }: Cluster, port: number | undefined): void => {
+  if (port === undefined || port === DataPathPort) return
+  throw precondition(
+    `this swarm's data path port is ${DataPathPort}, this daemon has ${port}: start it with --data-path-port ${DataPathPort} and join again`,
+  )
 }
 
 const keyUsed = (): SwarmctlError =>

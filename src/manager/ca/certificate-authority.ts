@@ -113,12 +113,13 @@ export class CertificateAuthority {
     this.#checkLeader()
     const { store, clock, log } = this.#deps
     const { publicKeyId } = await readCsr(join.csrPem)
-    const { availability, addr, hostname } = join.info
+    const { availability, addr, hostname, dataPathPort } = join.info
     const reachable = reachableAddr(parseHostPort(addr === '' ? ':2377' : addr), remoteIp)
     const nodeId = nodeIdOfKey(publicKeyId)
     const admitted = await store.update((tx) => {
       const node = { nodeId, availability, hostname, ip: reachable.host }
-      const request = { ...node, addr: formatHostPort(reachable), token: join.token }
+      const addrOfNode = formatHostPort(reachable)
+      const request = { ...node, addr: addrOfNode, token: join.token, dataPathPort }
       return admitNode(tx, this.#cluster(), request, clock.nowMs())
     })
     log.info({ node: nodeId, role: admitted.role, addr: reachable.host }, 'a node joined')

@@ -13,6 +13,8 @@ const JoinBody = z.object({
       /** host:port of the node's cluster port; with an empty or unspecified host the address that it came from is taken. */
       addr: text(300).default(''),
       hostname: text(253).default(''),
+      /** UDP port of VXLAN that the daemon was started with; absent: it does not say. */
+      dataPathPort: z.number().int().optional(),
     })
     .default({ availability: 'active', addr: '', hostname: '' }),
 })

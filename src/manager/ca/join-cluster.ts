@@ -26,6 +26,8 @@ export interface JoinOptions {
     /** host:port of this node's cluster port; an empty host lets the manager take the address that it sees. */
     addr: string
     hostname?: string
+    /** UDP port of VXLAN that this daemon was started with: all of a cluster's nodes have the same. */
+    dataPathPort?: number
   }
   signal?: AbortSignal
   /** The key of an earlier attempt, so that the leader knows it again. */

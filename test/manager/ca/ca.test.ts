@@ -118,6 +118,20 @@ t.test('a node joins with the role of its token', async (t) => {
   t.equal(second.role, 'manager')
   t.match(manager.node(second.nodeId).Swarmctl, { Index: 3, Addr: '10.9.9.9:3000' })
 
+  const nodes = manager.store.view().list('node').length
+  const withPort = (dataPathPort: number) => ({
+    addrs: [manager.addr],
+    token: JoinTokens.Worker,
+    info: { ...info, dataPathPort },
+  })
+  await t.rejects(joinCluster(deps, withPort(4790)), {
+    code: 'FAILED_PRECONDITION',
+    message:
+      "this swarm's data path port is 4789, this daemon has 4790: start it with --data-path-port 4789 and join again",
+  })
+  t.equal(manager.store.view().list('node').length, nodes, 'nobody was admitted')
+  t.equal((await joinCluster(deps, withPort(4789))).role, 'worker')
+
   manager.handlers.onRequest('whoami', async (_body, { peer }) => peer)
   for (const credentials of [worker, second]) {
     const { nodeId, role, clusterId } = credentials
