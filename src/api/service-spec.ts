@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { ContainerExtension } from './container-extension.ts'
 
 /**
  * The Engine API's ServiceSpec (API 1.4x), as request bodies carry it. `null` is dropped before parsing (`drop-nulls.ts`), since
@@ -66,6 +67,18 @@ export const Mount = emptyAsAbsent(
       })
       .optional(),
     ClusterOptions: z.object({}).optional(),
+    /** What stack files say of a mount and Docker's bodies for them don't. */
+    Swarmctl: z
+      .object({
+        /** A bind's source is made as a folder where it does not exist. */
+        CreateMountpoint: z.boolean().optional(),
+        NonRecursive: z.boolean().optional(),
+        ReadOnlyNonRecursive: z.boolean().optional(),
+        ReadOnlyForceRecursive: z.boolean().optional(),
+        /** Permission bits of a tmpfs. */
+        TmpfsMode: z.number().int().nonnegative().optional(),
+      })
+      .optional(),
   }),
 )
 
@@ -128,6 +141,7 @@ export const ContainerSpec = z.object({
     .array(z.object({ Name: z.string(), Soft: z.number().int(), Hard: z.number().int() }))
     .optional(),
   OomScoreAdj: z.number().int().optional(),
+  Swarmctl: ContainerExtension.optional(),
 })
 
 const genericResources = z.array(
@@ -182,6 +196,14 @@ export const NetworkAttachmentConfig = z.object({
   Target: z.string(),
   Aliases: strings.optional(),
   DriverOpts: labels.optional(),
+  Swarmctl: z
+    .object({
+      /** More aliases: the `container_name` of a stack file. */
+      Aliases: strings.optional(),
+      /** The task's address in the network's subnet; a service that has one runs one task at a time. */
+      IPv4Address: z.ipv4().optional(),
+    })
+    .optional(),
 })
 
 export const TaskSpec = z.object({
@@ -221,6 +243,12 @@ export const PortConfig = emptyAsAbsent(
     /** Absent or 0: allocated from 30000–32767. */
     PublishedPort: z.number().int().min(0).max(65535).optional(),
     PublishMode: z.enum(['ingress', 'host']).default('ingress'),
+    Swarmctl: z
+      .object({
+        /** The address of the node that a host-mode port is bound to, and the only one at which the mesh answers; absent: all. */
+        HostIP: z.union([z.ipv4(), z.ipv6()]).optional(),
+      })
+      .optional(),
   }),
 )
 
@@ -248,6 +276,18 @@ export const ServiceMode = z.object({
 export const ServiceExtension = z.object({
   /** Nanoseconds that established connections get to end before the stop signal; default 30 s (design §8). */
   DrainLimit: durationNs.nonnegative().optional(),
+  /** Services of the same stack that `stack deploy` waits for before it sends this one. */
+  DependsOn: z
+    .array(
+      z.object({
+        /** Its name in the cluster. */
+        Service: z.string(),
+        Condition: z.enum(['service_started', 'service_healthy', 'service_completed_successfully']),
+        /** False: one that does not exist or does not get there is not waited for any longer. */
+        Required: z.boolean().optional(),
+      }),
+    )
+    .optional(),
 })
 
 export const ServiceSpec = z.object({
@@ -276,4 +316,5 @@ export type UpdateConfig = z.infer<typeof UpdateConfig>
 export type PortConfig = z.infer<typeof PortConfig>
 export type EndpointSpec = z.infer<typeof EndpointSpec>
 export type ServiceMode = z.infer<typeof ServiceMode>
+export type ServiceExtension = z.infer<typeof ServiceExtension>
 export type ServiceSpec = z.infer<typeof ServiceSpec>

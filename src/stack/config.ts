@@ -1,5 +1,6 @@
-import type { FileVersion } from './schema/schema.ts'
-import type { ValueMap } from './value.ts'
+import type { DeviceRequestConfig, EngineConfig } from './engine-config.ts'
+import type { Locations } from './location.ts'
+import type { Path, ValueMap } from './value.ts'
 
 /**
  * A loaded stack file: merged, interpolated, validated, in one form each where the format allows several. Names are the file's
@@ -7,9 +8,12 @@ import type { ValueMap } from './value.ts'
  * What the file does not say is absent.
  */
 export interface StackConfig {
-  version: FileVersion
-  /** The files it comes from, as the user named them; for messages. */
-  files: string[]
+  /** Where its keys stand, for messages. */
+  locations: Locations
+  /** Where it takes values of what it is laid over away. */
+  resets: readonly Path[]
+  /** What the files call the stack. */
+  name?: string
   services: Record<string, ServiceConfig>
   networks: Record<string, NetworkConfig>
   volumes: Record<string, VolumeConfig>
@@ -20,40 +24,52 @@ export interface StackConfig {
 }
 
 /** `services.*`. */
-export interface ServiceConfig {
+export interface ServiceConfig extends EngineConfig {
   cap_add?: string[]
   cap_drop?: string[]
   command?: string[]
   configs?: FileReference[]
+  /** An alias on the service's networks. */
+  container_name?: string
   credential_spec?: { config?: string; file?: string; registry?: string }
+  depends_on?: Record<string, DependencyConfig>
   deploy?: DeployConfig
   dns?: string[]
+  dns_opt?: string[]
   dns_search?: string[]
   entrypoint?: string[]
-  env_file?: string[]
+  env_file?: EnvFileConfig[]
   /** null: the variable is named but has no value. */
   environment?: Record<string, string | null>
+  /** The service that this one is laid over; gone once a file is loaded. `file` is as the stack file has it. */
+  extends?: { service: string; file?: string }
   /** `host:address`. */
   extra_hosts?: string[]
+  group_add?: string[]
   healthcheck?: HealthcheckConfig
   hostname?: string
   image?: string
   init?: boolean
   isolation?: string
+  label_file?: string[]
   labels?: Record<string, string>
   logging?: LoggingConfig
   networks?: Record<string, NetworkAttachment>
   oom_score_adj?: number
+  /** `os/architecture`. */
+  platform?: string
   ports?: ServicePort[]
+  /** The service exists only while one of these is active. */
+  profiles?: string[]
   read_only?: boolean
   restart?: string
+  scale?: number
   secrets?: FileReference[]
   stdin_open?: boolean
   stop_grace_period?: number
   stop_signal?: string
   sysctls?: Record<string, string>
   tty?: boolean
-  ulimits?: Record<string, { soft: number; hard: number }>
   user?: string
   volumes?: ServiceVolume[]
   working_dir?: string
@@ -61,6 +77,23 @@ export interface ServiceConfig {
   unused?: ValueMap
   /** `x-swarmctl` as the API's `Swarmctl`: PascalCase, durations in nanoseconds. */
   swarmctl?: Record<string, unknown>
+}
+
+/** `services.*.depends_on.*`. */
+export interface DependencyConfig {
+  condition: 'service_started' | 'service_healthy' | 'service_completed_successfully'
+  restart?: boolean
+  required?: boolean
+}
+
+/** One of `services.*.env_file`. */
+export interface EnvFileConfig {
+  /** Absolute. */
+  path: string
+  /** As the file has it, for messages. */
+  written: string
+  /** False: it need not exist. */
+  required: boolean
 }
 
 /** `services.*.deploy`. */
@@ -72,7 +105,12 @@ export interface DeployConfig {
   rollback_config?: UpdateConfig
   resources?: {
     limits?: { cpus?: string; memory?: number; pids?: number }
-    reservations?: { cpus?: string; memory?: number; generic_resources?: GenericResource[] }
+    reservations?: {
+      cpus?: string
+      memory?: number
+      generic_resources?: GenericResource[]
+      devices?: DeviceRequestConfig[]
+    }
   }
   restart_policy?: RestartPolicyConfig
   placement?: PlacementConfig
@@ -141,6 +179,9 @@ export interface ServicePort {
   target?: number
   published?: number
   protocol?: string
+  name?: string
+  /** The address that it is published at; absent: every one. */
+  host_ip?: string
 }
 
 /** One mount. */
@@ -150,9 +191,14 @@ export interface ServiceVolume {
   target?: string
   read_only?: boolean
   consistency?: string
-  bind?: { propagation?: string }
+  bind?: {
+    propagation?: string
+    create_host_path?: boolean
+    recursive?: string
+  }
   volume?: { nocopy?: boolean; subpath?: string }
-  tmpfs?: { size?: number }
+  tmpfs?: { size?: number; mode?: number }
+  image?: { subpath?: string }
 }
 
 /** A service's use of a secret or config. */
@@ -165,12 +211,22 @@ export interface FileReference {
   mode?: number
 }
 
+/** One of `networks.*.ipam.config`. */
+export interface IpamPool {
+  subnet?: string
+  ip_range?: string
+  gateway?: string
+  aux_addresses?: Record<string, string>
+}
+
 /** `networks.*`. */
 export interface NetworkConfig {
   name?: string
   driver?: string
   driver_opts?: Record<string, string>
-  ipam?: { driver?: string; config?: { subnet?: string }[] }
+  enable_ipv4?: boolean
+  enable_ipv6?: boolean
+  ipam?: { driver?: string; config?: IpamPool[]; options?: Record<string, string> }
   external?: boolean
   internal?: boolean
   attachable?: boolean
@@ -193,6 +249,12 @@ export interface FileObjectConfig {
   name?: string
   /** Absolute. */
   file?: string
+  /** A variable that has the data. */
+  environment?: string
+  /** What that variable had when the file was read; not printed. */
+  data?: string
+  /** The data itself. */
+  content?: string
   external?: boolean
   labels?: Record<string, string>
   driver?: string

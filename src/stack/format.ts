@@ -1,6 +1,7 @@
 import { Document, visit } from 'yaml'
 import type {
   DeployConfig,
+  FileObjectConfig,
   HealthcheckConfig,
   NetworkAttachment,
   ServiceConfig,
@@ -17,6 +18,9 @@ export interface FormatConfigOptions {
   interpolated?: boolean
 }
 
+/** The newest that `docker stack` knows. */
+const FORMAT_VERSION = '3.13'
+
 /**
  * A loaded configuration as one stack file (`stack config`): merged, every short form in its long form, keys sorted. Env files are
  * in `environment` already and are left out.
@@ -26,12 +30,13 @@ export const formatConfig = (
   { interpolated = true }: FormatConfigOptions = {},
 ): string => {
   const sections = {
-    version: config.version,
+    version: FORMAT_VERSION,
+    ...(config.name !== undefined && { name: config.name }),
     services: mapValues(config.services, printableService),
     networks: mapValues(config.networks, withUnused),
     volumes: mapValues(config.volumes, withUnused),
-    secrets: mapValues(config.secrets, withUnused),
-    configs: mapValues(config.configs, withUnused),
+    secrets: mapValues(config.secrets, printableObject),
+    configs: mapValues(config.configs, printableObject),
     ...config.extensions,
   }
   const filled = Object.entries(sections).filter(
@@ -64,8 +69,11 @@ const sorted = (map: object): Record<string, unknown> =>
 
 const withUnused = ({ unused, ...own }: { unused?: object }) => sorted({ ...own, ...unused })
 
+/** A variable's value stays where it is. */
+const printableObject = ({ data: _, ...object }: FileObjectConfig) => withUnused(object)
+
 const printableService = (service: ServiceConfig): Record<string, unknown> => {
-  const { swarmctl, env_file: _, ...own } = service
+  const { swarmctl, env_file: _, label_file: __, ...own } = service
   return withUnused({
     ...own,
     ...(service.stop_grace_period !== undefined && {

@@ -7,6 +7,7 @@ import type {
   StackConfig,
 } from './config.ts'
 import { present } from './present.ts'
+import type { Path } from './value.ts'
 
 /**
  * One configuration from several files, the later over the earlier. Networks, volumes, secrets and configs are replaced whole; services
@@ -19,9 +20,31 @@ export const mergeConfigs = (configs: readonly StackConfig[]): StackConfig => {
   return overrides.reduce(mergeTwo, first)
 }
 
-const mergeTwo = (base: StackConfig, override: StackConfig): StackConfig => ({
-  version: base.version,
-  files: [...base.files, ...override.files],
+const mergeTwo = (earlier: StackConfig, override: StackConfig): StackConfig =>
+  layOver(withoutPaths(earlier, override.resets), override)
+
+/** A copy of `value` without what stands at `paths`; a typed configuration has the file's own keys. */
+export const withoutPaths = <T extends object>(value: T, paths: readonly Path[]): T =>
+  paths.reduce<T>((rest, path) => withoutPath(rest, path), value)
+
+const withoutPath = <T extends object>(value: T, [key, ...rest]: Path): T => {
+  if (key === undefined || !Object.hasOwn(value, key)) return value
+  const inner = (value as Record<string, unknown>)[key]
+  if (rest.length === 0) {
+    const { [key as keyof T]: _, ...others } = value
+    return others as T
+  }
+  if (typeof inner !== 'object' || inner === null) return value
+  const copy = Array.isArray(value) ? [...value] : { ...value }
+  return Object.assign(copy, { [key]: withoutPath(inner, rest) }) as T
+}
+
+const layOver = (base: StackConfig, override: StackConfig): StackConfig => ({
+  resets: base.resets,
+  locations: base.locations.over(override.locations),
+  ...(override.name !== undefined || base.name !== undefined
+    ? { name: override.name ?? (base.name as string) }
+    : {}),
   services: mergeByKey(base.services, override.services, mergeService),
   networks: { ...base.networks, ...override.networks },
   volumes: { ...base.volumes, ...override.volumes },
@@ -43,34 +66,53 @@ const mergeByKey = <T>(
   return merged
 }
 
-const mergeService = (base: ServiceConfig, override: ServiceConfig): ServiceConfig =>
+/** One service over another: a later file's over an earlier one's, or one over that which it extends. */
+export const mergeService = (base: ServiceConfig, override: ServiceConfig): ServiceConfig =>
   present<ServiceConfig>({
     ...base,
     ...override,
+    ...mergeEngine(base, override),
     cap_add: append(base.cap_add, override.cap_add),
     cap_drop: append(base.cap_drop, override.cap_drop),
     command: lastWithItems(base.command, override.command),
     configs: replaceBy((file) => file.source, base.configs, override.configs),
     credential_spec: both(base.credential_spec, override.credential_spec, spread),
+    depends_on: both(base.depends_on, override.depends_on, spread),
     deploy: both(base.deploy, override.deploy, mergeDeploy),
     dns: append(base.dns, override.dns),
+    dns_opt: append(base.dns_opt, override.dns_opt),
     dns_search: append(base.dns_search, override.dns_search),
     entrypoint: lastWithItems(base.entrypoint, override.entrypoint),
     env_file: append(base.env_file, override.env_file),
     environment: both(base.environment, override.environment, mergeEnvironment),
     extra_hosts: append(base.extra_hosts, override.extra_hosts),
+    group_add: append(base.group_add, override.group_add),
     healthcheck: both(base.healthcheck, override.healthcheck, mergeHealthcheck),
+    label_file: append(base.label_file, override.label_file),
     labels: both(base.labels, override.labels, spread),
     logging: both(base.logging, override.logging, mergeLogging),
     networks: both(base.networks, override.networks, mergeNetworks),
+    profiles: append(base.profiles, override.profiles),
     ports: replaceBy((port) => port.published ?? 0, base.ports, override.ports),
     secrets: replaceBy((file) => file.source, base.secrets, override.secrets),
     swarmctl: both(base.swarmctl, override.swarmctl, spread),
     sysctls: both(base.sysctls, override.sysctls, spread),
-    ulimits: both(base.ulimits, override.ulimits, spread),
     unused: both(base.unused, override.unused, spread),
     volumes: replaceBy((volume) => volume.target ?? '', base.volumes, override.volumes),
   })
+
+/** What of the Engine's keys is a mapping or a list. */
+const mergeEngine = (base: ServiceConfig, override: ServiceConfig) => ({
+  annotations: both(base.annotations, override.annotations, spread),
+  blkio_config: both(base.blkio_config, override.blkio_config, spread),
+  device_cgroup_rules: append(base.device_cgroup_rules, override.device_cgroup_rules),
+  devices: replaceBy((device) => device.target, base.devices, override.devices),
+  gpus: append(base.gpus, override.gpus),
+  security_opt: append(base.security_opt, override.security_opt),
+  storage_opt: both(base.storage_opt, override.storage_opt, spread),
+  tmpfs: append(base.tmpfs, override.tmpfs),
+  ulimits: both(base.ulimits, override.ulimits, spread),
+})
 
 const mergeDeploy = (base: DeployConfig, override: DeployConfig): DeployConfig =>
   present<DeployConfig>({

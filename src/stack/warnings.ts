@@ -1,47 +1,45 @@
 import { entry, isMap, type ValueMap } from './value.ts'
 
-/** Service keys that need one machine or a build, as the docker CLI lists them. */
-export const UNSUPPORTED_KEYS: readonly string[] = [
+/** Service keys that a cluster does nothing with; the docker CLI's list without what the worker does here. */
+export const UNUSED_SERVICE_KEYS: readonly string[] = [
+  'attach',
   'build',
-  'cgroup_parent',
-  'cgroupns_mode',
-  'devices',
-  'domainname',
+  'develop',
   'external_links',
-  'ipc',
   'links',
   'mac_address',
   'network_mode',
-  'pid',
-  'privileged',
-  'restart',
-  'security_opt',
-  'shm_size',
-  'userns_mode',
+  'pull_policy',
 ]
 
 /** Service keys that Compose 3 dropped, with why nothing is lost. */
 export const DEPRECATED_KEYS: ReadonlyMap<string, string> = new Map([
-  ['container_name', 'Setting the container name is not supported.'],
   [
     'expose',
     "Exposing ports is unnecessary - services on the same network can access each other's containers on any port.",
   ],
 ])
 
-/** Service keys that the docker CLI drops without a word. */
-export const SILENT_KEYS: readonly string[] = ['depends_on', 'tmpfs']
+/** What to write in place of an unused key, where there is something. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  build: 'the image is used as a registry has it',
+  external_links: 'services on the same network reach each other by name',
+  links: 'services on the same network reach each other by name',
+  mac_address: 'the cluster assigns addresses',
+  network_mode: 'name a network such as host or none under networks, with external: true',
+  pull_policy: 'images are pulled where they are missing',
+}
 
-/** Service keys of other formats, and what to write in their place. */
+/** Service keys of other formats or products, and what to write in their place. */
 export const FORBIDDEN_KEYS: ReadonlyMap<string, string> = new Map([
-  ['extends', 'use YAML anchors or several stack files'],
   ['volume_driver', 'define a volume under the top-level volumes key and set its driver there'],
   ['volumes_from', 'define a volume under the top-level volumes key and name it in each service'],
-  ['cpu_quota', 'set resource limits with deploy.resources'],
-  ['cpu_shares', 'set resource limits with deploy.resources'],
-  ['cpuset', 'set resource limits with deploy.resources'],
-  ['mem_limit', 'set resource limits with deploy.resources'],
-  ['memswap_limit', 'set resource limits with deploy.resources'],
+  ['models', 'a cluster runs containers only; run the model as a service'],
+  ['provider', 'a cluster runs containers only; create what it provides beforehand'],
+  ['use_api_socket', "mount the Engine's socket under volumes"],
+  ['pre_start', 'give the step a service of its own and name it in depends_on'],
+  ['post_start', "make it a part of the image's entrypoint"],
+  ['pre_stop', 'let the process act on stop_signal'],
 ])
 
 /** Something that a file says and that a deployment does not do. */
@@ -50,11 +48,14 @@ export type StackWarning =
   | { kind: 'deprecated'; keys: string[] }
   | { kind: 'note'; text: string }
 
-/** A warning as one line (deprecated keys: one a line) for standard error. */
+/** A warning for standard error: a line, and one for each key of which there is more to say. */
 export const formatWarning = (warning: StackWarning): string => {
   switch (warning.kind) {
     case 'unsupported':
-      return `Ignoring unsupported options: ${warning.keys.join(', ')}`
+      return [
+        `Ignoring unsupported options: ${warning.keys.join(', ')}`,
+        ...warning.keys.flatMap((key) => (REMEDIES[key] ? [`  ${key}: ${REMEDIES[key]}`] : [])),
+      ].join('\n')
     case 'deprecated':
       return [
         'Ignoring deprecated options:',
@@ -71,39 +72,35 @@ export const formatWarning = (warning: StackWarning): string => {
 export const keyWarnings = (roots: readonly ValueMap[]): StackWarning[] => {
   const services = roots.flatMap(servicesOf)
   const isSet = (key: string): boolean => services.some(([, service]) => isIgnored(service, key))
-  const unsupported = UNSUPPORTED_KEYS.filter(isSet)
+  const unsupported = [...UNUSED_SERVICE_KEYS, 'restart'].filter(isSet)
   const deprecated = [...DEPRECATED_KEYS.keys()].filter(isSet)
   const warnings: StackWarning[] = []
   if (unsupported.length > 0) warnings.push({ kind: 'unsupported', keys: unsupported })
   if (deprecated.length > 0) warnings.push({ kind: 'deprecated', keys: deprecated })
-  for (const [name, service] of services) {
-    for (const key of SILENT_KEYS) {
-      if (entry(service, key) === undefined) continue
-      warnings.push({
-        kind: 'note',
-        text: `services.${name}.${key} is ignored${SILENT_HINTS[key] ?? ''}`,
-      })
-    }
-    warnings.push(...addressWarnings(name, service))
-  }
+  for (const [name, service] of services) warnings.push(...addressWarnings(name, service))
   return warnings
 }
 
-const SILENT_HINTS: Readonly<Record<string, string>> = {
-  depends_on: ': the services of a stack start independently',
-  tmpfs: ': write it under volumes with type: tmpfs',
-}
+/** Of a service's networks: what a task's address can't have. */
+const IGNORED_ATTACHMENT_KEYS = [
+  'ipv6_address',
+  'link_local_ips',
+  'mac_address',
+  'interface_name',
+  'priority',
+  'gw_priority',
+]
 
 const addressWarnings = (name: string, service: ValueMap): StackWarning[] => {
   const networks = entry(service, 'networks')
   if (!isMap(networks)) return []
   return Object.entries(networks).flatMap(([network, attachment]) =>
-    ['ipv4_address', 'ipv6_address']
-      .filter((key) => isMap(attachment) && entry(attachment, key) !== undefined)
-      .map((key) => ({
-        kind: 'note',
-        text: `services.${name}.networks.${network}.${key} is ignored: the cluster assigns addresses`,
-      })),
+    IGNORED_ATTACHMENT_KEYS.filter(
+      (key) => isMap(attachment) && entry(attachment, key) !== undefined,
+    ).map((key) => ({
+      kind: 'note',
+      text: `services.${name}.networks.${network}.${key} is ignored: overlays assign IPv4 addresses only`,
+    })),
   )
 }
 

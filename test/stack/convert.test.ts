@@ -361,7 +361,7 @@ t.test('what only a conversion can refuse', async (t) => {
     [
       'deploy: {resources: {limits: {cpus: abc}}}',
       '',
-      /services\.a\.deploy\.resources: failed to parse abc/,
+      /services\.a\.deploy\.resources\.limits\.cpus failed to parse abc/,
     ],
     ['restart: sometimes', '', /services\.a\.restart: invalid restart policy/],
     ['healthcheck: {test: x, disable: true}', '', /services\.a\.healthcheck: test and disable/],

@@ -26,6 +26,10 @@ t.test('forms of variables', async (t) => {
     ['$${A}', '${A}'],
     ['$$$A', '$a'],
     ['100%', '100%'],
+    ['${A:+alt}', 'alt'],
+    ['${EMPTY:+alt}', ''],
+    ['${EMPTY+alt}', 'alt'],
+    ['${NONE+alt}', ''],
     ['${NONE:-${A:-b}}', '${A:-b}', 'the first } ends it'],
   ].map(([template, text]) => [template ?? '', text ?? ''])
   for (const [template, text] of cases) t.equal(substitute(template, lookup), text, template)
@@ -37,8 +41,6 @@ t.test('refused forms', async (t) => {
     ['$(cmd)', /invalid/],
     ['${a.b}', /invalid/],
     ['$2y$05', /invalid/],
-    ['${A:+alt}', /invalid/],
-    ['${A+alt}', /invalid/],
     ['ends in $', /invalid/],
     ['${NONE:?say it}', /required variable NONE is missing a value: say it/],
     ['${EMPTY:?}', /required variable EMPTY is missing a value$/],
@@ -63,9 +65,9 @@ t.test('a replaced value gets the type of its place', async (t) => {
 
 t.test('errors name file and place', async (t) => {
   const cases: [keys: string, message: RegExp][] = [
-    ['deploy: {replicas: "${N}"}', /^stack\.yml: services\.a\.deploy\.replicas: .*integer: x/],
-    ['tty: "${N}"', /^stack\.yml: services\.a\.tty: .*boolean: x/],
-    ['command: ["${"]', /^stack\.yml: services\.a\.command\.0: invalid interpolation format/],
+    ['deploy: {replicas: "${N}"}', /^stack\.yml:1: services\.a\.deploy\.replicas: .*integer: x/],
+    ['tty: "${N}"', /^stack\.yml:1: services\.a\.tty: .*boolean: x/],
+    ['command: ["${"]', /^stack\.yml:1: services\.a\.command\.0: invalid interpolation format/],
   ]
   for (const [keys, message] of cases) {
     await t.rejects(convertOne(keys, '', { env: { N: 'x' } }), { message }, keys)

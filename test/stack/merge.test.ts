@@ -96,7 +96,8 @@ t.test('other sections are replaced whole', async (t) => {
     'networks: {n: {external: true}}\nx-a: 1',
   )
   t.strictSame(config.networks, { n: { name: 'n', external: true }, m: {} })
-  t.strictSame(config.files, ['stack.yml', 'over.yml'])
+  t.strictSame(config.locations.of(['networks', 'n']), { file: 'over.yml', line: 1 })
+  t.strictSame(config.locations.of(['networks', 'm']), { file: 'stack.yml', line: 1 })
 })
 
 t.test('relative paths start at the first file', async (t) => {
@@ -106,12 +107,6 @@ t.test('relative paths start at the first file', async (t) => {
   })
   t.equal(config.services.a?.volumes?.[0]?.source, '/srv/app/sub/x')
   t.equal(config.services.a?.image, 'i')
-})
-
-t.test('files of different versions do not mix', async (t) => {
-  await t.rejects(merge('services: {}', 'version: "3.8"'), {
-    message: 'over.yml: version mismatched between two composefiles : 3.13 and 3.8',
-  })
 })
 
 t.test('standard input', async (t) => {

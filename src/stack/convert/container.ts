@@ -4,6 +4,7 @@ import { parseCapabilities } from '../parse/capabilities.ts'
 import { familiarImage } from '../parse/image-reference.ts'
 import { compareText, present, sortedEntries } from '../present.ts'
 import { at } from '../stack-error.ts'
+import { convertEngine } from './engine.ts'
 import { convertMounts } from './mounts.ts'
 import { withStackLabel } from './namespace.ts'
 import { convertConfigReferences, convertSecretReferences, placeholderId } from './references.ts'
@@ -52,6 +53,8 @@ export const convertContainer = (
       Hard: hard,
     })),
     OomScoreAdj: service.oom_score_adj || undefined,
+    Groups: service.group_add,
+    Swarmctl: convertEngine(service),
   })
 }
 
@@ -61,10 +64,14 @@ const hostsLine = (host: string): string => {
   return `${host.slice(colon + 1)} ${host.slice(0, colon)}`
 }
 
-const convertDns = ({ dns, dns_search }: ServiceConfig): ContainerSpec['DNSConfig'] =>
-  (dns?.length ?? 0) + (dns_search?.length ?? 0) === 0
+const convertDns = ({ dns, dns_opt, dns_search }: ServiceConfig): ContainerSpec['DNSConfig'] =>
+  (dns?.length ?? 0) + (dns_search?.length ?? 0) + (dns_opt?.length ?? 0) === 0
     ? undefined
-    : present<NonNullable<ContainerSpec['DNSConfig']>>({ Nameservers: dns, Search: dns_search })
+    : present<NonNullable<ContainerSpec['DNSConfig']>>({
+        Nameservers: dns,
+        Search: dns_search,
+        Options: dns_opt,
+      })
 
 const convertHealthcheck = (check: HealthcheckConfig | undefined): Healthcheck | undefined => {
   if (check === undefined) return undefined

@@ -2,7 +2,6 @@ import type {
   EndpointSpec,
   Placement,
   PortConfig,
-  ResourceRequirements,
   ServiceMode,
   UpdateConfig,
 } from '../../api/service-spec.ts'
@@ -12,7 +11,6 @@ import type {
   ServicePort,
   UpdateConfig as UpdateInFile,
 } from '../config.ts'
-import { parseCpus } from '../parse/cpus.ts'
 import { present } from '../present.ts'
 
 const DEFAULT_PARALLELISM = 1
@@ -53,43 +51,26 @@ export const convertUpdate = (update: UpdateInFile | undefined): UpdateConfig | 
     Order: (update.order || undefined) as UpdateConfig['Order'],
   })
 
-/** `deploy.resources`. Thrown: an Error for CPUs that are no number. */
-export const convertResources = (resources: DeployConfig['resources']): ResourceRequirements => {
-  const limits = resources?.limits
-  const reservations = resources?.reservations
-  return present<ResourceRequirements>({
-    Limits: limits && {
-      ...amounts(limits),
-      ...(limits.pids && { Pids: limits.pids }),
-    },
-    Reservations: reservations && {
-      ...amounts(reservations),
-      ...(reservations.generic_resources && {
-        GenericResources: reservations.generic_resources.map(({ discrete_resource_spec: spec }) =>
-          spec === undefined
-            ? {}
-            : { DiscreteResourceSpec: { Kind: spec.kind, Value: spec.value } },
-        ),
-      }),
-    },
-  })
-}
-
-const amounts = ({ cpus, memory }: { cpus?: string; memory?: number }) =>
-  present<{ NanoCPUs?: number; MemoryBytes?: number }>({
-    NanoCPUs: cpus ? parseCpus(cpus) || undefined : undefined,
-    MemoryBytes: memory || undefined,
-  })
-
 /** `deploy.placement`. */
-export const convertPlacement = (placement: PlacementConfig = {}): Placement =>
+export const convertPlacement = (
+  placement: PlacementConfig = {},
+  platform?: string | undefined,
+): Placement =>
   present<Placement>({
+    Platforms: platform ? [convertPlatform(platform)] : undefined,
     Constraints: placement.constraints,
     Preferences: placement.preferences?.map(({ spread = '' }) => ({
       Spread: { SpreadDescriptor: spread },
     })),
     MaxReplicas: placement.max_replicas_per_node || undefined,
   })
+
+/** `os[/architecture[/variant]]`, or an architecture alone. */
+const convertPlatform = (platform: string): { OS?: string; Architecture?: string } => {
+  const [first = '', architecture] = platform.split('/')
+  if (architecture !== undefined) return { OS: first, Architecture: architecture }
+  return /^(linux|windows|freebsd)$/.test(first) ? { OS: first } : { Architecture: first }
+}
 
 /** `deploy.endpoint_mode` and `ports`, these by published port and then in the file's order. */
 export const convertEndpoint = (
@@ -104,9 +85,11 @@ export const convertEndpoint = (
 
 const convertPort = (port: ServicePort): PortConfig =>
   present({
+    Name: port.name,
     Protocol: port.protocol || undefined,
     TargetPort: port.target || undefined,
     PublishedPort: port.published || undefined,
     PublishMode: port.mode || undefined,
+    Swarmctl: port.host_ip === undefined ? undefined : { HostIP: port.host_ip },
     // The API's type has the defaults filled in; a request may leave them out.
   }) as PortConfig

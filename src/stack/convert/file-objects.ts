@@ -1,8 +1,8 @@
 import type { ConfigSpec } from '../../api/config.ts'
 import type { SecretSpec } from '../../api/secret.ts'
 import type { FileObjectConfig } from '../config.ts'
-import type { StackFiles } from '../load.ts'
 import { present, sortedEntries } from '../present.ts'
+import type { StackFiles } from '../source/stack-files.ts'
 import { StackFileProblem } from '../stack-error.ts'
 import { clusterName, withStackLabel } from './namespace.ts'
 
@@ -62,8 +62,21 @@ const annotatedData = async (
 ): Promise<{ Name: string; Labels: Record<string, string>; Data: string }> => ({
   Name: clusterName(namespace, place[1], object),
   Labels: withStackLabel(namespace, object.labels),
-  Data: object.file === undefined ? '' : await readBase64(object.file, [...place, 'file'], io),
+  Data: await dataOf(object, place, io),
 })
+
+const dataOf = async (
+  { file, environment, data, content }: FileObjectConfig,
+  place: string[],
+  io: StackFiles,
+): Promise<string> => {
+  if (file !== undefined) return readBase64(file, [...place, 'file'], io)
+  if (environment === undefined) return base64(content ?? '')
+  if (data !== undefined) return base64(data)
+  throw new StackFileProblem([...place, 'environment'], `the variable ${environment} is not set`)
+}
+
+const base64 = (text: string): string => Buffer.from(text).toString('base64')
 
 const readBase64 = async (file: string, place: string[], io: StackFiles): Promise<string> => {
   try {

@@ -29,7 +29,11 @@ const convertMount = (
       refuseOptions(volume, place, ['tmpfs', 'volume'])
       return volume.bind === undefined
         ? mountOf(volume)
-        : { ...mountOf(volume), BindOptions: present({ Propagation: volume.bind.propagation }) }
+        : {
+            ...mountOf(volume),
+            BindOptions: present({ Propagation: volume.bind.propagation }),
+            ...own(bindExtension(volume.bind)),
+          }
     case 'tmpfs':
       refuseOptions(volume, place, ['bind', 'volume'])
       if (volume.source) throw new StackFileProblem(place, 'a tmpfs mount has no source')
@@ -38,11 +42,14 @@ const convertMount = (
         : {
             ...mountOf(volume),
             TmpfsOptions: present({ SizeBytes: volume.tmpfs.size || undefined }),
+            ...own(volume.tmpfs.mode === undefined ? {} : { TmpfsMode: volume.tmpfs.mode }),
           }
     case 'image':
       requireSource(volume, place)
       refuseOptions(volume, place, ['tmpfs', 'bind', 'volume'])
-      return mountOf(volume)
+      return volume.image?.subpath
+        ? { ...mountOf(volume), ImageOptions: { Subpath: volume.image.subpath } }
+        : mountOf(volume)
     case 'cluster':
       requireSource(volume, place)
       refuseOptions(volume, place, ['tmpfs', 'bind', 'volume'])
@@ -58,6 +65,19 @@ const convertMount = (
       )
   }
 }
+
+type MountExtension = NonNullable<Mount['Swarmctl']>
+
+/** What the docker CLI leaves out of a mount. */
+const own = (extension: MountExtension): { Swarmctl?: MountExtension } =>
+  Object.keys(extension).length === 0 ? {} : { Swarmctl: extension }
+
+const bindExtension = (bind: NonNullable<ServiceVolume['bind']>): MountExtension => ({
+  ...(bind.create_host_path === true && { CreateMountpoint: true }),
+  ...(bind.recursive === 'disabled' && { NonRecursive: true }),
+  ...(bind.recursive === 'writable' && { ReadOnlyNonRecursive: true }),
+  ...(bind.recursive === 'readonly' && { ReadOnlyForceRecursive: true }),
+})
 
 const mountOf = (volume: ServiceVolume): Mount =>
   present<Mount>({

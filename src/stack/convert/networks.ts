@@ -1,6 +1,6 @@
 import type { NetworkCreate } from '../../api/network.ts'
 import type { NetworkAttachmentConfig } from '../../api/service-spec.ts'
-import type { NetworkConfig, ServiceConfig, StackConfig } from '../config.ts'
+import type { NetworkAttachment, NetworkConfig, ServiceConfig, StackConfig } from '../config.ts'
 import { compareText, present, sortedEntries } from '../present.ts'
 import { StackFileProblem } from '../stack-error.ts'
 import { clusterName, withStackLabel } from './namespace.ts'
@@ -38,9 +38,11 @@ const attachments = (service: ServiceConfig): NonNullable<ServiceConfig['network
     ? { [DEFAULT_NETWORK]: {} }
     : (service.networks ?? {})
 
+type IpamPool = NonNullable<NonNullable<NetworkCreate['IPAM']>['Config']>[number]
+
 const networkBody = (name: string, network: NetworkConfig, namespace: string): NetworkCreate => {
-  const { driver, config = [] } = network.ipam ?? {}
-  const hasIpam = driver !== undefined || config.length > 0
+  const { driver, config = [], options } = network.ipam ?? {}
+  const hasIpam = driver !== undefined || config.length > 0 || options !== undefined
   return {
     Name: name,
     Driver: network.driver ?? DEFAULT_DRIVER,
@@ -49,10 +51,20 @@ const networkBody = (name: string, network: NetworkConfig, namespace: string): N
     Attachable: network.attachable ?? false,
     Ingress: false,
     ConfigOnly: false,
+    ...(network.enable_ipv4 !== undefined && { EnableIPv4: network.enable_ipv4 }),
+    ...(network.enable_ipv6 !== undefined && { EnableIPv6: network.enable_ipv6 }),
     ...(hasIpam && {
       IPAM: present<NonNullable<NetworkCreate['IPAM']>>({
         Driver: driver,
-        Config: config.map(({ subnet }) => present<{ Subnet?: string }>({ Subnet: subnet })),
+        Options: options,
+        Config: config.map(({ subnet, ip_range, gateway, aux_addresses }) =>
+          present<IpamPool>({
+            Subnet: subnet,
+            IPRange: ip_range,
+            Gateway: gateway,
+            AuxiliaryAddresses: aux_addresses,
+          }),
+        ),
       }),
     }),
     Options: network.driver_opts ?? {},
@@ -83,9 +95,24 @@ export const convertAttachments = (
         Target: target,
         Aliases: aliases,
         DriverOpts: attachment.driver_opts,
+        Swarmctl: isUserDefined(target) ? convertOwn(key, config, attachment) : undefined,
       })
     })
     .sort((a, b) => compareText(a.Target, b.Target))
+
+/** What a service says of its place in a network and Swarm's bodies can't take. */
+const convertOwn = (
+  key: string,
+  config: StackConfig,
+  { ipv4_address }: NetworkAttachment,
+): NetworkAttachmentConfig['Swarmctl'] => {
+  const alias = config.services[key]?.container_name
+  if (alias === undefined && !ipv4_address) return undefined
+  return {
+    ...(alias !== undefined && { Aliases: [alias] }),
+    ...(ipv4_address && { IPv4Address: ipv4_address }),
+  }
+}
 
 const isUserDefined = (name: string): boolean =>
   !PREDEFINED.has(name) && !name.startsWith('container:')

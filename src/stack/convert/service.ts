@@ -1,18 +1,14 @@
 import type { ServiceSpec, TaskSpec } from '../../api/service-spec.ts'
-import type { StackConfig } from '../config.ts'
+import type { DeployConfig, ServiceConfig, StackConfig } from '../config.ts'
 import { checkImageReference } from '../parse/image-reference.ts'
 import { present } from '../present.ts'
-import { at } from '../stack-error.ts'
+import { at, StackFileProblem } from '../stack-error.ts'
 import { convertContainer } from './container.ts'
-import {
-  convertEndpoint,
-  convertMode,
-  convertPlacement,
-  convertResources,
-  convertUpdate,
-} from './deploy.ts'
+import { convertDependencies, isAwaitedJob } from './dependencies.ts'
+import { convertEndpoint, convertMode, convertPlacement, convertUpdate } from './deploy.ts'
 import { clusterName, IMAGE_LABEL, withStackLabel } from './namespace.ts'
 import { convertAttachments } from './networks.ts'
+import { convertResources } from './resources.ts'
 import { convertRestartPolicy } from './restart.ts'
 
 /** One service's create request. Thrown: StackFileProblem for what the file's schema can't see. */
@@ -22,32 +18,61 @@ export const convertService = (
   namespace: string,
 ): ServiceSpec => {
   const service = config.services[key] ?? {}
-  const deploy = service.deploy ?? {}
+  const isJob = isAwaitedJob(key, config)
+  const deploy = deployOf(service, isJob)
   const image = service.image ?? ''
+  if (image === '' && service.unused?.build !== undefined) {
+    throw new StackFileProblem(['services', key, 'build'], BUILD_ONLY)
+  }
   at(['services', key, 'image'], () => checkImageReference(image))
   return present<ServiceSpec>({
     Name: clusterName(namespace, key),
     Labels: { ...withStackLabel(namespace, deploy.labels), [IMAGE_LABEL]: image },
     TaskTemplate: convertTask(key, config, namespace),
     Mode: at(['services', key, 'deploy', 'mode'], () => convertMode(deploy)),
-    UpdateConfig: convertUpdate(deploy.update_config),
-    RollbackConfig: convertUpdate(deploy.rollback_config),
+    UpdateConfig: isJob ? undefined : convertUpdate(deploy.update_config),
+    RollbackConfig: isJob ? undefined : convertUpdate(deploy.rollback_config),
     EndpointSpec: convertEndpoint(deploy.endpoint_mode, service.ports),
-    Swarmctl: service.swarmctl as ServiceSpec['Swarmctl'],
+    Swarmctl: convertExtension(key, config, namespace),
   })
+}
+
+const BUILD_ONLY =
+  'a cluster does not build: build the image, push it to a registry that the nodes reach, and name it under image'
+
+/** A job that others wait for runs once, and `scale` is another word for replicas. Thrown: StackFileProblem by the mode. */
+const deployOf = ({ deploy = {}, scale }: ServiceConfig, isJob: boolean): DeployConfig => {
+  const replicas = deploy.replicas ?? scale
+  return {
+    ...deploy,
+    ...(replicas !== undefined && { replicas }),
+    ...(isJob && { mode: 'replicated-job', replicas: replicas ?? 1 }),
+  }
+}
+
+/** `x-swarmctl` and what else Swarm's bodies can't say of a service. */
+const convertExtension = (
+  key: string,
+  config: StackConfig,
+  namespace: string,
+): ServiceSpec['Swarmctl'] => {
+  const dependencies = convertDependencies(key, config, namespace)
+  const { swarmctl } = config.services[key] ?? {}
+  if (dependencies === undefined) return swarmctl as ServiceSpec['Swarmctl']
+  return { DependsOn: dependencies, ...swarmctl }
 }
 
 const convertTask = (key: string, config: StackConfig, namespace: string): TaskSpec => {
   const service = config.services[key] ?? {}
-  const { resources, restart_policy, placement } = service.deploy ?? {}
+  const { restart_policy, placement } = service.deploy ?? {}
   const { driver, options } = service.logging ?? {}
   return present<TaskSpec>({
     ContainerSpec: convertContainer(key, config, namespace),
-    Resources: at(['services', key, 'deploy', 'resources'], () => convertResources(resources)),
+    Resources: at(['services', key, 'deploy', 'resources'], () => convertResources(service)),
     RestartPolicy: at(['services', key, 'restart'], () =>
       convertRestartPolicy(service.restart, restart_policy),
     ),
-    Placement: convertPlacement(placement),
+    Placement: convertPlacement(placement, service.platform),
     Networks: convertAttachments(key, config, namespace),
     LogDriver:
       service.logging &&

@@ -1,8 +1,7 @@
 import type { FileObjectConfig, FileReference, ServiceConfig, StackConfig } from '../config.ts'
-import type { StackFiles } from '../load.ts'
 import { compareText } from '../present.ts'
-import { inFile, StackFileProblem, stackFileError } from '../stack-error.ts'
-import { pathText } from '../value.ts'
+import type { StackFiles } from '../source/stack-files.ts'
+import { inFileAsync, stackFileError } from '../stack-error.ts'
 import type { ConvertedStack } from './bodies.ts'
 import { convertConfigs, convertSecrets } from './file-objects.ts'
 import { convertNetworks } from './networks.ts'
@@ -21,13 +20,13 @@ export const convertStack = async (
   io: StackFiles,
 ): Promise<ConvertedStack> => {
   if (!STACK_NAME.test(namespace)) {
-    throw stackFileError(`stack "${namespace}"`, 'a name has letters, digits, ".", "_" and "-"')
+    const text = 'a name has letters, digits, ".", "_" and "-"'
+    throw stackFileError({ file: `stack "${namespace}"` }, text)
   }
-  const file = config.files.join(', ')
   const keys = Object.keys(config.services).sort(compareText)
-  const services = inFile(file, () => keys.map((key) => convertService(key, config, namespace)))
-  const { networks, externalNetworks } = convertNetworks(config, namespace)
-  try {
+  return inFileAsync(config.locations, async () => {
+    const services = keys.map((key) => convertService(key, config, namespace))
+    const { networks, externalNetworks } = convertNetworks(config, namespace)
     return {
       networks,
       secrets: await convertSecrets(config.secrets, namespace, io),
@@ -40,10 +39,7 @@ export const convertStack = async (
       ),
       externalConfigs: externalNames(config.configs, used(config, usedConfigs)),
     }
-  } catch (thrown) {
-    if (!(thrown instanceof StackFileProblem)) throw thrown
-    throw stackFileError(file, `${pathText(thrown.path)}: ${thrown.message}`, thrown)
-  }
+  })
 }
 
 const usedConfigs = (service: ServiceConfig): FileReference[] => {

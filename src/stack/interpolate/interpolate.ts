@@ -16,10 +16,16 @@ export const lookupIn =
  * The tree with variables replaced in every string value; keys stay. A value that a substitution changed gets the type that its
  * place needs (`replicas: ${N}`). Thrown: StackFileProblem.
  */
-export const interpolate = (root: ValueMap, env: Environment): ValueMap => {
+export const interpolate = (
+  root: ValueMap,
+  { env, note }: { env: Environment; note(text: string): void },
+): ValueMap => {
   const lookup = lookupIn(env)
   const walk = (value: Value, path: Path): Value => {
-    if (typeof value === 'string') return interpolateText(value, path, lookup)
+    if (typeof value === 'string') {
+      if (NESTED.test(value)) note(`${pathText(path)}: ${NESTED_NOTE}`)
+      return interpolateText(value, path, lookup)
+    }
     if (Array.isArray(value)) return value.map((item, index) => walk(item, [...path, index]))
     if (isMap(value)) return walkMap(value, path)
     return value
@@ -28,6 +34,11 @@ export const interpolate = (root: ValueMap, env: Environment): ValueMap => {
     Object.fromEntries(Object.entries(map).map(([key, item]) => [key, walk(item, [...path, key])]))
   return walkMap(root, [])
 }
+
+/** A variable within another's default. */
+const NESTED = /(?<!\$)\$\{[^}]*[-+?][^}]*\$\{/
+const NESTED_NOTE =
+  'the first } ends an expression, as in docker stack deploy: a variable in a default is not replaced'
 
 const interpolateText = (
   text: string,
@@ -42,7 +53,7 @@ const interpolateText = (
     return cast(replaced)
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new StackFileProblem(path, `error while interpolating ${pathText(path)}: ${reason}`, {
+    throw new StackFileProblem(path, `error while interpolating: ${reason}`, {
       cause,
     })
   }

@@ -1,6 +1,6 @@
 /**
- * `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME-default}`, `${NAME:?message}`, `${NAME?message}` and `$$`. Everything else
- * after a `$` is an error. As in the docker CLI, a `}` ends the expression whatever it contains: the default of
+ * `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME-default}`, `${NAME:+other}`, `${NAME+other}`, `${NAME:?message}`, `${NAME?message}`
+ * and `$$`. Everything else after a `$` is an error. As in the docker CLI, a `}` ends the expression whatever it contains: the default of
  * `${A:-${B}}` is `${B`, and the last `}` is text.
  */
 export const substitute = (text: string, lookup: (name: string) => string | undefined): string =>
@@ -32,14 +32,15 @@ export class MissingVariable extends Error {
   }
 }
 
-const EXPRESSION = '[_a-z][_a-z0-9]*(?::?[-?][^}]*)?'
+const EXPRESSION = '[_a-z][_a-z0-9]*(?::?[-+?][^}]*)?'
 const PATTERN = new RegExp(`\\$(?:(\\$)|(${EXPRESSION})|\\{(${EXPRESSION})\\}|)`, 'gi')
-const PARTS = /^([_a-z][_a-z0-9]*)(?:(:?[-?])(.*))?$/is
+const PARTS = /^([_a-z][_a-z0-9]*)(?:(:?[-+?])(.*))?$/is
 
 const evaluate = (expression: string, lookup: (name: string) => string | undefined): string => {
   const [, name = '', operator = '', argument = ''] = PARTS.exec(expression) ?? []
   const value = lookup(name)
   const missing = value === undefined || (operator.startsWith(':') && value === '')
+  if (operator.endsWith('+')) return missing ? '' : argument
   if (!missing || operator === '') return value ?? ''
   if (operator.endsWith('-')) return argument
   throw new MissingVariable(name, argument)

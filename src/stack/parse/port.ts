@@ -51,6 +51,9 @@ const hostAddress = (text: string): string => {
 
 const PORT_MAX = 65_535
 
+/** `8080` or `8080-8090`, as all of its numbers. Thrown: an Error. */
+export const parsePortRange = (range: string): number[] => portRange(range, range)
+
 const portRange = (range: string, spec: string): number[] => {
   const [first, last, ...more] = range.split('-').map((text) => {
     if (!/^\+?[0-9]+$/.test(text) || Number(text) > PORT_MAX) {

@@ -8,6 +8,7 @@ import type {
 import { parseBytes } from '../parse/bytes.ts'
 import { parseDuration } from '../parse/duration.ts'
 import { present } from '../present.ts'
+import { readDeviceRequest } from './engine.ts'
 import type { Fields } from './fields.ts'
 
 /** `services.*.deploy` from its checked tree. */
@@ -43,16 +44,17 @@ const readResources = (resources: Fields | undefined): DeployConfig['resources']
     limits:
       limits &&
       present({
-        cpus: limits.text('cpus'),
+        cpus: limits.scalar('cpus'),
         memory: limits.parsed('memory', parseBytes),
         pids: limits.number('pids'),
       }),
     reservations:
       reservations &&
       present({
-        cpus: reservations.text('cpus'),
+        cpus: reservations.scalar('cpus'),
         memory: reservations.parsed('memory', parseBytes),
         generic_resources: reservations.records('generic_resources')?.map(readGenericResource),
+        devices: reservations.records('devices')?.map(readDeviceRequest),
       }),
   })
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { flagOf } from '../schema/schema.ts'
 import { at, StackFileProblem } from '../stack-error.ts'
 import { entry, isMap, type Path, scalarText, type Value, type ValueMap } from '../value.ts'
 
@@ -32,14 +33,24 @@ export class Fields {
 
   flag(key: string): boolean | undefined {
     const value = this.value(key)
-    assert(value === undefined || typeof value === 'boolean', `${key} was checked to be a boolean`)
-    return value
+    const flag = typeof value === 'string' ? flagOf(value) : value
+    assert(flag === undefined || typeof flag === 'boolean', `${key} was checked to be a boolean`)
+    return flag
   }
 
   number(key: string): number | undefined {
     const value = this.value(key)
-    assert(value === undefined || typeof value === 'bigint' || typeof value === 'number')
-    return value === undefined ? undefined : Number(value)
+    if (value === undefined) return undefined
+    assert(typeof value !== 'boolean' && typeof value !== 'object', `${key} was checked`)
+    return Number(value)
+  }
+
+  /** A number or a text, as text. */
+  scalar(key: string): string | undefined {
+    const value = this.value(key)
+    if (value === undefined) return undefined
+    assert(value === null || typeof value !== 'object', `${key} was checked to be a scalar`)
+    return scalarText(value)
   }
 
   /** A count: whole, not negative. */
@@ -54,7 +65,7 @@ export class Fields {
 
   /** A scalar that `parse` turns into something; its errors get this place. */
   parsed<T>(key: string, parse: (text: string) => T): T | undefined {
-    const value = this.text(key)
+    const value = this.scalar(key)
     return value === undefined ? undefined : at(this.at(key), () => parse(value))
   }
 

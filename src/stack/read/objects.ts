@@ -1,7 +1,6 @@
 import path from 'node:path/posix'
-import type { FileObjectConfig, NetworkConfig, VolumeConfig } from '../config.ts'
+import type { FileObjectConfig, IpamPool, NetworkConfig, VolumeConfig } from '../config.ts'
 import { present } from '../present.ts'
-import { isAtLeast } from '../schema/version.ts'
 import { StackFileProblem } from '../stack-error.ts'
 import { isMap } from '../value.ts'
 import type { Fields } from './fields.ts'
@@ -11,17 +10,25 @@ import type { ReadContext } from './read-context.ts'
 export const readNetwork = (network: Fields, key: string, context: ReadContext): NetworkConfig => {
   const ipam = network.fields('ipam')
   return present<NetworkConfig>({
-    ...readExternal(network, { kind: 'network', key, context, nameSince: '3.5' }),
+    ...readExternal(network, { kind: 'network', key, context }),
     driver: network.text('driver'),
     driver_opts: network.options('driver_opts'),
     ipam:
       ipam &&
       present<NonNullable<NetworkConfig['ipam']>>({
         driver: ipam.text('driver'),
-        config: ipam
-          .records('config')
-          ?.map((pool) => present<{ subnet?: string }>({ subnet: pool.text('subnet') })),
+        config: ipam.records('config')?.map((pool) =>
+          present<IpamPool>({
+            subnet: pool.text('subnet'),
+            ip_range: pool.text('ip_range'),
+            gateway: pool.text('gateway'),
+            aux_addresses: pool.options('aux_addresses'),
+          }),
+        ),
+        options: ipam.options('options'),
       }),
+    enable_ipv4: network.flag('enable_ipv4'),
+    enable_ipv6: network.flag('enable_ipv6'),
     internal: network.flag('internal'),
     attachable: network.flag('attachable'),
     labels: network.labels('labels'),
@@ -32,7 +39,7 @@ export const readNetwork = (network: Fields, key: string, context: ReadContext):
 /** `volumes.*` from its checked tree. */
 export const readVolume = (volume: Fields, key: string, context: ReadContext): VolumeConfig => {
   const config = present<VolumeConfig>({
-    ...readExternal(volume, { kind: 'volume', key, context, nameSince: '3.4' }),
+    ...readExternal(volume, { kind: 'volume', key, context }),
     driver: volume.text('driver'),
     driver_opts: volume.options('driver_opts'),
     labels: volume.labels('labels'),
@@ -49,20 +56,15 @@ export const readFileObject = (
   kind: 'secret' | 'config',
   context: ReadContext,
 ): FileObjectConfig => {
-  const external = readExternal(object, { kind, key, context, nameSince: '3.5' })
+  const external = readExternal(object, { kind, key, context })
   const file = object.text('file')
   const driver = object.text('driver')
-  if (external.external !== true) {
-    if (driver !== undefined && file !== undefined) {
-      throw new StackFileProblem(object.path, 'driver and file conflict; use only one of them')
-    }
-    if (driver === undefined && (file ?? '') === '') {
-      throw new StackFileProblem(object.path, 'needs a file, or external: true')
-    }
-  }
+  if (external.external !== true) requireOneSource(object, kind)
   return present<FileObjectConfig>({
     ...external,
     file: file === undefined ? undefined : path.resolve(context.projectDir, file),
+    environment: object.text('environment'),
+    content: kind === 'config' ? object.text('content') : undefined,
     labels: object.labels('labels'),
     driver,
     driver_opts: object.options('driver_opts'),
@@ -71,14 +73,26 @@ export const readFileObject = (
   })
 }
 
+/** Where its data comes from. */
+const requireOneSource = (object: Fields, kind: 'secret' | 'config'): void => {
+  const sources = ['driver', 'file', 'environment', 'content'].filter(
+    (key) => object.value(key) !== undefined && (key !== 'file' || object.text(key) !== ''),
+  )
+  if (sources.length > 1) {
+    const text = `${sources.join(' and ')} conflict; use only one of them`
+    throw new StackFileProblem(object.path, text)
+  }
+  if (sources.length === 1) return
+  const more = kind === 'config' ? 'environment or content' : 'environment'
+  throw new StackFileProblem(object.path, `needs a file, ${more}, or external: true`)
+}
+
 const isExtension = (key: string): boolean => key.startsWith('x-')
 
 interface ExternalContext {
   kind: string
   key: string
   context: ReadContext
-  /** The version from which `name` is the way to say it. */
-  nameSince: '3.4' | '3.5'
 }
 
 interface ExternalName {
@@ -87,21 +101,17 @@ interface ExternalName {
 }
 
 /** `name` and `external`; an external object has a name in any case: `external.name`, `name` or its key. */
-const readExternal = (
-  object: Fields,
-  { kind, key, context, nameSince }: ExternalContext,
-): ExternalName => {
+const readExternal = (object: Fields, { kind, key, context }: ExternalContext): ExternalName => {
   const given = object.value('external')
   const name = object.text('name')
-  if (given === undefined || given === false) return { name, external: undefined }
+  const isExternal = isMap(given) || object.flag('external') === true
+  if (!isExternal) return { name, external: undefined }
   const deprecated = isMap(given) ? object.fields('external')?.text('name') : undefined
   if (deprecated === undefined) return { name: name ?? key, external: true }
   if (name !== undefined) {
     throw new StackFileProblem(object.path, 'external.name and name conflict; use only name')
   }
-  if (isAtLeast(context.version, nameSince)) {
-    context.note(`${kind} ${key}: external.name is deprecated in favor of name`)
-  }
+  context.note(`${kind} ${key}: external.name is deprecated in favor of name`)
   return { name: deprecated, external: true }
 }
 

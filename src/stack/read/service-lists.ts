@@ -1,11 +1,13 @@
+import { isIP } from 'node:net'
 import path from 'node:path/posix'
 import type { FileReference, ServicePort, ServiceVolume } from '../config.ts'
 import { lookupIn } from '../interpolate/interpolate.ts'
-import { parsePortSpec } from '../parse/port.ts'
+import { parseBytes } from '../parse/bytes.ts'
+import { parsePortRange, parsePortSpec } from '../parse/port.ts'
 import { isAbsolutePath, parseVolumeSpec } from '../parse/volume.ts'
 import { present } from '../present.ts'
 import { at, StackFileProblem } from '../stack-error.ts'
-import { isMap, type Path, pathText, scalarText } from '../value.ts'
+import { isMap, type Path, pathText, type Scalar, scalarText } from '../value.ts'
 import { Fields } from './fields.ts'
 import type { ReadContext } from './read-context.ts'
 
@@ -14,48 +16,70 @@ export const readFileReferences = (service: Fields, key: string): FileReference[
   service.list(key)?.map((item, index) => {
     if (typeof item === 'string') return { source: item }
     const reference = new Fields(item, [...service.at(key), index])
-    const mode = reference.number('mode')
     return present<FileReference>({
       source: reference.text('source') ?? '',
       target: reference.text('target'),
       uid: reference.text('uid'),
       gid: reference.text('gid'),
-      mode: mode === undefined ? undefined : checkMode(Math.trunc(mode), reference.at('mode')),
+      mode: readMode(reference),
     })
   })
 
 const MODE_MAX = 0xffff_ffff
 
-const checkMode = (mode: number, place: Path): number => {
-  if (mode < 0 || mode > MODE_MAX) throw new StackFileProblem(place, `${mode} is out of range`)
+/** Permission bits: a number as YAML has it (`0440` is octal there), or text, which is octal. */
+const readMode = (fields: Fields): number | undefined => {
+  const value = fields.value('mode')
+  if (value === undefined) return undefined
+  const isOctal = typeof value === 'string' && /^0?o?[0-7]+$/.test(value)
+  const mode = isOctal ? Number.parseInt(value.replace('o', ''), 8) : Math.trunc(Number(value))
+  if (!(mode >= 0 && mode <= MODE_MAX)) {
+    throw new StackFileProblem(fields.at('mode'), `${scalarText(value as Scalar)} is out of range`)
+  }
   return mode
 }
 
-/** A service's `ports`, short and long form; a host address is noted, since a cluster publishes on every address. */
-export const readPorts = (service: Fields, context: ReadContext): ServicePort[] | undefined =>
+/** A service's `ports`, short and long form. */
+export const readPorts = (service: Fields): ServicePort[] | undefined =>
   service.list('ports')?.flatMap((item, index): ServicePort[] => {
     const place = [...service.at('ports'), index]
-    if (isMap(item)) return [readLongPort(new Fields(item, place))]
+    if (isMap(item)) return readLongPort(new Fields(item, place))
     const text = Array.isArray(item) ? '' : scalarText(item)
-    return at(place, () => parsePortSpec(text)).map(({ protocol, target, published, hostIp }) => {
-      if (!ANY_ADDRESSES.has(hostIp)) {
-        context.note(
-          `${pathText(place)}: ignoring IP-address (${hostIp}): the service listens on every address`,
-        )
-      }
-      return { mode: 'ingress', target, published, protocol }
-    })
+    return at(place, () => parsePortSpec(text)).map(({ protocol, target, published, hostIp }) =>
+      present<ServicePort>({
+        mode: 'ingress',
+        target,
+        published,
+        protocol,
+        host_ip: oneAddress(hostIp),
+      }),
+    )
   })
 
 const ANY_ADDRESSES = new Set(['', '0.0.0.0', '::'])
 
-const readLongPort = (port: Fields): ServicePort =>
-  present<ServicePort>({
-    mode: port.text('mode'),
-    target: port.count('target'),
-    published: port.count('published'),
-    protocol: port.text('protocol'),
-  })
+const oneAddress = (address: string): string | undefined =>
+  ANY_ADDRESSES.has(address) ? undefined : address
+
+/** A range of published numbers is as many ports, as in the short form. */
+const readLongPort = (port: Fields): ServicePort[] => {
+  const hostIp = port.text('host_ip') ?? ''
+  if (hostIp !== '' && isIP(hostIp) === 0) {
+    throw new StackFileProblem(port.at('host_ip'), `invalid IP address: ${hostIp}`)
+  }
+  const range = port.value('published') === undefined ? undefined : port.scalar('published')
+  const published = range ? at(port.at('published'), () => parsePortRange(range)) : [undefined]
+  return published.map((number) =>
+    present<ServicePort>({
+      name: port.text('name') || undefined,
+      mode: port.text('mode'),
+      target: port.count('target'),
+      published: number,
+      protocol: port.text('protocol'),
+      host_ip: oneAddress(hostIp),
+    }),
+  )
+}
 
 /** A service's `volumes`, short and long form, with absolute bind sources. */
 export const readVolumes = (service: Fields, context: ReadContext): ServiceVolume[] | undefined =>
@@ -83,20 +107,33 @@ const readLongVolume = (fields: Fields): ServiceVolume => {
   const bind = fields.fields('bind')
   const volume = fields.fields('volume')
   const tmpfs = fields.fields('tmpfs')
+  const image = fields.fields('image')
   return present<ServiceVolume>({
     type: fields.text('type'),
     source: fields.text('source'),
     target: fields.text('target'),
     read_only: fields.flag('read_only'),
     consistency: fields.text('consistency'),
-    bind: bind && present<{ propagation?: string }>({ propagation: bind.text('propagation') }),
+    bind:
+      bind &&
+      present<NonNullable<ServiceVolume['bind']>>({
+        propagation: bind.text('propagation'),
+        create_host_path: bind.flag('create_host_path'),
+        recursive: bind.text('recursive'),
+      }),
     volume:
       volume &&
       present<NonNullable<ServiceVolume['volume']>>({
         nocopy: volume.flag('nocopy'),
         subpath: volume.text('subpath'),
       }),
-    tmpfs: tmpfs && present<{ size?: number }>({ size: tmpfs.count('size') }),
+    tmpfs:
+      tmpfs &&
+      present<NonNullable<ServiceVolume['tmpfs']>>({
+        size: tmpfs.parsed('size', parseBytes),
+        mode: readMode(tmpfs),
+      }),
+    image: image && present<{ subpath?: string }>({ subpath: image.text('subpath') }),
   })
 }
 

@@ -1,4 +1,7 @@
+import path from 'node:path/posix'
 import type {
+  DependencyConfig,
+  EnvFileConfig,
   HealthcheckConfig,
   LoggingConfig,
   NetworkAttachment,
@@ -8,11 +11,12 @@ import { parseDuration } from '../parse/duration.ts'
 import { splitShellWords } from '../parse/shell-words.ts'
 import { present } from '../present.ts'
 import { at } from '../stack-error.ts'
-import { isMap } from '../value.ts'
-import { DEPRECATED_KEYS, SILENT_KEYS, UNSUPPORTED_KEYS } from '../warnings.ts'
+import { isMap, type Scalar, scalarText } from '../value.ts'
+import { DEPRECATED_KEYS, UNUSED_SERVICE_KEYS } from '../warnings.ts'
 import { readDeploy } from './deploy.ts'
+import { readEngine } from './engine.ts'
 import { readExtension } from './extension.ts'
-import type { Fields } from './fields.ts'
+import { Fields } from './fields.ts'
 import type { ReadContext } from './read-context.ts'
 import { readFileReferences, readPorts, readVolumes } from './service-lists.ts'
 
@@ -21,16 +25,24 @@ export const readService = (service: Fields, context: ReadContext): ServiceConfi
   const extension = service.value('x-swarmctl')
   return present<ServiceConfig>({
     ...readContainer(service),
+    ...readEngine(service, context),
+    container_name: service.text('container_name') || undefined,
+    depends_on: readDependencies(service),
+    env_file: readEnvFiles(service, context),
+    extends: readExtends(service),
+    label_file: service.texts('label_file')?.map((file) => path.resolve(context.projectDir, file)),
     configs: readFileReferences(service, 'configs'),
     credential_spec: readCredentialSpec(service.fields('credential_spec')),
     deploy: readDeployOf(service),
-    env_file: service.texts('env_file'),
     environment: service.environment('environment'),
     healthcheck: readHealthcheck(service.fields('healthcheck')),
     logging: readLogging(service.fields('logging')),
     networks: readNetworks(service),
-    ports: readPorts(service, context),
+    platform: service.text('platform') || undefined,
+    ports: readPorts(service),
+    profiles: service.texts('profiles'),
     restart: service.text('restart'),
+    scale: service.count('scale'),
     secrets: readFileReferences(service, 'secrets'),
     volumes: readVolumes(service, context),
     unused: service.rest((key) => UNUSED_KEYS.has(key) || isForeignExtension(key)),
@@ -39,14 +51,54 @@ export const readService = (service: Fields, context: ReadContext): ServiceConfi
   })
 }
 
-/** `restart` is used, although the docker CLI says that it is not. */
-const UNUSED_KEYS = new Set(
-  [...UNSUPPORTED_KEYS, ...DEPRECATED_KEYS.keys(), ...SILENT_KEYS].filter(
-    (key) => key !== 'restart',
-  ),
-)
+const UNUSED_KEYS = new Set([...UNUSED_SERVICE_KEYS, ...DEPRECATED_KEYS.keys()])
 
 const isForeignExtension = (key: string): boolean => key.startsWith('x-') && key !== 'x-swarmctl'
+
+/** The list form asks only for the order in which services start. */
+const readDependencies = (service: Fields): Record<string, DependencyConfig> | undefined => {
+  const value = service.value('depends_on')
+  if (value === undefined) return undefined
+  if (!isMap(value)) {
+    const names = service.texts('depends_on') ?? []
+    return Object.fromEntries(names.map((name) => [name, { condition: 'service_started' }]))
+  }
+  return service.fields('depends_on')?.each((dependency) =>
+    present<DependencyConfig>({
+      // The schema lets only these pass.
+      condition: dependency.text('condition') as DependencyConfig['condition'],
+      restart: dependency.flag('restart'),
+      required: dependency.flag('required'),
+    }),
+  )
+}
+
+const readExtends = (service: Fields): ServiceConfig['extends'] => {
+  const value = service.value('extends')
+  if (typeof value === 'string') return { service: value }
+  const base = service.fields('extends')
+  return (
+    base &&
+    present<NonNullable<ServiceConfig['extends']>>({
+      service: base.text('service') ?? '',
+      file: base.text('file'),
+    })
+  )
+}
+
+const readEnvFiles = (service: Fields, context: ReadContext): EnvFileConfig[] | undefined => {
+  const value = service.value('env_file')
+  const items = typeof value === 'string' ? [value] : service.list('env_file')
+  return items?.map((item, index) => {
+    const file = isMap(item) ? new Fields(item, [...service.at('env_file'), index]) : undefined
+    const written = file?.text('path') ?? String(item)
+    return {
+      path: path.resolve(context.projectDir, written),
+      written,
+      required: file?.flag('required') ?? true,
+    }
+  })
+}
 
 const readDeployOf = (service: Fields): ServiceConfig['deploy'] => {
   const deploy = service.fields('deploy')
@@ -58,9 +110,11 @@ const readContainer = (service: Fields) => ({
   cap_drop: service.texts('cap_drop'),
   command: readCommand(service, 'command'),
   dns: service.texts('dns'),
+  dns_opt: service.texts('dns_opt'),
   dns_search: service.texts('dns_search'),
   entrypoint: readCommand(service, 'entrypoint'),
   extra_hosts: readExtraHosts(service),
+  group_add: service.list('group_add')?.map(String),
   hostname: service.text('hostname'),
   image: service.text('image'),
   init: service.flag('init'),
@@ -73,7 +127,6 @@ const readContainer = (service: Fields) => ({
   stop_signal: service.text('stop_signal'),
   sysctls: service.labels('sysctls'),
   tty: service.flag('tty'),
-  ulimits: readUlimits(service),
   user: service.text('user'),
   working_dir: service.text('working_dir'),
 })
@@ -115,8 +168,12 @@ const readExtraHosts = (service: Fields): string[] | undefined => {
   const value = service.value('extra_hosts')
   if (value === undefined) return undefined
   const hosts = isMap(value)
-    ? Object.entries(service.environment('extra_hosts') ?? {})
-        .flatMap(([host, address]) => (address === null ? [] : [`${host}:${address}`]))
+    ? Object.entries(value)
+        .flatMap(([host, addresses]) =>
+          (Array.isArray(addresses) ? addresses : [addresses])
+            .filter((address) => address !== null)
+            .map((address) => `${host}:${scalarText(address as Scalar)}`),
+        )
         .sort()
     : (service.texts('extra_hosts') ?? []).map((item) => item.replace(/^([^=]*?)=/, '$1:'))
   return hosts.map((item) => item.replace(/^([^:]*):\[(.+)\]$/, '$1:$2'))
@@ -133,21 +190,6 @@ const readNetworks = (service: Fields): Record<string, NetworkAttachment> | unde
       driver_opts: attachment.options('driver_opts'),
       ipv4_address: attachment.text('ipv4_address'),
       ipv6_address: attachment.text('ipv6_address'),
-    }),
-  )
-}
-
-const readUlimits = (service: Fields): ServiceConfig['ulimits'] => {
-  const ulimits = service.fields('ulimits')
-  if (ulimits === undefined) return undefined
-  return Object.fromEntries(
-    Object.keys(ulimits.map).map((name) => {
-      if (!isMap(ulimits.value(name))) {
-        const both = ulimits.number(name) ?? 0
-        return [name, { soft: both, hard: both }]
-      }
-      const limit = ulimits.fields(name)
-      return [name, { soft: limit?.number('soft') ?? 0, hard: limit?.number('hard') ?? 0 }]
     }),
   )
 }

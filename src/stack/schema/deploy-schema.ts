@@ -1,3 +1,5 @@
+import { parseCpus } from '../parse/cpus.ts'
+import { parseDeviceCount } from '../parse/device.ts'
 import { parseDuration } from '../parse/duration.ts'
 import {
   checked,
@@ -9,8 +11,8 @@ import {
   pairs,
   record,
   scalar,
-  since,
   string,
+  stringList,
 } from './schema.ts'
 
 /** `30s`, `1m30s`: Go's duration format. */
@@ -22,26 +24,39 @@ const updateConfig = record({
   failure_action: string,
   monitor: duration,
   max_failure_ratio: number,
-  order: since('3.4', choice('start-first', 'stop-first')),
+  order: choice('start-first', 'stop-first'),
 })
 
 const genericResources = list(
   record({ discrete_resource_spec: record({ kind: string, value: number }) }),
 )
 
+/** `0.5`, also as a number; empty is as if it were not there. */
+export const cpus = checked((text) => void (text && parseCpus(text)), 'number', 'string')
+
+/** One of `gpus` and of reserved `devices`. */
+export const deviceRequest = {
+  capabilities: stringList,
+  count: checked((text) => void parseDeviceCount(text), 'integer', 'string'),
+  device_ids: stringList,
+  driver: string,
+  options: pairs,
+}
+
 const resources = record({
-  limits: record({ cpus: string, memory: string, pids: since('3.9', integer) }),
+  limits: record({ cpus, memory: string, pids: integer }),
   reservations: record({
-    cpus: string,
+    cpus,
     memory: string,
-    generic_resources: since('3.5', genericResources),
+    generic_resources: genericResources,
+    devices: list(record(deviceRequest, { required: ['capabilities'] })),
   }),
 })
 
 const placement = record({
   constraints: list(string),
-  preferences: since('3.3', list(record({ spread: string }))),
-  max_replicas_per_node: since('3.8', integer),
+  preferences: list(record({ spread: string })),
+  max_replicas_per_node: integer,
 })
 
 /** `services.*.deploy`. */
@@ -49,10 +64,10 @@ export const deploySchema = either(
   scalar('null'),
   record({
     mode: string,
-    endpoint_mode: since('3.2', string),
+    endpoint_mode: string,
     replicas: integer,
     labels: pairs,
-    rollback_config: since('3.7', updateConfig),
+    rollback_config: updateConfig,
     update_config: updateConfig,
     resources,
     restart_policy: record({

@@ -1,5 +1,6 @@
 import {
   boolean,
+  checked,
   driverOptions,
   either,
   list,
@@ -8,79 +9,89 @@ import {
   type RecordSchema,
   record,
   scalar,
-  since,
   string,
+  stringOrList,
 } from './schema.ts'
 import { OBJECT_NAME, serviceSchema } from './service-schema.ts'
 
-const extensions = { extensionsSince: '3.7' } as const
 const external = either(boolean, record({ name: string }))
 const emptyOr = (schema: RecordSchema) => either(scalar('null'), schema)
 
 const network = emptyOr(
-  record(
-    {
-      name: since('3.5', string),
+  record({
+    name: string,
+    driver: string,
+    driver_opts: driverOptions,
+    enable_ipv4: boolean,
+    enable_ipv6: boolean,
+    ipam: record({
       driver: string,
-      driver_opts: driverOptions,
-      ipam: record({ driver: string, config: list(record({ subnet: string })) }),
-      external,
-      internal: boolean,
-      attachable: since('3.2', boolean),
-      labels: pairs,
-    },
-    extensions,
-  ),
+      config: list(
+        record({ subnet: string, ip_range: string, gateway: string, aux_addresses: mapOf(string) }),
+      ),
+      options: mapOf(string),
+    }),
+    external,
+    internal: boolean,
+    attachable: boolean,
+    labels: pairs,
+  }),
 )
 
 const volume = emptyOr(
-  record(
-    {
-      name: since('3.4', string),
-      driver: string,
-      driver_opts: driverOptions,
-      external,
-      labels: pairs,
-    },
-    extensions,
-  ),
+  record({
+    name: string,
+    driver: string,
+    driver_opts: driverOptions,
+    external,
+    labels: pairs,
+  }),
 )
 
 const externalObject = either(boolean, record({ name: string }, { unknown: 'note' }))
 
-const secret = record(
-  {
-    name: since('3.5', string),
-    file: string,
-    external: externalObject,
-    labels: pairs,
-    driver: since('3.8', string),
-    driver_opts: since('3.8', driverOptions),
-    template_driver: since('3.8', string),
-  },
-  extensions,
-)
+const secret = record({
+  name: string,
+  file: string,
+  environment: string,
+  external: externalObject,
+  labels: pairs,
+  driver: string,
+  driver_opts: driverOptions,
+  template_driver: string,
+})
 
-const config = record(
-  {
-    name: since('3.5', string),
-    file: string,
-    external: externalObject,
-    labels: pairs,
-    template_driver: since('3.8', string),
-  },
-  extensions,
-)
+const config = record({
+  name: string,
+  file: string,
+  environment: string,
+  content: string,
+  external: externalObject,
+  labels: pairs,
+  template_driver: string,
+})
+
+const include = record({
+  path: stringOrList,
+  env_file: stringOrList,
+  project_directory: string,
+})
+
+const checkVersion = (text: string): void => {
+  if (!/^[0-9]+(\.[0-9]+)?$/.test(text)) {
+    throw new Error(`unsupported Compose file version: ${text}; leave it out`)
+  }
+}
 
 /** A whole stack file. */
-export const fileSchema = record(
-  {
-    version: string,
-    services: mapOf(serviceSchema, OBJECT_NAME),
-    networks: mapOf(network, OBJECT_NAME),
-    volumes: mapOf(volume, OBJECT_NAME),
-    secrets: since('3.1', mapOf(secret, OBJECT_NAME)),
-    configs: since('3.3', mapOf(config, OBJECT_NAME)),
-  },
-  { extensionsSince: '3.4' },
-)
+export const fileSchema = record({
+  // Compose ignores it; the docker CLI takes 3.0 to 3.13 as text.
+  version: checked(checkVersion, 'string', 'number'),
+  name: string,
+  include: list(either(string, include)),
+  services: mapOf(serviceSchema, OBJECT_NAME),
+  networks: mapOf(network, OBJECT_NAME),
+  volumes: mapOf(volume, OBJECT_NAME),
+  secrets: mapOf(secret, OBJECT_NAME),
+  configs: mapOf(config, OBJECT_NAME),
+})

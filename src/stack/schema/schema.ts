@@ -1,12 +1,16 @@
 /** The types that a scalar of a stack file may have; `number` includes integers. */
 export type ScalarType = 'string' | 'number' | 'integer' | 'boolean' | 'null'
 
-/** A compose file format version, as `3.8`. */
-export type FileVersion = `3.${number}`
-
 /** What a value may be. Data, so that it can be read as the format's documentation. */
 export type Schema =
-  | { kind: 'scalar'; types: readonly ScalarType[]; choices?: readonly string[]; check?: Check }
+  | {
+      kind: 'scalar'
+      types: readonly ScalarType[]
+      choices?: readonly string[]
+      check?: Check
+      /** What messages call it, where that is not its types. */
+      called?: ScalarType
+    }
   | { kind: 'list'; items: Schema; unique: boolean }
   | { kind: 'map'; names: RegExp | null; values: Schema }
   | RecordSchema
@@ -16,20 +20,10 @@ export type Schema =
 /** A mapping with known keys. */
 export interface RecordSchema {
   kind: 'record'
-  fields: Readonly<Record<string, Field>>
+  fields: Readonly<Record<string, Schema>>
   required: readonly string[]
-  /** From which version `x-…` keys are allowed; null: never. */
-  extensionsSince: FileVersion | null
-  /** What becomes of keys that are not in `fields`; `note` accepts them and names them in a warning. */
+  /** What becomes of keys that are not in `fields`; `note` accepts them and names them in a warning. `x-…` keys are always accepted. */
   unknown: 'refuse' | 'note' | 'accept'
-}
-
-/** A key's schema and the version that brought it, or brought a wider form of it. */
-export interface Field {
-  schema: Schema
-  since: FileVersion | null
-  /** The form before `since`; null: the key was unknown. */
-  before: Schema | null
 }
 
 /** Throws an Error whose message says what is wrong with the text or number. */
@@ -37,9 +31,6 @@ export type Check = (text: string) => void
 
 export const scalar = (...types: readonly ScalarType[]): Schema => ({ kind: 'scalar', types })
 export const string = scalar('string')
-export const integer = scalar('integer')
-export const number = scalar('number')
-export const boolean = scalar('boolean')
 export const any: Schema = { kind: 'any' }
 
 export const checked = (check: Check, ...types: readonly ScalarType[]): Schema => ({
@@ -66,32 +57,45 @@ export const mapOf = (values: Schema, names: RegExp | null = null): Schema => ({
 
 export const either = (...options: readonly Schema[]): Schema => ({ kind: 'either', options })
 
-/** A field that `version` brought; `before` is its earlier form, if it had one. */
-export const since = (
-  version: FileVersion,
-  schema: Schema,
-  before: Schema | null = null,
-): Field => ({ schema, since: version, before })
-
 /** A mapping with the given keys and no others, unless `options` say so. */
 export const record = (
-  fields: Readonly<Record<string, Schema | Field>>,
-  options: Partial<Pick<RecordSchema, 'required' | 'extensionsSince' | 'unknown'>> = {},
+  fields: Readonly<Record<string, Schema>>,
+  options: Partial<Pick<RecordSchema, 'required' | 'unknown'>> = {},
 ): RecordSchema => ({
   kind: 'record',
-  fields: Object.fromEntries(
-    Object.entries(fields).map(([name, field]) => [
-      name,
-      'kind' in field ? { schema: field, since: null, before: null } : field,
-    ]),
-  ),
+  fields,
   required: options.required ?? [],
-  extensionsSince: options.extensionsSince ?? null,
   unknown: options.unknown ?? 'refuse',
 })
+
+/** True and false in the words of YAML 1.1, which variables and quoted values may use; undefined for anything else. */
+export const flagOf = (text: string): boolean | undefined => {
+  const word = text.toLowerCase()
+  if (['y', 'yes', 'true', 'on'].includes(word)) return true
+  return ['n', 'no', 'false', 'off'].includes(word) ? false : undefined
+}
+
+/** A scalar of `type` or its text. */
+const orText = (type: ScalarType, isRight: (text: string) => boolean): Schema => ({
+  kind: 'scalar',
+  types: [type, 'string'],
+  called: type,
+  check: (text) => {
+    if (!isRight(text)) throw new Error(`must be ${type === 'integer' ? 'an' : 'a'} ${type}`)
+  },
+})
+
+export const boolean = orText('boolean', (text) => flagOf(text) !== undefined)
+export const integer = orText('integer', (text) => /^[-+]?[0-9]+$/.test(text))
+export const number = orText(
+  'number',
+  (text) => text.trim() === text && text !== '' && Number.isFinite(Number(text)),
+)
 
 export const stringList = uniqueList(string)
 export const stringOrList = either(string, stringList)
 /** `KEY: value` pairs as a mapping, or a list of `KEY=value`. */
-export const pairs = either(mapOf(scalar('string', 'number', 'null'), /./), stringList)
-export const driverOptions = mapOf(scalar('string', 'number'))
+export const pairs = either(mapOf(scalar('string', 'number', 'boolean', 'null'), /./), stringList)
+export const driverOptions = mapOf(scalar('string', 'number', 'boolean'))
+/** Command words, as one text or a list; null is the image's own. */
+export const shellCommand = either(scalar('null'), string, list(string))

@@ -1,9 +1,11 @@
 import { parsePortSpec } from '../parse/port.ts'
 import { deploySchema, duration } from './deploy-schema.ts'
+import { engineFields } from './engine-schema.ts'
 import {
   any,
   boolean,
   checked,
+  choice,
   driverOptions,
   either,
   integer,
@@ -13,7 +15,7 @@ import {
   pairs,
   record,
   scalar,
-  since,
+  shellCommand,
   string,
   stringList,
   stringOrList,
@@ -23,34 +25,39 @@ import {
 /** What a service, network, volume, secret or config may be called in a file. */
 export const OBJECT_NAME = /^[a-zA-Z0-9._-]+$/
 
-const buildFields = {
-  context: string,
-  dockerfile: string,
-  args: pairs,
-  cache_from: since('3.2', stringList),
-  labels: since('3.3', pairs),
-  network: since('3.4', string),
-  target: since('3.4', string),
-  shm_size: since('3.5', scalar('integer', 'string')),
-  extra_hosts: since('3.9', pairs),
-}
-const build = either(string, record(buildFields, { unknown: 'refuse' }))
-const openBuild = either(string, record(buildFields, { unknown: 'accept' }))
-
-const shellCommand = either(string, list(string))
+/** A build is not done, so that what it would be made with is not looked at. */
+const build = either(string, record({ context: string }, { unknown: 'accept' }))
 
 const fileReferences = list(
   either(
     string,
     record(
-      { source: string, target: string, uid: string, gid: string, mode: number },
+      {
+        source: string,
+        target: string,
+        uid: string,
+        gid: string,
+        mode: checked(checkMode, 'number', 'string'),
+      },
       { unknown: 'note' },
     ),
   ),
 )
 
+function checkMode(text: string): void {
+  if (Number.isNaN(Number(text))) throw new Error(`must be a number such as 0440, not ${text}`)
+}
+
 const shortPort = checked((text) => void parsePortSpec(text), 'number', 'string')
-const longPort = record({ mode: string, target: integer, published: integer, protocol: string })
+const longPort = record({
+  name: string,
+  mode: string,
+  host_ip: string,
+  target: integer,
+  published: scalar('integer', 'string'),
+  protocol: string,
+  app_protocol: string,
+})
 
 const longVolume = record(
   {
@@ -59,9 +66,20 @@ const longVolume = record(
     target: string,
     read_only: boolean,
     consistency: string,
-    bind: record({ propagation: string }, { unknown: 'note' }),
+    bind: record(
+      {
+        propagation: string,
+        create_host_path: boolean,
+        recursive: choice('enabled', 'disabled', 'writable', 'readonly'),
+      },
+      { unknown: 'note' },
+    ),
     volume: record({ nocopy: boolean, subpath: string }, { unknown: 'note' }),
-    tmpfs: since('3.6', record({ size: integer }, { unknown: 'note' })),
+    tmpfs: record(
+      { size: scalar('integer', 'string'), mode: checked(checkMode, 'number', 'string') },
+      { unknown: 'note' },
+    ),
+    image: record({ subpath: string }, { unknown: 'note' }),
   },
   { required: ['type'] },
 )
@@ -72,83 +90,97 @@ const healthcheck = record({
   retries: number,
   test: either(string, list(string)),
   timeout: duration,
-  start_period: since('3.4', duration),
-  start_interval: since('3.12', duration),
+  start_period: duration,
+  start_interval: duration,
 })
 
 const networkAttachment = record({
   aliases: stringList,
-  driver_opts: since('3.13', driverOptions),
+  driver_opts: driverOptions,
   ipv4_address: string,
   ipv6_address: string,
+  link_local_ips: stringList,
+  mac_address: string,
+  interface_name: string,
+  priority: number,
+  gw_priority: number,
 })
 
-const ulimit = either(
-  integer,
-  record({ hard: integer, soft: integer }, { required: ['soft', 'hard'] }),
+const dependency = record(
+  {
+    condition: choice('service_started', 'service_healthy', 'service_completed_successfully'),
+    restart: boolean,
+    required: boolean,
+  },
+  { required: ['condition'] },
 )
 
-/** `services.*`, every key of every format version. */
-export const serviceSchema = record(
-  {
-    build: since('3.11', openBuild, build),
-    cap_add: stringList,
-    cap_drop: stringList,
-    cgroup_parent: string,
-    cgroupns_mode: since('3.9', string),
-    command: shellCommand,
-    configs: since('3.3', fileReferences),
-    container_name: string,
-    credential_spec: since(
-      '3.3',
-      record({ config: since('3.8', string), file: string, registry: string }),
-    ),
-    depends_on: stringList,
-    deploy: deploySchema,
-    devices: stringList,
-    dns: stringOrList,
-    dns_search: stringOrList,
-    domainname: string,
-    entrypoint: shellCommand,
-    env_file: stringOrList,
-    environment: pairs,
-    expose: uniqueList(scalar('string', 'number')),
-    external_links: stringList,
-    extra_hosts: pairs,
-    healthcheck,
-    hostname: string,
-    image: string,
-    init: since('3.7', boolean),
-    ipc: string,
-    isolation: since('3.5', string),
-    labels: pairs,
-    links: stringList,
-    logging: record({ driver: string, options: mapOf(scalar('string', 'number', 'null')) }),
-    mac_address: string,
-    network_mode: string,
-    networks: either(stringList, mapOf(either(scalar('null'), networkAttachment), OBJECT_NAME)),
-    oom_score_adj: since('3.13', integer),
-    pid: scalar('string', 'null'),
-    ports: since('3.2', uniqueList(either(shortPort, longPort)), uniqueList(shortPort)),
-    privileged: boolean,
-    read_only: boolean,
-    restart: string,
-    secrets: since('3.1', fileReferences),
-    security_opt: stringList,
-    shm_size: scalar('number', 'string'),
-    stdin_open: boolean,
-    stop_grace_period: duration,
-    stop_signal: string,
-    sysctls: pairs,
-    tmpfs: stringOrList,
-    tty: boolean,
-    ulimits: mapOf(ulimit),
-    user: string,
-    userns_mode: string,
-    volumes: since('3.2', list(either(string, longVolume)), stringList),
-    working_dir: string,
-    // Checked against the API's ServiceExtension when it is read.
-    'x-swarmctl': since('3.7', any),
-  },
-  { extensionsSince: '3.7' },
+const envFile = either(
+  string,
+  list(either(string, record({ path: string, required: boolean, format: string }))),
 )
+
+const extendsField = either(
+  string,
+  record({ service: string, file: string }, { required: ['service'] }),
+)
+
+const hostAddresses = either(mapOf(either(scalar('string', 'number', 'null'), list(string))), pairs)
+
+/** `services.*`: what the docker CLI takes, and what the Compose Specification has besides. */
+export const serviceSchema = record({
+  ...engineFields,
+  attach: boolean,
+  build,
+  cap_add: stringList,
+  cap_drop: stringList,
+  command: shellCommand,
+  configs: fileReferences,
+  container_name: string,
+  credential_spec: record({ config: string, file: string, registry: string }),
+  depends_on: either(stringList, mapOf(dependency, OBJECT_NAME)),
+  deploy: deploySchema,
+  develop: any,
+  dns: stringOrList,
+  dns_opt: stringList,
+  dns_search: stringOrList,
+  entrypoint: shellCommand,
+  env_file: envFile,
+  environment: pairs,
+  expose: uniqueList(scalar('string', 'number')),
+  extends: extendsField,
+  external_links: stringList,
+  extra_hosts: hostAddresses,
+  group_add: uniqueList(scalar('string', 'number')),
+  healthcheck,
+  hostname: string,
+  image: string,
+  init: boolean,
+  isolation: string,
+  label_file: either(string, list(string)),
+  labels: pairs,
+  links: stringList,
+  logging: record({ driver: string, options: mapOf(scalar('string', 'number', 'null')) }),
+  mac_address: string,
+  network_mode: string,
+  networks: either(stringList, mapOf(either(scalar('null'), networkAttachment), OBJECT_NAME)),
+  oom_score_adj: integer,
+  platform: string,
+  ports: uniqueList(either(shortPort, longPort)),
+  profiles: stringList,
+  pull_policy: string,
+  read_only: boolean,
+  restart: string,
+  scale: integer,
+  secrets: fileReferences,
+  stdin_open: boolean,
+  stop_grace_period: duration,
+  stop_signal: string,
+  sysctls: pairs,
+  tty: boolean,
+  user: string,
+  volumes: list(either(string, longVolume)),
+  working_dir: string,
+  // Checked against the API's ServiceExtension when it is read.
+  'x-swarmctl': any,
+})

@@ -1,11 +1,12 @@
 import { isMap, type Path, type Value, type ValueMap } from '../value.ts'
-import type { Field, FileVersion, RecordSchema, ScalarType, Schema } from './schema.ts'
-import { isAtLeast } from './version.ts'
+import type { RecordSchema, ScalarType, Schema } from './schema.ts'
 
 /** One thing that a file may not say, and where. */
 export interface Problem {
   path: Path
   text: string
+  /** The key that its line is of, where that is not the path's. */
+  key?: string
 }
 
 /** What checking a file found: why it is refused, and the keys that it may have but that mean nothing. */
@@ -14,21 +15,16 @@ export interface Findings {
   ignored: Path[]
 }
 
-/** Checks `value` against `schema` as format `version` has it. Pure. */
-export const validate = (schema: Schema, value: Value, version: FileVersion): Findings => {
+/** Checks `value` against `schema`. Pure. */
+export const validate = (schema: Schema, value: Value): Findings => {
   const findings: Findings = { problems: [], ignored: [] }
-  check(schema, value, [], { version, findings })
+  check(schema, value, [], findings)
   return findings
 }
 
-interface Context {
-  version: FileVersion
-  findings: Findings
-}
-
-const check = (schema: Schema, value: Value, path: Path, context: Context): void => {
+const check = (schema: Schema, value: Value, path: Path, findings: Findings): void => {
   const problem = (text: string): void => {
-    context.findings.problems.push({ path, text })
+    findings.problems.push({ path, text })
   }
   switch (schema.kind) {
     case 'any':
@@ -37,21 +33,21 @@ const check = (schema: Schema, value: Value, path: Path, context: Context): void
       checkScalar(schema, value, problem)
       return
     case 'list':
-      if (Array.isArray(value)) checkList(schema, value, path, context)
+      if (Array.isArray(value)) checkList(schema, value, path, findings)
       else problem('must be a list')
       return
     case 'map':
-      if (isMap(value)) checkMap(schema, value, path, context)
+      if (isMap(value)) checkMap(schema, value, path, findings)
       else problem('must be a mapping')
       return
     case 'record':
-      if (isMap(value)) checkRecord(schema, value, path, context)
+      if (isMap(value)) checkRecord(schema, value, path, findings)
       else problem('must be a mapping')
       return
     case 'either': {
       const option = schema.options.find((candidate) => hasType(candidate, value))
       if (option === undefined) problem(`must be ${article(typeNames(schema))}`)
-      else check(option, value, path, context)
+      else check(option, value, path, findings)
       return
     }
     default:
@@ -65,7 +61,7 @@ const checkScalar = (
   problem: (text: string) => void,
 ): void => {
   if (!hasType(schema, value)) {
-    problem(`must be ${article(schema.types)}`)
+    problem(`must be ${article(typeNames(schema))}`)
     return
   }
   const text = String(value)
@@ -83,16 +79,16 @@ const checkList = (
   schema: Extract<Schema, { kind: 'list' }>,
   items: readonly Value[],
   path: Path,
-  context: Context,
+  findings: Findings,
 ): void => {
   const seen = new Map<string, number>()
   for (const [index, item] of items.entries()) {
-    check(schema.items, item, [...path, index], context)
+    check(schema.items, item, [...path, index], findings)
     const text = canonical(item)
     const before = schema.unique ? seen.get(text) : undefined
     if (before !== undefined) {
       const problem = `array items[${before},${index}] must be unique`
-      context.findings.problems.push({ path, text: problem })
+      findings.problems.push({ path, text: problem })
     }
     seen.set(text, index)
   }
@@ -102,41 +98,32 @@ const checkMap = (
   schema: Extract<Schema, { kind: 'map' }>,
   map: ValueMap,
   path: Path,
-  context: Context,
+  findings: Findings,
 ): void => {
   for (const [key, item] of Object.entries(map)) {
     if (schema.names === null || schema.names.test(key)) {
-      check(schema.values, item, [...path, key], context)
+      check(schema.values, item, [...path, key], findings)
     } else {
       const text = `Additional property ${key} is not allowed`
-      context.findings.problems.push({ path, text })
+      findings.problems.push({ path, text, key })
     }
   }
 }
 
-const checkRecord = (schema: RecordSchema, map: ValueMap, path: Path, context: Context): void => {
+const checkRecord = (schema: RecordSchema, map: ValueMap, path: Path, findings: Findings): void => {
   for (const [key, item] of Object.entries(map)) {
     const field = Object.hasOwn(schema.fields, key) ? schema.fields[key] : undefined
-    const known = field === undefined ? null : schemaIn(field, context.version)
-    if (known !== null) check(known, item, [...path, key], context)
-    else checkUnknown(schema, field, key, path, context)
+    if (field !== undefined) check(field, item, [...path, key], findings)
+    else if (!key.startsWith('x-')) checkUnknown(schema, key, path, findings)
   }
   for (const key of schema.required) {
     if (!Object.hasOwn(map, key)) {
-      context.findings.problems.push({ path, text: `${key} is required` })
+      findings.problems.push({ path, text: `${key} is required` })
     }
   }
 }
 
-const checkUnknown = (
-  schema: RecordSchema,
-  field: Field | undefined,
-  key: string,
-  path: Path,
-  { version, findings }: Context,
-): void => {
-  const extensions = schema.extensionsSince
-  if (key.startsWith('x-') && extensions !== null && isAtLeast(version, extensions)) return
+const checkUnknown = (schema: RecordSchema, key: string, path: Path, findings: Findings): void => {
   switch (schema.unknown) {
     case 'accept':
       return
@@ -144,9 +131,8 @@ const checkUnknown = (
       findings.ignored.push([...path, key])
       return
     case 'refuse': {
-      const hint = field?.since ? ` in a version ${version} file; it came with ${field.since}` : ''
-      const text = `Additional property ${key} is not allowed${hint}`
-      findings.problems.push({ path, text })
+      const text = `Additional property ${key} is not allowed${suggestion(key, schema)}`
+      findings.problems.push({ path, text, key })
       return
     }
     default:
@@ -154,8 +140,30 @@ const checkUnknown = (
   }
 }
 
-const schemaIn = (field: Field, version: FileVersion): Schema | null =>
-  field.since === null || isAtLeast(version, field.since) ? field.schema : field.before
+/** Shorter keys are too like each other. */
+const SUGGESTED_LENGTH_MIN = 3
+
+/** The key that was probably meant. */
+const suggestion = (key: string, schema: RecordSchema): string => {
+  const near =
+    key.length < SUGGESTED_LENGTH_MIN
+      ? undefined
+      : Object.keys(schema.fields).find((known) => isOneEditAway(known, key))
+  return near === undefined ? '' : `; did you mean ${near}?`
+}
+
+/** Whether two words differ by one letter that is missing, added, changed or swapped with its neighbour. */
+const isOneEditAway = (a: string, b: string): boolean => {
+  let start = 0
+  while (start < a.length && a[start] === b[start]) start++
+  const [restA, restB] = [a.slice(start), b.slice(start)]
+  return (
+    restA.slice(1) === restB ||
+    restA === restB.slice(1) ||
+    restA.slice(1) === restB.slice(1) ||
+    (restA.slice(2) === restB.slice(2) && restA[0] === restB[1] && restA[1] === restB[0])
+  )
+}
 
 const hasType = (schema: Schema, value: Value): boolean => {
   switch (schema.kind) {
@@ -196,7 +204,7 @@ const typeNames = (schema: Schema): string[] => {
     case 'any':
       return ['value']
     case 'scalar':
-      return [...schema.types]
+      return schema.called === undefined ? [...schema.types] : [schema.called]
     case 'list':
       return ['list']
     case 'map':

@@ -11,6 +11,7 @@ import {
   type YAMLMap,
   type Scalar as YamlScalar,
 } from 'yaml'
+import { Locations } from '../location.ts'
 import { StackFileProblem } from '../stack-error.ts'
 import type { Path, Value, ValueMap } from '../value.ts'
 import { plainScalar } from './plain-scalar.ts'
@@ -18,11 +19,22 @@ import { plainScalar } from './plain-scalar.ts'
 /** Nodes that one file may unfold to through aliases; real files stay under a few thousand. */
 const NODE_COUNT_MAX = 100_000
 
+/** A file's tree, and the line of each key and item in it. */
+export interface ParsedYaml {
+  root: ValueMap
+  lines: [Path, number][]
+  /**
+   * What an earlier file's value is taken away from, as the Compose Specification's tags say: `!reset` (then `root` has nothing there
+   * either) and `!override`.
+   */
+  resets: Path[]
+}
+
 /**
  * A stack file's first YAML document. Thrown: StackFileProblem, for broken YAML, a key given twice, a key that is no string,
  * or anything but a mapping at the top.
  */
-export const parseYaml = (text: string): ValueMap => {
+export const parseYaml = (text: string): ParsedYaml => {
   const lines = new LineCounter()
   const documents = parseAllDocuments(text, {
     // Every scalar stays text: what a plain one means is decided in plain-scalar.ts.
@@ -36,20 +48,37 @@ export const parseYaml = (text: string): ValueMap => {
   if (document === undefined) throw new StackFileProblem([], 'must be a mapping, the file is empty')
   const broken = document.errors[0]
   if (broken !== undefined) {
-    const reason = broken.message.split('\n')[0]?.replace(/:$/, '')
-    throw new StackFileProblem([], `not valid YAML: ${reason}`, { cause: broken })
+    const reason = broken.message.split('\n')[0]?.replace(/( at line \d+, column \d+)?:$/, '')
+    const { line } = lines.linePos(broken.pos[0])
+    throw new StackFileProblem([], `not valid YAML: ${reason}`, { cause: broken, line })
   }
-  const value = new Reader(document as Document, lines).read(document.contents as Node | null, [])
-  if (value === null || typeof value !== 'object' || Array.isArray(value)) {
+  const reader = new Reader(document as Document, lines)
+  const root = withLine(reader, () => reader.read(document.contents as Node | null, []))
+  if (root === null || typeof root !== 'object' || Array.isArray(root)) {
     throw new StackFileProblem([], 'must be a mapping')
   }
-  return value
+  return { root, lines: reader.places, resets: reader.resets }
+}
+
+/** A problem gets the line that it is nearest to. */
+const withLine = <T>(reader: Reader, read: () => T): T => {
+  try {
+    return read()
+  } catch (thrown) {
+    if (!(thrown instanceof StackFileProblem) || thrown.line !== undefined) throw thrown
+    const { line } = new Locations('', reader.places).of(thrown.path)
+    if (line === undefined) throw thrown
+    throw new StackFileProblem(thrown.path, thrown.message, { cause: thrown, line })
+  }
 }
 
 class Reader {
   readonly #document: Document
   readonly #lines: LineCounter
   readonly #open = new Set<Node>()
+  /** The line of each key and item that was read. */
+  readonly places: [Path, number][] = []
+  readonly resets: Path[] = []
   #nodeCount = 0
 
   constructor(document: Document, lines: LineCounter) {
@@ -70,17 +99,37 @@ class Reader {
     const value = isMap(target)
       ? Object.fromEntries(this.#entries(target, path))
       : isSeq(target)
-        ? target.items.map((item, index) => this.read(item as Node | null, [...path, index]))
+        ? target.items.map((item, index) => this.#item(item as Node | null, [...path, index]))
         : null
     this.#open.delete(target)
     return value
+  }
+
+  /** Whether a value only takes an earlier file's away. */
+  #isReset(node: Node | null, path: Path): boolean {
+    const tag = node !== null && 'tag' in node ? node.tag : undefined
+    if (tag !== '!reset' && tag !== '!override') return false
+    this.resets.push(path)
+    return tag === '!reset'
+  }
+
+  #item(node: Node | null, path: Path): Value {
+    this.#place(node, path)
+    return this.read(node, path)
+  }
+
+  #place(node: Node | null, path: Path): number {
+    const { line } = this.#lines.linePos(node?.range?.[0] ?? 0)
+    if (node?.range) this.places.push([path, line])
+    return line
   }
 
   #target(node: Node, path: Path): Node {
     if (!isAlias(node)) return node
     const target = node.resolve(this.#document)
     if (target === undefined) {
-      throw new StackFileProblem(path, `unknown anchor "${node.source}" referenced`)
+      const { line } = this.#lines.linePos(node.range?.[0] ?? 0)
+      throw new StackFileProblem(path, `unknown anchor "${node.source}" referenced`, { line })
     }
     return target
   }
@@ -104,7 +153,7 @@ class Reader {
       const key = this.#key(pair.key, path, seen)
       if (isMergeKey(pair.key)) {
         for (const [name, value] of this.#mergeSources(pair.value, path)) merged.set(name, value)
-      } else {
+      } else if (!this.#isReset(pair.value, [...path, key])) {
         own.set(key, this.read(pair.value, [...path, key]))
       }
     }
@@ -113,18 +162,19 @@ class Reader {
 
   #key(node: Node, path: Path, seen: Map<string, number>): string {
     const target = this.#target(node, path)
-    const line = this.#lines.linePos(target.range?.[0] ?? 0).line
+    const { line } = this.#lines.linePos(target.range?.[0] ?? 0)
     const key = isScalar(target) ? this.#scalar(target, path) : undefined
     if (typeof key !== 'string' || !isScalar(target)) {
       const shown = isScalar(target) ? ` ${String(target.value ?? '')}` : ''
-      throw new StackFileProblem(path, `line ${line}: the key${shown} must be a string; quote it`)
+      throw new StackFileProblem(path, `the key${shown} must be a string; quote it`, { line })
     }
     const before = seen.get(key)
     if (before !== undefined) {
-      const text = `line ${line}: mapping key "${key}" already defined at line ${before}`
-      throw new StackFileProblem([...path, key], text)
+      const text = `mapping key "${key}" already defined at line ${before}`
+      throw new StackFileProblem([...path, key], text, { line })
     }
     seen.set(key, line)
+    this.#place(node, [...path, key])
     return key
   }
 

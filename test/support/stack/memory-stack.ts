@@ -1,7 +1,8 @@
 import type { ServiceSpec } from '../../../src/api/service-spec.ts'
 import type { ConvertedStack } from '../../../src/stack/convert/bodies.ts'
 import { convertStack } from '../../../src/stack/convert/stack.ts'
-import { type LoadedStack, loadStack, type StackFiles } from '../../../src/stack/load.ts'
+import { type LoadedStack, loadStack } from '../../../src/stack/load.ts'
+import type { StackFiles } from '../../../src/stack/source/stack-files.ts'
 
 /** Files in memory, by absolute path. */
 export const memoryFiles = (files: Readonly<Record<string, string>>): StackFiles => {

@@ -1,0 +1,31 @@
+/** A device of the host in a container. */
+export interface DeviceMapping {
+  source: string
+  target: string
+  /** Of `r`, `w` and `m` (make a device file). */
+  permissions: string
+}
+
+/** `source[:target[:permissions]]`, as `docker run --device` takes it. Thrown: an Error. */
+export const parseDevice = (text: string): DeviceMapping => {
+  const [source = '', second, third, ...more] = text.split(':')
+  const isPermissions = (word: string | undefined): word is string =>
+    word !== undefined && /^[rwm]{1,3}$/.test(word)
+  if (more.length > 0 || source === '') {
+    throw new Error(`invalid device "${text}"; write it as /dev/x:/dev/y:rwm`)
+  }
+  if (third === undefined && isPermissions(second)) {
+    return { source, target: source, permissions: second }
+  }
+  if (third !== undefined && !isPermissions(third)) {
+    throw new Error(`invalid device "${text}": ${third} is not made of r, w and m`)
+  }
+  return { source, target: second || source, permissions: third ?? 'rwm' }
+}
+
+/** How many devices a reservation wants: a number, -1 for `all`. Thrown: an Error. */
+export const parseDeviceCount = (text: string): number => {
+  if (text === 'all') return -1
+  if (!/^-?[0-9]+$/.test(text)) throw new Error(`must be a number or all, not ${text}`)
+  return Number(text)
+}
