@@ -1,14 +1,13 @@
 import { mkdir, rm } from 'node:fs/promises'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { hostname, networkInterfaces } from 'node:os'
-import { join } from 'node:path'
 import type { LogMessage, LogsRequest } from '../api/assignment.ts'
 import type { Clock } from '../api/clock.ts'
+import type { ContainerCall, ContainerExchange } from '../api/container-call.ts'
 import { invalid, SwarmctlError, toSwarmctlError, unavailable } from '../api/errors.ts'
 import { newId } from '../api/id.ts'
 import type { Log } from '../api/log.ts'
 import type { NodeSpec } from '../api/node.ts'
-import type { ContainerCall, ContainerExchange } from '../api/container-call.ts'
 import type { ObjectChange } from '../api/object.ts'
 import type { InitRequest, JoinRequest } from '../api/swarm.ts'
 import type { ClusterUsage } from '../api/usage.ts'
@@ -28,7 +27,13 @@ import type { ManagerRuntime } from './manager-runtime.ts'
 import type { MemberStart } from './member.ts'
 import { Member } from './member.ts'
 import { CLUSTER_PORT, nodeAddresses } from './node-addresses.ts'
-import { loadNodeRecord, NodeFile, type NodeRecord } from './node-file.ts'
+import {
+  isMember,
+  loadNodeRecord,
+  NodeFile,
+  type NodeRecord,
+  removeNodeFiles,
+} from './node-file.ts'
 import { NodeKeys } from './node-keys.ts'
 import type { DaemonOptions } from './options.ts'
 import { NO_LEADER } from './raft-proposer.ts'
@@ -44,16 +49,6 @@ const JOIN_POLL_MS = 50
 const LEADER_WAIT_MS = 5_000
 /** A membership that can't be resumed (port taken, certificate expired) is tried again after this time. */
 const RESUME_RETRY_MS = 5_000
-
-/** All that a node keeps of its cluster below the data directory. */
-const NODE_FILES = [
-  'node.json',
-  'credentials.json',
-  'data-key.json',
-  'raft',
-  'agent',
-  'overlay-view.json',
-]
 
 /** Docker's words. */
 const JOIN_TIMEOUT =
@@ -137,12 +132,13 @@ export class Daemon implements SwarmPort {
   status(): NodeStatus {
     const member = this.#member
     const record = member?.record
+    const damage = member?.damage ?? ''
     return {
-      localNodeState: this.#state,
+      localNodeState: damage === '' ? this.#state : 'error',
       nodeId: record?.nodeId ?? '',
       nodeAddr: record ? splitHostPort(record.advertiseAddr, CLUSTER_PORT).host : '',
       role: member?.role ?? 'worker',
-      error: this.#error,
+      error: damage || this.#error,
       remoteManagers: (record?.managers ?? []).map(({ nodeId, addr }) => ({
         NodeID: nodeId,
         Addr: addr,
@@ -368,7 +364,7 @@ export class Daemon implements SwarmPort {
     this.#state = 'pending'
     try {
       // A join that a crash cut short left a log of another node's, before its record was written.
-      await this.#removeFiles()
+      await removeNodeFiles(this.#options.dataDir)
       const keys = await NodeKeys.create(dataDir, bootstrap?.cluster.Swarmctl.UnlockKey)
       await this.#run({ record, credentials, keys, ...(bootstrap && { bootstrap }) })
       // What the cluster begins with is in the log before a restart could ask for it.
@@ -457,15 +453,9 @@ export class Daemon implements SwarmPort {
     try {
       await member?.leave()
     } finally {
-      await this.#removeFiles()
+      await removeNodeFiles(this.#options.dataDir)
       this.#state = 'inactive'
       this.#error = ''
-    }
-  }
-
-  async #removeFiles(): Promise<void> {
-    for (const name of NODE_FILES) {
-      await rm(join(this.#options.dataDir, name), { recursive: true, force: true })
     }
   }
 
@@ -477,15 +467,6 @@ export class Daemon implements SwarmPort {
     } finally {
       this.#isChanging = false
     }
-  }
-}
-
-/** A record that can't be read is one all the same: resuming says what is wrong with it. */
-const isMember = async (dataDir: string): Promise<boolean> => {
-  try {
-    return (await loadNodeRecord(dataDir)) !== undefined
-  } catch {
-    return true
   }
 }
 

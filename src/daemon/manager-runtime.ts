@@ -11,6 +11,7 @@ import { Control } from '../manager/control/control.ts'
 import { registerManagerCalls } from '../manager/control/manager-calls.ts'
 import { Dispatcher } from '../manager/dispatcher/dispatcher.ts'
 import { forgetOtherManagers } from '../manager/membership/forget-managers.ts'
+import { keepsQuorum } from '../manager/membership/plan-membership.ts'
 import { StoreState } from '../manager/store/state.ts'
 import { Store } from '../manager/store/store.ts'
 import { newUnlockKey } from '../pki/data-key.ts'
@@ -20,7 +21,7 @@ import { RaftNode } from '../raft/node.ts'
 import type { RaftNodeOptions } from '../raft/node-options.ts'
 import type { StateMachine } from '../raft/node-ports.ts'
 import type { RaftStatus } from '../raft/node-status.ts'
-import type { StateStorage } from '../raft/state-port.ts'
+import type { StateStorage, StateView } from '../raft/state-port.ts'
 import { LevelStateStorage } from '../raft/state-storage.ts'
 import { FileWal } from '../raft/wal.ts'
 import { NodeWalFiles } from '../raft/wal-files.ts'
@@ -28,9 +29,10 @@ import type { Wal } from '../raft/wal-port.ts'
 import type { RpcHandlers } from '../rpc/handlers.ts'
 import type { RpcPool } from '../rpc/pool.ts'
 import { LeaderLoops } from './leader-loops.ts'
+import { REJOIN_METHOD, type RejoinAnswer, raftDirectory } from './manager-recovery.ts'
 import { decodeAddr, encodeAddr, raftGroup, raftReport } from './raft-group.ts'
 import { RaftLink } from './raft-link.ts'
-import { RaftProposer } from './raft-proposer.ts'
+import { NO_LEADER, RaftProposer } from './raft-proposer.ts'
 
 export interface ManagerRuntimeDeps {
   handlers: RpcHandlers
@@ -86,9 +88,6 @@ const stateMachine = (state: StoreState): StateMachine => ({
   restore: (index, entries) => state.restore(index, entries),
 })
 
-/** Where a manager keeps its log and its state. */
-export const raftDirectory = (dataDir: string): string => join(dataDir, 'raft')
-
 /** What a node runs while it is a manager: the replicated store with everything on it. */
 export class ManagerRuntime {
   readonly store: Store
@@ -99,6 +98,7 @@ export class ManagerRuntime {
   readonly #raft: RaftNode
   readonly #link: RaftLink
   readonly #loops: LeaderLoops
+  #openView: () => Promise<StateView> = () => Promise.reject(new Error('not created'))
   #unregister: (() => void)[] = []
   #isReady = false
   #isLooping = false
@@ -157,6 +157,11 @@ export class ManagerRuntime {
         if (peer) await this.demote(peer.nodeId)
         return {}
       }),
+      handlers.onRequest(
+        REJOIN_METHOD,
+        async (_body, { peer }) => peer && this.#rejoin(peer.nodeId),
+        { roles: ['manager'] },
+      ),
     ]
     await this.#raft.start()
   }
@@ -189,6 +194,12 @@ export class ManagerRuntime {
   /** What raft knows of itself and the others; only after `start`. */
   raftStatus(): RaftStatus {
     return this.#raft.status()
+  }
+
+  /** The state at one index, with everything that was acknowledged before the call. The caller closes it. */
+  async openStateView(): Promise<StateView> {
+    await this.store.readBarrier()
+    return this.#openView()
   }
 
   /** The leader as this manager knows it. */
@@ -234,6 +245,22 @@ export class ManagerRuntime {
     })
   }
 
+  /** A manager lost its log: what it was is removed; the membership manager then adds it as a learner. */
+  async #rejoin(nodeId: string): Promise<RejoinAnswer> {
+    if (!this.#isReady) {
+      const leader = this.leader()
+      if (!leader || leader.nodeId === nodeId) throw unavailable(NO_LEADER)
+      return { kind: 'redirect', ...leader }
+    }
+    const group = raftGroup(this.#raft)
+    const members = group.members()
+    const member = members.find(({ id }) => id === nodeId)
+    if (member?.isVoter && !keepsQuorum(members, member)) throw unavailable(NO_LEADER)
+    if (member) await group.remove(nodeId)
+    this.#deps.log.warn({ node: nodeId }, 'a manager lost its log and begins anew as a learner')
+    return { kind: 'done' }
+  }
+
   #followsLeader(): boolean {
     const { leaderId } = this.#raft.status()
     return leaderId !== null && leaderId !== this.#options.nodeId
@@ -243,9 +270,11 @@ export class ManagerRuntime {
     const { nodeId, addr, bootstrap, forcesNewCluster, raft } = this.#options
     const { log, random, onFatal } = this.#deps
     const clock = this.#deps.raftClock ?? raftClock(this.#deps.clock)
+    const storage = this.#deps.storage ?? this.#storageOnDisk(clock)
+    this.#openView = () => storage.state.openView()
     return new RaftNode(
       {
-        ...(this.#deps.storage ?? this.#storageOnDisk(clock)),
+        ...storage,
         transport: this.#link,
         stateMachine: stateMachine(state),
         clock,

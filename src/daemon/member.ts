@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { rm } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import type { ManagerAddr } from '../api/assignment.ts'
@@ -24,12 +23,12 @@ import { DockerExecutor } from '../worker/docker/docker-executor.ts'
 import { FileDisk } from '../worker/file-disk.ts'
 import { SecretsTmpfs } from '../worker/secrets-tmpfs.ts'
 import { serveAgentCalls } from './agent-calls.ts'
-import { Autolock } from './autolock.ts'
 import type { Engine } from './engine.ts'
 import { fallbackFacts } from './fallback-facts.ts'
 import { Forwarder } from './forward.ts'
 import { HostSubnets } from './host-subnets.ts'
-import { ManagerRuntime, raftDirectory } from './manager-runtime.ts'
+import { ManagerRole } from './manager-role.ts'
+import type { ManagerRuntime } from './manager-runtime.ts'
 import type { NodeRecord } from './node-file.ts'
 import { NodeFile } from './node-file.ts'
 import type { NodeKeys } from './node-keys.ts'
@@ -84,10 +83,9 @@ export class Member {
   readonly #tunnel: TunnelLink
   readonly #renewal: RenewalLoop
   readonly #file: NodeFile
+  readonly #manager: ManagerRole
   #record: NodeRecord
   #credentials: Credentials
-  #runtime: ManagerRuntime | undefined
-  #autolock: Autolock | undefined
   #roleChange: Promise<void> | undefined
   #isStopped = false
 
@@ -136,6 +134,20 @@ export class Member {
         settingsPath: join(options.dataDir, 'host-settings.json'),
       },
     )
+    this.#manager = new ManagerRole(
+      {
+        ...{ clock, log, random, onFatal: deps.onFatal, handlers: this.#handlers },
+        ...{ pool: this.#pool, bulkPool: this.#bulkPool },
+        keys: () => this.#keys,
+        record: () => this.#record,
+        setRecord: (record) => {
+          this.#record = record
+          return this.storeRecord()
+        },
+        onLeader: (nodeId) => this.forwarder.onLeader(nodeId),
+      },
+      { dataDir: options.dataDir },
+    )
     this.agent = this.#createAgent()
     this.#renewal = new RenewalLoop(
       {
@@ -165,9 +177,9 @@ export class Member {
       nodeId: this.#record.nodeId,
     })
     this.#tunnel.serve((target, peer) => this.#overlay.acceptTunnel(target, peer))
-    if (this.#credentials.role === 'manager') await this.#startManager(this.#start.bootstrap)
+    if (this.#credentials.role === 'manager') await this.#manager.start(this.#start.bootstrap)
     // A daemon that was killed during its demotion left the log, which must not come back with a promotion.
-    else await this.#stopManager()
+    else await this.#manager.end()
     await this.#hostSubnets.refresh()
     await this.agent.start()
     this.#renewal.start()
@@ -178,8 +190,7 @@ export class Member {
   async stop(): Promise<void> {
     this.#isStopped = true
     await this.#renewal.stop()
-    this.#autolock?.stop()
-    await this.#runtime?.stop()
+    await this.#manager.stop()
     await this.agent.stop()
     await this.#overlay.close()
     await this.#close()
@@ -189,8 +200,7 @@ export class Member {
   async leave(): Promise<void> {
     this.#isStopped = true
     await this.#renewal.stop()
-    this.#autolock?.stop()
-    await this.#runtime?.stop()
+    await this.#manager.stop()
     try {
       await this.agent.removeAll()
     } finally {
@@ -229,7 +239,12 @@ export class Member {
 
   /** Present while this node is a manager. */
   get runtime(): ManagerRuntime | undefined {
-    return this.#runtime
+    return this.#manager.runtime
+  }
+
+  /** Why this manager does not vote for now; empty otherwise. */
+  get damage(): string {
+    return this.#manager.damage
   }
 
   /** Managers known now: the agent's list, which the leader keeps up to date. */
@@ -287,7 +302,7 @@ export class Member {
   }
 
   #isRemoved(nodeId: string): boolean {
-    const cluster = this.#runtime?.store.view().cluster()
+    const cluster = this.runtime?.store.view().cluster()
     return cluster?.Swarmctl.RemovedNodes.includes(nodeId) ?? false
   }
 
@@ -314,16 +329,9 @@ export class Member {
     await this.#renewal.renewNow()
   }
 
-  /** The other managers are forgotten: from now on this is a cluster as any. */
-  async #onForced(): Promise<void> {
-    const { forcesNewCluster: _done, ...record } = this.#record
-    this.#record = record
-    await this.storeRecord()
-  }
-
   async #waitUntilRemoved(): Promise<void> {
     for (let waitedMs = 0; waitedMs < DEMOTE_WAIT_MS; waitedMs += DEMOTE_POLL_MS) {
-      if (this.#runtime === undefined || this.#runtime.isRemoved) return
+      if (this.runtime === undefined || this.runtime.isRemoved) return
       await new Promise<void>((resolve) => this.#deps.clock.schedule(DEMOTE_POLL_MS, resolve))
     }
   }
@@ -354,54 +362,8 @@ export class Member {
     this.forwarder.setCredentials(credentials)
     if (this.#isStopped) return
     // By what runs, not by the last role: a start that failed is tried again with the renewal that follows the failure.
-    if (credentials.role === 'worker') await this.#stopManager()
-    else if (this.#runtime === undefined) await this.#startManager(undefined)
-  }
-
-  async #startManager(bootstrap: MemberStart['bootstrap']): Promise<void> {
-    const { clock, log, random, onFatal } = this.#deps
-    const runtime = new ManagerRuntime(
-      {
-        handlers: this.#handlers,
-        pool: this.#pool,
-        bulkPool: this.#bulkPool,
-        clock,
-        log,
-        random,
-        knownManagers: () => this.#record.managers,
-        onLeader: (nodeId) => this.forwarder.onLeader(nodeId),
-        onForced: () => this.#onForced(),
-        onFatal,
-      },
-      {
-        nodeId: this.#record.nodeId,
-        addr: this.#record.advertiseAddr,
-        dataDir: this.#options.dataDir,
-        dataKey: this.#keys.dataKey,
-        ...(bootstrap && { bootstrap }),
-        ...(this.#record.forcesNewCluster && { forcesNewCluster: true }),
-      },
-    )
-    try {
-      await runtime.start()
-    } catch (error) {
-      // What it opened and registered would be in the way of the next attempt.
-      await runtime.stop().catch(() => {})
-      throw error
-    }
-    this.#runtime = runtime
-    this.#autolock = new Autolock({ store: runtime.store, keys: this.#keys, clock, log })
-    this.#autolock.start()
-  }
-
-  /** A demoted manager forgets the cluster's state. */
-  async #stopManager(): Promise<void> {
-    const runtime = this.#runtime
-    this.#runtime = undefined
-    this.#autolock?.stop()
-    await runtime?.stop()
-    await rm(raftDirectory(this.#options.dataDir), { recursive: true, force: true })
-    if (runtime) await this.#keys.renew()
+    if (credentials.role === 'worker') await this.#manager.end()
+    else if (!this.#manager.isActive) await this.#manager.start(undefined)
   }
 
   get #keys(): NodeKeys {

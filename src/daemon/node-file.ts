@@ -1,10 +1,21 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SwarmctlError } from '../api/errors.ts'
 import { writeFileAtomic } from '../pki/atomic-file.ts'
 
 /** Version of this file's format. */
 const FORMAT = 1
+
+/** All that a node keeps of its cluster below the data directory. */
+const NODE_FILES = [
+  'node.json',
+  'credentials.json',
+  'data-key.json',
+  'raft',
+  'raft-damaged',
+  'agent',
+  'overlay-view.json',
+]
 
 /** What a node remembers of its membership besides its credentials. */
 export interface NodeRecord {
@@ -45,6 +56,20 @@ export const loadNodeRecord = async (dataDir: string): Promise<NodeRecord | unde
     )
   }
   return record
+}
+
+/** Whether the node is in a swarm. A record that can't be read is one all the same: resuming says what is wrong with it. */
+export const isMember = async (dataDir: string): Promise<boolean> => {
+  try {
+    return (await loadNodeRecord(dataDir)) !== undefined
+  } catch {
+    return true
+  }
+}
+
+/** Forgets the cluster. */
+export const removeNodeFiles = async (dataDir: string): Promise<void> => {
+  for (const name of NODE_FILES) await rm(join(dataDir, name), { recursive: true, force: true })
 }
 
 /** Writes the record so that a crash leaves the old or the new one; one write after the other, the last one wins. */

@@ -12,6 +12,7 @@ export type RaftErrorCode =
   | 'RAFT_ABORTED'
   | 'RAFT_STORAGE_CORRUPT'
   | 'RAFT_STORAGE_KEY'
+  | 'RAFT_STORAGE_VERSION'
   | 'RAFT_STORAGE_FAILED'
 
 /** The base of every operating error of Raft. */
@@ -99,15 +100,26 @@ export class WaitAbortedError extends RaftError {
   }
 }
 
-/** Thrown when stored data is damaged in the middle. The node must not vote: it must leave and join anew. */
+/**
+ * Thrown when stored data is damaged, or a part of it is gone. What this node voted and acknowledged is unknown: it must not
+ * take part as the member that it was.
+ */
 export class StorageCorruptError extends RaftError {
   override readonly name = 'StorageCorruptError'
 
   constructor(what: string, options?: ErrorOptions) {
+    super('RAFT_STORAGE_CORRUPT', what, options)
+  }
+}
+
+/** Thrown when a newer version wrote what is stored. It is whole, and left as it is. */
+export class StorageVersionError extends RaftError {
+  override readonly name = 'StorageVersionError'
+
+  constructor(what: string, version: number | undefined, versionMax: number) {
     super(
-      'RAFT_STORAGE_CORRUPT',
-      `${what}; remove this manager from the cluster and let it join again with an empty directory`,
-      options,
+      'RAFT_STORAGE_VERSION',
+      `${what} was written by a newer swarmctl (format ${version}, this one reads up to ${versionMax}): run that version`,
     )
   }
 }

@@ -5,7 +5,12 @@ import { Level } from 'level'
 import { assert } from './assert.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 import type { Clock } from './clock.ts'
-import { StorageCorruptError, StorageFailedError, StorageKeyError } from './errors.ts'
+import {
+  StorageCorruptError,
+  StorageFailedError,
+  StorageKeyError,
+  StorageVersionError,
+} from './errors.ts'
 import type { SnapshotMeta } from './message.ts'
 import { decodeSnapshotMeta, encodeSnapshotMeta } from './snapshot-message.ts'
 import { StateDigest } from './state-digest.ts'
@@ -74,7 +79,7 @@ export class LevelStateStorage implements StateStorage {
     if (version === undefined) {
       await this.#db.put(VERSION_KEY, new Uint8Array([VERSION]), SYNC)
     } else if (version[0] !== VERSION) {
-      throw new StorageCorruptError(`the state has format version ${version[0]}`)
+      throw new StorageVersionError('the state', version[0], VERSION)
     }
     const sealed = await this.#db.get(META_KEY)
     if (sealed !== undefined) this.#readMeta(sealed)
@@ -288,7 +293,11 @@ function rangeOf(generation: Generation): { gte: string; lt: string } {
 function openError(cause: unknown): Error {
   const inner = cause instanceof Error ? cause.cause : undefined
   const code = inner instanceof Error && 'code' in inner ? inner.code : undefined
-  if (code === 'LEVEL_CORRUPTION') return new StorageCorruptError('the state is damaged', { cause })
+  // A table or the list of them that isn't there any more is reported as an error of reading.
+  const isGone = code === 'LEVEL_IO_ERROR' && /No such file/.test(String(inner))
+  if (code === 'LEVEL_CORRUPTION' || isGone) {
+    return new StorageCorruptError('the state is damaged', { cause })
+  }
   if (code === 'LEVEL_LOCKED') {
     return new StorageFailedError('another process uses the data directory', { cause })
   }

@@ -3,7 +3,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { readU64, writeU64 } from './bytes.ts'
-import { StorageCorruptError, StorageKeyError } from './errors.ts'
+import { StorageCorruptError, StorageKeyError, StorageVersionError } from './errors.ts'
 import { openFrame, SECTOR_BYTES, segmentKey, TAG_BYTES } from './wal-frame.ts'
 
 const MAGIC = 'SWARMWAL'
@@ -61,7 +61,7 @@ export function openSegmentHeader(dataKey: Uint8Array, number: number, bytes: Bu
   }
   const version = view.getUint32(VERSION_OFFSET)
   if (version !== VERSION) {
-    throw new StorageCorruptError(`${name} has format version ${version}, this is ${VERSION}`)
+    throw new StorageVersionError(`the log (${name})`, version, VERSION)
   }
   if (readU64(view, NUMBER_OFFSET) !== number) {
     throw new StorageCorruptError(`${name} holds another segment`)

@@ -99,7 +99,7 @@ t.test('another data key and another format version are refused', async (t) => {
   await other.close()
   await tamper((db) => db.put('version', new Uint8Array([2])))
   const state = storage()
-  await t.rejects(state.open(), { code: 'RAFT_STORAGE_CORRUPT' })
+  await t.rejects(state.open(), { code: 'RAFT_STORAGE_VERSION' })
   await state.close()
 })
 

@@ -23,7 +23,7 @@ const isWanted = (node: Node | undefined): boolean =>
   node !== undefined && node.Spec.Role === 'manager' && node.Swarmctl.ObservedRole === 'manager'
 
 /** Removing a member must leave a majority of the voters that are left active, else nothing would be decided any more. */
-const keepsQuorum = (members: readonly Member[], removed: Member): boolean => {
+export const keepsQuorum = (members: readonly Member[], removed: Member): boolean => {
   const left = members.filter((member) => member.isVoter && member.id !== removed.id)
   const active = left.filter((member) => member.isActive).length
   return left.length > 0 && active > left.length / 2
@@ -61,7 +61,8 @@ export const planMembership = (
   const removal = removalStep(byId, members, selfId)
   if (removal) return removal
   const ready = members.find(
-    (member) => !member.isVoter && member.isCaughtUp && isWanted(byId.get(member.id)),
+    (member) =>
+      !member.isVoter && member.isCaughtUp && member.isActive && isWanted(byId.get(member.id)),
   )
   if (ready) return { kind: 'promote', id: ready.id }
   const known = new Set(members.map((member) => member.id))

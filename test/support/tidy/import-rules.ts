@@ -1,6 +1,7 @@
 /** Who may import whom (docs/design): a folder of `src` → the path beginnings it may reach besides its own. */
 export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   api: [],
+  backup: ['src/api/'],
   raft: [],
   rpc: ['src/api/'],
   pki: ['src/api/'],
@@ -12,6 +13,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cli: ['src/api/', 'src/stack/'],
   daemon: [
     'src/api/',
+    'src/backup/',
     'src/raft/',
     'src/rpc/',
     'src/pki/',

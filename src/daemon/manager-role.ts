@@ -1,0 +1,174 @@
+import { rm } from 'node:fs/promises'
+import type { Clock } from '../api/clock.ts'
+import type { Log } from '../api/log.ts'
+import { StorageCorruptError } from '../raft/errors.ts'
+import type { RpcHandlers } from '../rpc/handlers.ts'
+import type { RpcPool } from '../rpc/pool.ts'
+import { Autolock } from './autolock.ts'
+import {
+  askToRejoin,
+  hasLogOnDisk,
+  onlyManagerError,
+  raftDirectory,
+  recoveryText,
+  setAsideLog,
+} from './manager-recovery.ts'
+import { ManagerRuntime, type ManagerRuntimeOptions } from './manager-runtime.ts'
+import type { NodeRecord } from './node-file.ts'
+import type { NodeKeys } from './node-keys.ts'
+
+/** How often a manager that began anew looks whether it has its vote again. */
+const VOTER_POLL_MS = 200
+
+export interface ManagerRoleDeps {
+  handlers: RpcHandlers
+  pool: RpcPool
+  bulkPool: RpcPool
+  clock: Clock
+  log: Log
+  random: () => number
+  keys: () => NodeKeys
+  record: () => NodeRecord
+  /** Resolves when the record is stored. */
+  setRecord: (record: NodeRecord) => Promise<void>
+  onLeader: (nodeId: string) => void
+  onFatal: (error: Error) => void
+}
+
+/** A node's part as a manager: begins it, ends it, and begins it anew when the disk lost what the manager promised. */
+export class ManagerRole {
+  readonly #deps: ManagerRoleDeps
+  readonly #dataDir: string
+  #runtime: ManagerRuntime | undefined
+  #autolock: Autolock | undefined
+  #damage = ''
+  #isOver = false
+  #recovering: Promise<void> | undefined
+
+  constructor(deps: ManagerRoleDeps, options: { dataDir: string }) {
+    this.#deps = deps
+    this.#dataDir = options.dataDir
+  }
+
+  /** Present while this node takes part in consensus. */
+  get runtime(): ManagerRuntime | undefined {
+    return this.#runtime
+  }
+
+  /** Why this manager does not vote for now; empty otherwise. */
+  get damage(): string {
+    return this.#damage === '' ? '' : recoveryText(this.#damage)
+  }
+
+  get isActive(): boolean {
+    return this.#runtime !== undefined || this.#recovering !== undefined
+  }
+
+  /** Takes part in consensus, or begins to take the state anew. Rejects when neither can be. */
+  async start(bootstrap: ManagerRuntimeOptions['bootstrap']): Promise<void> {
+    this.#isOver = false
+    const record = this.#deps.record()
+    // Whoever promised something and has no log any more must not take part as who it was.
+    if (record.hasLog && !bootstrap && !(await hasLogOnDisk(this.#dataDir))) {
+      return this.#recover('the log of this manager is gone from its disk')
+    }
+    // Before anything can be promised.
+    if (!record.hasLog) await this.#deps.setRecord({ ...record, hasLog: true })
+    try {
+      await this.#run(bootstrap)
+    } catch (error) {
+      if (!(error instanceof StorageCorruptError)) throw error
+      const damage = `the disk of this manager is damaged (${error.message})`
+      if (this.#others().length === 0) throw onlyManagerError(damage)
+      const aside = await setAsideLog(this.#dataDir)
+      this.#deps.log.error({ error: error.message, aside }, 'damaged log and state are put aside')
+      return this.#recover(damage)
+    }
+  }
+
+  /** The daemon ends, or the node leaves: what is on disk stays. */
+  async stop(): Promise<void> {
+    this.#isOver = true
+    this.#autolock?.stop()
+    const runtime = this.#runtime
+    await runtime?.stop()
+    await this.#recovering
+    this.#runtime = undefined
+  }
+
+  /** A demoted manager forgets the cluster's state. */
+  async end(): Promise<void> {
+    const wasActive = this.isActive
+    await this.stop()
+    this.#damage = ''
+    const { hasLog, ...record } = this.#deps.record()
+    if (hasLog) await this.#deps.setRecord(record)
+    await rm(raftDirectory(this.#dataDir), { recursive: true, force: true })
+    if (wasActive) await this.#deps.keys().renew()
+  }
+
+  #others() {
+    const { nodeId, managers } = this.#deps.record()
+    return managers.filter((manager) => manager.nodeId !== nodeId)
+  }
+
+  #recover(damage: string): void {
+    if (this.#others().length === 0) throw onlyManagerError(damage)
+    this.#damage = damage
+    this.#deps.log.error({}, this.damage)
+    this.#recovering = this.#beginAnew()
+      .catch(this.#deps.onFatal)
+      .finally(() => {
+        this.#recovering = undefined
+      })
+  }
+
+  async #beginAnew(): Promise<void> {
+    const { pool, clock, log } = this.#deps
+    const isOver = () => this.#isOver
+    if (!(await askToRejoin({ pool, clock, log, isOver, managers: () => this.#others() }))) return
+    await this.#run(undefined)
+    while (!this.#isOver && !this.#runtime?.isVoter) {
+      await new Promise<void>((resolve) => clock.schedule(VOTER_POLL_MS, resolve))
+    }
+    if (this.#isOver) return
+    this.#damage = ''
+    log.info({}, 'this manager has the state again and votes')
+  }
+
+  async #run(bootstrap: ManagerRuntimeOptions['bootstrap']): Promise<void> {
+    const { keys, record, clock, log } = this.#deps
+    const { nodeId, advertiseAddr, forcesNewCluster } = record()
+    const runtime = new ManagerRuntime(
+      {
+        ...this.#deps,
+        knownManagers: () => record().managers,
+        onForced: () => this.#onForced(),
+      },
+      {
+        nodeId,
+        addr: advertiseAddr,
+        dataDir: this.#dataDir,
+        dataKey: keys().dataKey,
+        ...(bootstrap && { bootstrap }),
+        ...(forcesNewCluster && { forcesNewCluster }),
+      },
+    )
+    try {
+      await runtime.start()
+    } catch (error) {
+      // What it opened and registered would be in the way of the next attempt.
+      await runtime.stop().catch(() => {})
+      throw error
+    }
+    this.#runtime = runtime
+    this.#autolock = new Autolock({ store: runtime.store, keys: keys(), clock, log })
+    this.#autolock.start()
+  }
+
+  /** The other managers are forgotten: from now on this is a cluster as any. */
+  #onForced(): Promise<void> {
+    const { forcesNewCluster: _done, ...record } = this.#deps.record()
+    return this.#deps.setRecord(record)
+  }
+}

@@ -1,0 +1,152 @@
+import { join } from 'node:path'
+import type { Clock } from '../api/clock.ts'
+import { invalid, SwarmctlError } from '../api/errors.ts'
+import type { Node } from '../api/node.ts'
+import type { Cluster } from '../api/swarm.ts'
+import { openBackup } from '../backup/sealed-file.ts'
+import { certificateLifetimeMs } from '../manager/ca/certificate-authority.ts'
+import { StoreState } from '../manager/store/state.ts'
+import { type Credentials, readCredentials } from '../pki/credentials.ts'
+import { createKeyAndCsr } from '../pki/csr.ts'
+import { signNodeCertificate } from '../pki/root-ca.ts'
+import type { Clock as RaftClock } from '../raft/clock.ts'
+import type { SnapshotMeta } from '../raft/message.ts'
+import { decodeSnapshotMeta, decodeStateEntries } from '../raft/snapshot-message.ts'
+import type { StateEntry } from '../raft/state-port.ts'
+import { LevelStateStorage } from '../raft/state-storage.ts'
+import { FileWal } from '../raft/wal.ts'
+import { NodeWalFiles } from '../raft/wal-files.ts'
+import { BackupHead } from './backup.ts'
+import { raftDirectory } from './manager-recovery.ts'
+
+/** Entries that are stored with one write. */
+const INSTALL_ENTRIES = 500
+
+/** A backup's content, whole and checked. */
+export interface OpenedBackup {
+  head: BackupHead
+  meta: SnapshotMeta
+  entries: StateEntry[]
+  cluster: Cluster
+  /** The manager that wrote it, which the restored one takes the place of. */
+  node: Node
+}
+
+const strange = (cause: unknown): SwarmctlError =>
+  new SwarmctlError('INVALID_ARGUMENT', 'the content of the backup can not be read', { cause })
+
+const readHead = (chunk: Uint8Array): { head: BackupHead; meta: SnapshotMeta } => {
+  try {
+    const head = BackupHead.parse(JSON.parse(Buffer.from(chunk).toString('utf8')))
+    return { head, meta: decodeSnapshotMeta(Buffer.from(head.meta, 'base64')) }
+  } catch (cause) {
+    throw strange(cause)
+  }
+}
+
+const readObjects = (index: number, entries: readonly StateEntry[]): StoreState => {
+  const state = new StoreState()
+  try {
+    state.restore(index, entries)
+  } catch (cause) {
+    throw strange(cause)
+  }
+  return state
+}
+
+/** Reads all of a backup before anything is changed. Throws what `openBackup` does, and INVALID_ARGUMENT. */
+export const readBackup = async (
+  bytes: AsyncIterable<Uint8Array>,
+  passphrase: string,
+): Promise<OpenedBackup> => {
+  let first: ReturnType<typeof readHead> | undefined
+  const entries: StateEntry[] = []
+  for await (const chunk of openBackup(bytes, passphrase)) {
+    if (first) entries.push(...decodeStateEntries(chunk))
+    else first = readHead(chunk)
+  }
+  if (!first) throw strange(undefined)
+  const view = readObjects(first.meta.index, entries).view()
+  const cluster = view.cluster()
+  const node = view.get('node', first.head.nodeId)
+  if (!cluster || !node)
+    throw invalid('the backup holds no swarm: it was made before there was one')
+  return { ...first, entries, cluster, node }
+}
+
+/** Stores a backup's state as the log and state of a manager, in an empty data directory. */
+export const seedManager = async (
+  dataDir: string,
+  { meta, entries }: OpenedBackup,
+  { clock, dataKey }: { clock: Clock; dataKey: Uint8Array },
+): Promise<void> => {
+  const raftClock: RaftClock = {
+    after: (delayMs, callback) => clock.schedule(delayMs, callback),
+    defer: (callback) => void setImmediate(callback),
+  }
+  const directory = raftDirectory(dataDir)
+  const state = new LevelStateStorage(join(directory, 'state'), {
+    ...{ clock: raftClock, dataKey },
+    onFlushFailed: () => {},
+  })
+  const wal = new FileWal({
+    ...{ clock: raftClock, dataKey },
+    files: new NodeWalFiles(join(directory, 'wal')),
+  })
+  try {
+    await state.open()
+    const install = await state.beginInstall(meta)
+    for (let at = 0; at < entries.length; at += INSTALL_ENTRIES) {
+      await install.add(entries.slice(at, at + INSTALL_ENTRIES))
+    }
+    await install.commit()
+    await wal.open()
+    const { index, term } = meta
+    const hardState = { term, vote: null, commit: index }
+    await wal.append({ hardState, reset: { index, term }, entries: [] })
+  } finally {
+    await wal.close()
+    await state.close()
+  }
+}
+
+/** New credentials for the manager that the backup was made by: its old private key is not in it, the CA's is. */
+export const restoredCredentials = async (
+  { cluster, node }: OpenedBackup,
+  clock: Clock,
+): Promise<Credentials> => {
+  const { RootCACert: rootCAPem, RootCAKey } = cluster.Swarmctl
+  const { keyPem, csrPem } = await createKeyAndCsr()
+  const certPem = await signNodeCertificate(
+    { certPem: rootCAPem, keyPem: RootCAKey },
+    {
+      ...{ csrPem, nodeId: node.ID, role: 'manager' as const, clusterId: cluster.ID },
+      lifetimeMs: certificateLifetimeMs(cluster),
+    },
+    clock,
+  )
+  return readCredentials({ keyPem, certPem, rootCAPem })
+}
+
+/** What `restore` answers. */
+export interface Restored {
+  NodeID: string
+  ClusterID: string
+  /** When the backup was made. */
+  CreatedAt: string
+  Index: number
+  /** Host names of the other managers, which are removed and have to join again. */
+  RemovedManagers: string[]
+}
+
+export const restoredAnswer = ({ head, entries, node, cluster }: OpenedBackup): Restored => ({
+  NodeID: node.ID,
+  ClusterID: cluster.ID,
+  CreatedAt: head.createdAt,
+  Index: head.index,
+  RemovedManagers: readObjects(head.index, entries)
+    .view()
+    .list('node')
+    .filter(({ ID, Spec }) => ID !== node.ID && Spec.Role === 'manager')
+    .map(({ Description }) => Description.Hostname),
+})
