@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { filterFlag, matchesLabels, requireFilterKeys } from '../../src/api/filters.ts'
-import { parseImageReference } from '../../src/api/image-reference.ts'
+import { imageReferenceProblem, parseImageReference } from '../../src/api/image-reference.ts'
 import {
   addressOf,
   containsAddress,
@@ -45,7 +45,17 @@ t.test('image references', async (t) => {
     'f0'.repeat(32),
     `a/${'b'.repeat(255)}`,
   ]
-  for (const text of bad) t.equal(parseImageReference(text), undefined, text)
+  for (const text of bad) {
+    t.equal(parseImageReference(text), undefined, text)
+    t.ok(imageReferenceProblem(text), text)
+  }
+  for (const [text] of valid) t.equal(imageReferenceProblem(text), undefined, text)
+  t.match(
+    imageReferenceProblem('ghcr.io/Owner/app:1'),
+    /repository name \(Owner\/app\) must be low/,
+  )
+  t.match(imageReferenceProblem('b'.repeat(256)), /not be more than 255 characters/)
+  t.equal(imageReferenceProblem('a:t:u'), 'invalid reference format: a:t:u')
 })
 
 t.test('IPv4 arithmetic', async (t) => {
