@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { request as httpRequest } from 'node:http'
+import type { Readable, Writable } from 'node:stream'
 import { isErrorCode, SwarmctlError } from '../api/errors.ts'
 
 /** The daemon's default API socket (design §3). */
@@ -21,7 +22,7 @@ export const parseHost = (
 
 /** One call of the Engine API. */
 export interface Call {
-  method?: 'GET' | 'POST' | 'DELETE' | 'HEAD'
+  method?: 'GET' | 'POST' | 'PUT' | 'DELETE' | 'HEAD'
   path: string
   query?: Record<string, string | number | boolean | undefined>
   body?: unknown
@@ -94,6 +95,33 @@ export class Client {
     throw errorOf(status, parseText(await readText(answer)))
   }
 
+  /** Calls with a body that is written while the answer is read already; an error status is thrown. */
+  async exchange(call: Omit<Call, 'body'>): Promise<{ input: Writable; answer: IncomingMessage }> {
+    const { request, answered } = this.#begin(call, { 'Transfer-Encoding': 'chunked' })
+    request.flushHeaders()
+    const answer = await answered
+    const status = answer.statusCode ?? 500
+    if (status < 400) return { input: request, answer }
+    const error = errorOf(status, parseText(await readText(answer)))
+    request.destroy()
+    throw error
+  }
+
+  /** Calls with a stream as the body and returns the parsed answer, which may come before the stream's end when it is an error. */
+  async upload<T = unknown>(call: Omit<Call, 'body'> & { stream: Readable }): Promise<T> {
+    const { stream, ...rest } = call
+    const { request, answered } = this.#begin(rest, { 'Transfer-Encoding': 'chunked' })
+    stream.on('error', (error) => request.destroy(error))
+    stream.pipe(request)
+    const answer = await answered
+    const text = await readText(answer)
+    const status = answer.statusCode ?? 500
+    stream.unpipe(request)
+    if (status < 400) return parseText(text) as T
+    stream.destroy()
+    throw errorOf(status, parseText(text))
+  }
+
   /** Whether a daemon answers on the socket. */
   async isAlive(): Promise<boolean> {
     try {
@@ -107,24 +135,29 @@ export class Client {
 
   #send(call: Call): Promise<IncomingMessage> {
     const body = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body))
-    return new Promise((resolve, reject) => {
-      const request = httpRequest({
-        ...parseHost(this.host),
-        method: call.method ?? 'GET',
-        path: withQuery(call.path, call.query),
-        agent: false,
-        ...(call.signal && { signal: call.signal }),
-        headers: {
-          Host: 'localhost',
-          'User-Agent': 'swarmctl',
-          ...(body && { 'Content-Type': 'application/json', 'Content-Length': body.length }),
-          ...call.headers,
-        },
-      })
+    const { request, answered } = this.#begin(
+      call,
+      body && { 'Content-Type': 'application/json', 'Content-Length': String(body.length) },
+    )
+    request.end(body)
+    return answered
+  }
+
+  /** The request, whose body is still to come. */
+  #begin(call: Omit<Call, 'body'>, headers: Record<string, string> = {}) {
+    const request = httpRequest({
+      ...parseHost(this.host),
+      method: call.method ?? 'GET',
+      path: withQuery(call.path, call.query),
+      agent: false,
+      ...(call.signal && { signal: call.signal }),
+      headers: { Host: 'localhost', 'User-Agent': 'swarmctl', ...headers, ...call.headers },
+    })
+    const answered = new Promise<IncomingMessage>((resolve, reject) => {
       request.on('response', resolve)
       request.on('error', (error: NodeJS.ErrnoException) => reject(this.#unreachable(error)))
-      request.end(body)
     })
+    return { request, answered }
   }
 
   #unreachable(error: NodeJS.ErrnoException): unknown {

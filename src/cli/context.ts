@@ -1,11 +1,14 @@
 import type { Command } from 'commander'
 import { Client } from './client.ts'
 import type { Output } from './output.ts'
+import type { Terminal } from './terminal.ts'
 
 /** What a command gets besides its own flags. */
 export interface CliContext {
   client: Client
   output: Output
+  /** For commands that carry bytes through. */
+  terminal: Terminal
   env: NodeJS.ProcessEnv
   /** Aborted by Ctrl-C: a watching command detaches. */
   signal: AbortSignal
@@ -19,6 +22,8 @@ export interface CliContext {
 /** What the process gives to the CLI; `runDaemon` and `startDaemon` come from the executable. */
 export interface CliHost {
   output: Output
+  /** For commands that carry bytes through. */
+  terminal: Terminal
   env: NodeJS.ProcessEnv
   signal: AbortSignal
   /** Milliseconds since the epoch; never goes back. */
@@ -39,6 +44,7 @@ export const contextOf = (host: CliHost, command: Command, defaultHost: string):
   return {
     client: new Client(flag ?? host.env.SWARMCTL_HOST ?? defaultHost),
     output: host.output,
+    terminal: host.terminal,
     env: host.env,
     signal: host.signal,
     readStdin: host.readStdin,

@@ -14,6 +14,8 @@ import { secretCommand } from './secret/command.ts'
 import { serviceCommand } from './service/command.ts'
 import { stackCommand } from './stack/command.ts'
 import { swarmCommands } from './swarm/command.ts'
+import { copyVerb } from './task/cp.ts'
+import { execVerb } from './task/exec.ts'
 
 /** What the executable injects, since the CLI itself never imports the daemon. */
 export interface CliDeps extends CliHost {
@@ -67,6 +69,8 @@ export const buildProgram = (deps: CliDeps): Command => {
   secretCommand(program, run)
   configCommand(program, run)
   networkCommand(program, run)
+  execVerb(program, run)
+  copyVerb(program, run)
   daemonCommand(program, deps)
   return program
 }

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { askSecret } from './ask-secret.ts'
 import type { CliHost } from './context.ts'
+import { processTerminal } from './terminal.ts'
 
 /** The CLI's host in a real process: its streams, its environment, Ctrl-C. */
 export const createHost = (): CliHost => {
@@ -27,6 +28,7 @@ export const createHost = (): CliHost => {
       columns: process.stdout.columns || undefined,
       isTerminal: process.stdout.isTTY === true && process.stdout.columns > 0,
     },
+    terminal: processTerminal(),
     readStdin,
     async readSecret(prompt) {
       if (process.stdin.isTTY) return askSecret(process.stdin, process.stderr, prompt)

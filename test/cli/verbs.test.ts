@@ -258,7 +258,7 @@ t.test('secrets, configs and networks', async (t) => {
     })
     const data = Buffer.from(view.byName(kind, 'two')!.Spec.Data!, 'base64')
     t.equal(String(data), 'from a file')
-    t.match((await run(`${kind} ls`)).out, /^ID +NAME +CREATED +UPDATED\n\S+ +one +Less than/)
+    t.match((await run(`${kind} ls`)).out, /^ID +NAME +(DRIVER +)?CREATED +UPDATED\n\S+ +one +Less than/)
     t.equal((await run(`${kind} ls -q --filter label=a=b`)).out, made.out)
     t.equal((await run(`${kind} inspect --format {{.Spec.Name}} one two`)).out, 'one\ntwo\n')
     t.equal((await run(`${kind} rm one two`)).out, 'one\ntwo\n')

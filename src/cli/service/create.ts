@@ -1,11 +1,10 @@
-import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { SwarmctlError } from '../../api/errors.ts'
 import type { ServiceMode } from '../../api/service-spec.ts'
-import { parseEnvFile } from '../../stack/parse/env-file.ts'
 import type { CliContext, Runner } from '../context.ts'
 import { Draft, emptySpec } from './draft.ts'
-import { count, parsed } from './flag-values.ts'
+import { environmentFiles, withEnvironment } from './environment.ts'
+import { count } from './flag-values.ts'
 import { resolveReferences } from './references.ts'
 import { registryAuth, resolveImage } from './registry.ts'
 import type { Parsed } from './spec-flags.ts'
@@ -55,25 +54,6 @@ const modeOf = ({ mode, replicas, maxConcurrent }: CreateOptions): ServiceMode =
         `invalid value "${mode}" for --mode: must be replicated, global, replicated-job or global-job`,
       )
   }
-}
-
-/** `KEY` alone takes its value from this environment, and is dropped when that has none. */
-export const withEnvironment = (entries: readonly string[], env: NodeJS.ProcessEnv): string[] =>
-  entries.flatMap((entry) => {
-    if (entry.includes('=')) return [entry]
-    return env[entry] === undefined ? [] : [`${entry}=${env[entry]}`]
-  })
-
-const environmentFiles = async (context: CliContext, files: readonly string[]) => {
-  const variables = new Map<string, string>()
-  for (const file of files) {
-    const text = await readFile(file, 'utf8').catch((error: Error) => {
-      throw new SwarmctlError('INVALID_ARGUMENT', `can't read --env-file ${file}: ${error.message}`)
-    })
-    const found = parsed('--env-file', file, () => parseEnvFile(text, (name) => context.env[name]))
-    for (const [key, value] of found) variables.set(key, value)
-  }
-  return [...variables].map(([key, value]) => `${key}=${value}`)
 }
 
 const createSpec = async (

@@ -1,0 +1,204 @@
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import type { ContainerCall, ContainerExchange } from '../../src/api/container-call.ts'
+import { AgentCalls } from '../../src/manager/dispatcher/agent-calls.ts'
+import { ContainerCalls } from '../../src/worker/docker/container-calls.ts'
+import { UsageCalls } from '../../src/worker/docker/usage-calls.ts'
+import { type RunOptions, runCli } from '../support/cli/run-cli.ts'
+import { ApiNode } from '../support/http/api-node.ts'
+import { ContainerEngine } from '../support/http/container-engine.ts'
+import { NODE_ID } from '../support/http/memory-swarm.ts'
+import { sampleTask } from '../support/objects.ts'
+import { MemoryStream } from '../support/worker/memory-stream.ts'
+
+const TASK_ID = 'task1'.padEnd(25, 'a')
+
+/** A node's socket, and behind it an agent's calls to an Engine with the container of `web.1`. */
+const start = async (t: Test) => {
+  const node = await ApiNode.start()
+  const folder = mkdtempSync(join(tmpdir(), 'swarmctl-exec-'))
+  const engine = new ContainerEngine(folder)
+  await engine.start()
+  t.teardown(async () => {
+    await node.stop()
+    await engine.stop()
+    rmSync(folder, { recursive: true })
+  })
+  const run = (line: string | string[], options: RunOptions = {}) =>
+    runCli(['-H', node.host, ...(typeof line === 'string' ? line.split(' ') : line)], options)
+  const made = await run('service create -d --no-resolve-image --replicas 2 --name web nginx:1')
+  await node.swarm.store.update((tx) => {
+    const base = sampleTask('x', made.out.trim())
+    const Status = {
+      Timestamp: new Date().toISOString(),
+      State: 'running',
+      Message: 'started',
+    } as const
+    tx.put('task', { ...base, ID: TASK_ID, NodeID: NODE_ID, Status })
+    tx.put('task', {
+      ...base,
+      ID: 'task2'.padEnd(25, 'b'),
+      Slot: 2,
+      Status: { ...Status, State: 'pending' },
+    })
+  })
+  const address = () => ({ socketPath: engine.socketPath })
+  const containerOf = (id: string) => (id === TASK_ID ? engine.containerId : undefined)
+  const calls = new ContainerCalls({ address, containerOf })
+  const usage = new UsageCalls({
+    engine: { request: async () => engine.stats },
+    nodeId: NODE_ID,
+    containers: () => [{ taskId: TASK_ID, id: engine.containerId }],
+    readHost: async () => ({
+      stat: 'cpu  10 0 20 70 5 1 2 3 0 0\ncpu0 1 1 1 1\ncpu1 1 1 1 1\n',
+      memory: 'MemTotal: 1000 kB\nMemAvailable: 400 kB\n',
+      load: '0.5 0.25 0.1 1/2 3',
+    }),
+    uptimeMs: () => 1000,
+  })
+  const openStream = (method: string, body: unknown) => {
+    const [near, far] = MemoryStream.pair()
+    const { signal } = new AbortController()
+    const served =
+      method === 'agent.usage' ? usage.serve(body, far) : calls.serve(body, far, { signal })
+    served.then(
+      () => far.end(),
+      (error: Error) => far.abort(error),
+    )
+    return near
+  }
+  const agents = new AgentCalls({
+    store: node.swarm.store,
+    connections: () => [[NODE_ID, { openStream }]],
+    connectionOf: () => ({ openStream }),
+  })
+  node.swarm.container = (taskId: string, call: ContainerCall): ContainerExchange =>
+    agents.container(taskId, call)
+  node.swarm.usages.push(await agents.usage(new AbortController().signal))
+  return { node, engine, run, agents }
+}
+
+t.test('exec runs a command in a task, its streams and exit code passed through', async (t) => {
+  const { run, engine } = await start(t)
+  t.strictSame(await run('exec web both'), { code: 0, out: 'out\n', err: 'err\n' })
+  t.equal((await run('exec web exit 42')).code, 42)
+  t.equal((await run(`exec ${TASK_ID} exit 7`)).code, 7)
+  t.equal((await run('exec -i web.1 cat', { stdin: 'typed\n' })).out, 'typed\n')
+  const flags = '-e A=1 -e HERE -u me:us -w /srv --privileged --detach-keys ctrl-x'
+  const ran = await run(`exec ${flags} web env`, { env: { HERE: 'there' } })
+  t.match(JSON.parse(ran.out), {
+    Cmd: ['env'],
+    Env: ['A=1', 'HERE=there'],
+    User: 'me:us',
+    WorkingDir: '/srv',
+    Privileged: true,
+    DetachKeys: 'ctrl-x',
+    AttachStdin: false,
+    Tty: false,
+  })
+  t.equal((await run('exec web echo-flag -x --yes')).code, 0, 'flags after the command are its own')
+  t.strictSame([...engine.execs.values()].at(-1)?.config.Cmd, ['echo-flag', '-x', '--yes'])
+})
+
+t.test('exec with a terminal', async (t) => {
+  const { run, engine } = await start(t)
+  const raw: boolean[] = []
+  const ran = await run('exec -it web echo', {
+    stdin: 'hello q',
+    isTerminal: true,
+    onRaw: (isRaw) => raw.push(isRaw),
+    onResize: (tell) => tell(),
+  })
+  t.equal(ran.code, 3)
+  t.strictSame(raw, [true, false], 'the terminal is given back')
+  t.match([...engine.execs.values()][0]?.config, { Tty: true, ConsoleSize: [24, 80] })
+  t.ok(engine.resizes.includes('?h=24&w=80'))
+  t.match(await run('exec -it web sh'), { code: 1, err: /input device is not a TTY/ })
+})
+
+t.test('exec that can not be', async (t) => {
+  const { run, node, engine } = await start(t)
+  t.match(await run('exec nope ls'), { code: 1, err: 'swarmctl: no such service or task: nope\n' })
+  t.match(await run('exec web.2 ls'), { code: 1, err: /web.2 has no running task: "swarmctl why/ })
+  t.match(await run('exec web'), { code: 125, err: /missing required argument 'command'/ })
+  t.match(await run('exec web cut'), { code: 0, err: 'Detached: the command goes on in web\n' })
+  const id = (await run('exec -d web exit 1')).code
+  t.equal(id, 0, 'in the background nobody waits')
+  const made = await node.call('POST', `/tasks/${TASK_ID}/exec`, {
+    body: { Cmd: ['x'], User: 'of-another-container' },
+  })
+  const path = `/tasks/${TASK_ID}/exec/${made.body.Id}`
+  t.match(await node.call('GET', `${path}/json`), { status: 404 }, 'only its own container')
+  t.match(await node.call('POST', `${path}/start`), { status: 404 })
+  t.match(await node.call('GET', `/tasks/${TASK_ID}/exec/..%2f..%2finfo/json`), { status: 400 })
+  t.match(await node.call('POST', `/tasks/${TASK_ID}/exec`, { body: {} }), {
+    status: 400,
+    body: { message: 'No exec command specified' },
+  })
+  t.match(await node.call('GET', `/tasks/${'task2'.padEnd(25, 'b')}/container`), { status: 503 })
+  t.match((await node.call('GET', `/tasks/${TASK_ID}/container`)).body, engine.inspected)
+})
+
+t.test('cp copies files and folders both ways', async (t) => {
+  const { run, engine } = await start(t)
+  const here = t.testdir({ file: 'text', folder: { a: 'A', '.hidden': 'H', deep: { b: 'B' } } })
+  const there = (path: string) => readFileSync(join(engine.root, path), 'utf8')
+  const at = (path: string) => readFileSync(join(here, path), 'utf8')
+  t.strictSame(await run(`cp ${here}/file web:/tmp`), { code: 0, out: '', err: '' })
+  t.equal(there('tmp/file'), 'text')
+  await run(`cp ${here}/file web:/tmp/other`)
+  t.equal(there('tmp/other'), 'text')
+  await run(`cp ${here}/folder web:/tmp`)
+  t.equal(there('tmp/folder/deep/b'), 'B')
+  await run(`cp ${here}/folder web:/tmp/renamed`)
+  t.equal(there('tmp/renamed/.hidden'), 'H')
+  mkdirSync(join(engine.root, 'into'))
+  await run(`cp ${here}/folder/. web.1:/into`)
+  t.strictSame(readdirSync(join(engine.root, 'into')).sort(), ['.hidden', 'a', 'deep'])
+
+  await run(`cp web:/tmp/file ${here}/back`)
+  t.equal(at('back'), 'text')
+  mkdirSync(join(here, 'dir'))
+  await run(`cp web:/tmp/folder ${here}/dir`)
+  t.equal(at('dir/folder/.hidden'), 'H')
+  await run(`cp web:/tmp/folder ${here}/fresh`)
+  t.equal(at('fresh/deep/b'), 'B')
+  await run(`cp web:/tmp/folder/. ${here}/contents`)
+  t.equal(at('contents/deep/b'), 'B')
+  t.equal(statSync(join(here, 'contents/a')).isFile(), true)
+
+  const chunks: Uint8Array[] = []
+  await run('cp web:/tmp/file -', { onBytes: (chunk) => chunks.push(chunk) })
+  const archive = Buffer.concat(chunks)
+  t.match(archive.subarray(0, 100).toString(), /^file/)
+  mkdirSync(join(engine.root, 'from-stdin'))
+  await run('cp - web:/from-stdin', { stdin: archive.toString('latin1') })
+  t.equal(there('from-stdin/file'), 'text')
+})
+
+t.test('cp that can not be', async (t) => {
+  const { run } = await start(t)
+  const here = t.testdir({ file: 'text', folder: {} })
+  writeFileSync(join(here, 'plain'), '')
+  const cases: [line: string, err: RegExp][] = [
+    [`cp ${here}/file ${here}/x`, /one side must be a task/],
+    ['cp web:/a web:/b', /between tasks is not supported/],
+    [`cp web:/nope ${here}`, /there is no \/nope in web/],
+    [`cp ${here}/nope web:/tmp`, /can't read .*nope/],
+    [`cp ${here}/file web:/no/where`, /no such folder in the container: \/no/],
+    [`cp web:/tmp ${here}/plain`, /can't copy a folder over the file/],
+    [`cp web:/tmp ${here}/no/where`, /no such folder/],
+    [`cp ${here}/file web.2:/tmp`, /no running task/],
+  ]
+  for (const [line, err] of cases) t.match(await run(line), { code: 1, err }, line)
+})
