@@ -3,7 +3,7 @@ import type { NewId } from '../../api/id.ts'
 import type { Log } from '../../api/log.ts'
 import type { ObjectChange } from '../../api/object.ts'
 import { isTerminal } from '../../api/task-state.ts'
-import { ReconcileLoop } from '../orchestrator/reconcile-loop.ts'
+import { ReconcileLoop, type ReconcilerDeps } from '../orchestrator/reconcile-loop.ts'
 import type { Store } from '../store/store.ts'
 import type { Tx } from '../store/tx.ts'
 import { allocateTask, isNew } from './allocate-task.ts'
@@ -30,7 +30,7 @@ export class Allocator {
   readonly #blocked = new Map<string, string>()
   #unwatch: (() => void) | undefined
 
-  constructor(deps: { store: Store; clock: Clock; newId: NewId; log: Log }) {
+  constructor(deps: ReconcilerDeps & { newId: NewId }) {
     this.#store = deps.store
     this.#clock = deps.clock
     this.#newId = deps.newId

@@ -8,7 +8,7 @@ import { TASK_STATE_ORDER } from '../../api/task-state.ts'
 import type { Store } from '../store/store.ts'
 import { type Brake, planBrake } from './node-brake.ts'
 import { applyOperation, formatOperation, type Operation, type Plan } from './operation.ts'
-import { ReconcileLoop } from './reconcile-loop.ts'
+import { ReconcileLoop, type ReconcilerDeps } from './reconcile-loop.ts'
 import { planRemoved, planService } from './service-plan.ts'
 import { UpdateProgress } from './update-progress.ts'
 
@@ -27,7 +27,7 @@ export class Orchestrator {
   #isBraking = false
   #unwatch: (() => void) | undefined
 
-  constructor(deps: { store: Store; clock: Clock; newId: NewId; log: Log }) {
+  constructor(deps: ReconcilerDeps & { newId: NewId }) {
     this.#store = deps.store
     this.#clock = deps.clock
     this.#newId = deps.newId

@@ -1,10 +1,18 @@
 import type { Clock } from '../../api/clock.ts'
 import { toSwarmctlError } from '../../api/errors.ts'
 import type { Log } from '../../api/log.ts'
+import type { Store } from '../store/store.ts'
 
 /** Wait before a failed run is repeated: grows from the first to the last, milliseconds. */
 const RETRY_FIRST_MS = 100
 const RETRY_LAST_MS = 5000
+
+/** What every reconciler of the leader works with. */
+export interface ReconcilerDeps {
+  store: Store
+  clock: Clock
+  log: Log
+}
 
 /**
  * Runs one reconciler: never twice at the same time, once more when it was triggered during a run, again after a pause when it failed.

@@ -5,7 +5,7 @@ import { isWanted } from '../../api/task-state.ts'
 import type { Store } from '../store/store.ts'
 import { applyOperation, formatOperation, type Operation } from './operation.ts'
 import { historyLimitOf, planOrphans, planReap } from './reap-plan.ts'
-import { ReconcileLoop } from './reconcile-loop.ts'
+import { ReconcileLoop, type ReconcilerDeps } from './reconcile-loop.ts'
 
 /**
  * The tasks of a removed service are deleted all at once, a while after the last of them has ended (swarmkit reaps every 250 ms):
@@ -28,7 +28,7 @@ export class TaskReaper {
   #cancelLeaving: (() => void) | undefined
   #unwatch: (() => void) | undefined
 
-  constructor(deps: { store: Store; clock: Clock; log: Log }) {
+  constructor(deps: ReconcilerDeps) {
     this.#store = deps.store
     this.#clock = deps.clock
     this.#log = deps.log.child({ part: 'task-reaper' })

@@ -4,7 +4,7 @@ import type { Log } from '../../api/log.ts'
 import type { ObjectChange } from '../../api/object.ts'
 import type { Task } from '../../api/task.ts'
 import { isTerminal, isWanted } from '../../api/task-state.ts'
-import { ReconcileLoop } from '../orchestrator/reconcile-loop.ts'
+import { ReconcileLoop, type ReconcilerDeps } from '../orchestrator/reconcile-loop.ts'
 import type { Store } from '../store/store.ts'
 import type { Tx } from '../store/tx.ts'
 import { type Schedule, schedule } from './schedule.ts'
@@ -26,12 +26,7 @@ export class Scheduler {
   readonly #pending = new Set<string>()
   #unwatch: (() => void) | undefined
 
-  constructor(deps: {
-    store: Store
-    clock: Clock
-    log: Log
-    allocateTaskAddresses: AllocateTaskAddresses
-  }) {
+  constructor(deps: ReconcilerDeps & { allocateTaskAddresses: AllocateTaskAddresses }) {
     this.#store = deps.store
     this.#clock = deps.clock
     this.#log = deps.log.child({ part: 'scheduler' })
