@@ -5,12 +5,14 @@ import {
   type EndpointSpec,
   type ResourceRequirements,
   type RestartPolicy,
+  type ServiceMode,
   ServiceSpec,
   type TaskSpec,
   type UpdateConfig,
 } from '../service-spec.ts'
 import { parseBodyKeeping } from './body.ts'
 import { requireContainer } from './container.ts'
+import { requireContainerExtension, requireFixedAddresses } from './container-extension.ts'
 import { ineffectiveFields } from './ineffective-fields.ts'
 import { requireDnsName } from './names.ts'
 
@@ -50,6 +52,7 @@ const requireService = (spec: ServiceSpec): void => {
     requireUpdate('rollback', spec.RollbackConfig ?? {})
   }
   requireEndpoint(spec.EndpointSpec ?? {})
+  requireFixedAddresses(spec)
 }
 
 const normalise = (spec: ServiceSpec): ServiceSpec => {
@@ -60,12 +63,21 @@ const normalise = (spec: ServiceSpec): ServiceSpec => {
   return {
     ...rest,
     TaskTemplate: usesOldNetworks ? { ...template, Networks } : template,
-    Mode:
-      Mode.Replicated !== undefined || Object.keys(Mode).length === 0
-        ? { ...Mode, Replicated: { ...Mode.Replicated, Replicas: Mode.Replicated?.Replicas ?? 1 } }
-        : Mode,
+    Mode: withCounts(Mode),
     ...(EndpointSpec && { EndpointSpec: { ...EndpointSpec, Mode: EndpointSpec.Mode ?? 'vip' } }),
   }
+}
+
+/** Clients read the numbers of a mode without looking whether they are there (docker CLI). */
+const withCounts = (mode: ServiceMode): ServiceMode => {
+  const { Replicated, ReplicatedJob } = mode
+  if (Replicated !== undefined || Object.keys(mode).length === 0) {
+    return { ...mode, Replicated: { ...Replicated, Replicas: Replicated?.Replicas ?? 1 } }
+  }
+  if (ReplicatedJob === undefined) return mode
+  const MaxConcurrent = ReplicatedJob.MaxConcurrent ?? 1
+  const TotalCompletions = ReplicatedJob.TotalCompletions ?? MaxConcurrent
+  return { ...mode, ReplicatedJob: { ...ReplicatedJob, MaxConcurrent, TotalCompletions } }
 }
 
 const requireMode = (spec: ServiceSpec): void => {
@@ -96,6 +108,7 @@ const requireTask = (task: TaskSpec): void => {
   }
   if (task.ContainerSpec === undefined) throw invalid('TaskSpec: missing runtime')
   requireContainer(task.ContainerSpec)
+  requireContainerExtension(task.ContainerSpec, task.Resources ?? {})
 }
 
 const requireResources = (resources: ResourceRequirements): void => {

@@ -55,6 +55,14 @@ export const taskRange = (pool: AddressPool, nodeIndex: number): AddressRange =>
   return planOf(pool) === 'flat' ? flatRange(pool) : blockRange(pool.subnet, nodeIndex)
 }
 
+/** Whether a task may have the address, wherever it runs: outside its node's block it is routed by itself. */
+export const isTaskAddress = (pool: AddressPool, address: number): boolean => {
+  const within = (range: AddressRange): boolean => address >= range.first && address <= range.last
+  if (planOf(pool) === 'flat') return within(flatRange(pool))
+  const index = Math.floor((address - pool.subnet.first) / BLOCK_SIZE)
+  return index >= 1 && index <= NODES_MAX && within(blockRange(pool.subnet, index))
+}
+
 /**
  * A free address: one that was never used before the one that has been free for longest, so that what still knows an address's last
  * holder (connections, caches) does not meet its next. Undefined when there is none.

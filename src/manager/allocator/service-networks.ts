@@ -28,10 +28,10 @@ export const attachedNetworks = (
     }
     networks.push({ network: ingress, aliases: [] })
   }
-  for (const { Target, Aliases } of spec.Networks ?? []) {
+  for (const { Target, Aliases, Swarmctl } of spec.Networks ?? []) {
     const network = view.get('network', Target)
     if (network === undefined) return blocked(`network ${Target} is not there any more`)
-    networks.push({ network, aliases: Aliases ?? [] })
+    networks.push({ network, aliases: [...(Aliases ?? []), ...(Swarmctl?.Aliases ?? [])] })
   }
   const waiting = networks.find(({ network }) => isOverlay(network) && !subnetOf(network))
   if (waiting !== undefined) {

@@ -1,9 +1,10 @@
 import { precondition } from '../../api/errors.ts'
-import { formatIpv4 } from '../../api/ipv4.ts'
+import { formatIpv4, parseIpv4 } from '../../api/ipv4.ts'
 import type { Network } from '../../api/network.ts'
 import type { NetworkAttachment, Task } from '../../api/task.ts'
+import { addressScope } from '../store/claims.ts'
 import type { Tx } from '../store/tx.ts'
-import { freeAddress, planOf, taskRange } from './address-plan.ts'
+import { type AddressPool, freeAddress, isTaskAddress, planOf, taskRange } from './address-plan.ts'
 import { isOverlay } from './service-networks.ts'
 import { poolOf } from './subnets.ts'
 
@@ -17,7 +18,11 @@ export const allocateTaskAddresses = (tx: Tx, task: Task, nodeId: string): Task 
   if (node === undefined) throw precondition(`node ${nodeId} is not there any more`)
   const grants = (task.NetworksAttachments ?? []).map((attachment) =>
     isOverlay(attachment.Network)
-      ? grant(tx, attachment, nodeId, node.Swarmctl.Index)
+      ? grant(tx, attachment, {
+          id: nodeId,
+          index: node.Swarmctl.Index,
+          fixed: fixedOn(task, attachment),
+        })
       : { attachment },
   )
   for (const { network } of grants) {
@@ -32,7 +37,23 @@ interface Grant {
   network?: Network
 }
 
-const grant = (tx: Tx, attachment: NetworkAttachment, nodeId: string, nodeIndex: number): Grant => {
+/** The address that the task's spec names on the network. */
+const fixedOn = ({ Spec }: Task, { Network }: NetworkAttachment): string | undefined =>
+  Spec.Networks?.find(({ Target }) => Target === Network.ID)?.Swarmctl?.IPv4Address
+
+interface Place {
+  /** Of the node. */
+  id: string
+  index: number
+  /** The only address that will do. */
+  fixed: string | undefined
+}
+
+const grant = (
+  tx: Tx,
+  attachment: NetworkAttachment,
+  { id: nodeId, index: nodeIndex, fixed }: Place,
+): Grant => {
   const network = tx.get('network', attachment.Network.ID)
   const pool = network && poolOf(network)
   const name = attachment.Network.Spec.Name
@@ -51,16 +72,35 @@ const grant = (tx: Tx, attachment: NetworkAttachment, nodeId: string, nodeIndex:
   const gateway = needsGateway ? freeAddress(tx, network.ID, range) : undefined
   if (needsGateway && gateway === undefined) throw full()
   // Neither is claimed yet: the task must not get the gateway's address.
+  const claims = gateway === undefined ? tx : withClaim(tx, gateway)
   const address =
-    gateway === undefined
-      ? freeAddress(tx, network.ID, range)
-      : freeAddress(withClaim(tx, gateway), network.ID, range)
+    fixed === undefined
+      ? freeAddress(claims, network.ID, range)
+      : fixedAddress(claims, network, pool, fixed)
   if (address === undefined) throw full()
   const Addresses = [`${formatIpv4(address)}/${pool.subnet.prefix}`]
   if (gateway === undefined) return { attachment: { ...attachment, Network: network, Addresses } }
   const Gateways = { ...network.Swarmctl.Gateways, [nodeId]: formatIpv4(gateway) }
   const changed = { ...network, Swarmctl: { ...network.Swarmctl, Gateways } }
   return { attachment: { ...attachment, Network: changed, Addresses }, network: changed }
+}
+
+/** The address itself, if the network has it and nobody holds it. @throws SwarmctlError FAILED_PRECONDITION */
+const fixedAddress = (
+  claims: Pick<Tx, 'claimOwner'>,
+  network: Network,
+  pool: AddressPool,
+  fixed: string,
+): number => {
+  const address = parseIpv4(fixed)
+  const name = network.Spec.Name
+  if (address === undefined || !isTaskAddress(pool, address)) {
+    throw precondition(`network ${name} has no address ${fixed} for tasks`)
+  }
+  if (claims.claimOwner(addressScope(network.ID), address) !== undefined) {
+    throw precondition(`address ${fixed} of network ${name} is in use`)
+  }
+  return address
 }
 
 /** What `freeAddress` looks at, with one more address taken. */

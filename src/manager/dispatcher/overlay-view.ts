@@ -69,8 +69,11 @@ export const overlayService = (service: Service): OverlayService | undefined => 
     mode: service.Endpoint.Spec.Mode ?? 'vip',
     vips: vips.map(({ NetworkID, Addr }) => ({ networkId: NetworkID, addr: withoutMask(Addr) })),
     aliases: networks
-      .filter(({ Aliases }) => Aliases !== undefined && Aliases.length > 0)
-      .map(({ Target, Aliases }) => ({ networkId: Target, names: Aliases ?? [] })),
+      .map(({ Target, Aliases = [], Swarmctl }) => ({
+        networkId: Target,
+        names: [...Aliases, ...(Swarmctl?.Aliases ?? [])],
+      }))
+      .filter(({ names }) => names.length > 0),
     ports,
   }
 }

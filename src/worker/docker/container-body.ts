@@ -32,13 +32,16 @@ const nonEmpty = <T>(list: T[]): T[] | undefined => (list.length === 0 ? undefin
 
 /** Host-mode ports as the create request has them. */
 const hostPorts = (ports: readonly PortConfig[]) => {
-  const bindings: Record<string, { HostPort: string }[]> = {}
-  for (const { Protocol, TargetPort, PublishedPort, PublishMode } of ports) {
+  const bindings: Record<string, { HostIp?: string; HostPort: string }[]> = {}
+  for (const { Protocol, TargetPort, PublishedPort, PublishMode, Swarmctl } of ports) {
     if (PublishMode !== 'host') continue
     const key = `${TargetPort}/${Protocol}`
     bindings[key] = [
       ...(bindings[key] ?? []),
-      { HostPort: PublishedPort ? String(PublishedPort) : '' },
+      {
+        ...(Swarmctl?.HostIP && { HostIp: Swarmctl.HostIP }),
+        HostPort: PublishedPort ? String(PublishedPort) : '',
+      },
     ]
   }
   return Object.keys(bindings).length === 0
@@ -92,6 +95,12 @@ export const endpointSettings = ({
   ...(aliases.length === 0 ? {} : { Aliases: aliases }),
 })
 
+/** What of the spec only the Engine knows; its names are the Engine's. */
+const hostExtension = ({ Swarmctl = {} }: ContainerSpec): object => {
+  const { Domainname: _, SecurityOpt: __, ...host } = Swarmctl
+  return host
+}
+
 const hostConfig = (plan: ContainerPlan, spec: ContainerSpec, context: TemplateContext): object => {
   const { task, wiring, files } = plan
   const dns = spec.DNSConfig ?? {}
@@ -99,6 +108,7 @@ const hostConfig = (plan: ContainerPlan, spec: ContainerSpec, context: TemplateC
   const { PortBindings } = hostPorts(task.Swarmctl.Endpoint.Ports ?? [])
   return {
     ...defined({
+      ...hostExtension(spec),
       ...resources(task.Spec),
       Init: spec.Init,
       Isolation: spec.Isolation,
@@ -161,6 +171,7 @@ export const containerBody = (plan: ContainerPlan): object => {
       Env: expanding('env', () => spec.Env?.map((line) => expandTemplate(line, context))),
       Hostname:
         expanding('hostname', () => expandTemplate(spec.Hostname ?? '', context)) || undefined,
+      Domainname: spec.Swarmctl?.Domainname,
       User: spec.User,
       WorkingDir: spec.Dir,
       Tty: spec.TTY,

@@ -6,10 +6,13 @@ export const mountBody = (mount: Mount, context: TemplateContext): object => {
   const fill = (text: string): string => expandTemplate(text, context)
   const fillValues = (map: Record<string, string>): Record<string, string> =>
     Object.fromEntries(Object.entries(map).map(([key, value]) => [key, fill(value)]))
-  const { Source, Target, VolumeOptions, ...rest } = mount
+  const { Source, Target, VolumeOptions, Swarmctl = {}, ...rest } = mount
+  const { TmpfsMode, ...bind } = Swarmctl
   return {
     Type: 'volume',
     ...rest,
+    ...(Object.keys(bind).length > 0 && { BindOptions: { ...mount.BindOptions, ...bind } }),
+    ...(TmpfsMode !== undefined && { TmpfsOptions: { ...mount.TmpfsOptions, Mode: TmpfsMode } }),
     ...(Source === undefined ? {} : { Source: fill(Source) }),
     ...(Target === undefined ? {} : { Target: fill(Target) }),
     ...(VolumeOptions === undefined

@@ -30,5 +30,5 @@ export const securityOptions = (spec: ContainerSpec): string[] => {
   if (Seccomp?.Mode === 'custom' && Seccomp.Profile)
     options.push(`seccomp=${Buffer.from(Seccomp.Profile, 'base64').toString('utf8')}`)
   if (AppArmor?.Mode === 'disabled') options.push('apparmor=unconfined')
-  return options
+  return [...options, ...(spec.Swarmctl?.SecurityOpt ?? [])]
 }
