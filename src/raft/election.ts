@@ -9,6 +9,7 @@ import {
   isPromotable,
   send,
 } from './core-state.ts'
+import type { RaftNodeId } from './membership.ts'
 import type {
   PreVoteRequest,
   PreVoteResponse,
@@ -60,10 +61,28 @@ export function onPreVote(state: CoreState, message: PreVoteRequest): void {
     state.log.isUpToDate(message.lastIndex, message.lastTerm)
   // The grant carries the request's term: the answer belongs to a term that this node isn't in yet.
   const term = granted ? message.term : state.term
-  send(state, { kind: 'pre-vote-response', from: state.id, to: message.from, term, granted })
+  answerPreVote(state, message.from, { term, granted })
+}
+
+/**
+ * Every answer tells what is committed. Otherwise a node whose log is the longest, but which didn't hear
+ * that a member left, would for ever need that member's vote (raft-rs: maybe_commit_by_vote).
+ */
+export function answerPreVote(
+  state: CoreState,
+  to: RaftNodeId,
+  answer: Pick<PreVoteResponse, 'term' | 'granted'>,
+): void {
+  const { id: from, log } = state
+  const commitTerm = log.termAt(log.committed) ?? 0
+  const committed = { commit: log.committed, commitTerm }
+  send(state, { kind: 'pre-vote-response', from, to, ...answer, ...committed })
 }
 
 export function onPreVoteResponse(state: CoreState, message: PreVoteResponse): void {
+  // The same entry there as here: what is committed up to it is so here.
+  const { commit, commitTerm } = message
+  if (state.log.matches(commit, commitTerm)) state.log.commitTo(commit)
   if (state.role !== 'pre-candidate') return
   if (message.granted && message.term !== state.term + 1) return
   state.votes.set(message.from, state.votes.get(message.from) ?? message.granted)

@@ -38,6 +38,9 @@ export interface PreVoteRequest extends Envelope {
 export interface PreVoteResponse extends Envelope {
   readonly kind: 'pre-vote-response'
   readonly granted: boolean
+  /** What the voter knows to be committed, and its term. */
+  readonly commit: number
+  readonly commitTerm: number
 }
 
 /** Replicates entries after (prevIndex, prevTerm), and tells how far the leader has committed. */

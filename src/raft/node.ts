@@ -232,7 +232,8 @@ export class RaftNode {
         this.#apply(core, ready.committed)
         for (const read of ready.reads) this.#reads.onConfirmed(read.token, read.index)
         for (const to of ready.snapshotsToSend) this.#sender.start(to, core.term)
-        this.#reads.onApplied(core.log.applied)
+        // While a snapshot is taken over the core is ahead of the state machine.
+        if (!this.#persister.isInstalling) this.#reads.onApplied(core.log.applied)
         this.#report(core, ready.removed)
         // What was applied may have led to more: an end of a joint change, or entries beyond one turn's share.
         if (ready.committed.length > 0 || this.#reads.hasQueued) this.#schedule()

@@ -3,6 +3,7 @@
 import { assert } from './assert.ts'
 import { becomeFollower, type CoreState, send } from './core-state.ts'
 import {
+  answerPreVote,
   onPreVote,
   onPreVoteResponse,
   onTimeoutNow,
@@ -126,7 +127,7 @@ function onStale(state: CoreState, message: Message): void {
       send(state, { kind: 'heartbeat-response', from, to, term, readRound: 0 })
       break
     case 'pre-vote':
-      send(state, { kind: 'pre-vote-response', from, to, term, granted: false })
+      answerPreVote(state, to, { term, granted: false })
       break
     case 'removed':
       onRemoved(state, message)

@@ -62,8 +62,10 @@ function writeBody(writer: ByteWriter, message: WireMessage): void {
       writer.u64(message.lastIndex).u64(message.lastTerm)
       break
     case 'vote-response':
-    case 'pre-vote-response':
       writer.bool(message.granted)
+      break
+    case 'pre-vote-response':
+      writer.bool(message.granted).u64(message.commit).u64(message.commitTerm)
       break
     case 'append':
       writer.u64(message.prevIndex).u64(message.prevTerm).u64(message.commit)
@@ -118,8 +120,11 @@ function readBody(reader: ByteReader, kind: WireMessage['kind'], envelope: Envel
     case 'pre-vote':
       return { ...envelope, kind, lastIndex: reader.u64(), lastTerm: reader.u64() }
     case 'vote-response':
-    case 'pre-vote-response':
       return { ...envelope, kind, granted: reader.bool() }
+    case 'pre-vote-response': {
+      const [granted, commit] = [reader.bool(), reader.u64()]
+      return { ...envelope, kind, granted, commit, commitTerm: reader.u64() }
+    }
     case 'append': {
       const [prevIndex, prevTerm, commit] = [reader.u64(), reader.u64(), reader.u64()]
       const count = reader.u32()

@@ -16,6 +16,12 @@ const vote = (
   ...{ kind: 'vote', lastIndex, lastTerm, force },
   ...from(id, term),
 })
+const preVoteGranted = {
+  kind: 'pre-vote-response',
+  granted: true,
+  commit: 0,
+  commitTerm: 0,
+} as const
 const kinds = (messages: readonly Message[]) => messages.map(({ kind }) => kind)
 
 function follower(setup: Partial<Parameters<typeof coreOf>[1]> = {}): Driver {
@@ -84,7 +90,7 @@ t.test('§3.4 elections', async (t) => {
     const candidate = new Driver(coreOf('a', { voters: five }))
     candidate.core.campaign()
     for (const id of ['b', 'c']) {
-      candidate.step({ kind: 'pre-vote-response', granted: true, ...from(id, 1) })
+      candidate.step({ ...preVoteGranted, ...from(id, 1) })
     }
     candidate.settle()
     for (let repeat = 0; repeat < 3; repeat += 1) {
@@ -107,7 +113,7 @@ t.test('§3.4 elections', async (t) => {
   t.test('a candidate follows the leader of its term', async (t) => {
     const candidate = follower()
     candidate.core.campaign()
-    candidate.step({ kind: 'pre-vote-response', granted: true, ...from('b', 1) }).settle()
+    candidate.step({ ...preVoteGranted, ...from('b', 1) }).settle()
     t.equal(candidate.core.role, 'candidate')
     candidate.step({ kind: 'heartbeat', commit: 0, readRound: 0, ...from('c', 1) })
     t.match(candidate.core, { role: 'follower', leader: 'c' })
@@ -181,6 +187,30 @@ t.test('§9.6 and §4.2.3: pre-votes and a leader that is heard of', async (t) =
       t.match(one.step(ask).settle().take(), [{ granted: true, term: 2 }])
     }
     t.equal(one.core.term, 1)
+  })
+
+  t.test('an answer tells what is committed, so that nobody waits for one who left', async (t) => {
+    const entries = [command(1, 1), command(2, 1), command(3, 1)]
+    const ahead = follower({ entries, term: 1, commit: 1 }).settle()
+    ahead.step({
+      kind: 'pre-vote-response',
+      granted: false,
+      commit: 2,
+      commitTerm: 2,
+      ...from('b', 1),
+    })
+    t.equal(ahead.core.log.committed, 1, 'another entry 2 than its own')
+    ahead.step({
+      kind: 'pre-vote-response',
+      granted: false,
+      commit: 2,
+      commitTerm: 1,
+      ...from('b', 1),
+    })
+    t.equal(ahead.core.log.committed, 2)
+    const ask: Message = { kind: 'pre-vote', lastIndex: 1, lastTerm: 1, ...from('b', 2) }
+    t.match(ahead.take(), [])
+    t.match(ahead.step(ask).settle().take(), [{ granted: false, commit: 2, commitTerm: 1 }])
   })
 
   t.test('stale messages are answered, so that nobody waits for silence', async (t) => {

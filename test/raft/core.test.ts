@@ -7,6 +7,12 @@ import { bytes, CoreNetwork, command, coreOf, Driver } from '../support/raft/cor
 
 const IDS = ['a', 'b', 'c']
 const from = (id: string, term: number) => ({ from: id, to: 'a', term })
+const preVoteGranted = {
+  kind: 'pre-vote-response',
+  granted: true,
+  commit: 0,
+  commitTerm: 0,
+} as const
 const vote = (
   id: string,
   term: number,
@@ -26,7 +32,7 @@ t.test('§3.6.2 only entries of the own term are committed by counting', async (
   const old = [command(1, 1), command(2, 2)]
   const leader = new Driver(coreOf('a', { voters: IDS, entries: old, term: 3 }))
   leader.core.campaign()
-  leader.step({ kind: 'pre-vote-response', granted: true, ...from('b', 4) }).settle()
+  leader.step({ ...preVoteGranted, ...from('b', 4) }).settle()
   leader.step({ kind: 'vote-response', granted: true, ...from('b', 4) }).settle()
   t.equal(leader.core.role, 'leader')
   const matched = (index: number): Message => ({
@@ -187,7 +193,7 @@ t.test('§6.4 reads', async (t) => {
   t.test('a new leader answers only after it committed in its own term', async (t) => {
     const leader = new Driver(coreOf('a', { voters: IDS, entries: [command(1, 1)], term: 1 }))
     leader.core.campaign()
-    leader.step({ kind: 'pre-vote-response', granted: true, ...from('b', 2) }).settle()
+    leader.step({ ...preVoteGranted, ...from('b', 2) }).settle()
     leader.step({ kind: 'vote-response', granted: true, ...from('b', 2) }).settle()
     leader.core.readIndex(1)
     leader.step({ kind: 'heartbeat-response', readRound: 9, ...from('b', 2) })

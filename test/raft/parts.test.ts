@@ -149,8 +149,12 @@ const message = fc.oneof(
   fc.record({ ...envelope, kind: fc.constant('pre-vote'), lastIndex: index, lastTerm: index }),
   fc.record({
     ...envelope,
-    kind: fc.constantFrom('vote-response', 'pre-vote-response'),
+    kind: fc.constant('vote-response'),
     granted: fc.boolean(),
+  }),
+  fc.record({
+    ...{ ...envelope, kind: fc.constant('pre-vote-response'), granted: fc.boolean() },
+    ...{ commit: index, commitTerm: index },
   }),
   fc.record({
     ...{

@@ -1,4 +1,3 @@
-import type { MemoryWalDisk } from '../../../src/raft/memory-wal.ts'
 import type { Applied, StateMachine } from '../../../src/raft/node-ports.ts'
 import type { StateEntry } from '../../../src/raft/state-port.ts'
 import type { RaftChecker } from './raft-checker.ts'
@@ -8,30 +7,27 @@ const decoder = new TextDecoder()
 
 /** Keeps every command, and a hash over all of them as part of its state. */
 export class HistoryMachine implements StateMachine {
-  readonly commands = new Set<string>()
+  readonly commands = new Map<string, number>()
   readonly #id: string
   readonly #checker: RaftChecker
-  readonly #disk: MemoryWalDisk
   #hash = '0'
-  appliedIndex = 0
-  /** The term of the node that this belongs to. */
-  nodeTerm = () => 0
+  /** Of the last command; what else is in the log changes nothing here. */
+  lastIndex = 0
 
-  constructor(id: string, checker: RaftChecker, disk: MemoryWalDisk) {
-    this.#disk = disk
+  constructor(id: string, checker: RaftChecker) {
     this.#id = id
     this.#checker = checker
   }
 
   apply(index: number, data: Uint8Array): Applied {
     const command = decoder.decode(data)
-    if (index <= this.appliedIndex) throw new Error(`${this.#id} applied ${index} twice`)
-    this.appliedIndex = index
-    this.commands.add(command)
+    if (index <= this.lastIndex) throw new Error(`${this.#id} applied ${index} twice`)
+    this.lastIndex = index
+    const before = this.commands.get(command)
+    if (before !== undefined) throw new Error(`${this.#id} applied ${command} twice`)
+    this.commands.set(command, index)
     this.#hash = mix(this.#hash, `${index} ${command}`)
-    this.#checker.onApplied(this.#id, this.#disk, index, {
-      ...{ command, hash: this.#hash, nodeTerm: this.nodeTerm() },
-    })
+    this.#checker.onApplied(this.#id, index, command, this.#hash)
     const writes = [
       { key: `command/${command}`, value: encoder.encode(String(index)) },
       { key: 'hash', value: encoder.encode(this.#hash) },
@@ -42,11 +38,13 @@ export class HistoryMachine implements StateMachine {
   restore(appliedIndex: number, entries: Iterable<StateEntry>): void {
     this.commands.clear()
     this.#hash = '0'
-    this.appliedIndex = appliedIndex
+    this.lastIndex = 0
     for (const [key, value] of entries) {
       if (key === 'hash') this.#hash = decoder.decode(value)
-      else this.commands.add(key.slice('command/'.length))
+      else this.commands.set(key.slice('command/'.length), Number(decoder.decode(value)))
     }
+    for (const index of this.commands.values()) this.lastIndex = Math.max(this.lastIndex, index)
+    this.#checker.onRestored(this.#id, appliedIndex, this.#hash, this.commands)
   }
 }
 

@@ -1,132 +1,232 @@
-// What must hold in every run, whatever fails. References are to the figure of the Raft paper's
-// safety properties (Fig. 3.2 of the dissertation).
+// What must hold after every event of every run, whatever fails. References are to the safety properties of
+// the Raft paper (figure 3.2 of the dissertation).
 
-import type { MemoryWalDisk } from '../../../src/raft/memory-wal.ts'
+import type { RaftStatus } from '../../../src/raft/node-status.ts'
+import type { WalBatch } from '../../../src/raft/wal-port.ts'
+import { type CheckedWalDisk, chainHash, type DiskObserver } from './checked-wal-disk.ts'
+import { ClientChecker } from './client-checker.ts'
+import { checkMembershipStep, hasMajority } from './membership-checks.ts'
 
-/** A command, and the hash of all that were applied up to it. */
-export interface AppliedCommand {
-  readonly command: string
-  readonly hash: string
-  /** The term of the node that applied it, then: it was committed in this one or before. */
-  readonly nodeTerm: number
+/** One life of one process: what was last seen of it. */
+export interface LifeRecord {
+  term: number
+  committed: number
+  /** Entries up to here were compared with what others committed. */
+  compared: number
+  status: RaftStatus | undefined
+}
+
+export function newLifeRecord(): LifeRecord {
+  return { term: 0, committed: 0, compared: 0, status: undefined }
 }
 
 interface Committed {
   readonly term: number
-  readonly hash: string
+  readonly chain: number | undefined
+  /** The lowest term in which a node knew of it: every leader of a later term must have it. */
   byTerm: number
 }
 
-/** Sees everything, and throws at the first thing that must not be. */
-export class RaftChecker {
-  readonly #leaderOf = new Map<number, string>()
-  readonly #committed = new Map<number, Committed>()
-  readonly #votes = new Map<string, string>()
-  readonly #acknowledged = new Map<string, number>()
-  readonly #appliedAt = new Map<string, number>()
-  /** The highest index whose proposer got an answer. */
-  acknowledgedIndex = 0
+/** More terms than a run can have. */
+const TERM_FACTOR = 1_000_000
 
-  get acknowledgedCount(): number {
-    return this.#acknowledged.size
+/** Sees everything, and throws at the first thing that must not be. */
+export class RaftChecker implements DiskObserver {
+  readonly clients = new ClientChecker()
+  readonly #leaderOf = new Map<number, string>()
+  readonly #votes = new Map<string, string>()
+  /** By index. */
+  readonly #committed: (Committed | undefined)[] = []
+  /** Log matching: the hash of the log up to an (index, term). */
+  readonly #chains = new Map<number, number>()
+  readonly #disksOf: (id: string) => readonly CheckedWalDisk[]
+  #committedMax = 0
+
+  /** `disksOf` gives all disks that a member ever had. */
+  constructor(disksOf: (id: string) => readonly CheckedWalDisk[]) {
+    this.#disksOf = disksOf
   }
 
   get termCount(): number {
     return this.#leaderOf.size
   }
 
-  /** Election safety and leader completeness. */
-  onLeader(id: string, term: number, disk: MemoryWalDisk): void {
-    const known = this.#leaderOf.get(term)
-    if (known === id) return
-    if (known !== undefined) throw new Error(`${known} and ${id} both lead term ${term}`)
-    this.#leaderOf.set(term, id)
-    for (const [index, committed] of this.#committed) {
-      // A leader of an earlier term may still come, too late to do anything.
-      if (index <= disk.base.index || committed.byTerm >= term) continue
-      const own = disk.entries[index - disk.base.index - 1]
-      if (own?.term !== committed.term) {
-        throw new Error(`${id} leads term ${term} without the committed entry ${index}`)
-      }
-    }
+  get acknowledgedCount(): number {
+    return this.clients.acknowledgedCount
   }
 
-  /** At most one vote per node and term, over all of its lives. */
-  onDurable(id: string, disk: MemoryWalDisk): void {
-    const { term, vote } = disk.hardState
+  // ---- what becomes durable ----
+
+  onWrite(disk: CheckedWalDisk, batch: WalBatch): void {
+    if (batch.hardState !== null) this.#onHardState(disk, batch.hardState)
+    const oldLast = batch.reset === null ? disk.lastIndex : batch.reset.index
+    if (batch.reset !== null) {
+      this.#onReset(disk, batch.reset)
+      disk.unlink()
+    }
+    const first = batch.entries[0]
+    if (first === undefined) return
+    const base = batch.reset ?? disk.base
+    let chain =
+      first.index - 1 === base.index ? this.#baseChain(base) : disk.chainAt(first.index - 1)
+    if (first.index - 1 > oldLast) throw new Error(`${disk.owner} left a gap before ${first.index}`)
+    const oldChains = new Map<number, number | undefined>()
+    for (let at = first.index; at <= oldLast; at += 1) oldChains.set(at, disk.chainAt(at))
+    for (const entry of batch.entries) {
+      if (chain !== undefined) {
+        chain = chainHash(chain, entry.bytes)
+        this.#checkMatching(disk, entry.index, entry.term, chain)
+        disk.link(entry.index, chain)
+      }
+      if (entry.kind === 'membership') this.#checkOneChange(disk, batch, entry.index)
+    }
+    this.#checkTruncation(disk, first.index + batch.entries.length - 1, oldChains)
+  }
+
+  /** At most one vote per node and term, and terms that only grow, over all of its lives. */
+  #onHardState(disk: CheckedWalDisk, { term, vote }: NonNullable<WalBatch['hardState']>): void {
+    const { owner, generation } = disk
+    if (term < disk.hardState.term) throw new Error(`${owner} went back to term ${term}`)
     if (vote === null) return
-    const known = this.#votes.get(`${id} ${term}`)
+    const key = `${owner} ${generation} ${term}`
+    const known = this.#votes.get(key)
     if (known !== undefined && known !== vote) {
-      throw new Error(`${id} voted for ${known} and ${vote} in term ${term}`)
+      throw new Error(`${owner} voted for ${known} and ${vote} in term ${term}`)
     }
-    this.#votes.set(`${id} ${term}`, vote)
+    this.#votes.set(key, vote)
   }
 
-  /** State machine safety: the same entry, and the same state, at the same index everywhere. */
-  onApplied(id: string, disk: MemoryWalDisk, index: number, applied: AppliedCommand): void {
-    const { command, hash, nodeTerm } = applied
-    const term = disk.entries[index - disk.base.index - 1]?.term
-    // Otherwise a crash could leave a state that is ahead of the log.
-    if (term === undefined) throw new Error(`${id} applied ${index} before it was durable`)
-    const known = this.#committed.get(index)
-    if (known !== undefined && known.hash !== hash) {
-      throw new Error(`${id} applied something else than others at ${index}`)
+  #onReset(disk: CheckedWalDisk, reset: { index: number; term: number }): void {
+    const { owner } = disk
+    const known = this.#committed[reset.index]
+    if (known !== undefined && known.term !== reset.term) {
+      throw new Error(`${owner} took a snapshot of ${reset.index} that was never committed`)
     }
-    const before = this.#appliedAt.get(command)
-    if (before !== undefined && before !== index) {
-      throw new Error(`${command} was applied at ${before} and again at ${index}`)
-    }
-    this.#appliedAt.set(command, index)
-    if (known === undefined) this.#committed.set(index, { term, hash, byTerm: nodeTerm })
-    else known.byTerm = Math.min(known.byTerm, nodeTerm)
+    const isTail = disk.lastIndex > reset.index && disk.termAt(reset.index) === reset.term
+    if (isTail) throw new Error(`${owner} threw away what matches the snapshot of ${reset.index}`)
   }
 
-  onAcknowledged(command: string, index: number): void {
-    if (this.#appliedAt.get(command) !== index) {
-      throw new Error(`${command} was acknowledged at ${index} but not applied there`)
-    }
-    this.#acknowledged.set(command, index)
-    this.acknowledgedIndex = Math.max(this.acknowledgedIndex, index)
+  #baseChain({ index, term }: { index: number; term: number }): number | undefined {
+    return index === 0 ? 0 : this.#chains.get(index * TERM_FACTOR + term)
   }
 
-  /** Nothing that was acknowledged may be missing at the end. */
-  checkNothingLost(id: string, applied: ReadonlySet<string>): void {
-    for (const [command, index] of this.#acknowledged) {
-      if (!applied.has(command)) throw new Error(`${id} lost ${command}, acknowledged at ${index}`)
+  #checkMatching(disk: CheckedWalDisk, index: number, term: number, chain: number): void {
+    const key = index * TERM_FACTOR + term
+    const known = this.#chains.get(key)
+    if (known === undefined) this.#chains.set(key, chain)
+    else if (known !== chain) {
+      throw new Error(`the log of ${disk.owner} differs before ${index}, of term ${term} as others`)
     }
   }
 
-  /** Log matching: the same index and term mean the same log up to there. */
-  checkLogsMatch(disks: ReadonlyMap<string, MemoryWalDisk>): void {
-    const all = [...disks]
-    for (const [a, first] of all) {
-      for (const [b, second] of all) {
-        if (a >= b) continue
-        checkPair(a, first, b, second)
+  /** What was committed and is here must stay here. */
+  #checkTruncation(
+    disk: CheckedWalDisk,
+    newLast: number,
+    oldChains: ReadonlyMap<number, number | undefined>,
+  ): void {
+    for (const [index, old] of oldChains) {
+      const committed = this.#committed[index]
+      if (committed === undefined || old === undefined || committed.chain !== old) continue
+      if (index > newLast || disk.chainAt(index) !== old) {
+        throw new Error(`${disk.owner} cut off entry ${index}, which was committed`)
       }
     }
   }
-}
 
-function checkPair(a: string, first: MemoryWalDisk, b: string, second: MemoryWalDisk): void {
-  const from = Math.max(first.base.index, second.base.index) + 1
-  const at = (disk: MemoryWalDisk, index: number) => disk.entries[index - disk.base.index - 1]
-  let mustMatch = false
-  for (let index = lastOf(first, second); index >= from; index -= 1) {
-    const [one, other] = [at(first, index), at(second, index)]
-    if (one === undefined || other === undefined) continue
-    if (one.term === other.term) mustMatch = true
-    if (mustMatch && !sameBytes(one.bytes, other.bytes)) {
-      throw new Error(`the logs of ${a} and ${b} differ at ${index}, before an entry that matches`)
+  /** A change is proposed only when the one before it was applied. */
+  #checkOneChange(disk: CheckedWalDisk, batch: WalBatch, index: number): void {
+    for (let at = this.#committedMax + 1; at < index; at += 1) {
+      const first = batch.entries[0]?.index ?? at
+      const entry = at >= first ? batch.entries[at - first] : disk.entryAt(at)
+      if (entry?.kind !== 'membership') continue
+      throw new Error(`${disk.owner} has changes of the members at ${at} and at ${index}`)
     }
   }
-}
 
-function lastOf(first: MemoryWalDisk, second: MemoryWalDisk): number {
-  const last = (disk: MemoryWalDisk) => disk.base.index + disk.entries.length
-  return Math.min(last(first), last(second))
-}
+  // ---- what a node shows ----
 
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index])
+  /** After each event of a node. */
+  onStatus(disk: CheckedWalDisk, life: LifeRecord, status: RaftStatus): void {
+    const { id, term, committed, applied, lastIndex, role } = status
+    if (term < life.term) throw new Error(`${id} went back from term ${life.term} to ${term}`)
+    if (committed < life.committed) throw new Error(`${id} took back a commit of ${life.committed}`)
+    if (committed > lastIndex) throw new Error(`${id} committed ${committed}, beyond its log`)
+    if (applied > committed) throw new Error(`${id} applied ${applied}, committed is ${committed}`)
+    if (role === 'leader') {
+      this.#onLeader(disk, term)
+      this.#checkQuorum(life, status)
+      checkMembershipStep(life.status, status)
+    }
+    // While a snapshot is taken over the core is ahead of the disk.
+    if (status.firstIndex - 1 <= disk.base.index) this.#onProgress(disk, life, status)
+    life.term = term
+    life.committed = committed
+    life.status = status
+  }
+
+  /** Election safety and leader completeness. */
+  #onLeader(disk: CheckedWalDisk, term: number): void {
+    const { owner } = disk
+    const known = this.#leaderOf.get(term)
+    if (known === owner) return
+    if (known !== undefined) throw new Error(`${known} and ${owner} both lead term ${term}`)
+    this.#leaderOf.set(term, owner)
+    for (let index = disk.base.index + 1; index < this.#committed.length; index += 1) {
+      const committed = this.#committed[index]
+      // A leader of an earlier term may still come, too late to do anything.
+      if (committed === undefined || committed.byTerm >= term) continue
+      if (disk.termAt(index) !== committed.term) {
+        throw new Error(`${owner} leads term ${term} without the committed entry ${index}`)
+      }
+    }
+  }
+
+  /** A leader commits an entry of its own term, which a majority has on disk. */
+  #checkQuorum(life: LifeRecord, status: RaftStatus): void {
+    const { id, term, committed } = status
+    if (life.status?.role !== 'leader' || life.status.term !== term) return
+    if (committed === life.committed) return
+    const has = (voter: string) =>
+      this.#disksOf(voter).some(
+        (disk) => disk.base.index >= committed || disk.termAt(committed) === term,
+      )
+    // Within one event it may count, commit and then apply a change of who counts.
+    if (hasMajority(life.status.voters, has) || hasMajority(status.voters, has)) return
+    throw new Error(`${id} committed ${committed} in term ${term} without a majority`)
+  }
+
+  /** State machine safety: the same entry at the same index everywhere, durable before it is applied. */
+  #onProgress(disk: CheckedWalDisk, life: LifeRecord, { applied, term }: RaftStatus): void {
+    for (let index = Math.max(life.compared, disk.base.index) + 1; index <= applied; index += 1) {
+      const own = disk.termAt(index)
+      // Otherwise a crash could leave a state that is ahead of the log.
+      if (own === undefined) throw new Error(`${disk.owner} applied ${index} before it was durable`)
+      const chain = disk.chainAt(index)
+      const known = this.#committed[index]
+      if (known === undefined) {
+        this.#committed[index] = { term: own, chain, byTerm: term }
+        this.#committedMax = Math.max(this.#committedMax, index)
+        continue
+      }
+      if (known.term !== own || (known.chain !== chain && chain !== undefined)) {
+        throw new Error(
+          `${disk.owner} applied another entry ${index} than is on its disk or others`,
+        )
+      }
+      known.byTerm = Math.min(known.byTerm, term)
+    }
+    life.compared = Math.max(life.compared, applied)
+  }
+
+  // ---- what is applied ----
+
+  onApplied(id: string, index: number, command: string, hash: string): void {
+    this.clients.onApplied(id, index, command, hash)
+  }
+
+  /** A start, or a snapshot: the same as if all commands had been applied. */
+  onRestored(id: string, index: number, hash: string, commands: ReadonlyMap<string, number>): void {
+    this.clients.onRestored(id, index, hash, commands)
+  }
 }
