@@ -72,6 +72,8 @@ export type PortProtocol = 'tcp' | 'udp' | 'sctp'
 export interface PublishedPort {
   protocol: PortProtocol
   port: number
+  /** The only address of a node that it is served at, by the proxy; absent: all. */
+  hostIp?: string
   serviceId: string
   /** Ready, sorted by address. */
   endpoints: PublishedEndpoint[]
@@ -239,6 +241,7 @@ const publishedOf = (
       ports.set(key, {
         protocol: port.Protocol,
         port: port.PublishedPort,
+        ...(port.Swarmctl?.HostIP && { hostIp: port.Swarmctl.HostIP }),
         serviceId: service.id,
         endpoints,
       })

@@ -115,7 +115,9 @@ export const nftModel = (
 ): NftModel => {
   const balance = new Balance()
   const vips = vipMaps(table, balance)
-  const published = publishedMaps(table.published.filter(inputs.reserved), balance)
+  // The rules match a port at every address of the node.
+  const everywhere = table.published.filter(({ hostIp }) => hostIp === undefined)
+  const published = publishedMaps(everywhere.filter(inputs.reserved), balance)
   const nodes = [table.self, ...table.peers]
   const subnets = table.networks.map((network) => network.subnet)
   const translated = translatedDestinations(table)

@@ -163,6 +163,28 @@ t.test('a port in use is named once, tried again and then taken', async (t) => {
   ports.close()
 })
 
+t.test(
+  'a port of one address is served there alone, and nowhere where no node has it',
+  async (t) => {
+    const { server, port: behind } = await namedServer('one')
+    t.teardown(() => void server.close())
+    const port = await freePort()
+    const ports = new PublishedPorts(
+      { clock, log, onReserved: quiet },
+      { selfId: () => 'n1', tunnel: localTunnel },
+    )
+    t.teardown(() => ports.close())
+    const at = (hostIp: string): PublishedPort => ({ ...published(port, [target(behind)]), hostIp })
+    await ports.set([at('127.0.0.2')], new Set())
+    t.equal(await exchange(port, 'x'), 'ECONNREFUSED', '127.0.0.1 is another address')
+    await ports.set([at('127.0.0.1')], new Set())
+    t.equal(await exchange(port, 'x'), 'one:x', 'a changed address is followed')
+    await ports.set([at('192.0.2.1')], new Set())
+    t.equal(await exchange(port, 'x'), 'ECONNREFUSED')
+    t.strictSame(ports.problems(), [], 'another node may have it')
+  },
+)
+
 t.test('UDP: a session per client, directly and through the tunnel', async (t) => {
   const echo = createSocket('udp4')
   echo.on('message', (datagram, from) => echo.send(`echo ${datagram}`, from.port, from.address))

@@ -16,6 +16,8 @@ type Listener = TcpListener | UdpListener
 interface Held {
   protocol: 'tcp' | 'udp'
   port: number
+  /** The one address to listen on. */
+  hostIp: string | undefined
   /** Null while another process has the port. */
   listener: Listener | null
   problem: string
@@ -50,7 +52,7 @@ export class PublishedPorts {
     for (const [key, held] of this.#held) {
       const port = this.#wanted.get(key)
       // Connections through a port that is not published any more go on, as those that the kernel translates do.
-      if (port === undefined) this.#release(key, held, true)
+      if (port === undefined || port.hostIp !== held.hostIp) this.#release(key, held, true)
       else held.listener?.setEndpoints(port.endpoints)
       if (held.listener instanceof TcpListener && dead.size > 0) held.listener.reset(dead)
     }
@@ -62,6 +64,7 @@ export class PublishedPorts {
         const held: Held = {
           protocol,
           port: port.port,
+          hostIp: port.hostIp,
           listener: null,
           problem: '',
           cancelRetry: () => {},
@@ -115,20 +118,28 @@ export class PublishedPorts {
   }
 
   #onFailure(key: string, held: Held, error: NodeJS.ErrnoException): void {
+    // The address is another node's, or none's: it may come.
+    const isElsewhere = held.hostIp !== undefined && error.code === 'EADDRNOTAVAIL'
+    if (isElsewhere) return this.#retry(key, held)
     const problem =
       error.code === 'EADDRINUSE'
         ? `published port ${key} is in use by another process of this host: stop that (ss -lnp 'sport = :${held.port}' shows it) or publish another port; it is tried again every ${RETRY_MS / 1000} s`
         : `published port ${key} can't be opened: ${error.message}; it is tried again every ${RETRY_MS / 1000} s`
     if (held.problem !== problem) this.#log.error({ port: key }, problem)
     held.problem = problem
+    this.#retry(key, held)
+  }
+
+  #retry(key: string, held: Held): void {
     if (this.#held.get(key) !== held) return
     held.cancelRetry = this.#clock.schedule(RETRY_MS, () => {
       void this.#open(key, held)
     })
   }
 
-  /** All addresses of both families; IPv4 alone where the host has no IPv6. */
+  /** The address that the port is for, or all addresses of both families; IPv4 alone where the host has no IPv6. */
   async #listen(held: Held): Promise<Listener> {
+    if (held.hostIp !== undefined) return await this.#listenOn(held, held.hostIp)
     if (held.port === DNS_PORT) return await this.#listenOn(held, LOOPBACK)
     try {
       return await this.#listenOn(held, '::')
@@ -144,7 +155,7 @@ export class PublishedPorts {
     const listener =
       held.protocol === 'tcp'
         ? new TcpListener(deps)
-        : new UdpListener(deps, { isIpv6: host === '::' })
+        : new UdpListener(deps, { isIpv6: host.includes(':') })
     await listener.listen(held.port, host)
     return listener
   }
