@@ -80,10 +80,10 @@ export function answerPreVote(
 }
 
 export function onPreVoteResponse(state: CoreState, message: PreVoteResponse): void {
+  if (state.role !== 'pre-candidate') return
   // The same entry there as here: what is committed up to it is so here.
   const { commit, commitTerm } = message
   if (state.log.matches(commit, commitTerm)) state.log.commitTo(commit)
-  if (state.role !== 'pre-candidate') return
   if (message.granted && message.term !== state.term + 1) return
   state.votes.set(message.from, state.votes.get(message.from) ?? message.granted)
   countPreVotes(state)

@@ -191,7 +191,8 @@ t.test('§9.6 and §4.2.3: pre-votes and a leader that is heard of', async (t) =
 
   t.test('an answer tells what is committed, so that nobody waits for one who left', async (t) => {
     const entries = [command(1, 1), command(2, 1), command(3, 1)]
-    const ahead = follower({ entries, term: 1, commit: 1 }).settle()
+    const ahead = follower({ entries, term: 1, commit: 1 }).tick(20).settle()
+    ahead.take()
     ahead.step({
       kind: 'pre-vote-response',
       granted: false,
