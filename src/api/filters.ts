@@ -17,7 +17,7 @@ export const requireFilterValues = (
   known: readonly string[],
 ): void => {
   for (const value of filters[key] ?? []) {
-    if (!known.includes(value)) throw invalid(`invalid filter '${key}=${value}'`)
+    if (!known.includes(value)) throw invalid(`invalid ${key} filter: '${value}'`)
   }
 }
 
@@ -49,5 +49,5 @@ export const filterFlag = (filters: Filters, key: string): boolean | undefined =
   if (value === undefined) return undefined
   if (value === '1' || value === 'true') return true
   if (value === '0' || value === 'false') return false
-  throw invalid(`invalid filter '${key}=${value}'`)
+  throw invalid(`invalid ${key} filter: '${value}'`)
 }

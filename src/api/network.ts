@@ -47,7 +47,7 @@ export interface Network extends Meta {
     Attachable: boolean
     Ingress: boolean
     IPAMOptions: {
-      Driver?: { Name: string }
+      Driver?: { Name: string; Options?: Record<string, string> }
       Configs: { Subnet?: string; Range?: string; Gateway?: string }[]
     }
     Scope: 'swarm'

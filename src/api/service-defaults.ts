@@ -22,12 +22,8 @@ export const withServiceDefaults = (spec: ServiceSpec): ServiceSpec => ({
     RestartPolicy: withRestartDefaults(spec.TaskTemplate.RestartPolicy),
     Placement: spec.TaskTemplate.Placement ?? {},
   },
-  ...(isJob(spec)
-    ? {}
-    : {
-        UpdateConfig: withUpdateDefaults(spec.UpdateConfig),
-        RollbackConfig: withUpdateDefaults(spec.RollbackConfig),
-      }),
+  UpdateConfig: withUpdateDefaults(spec.UpdateConfig),
+  RollbackConfig: withUpdateDefaults(spec.RollbackConfig),
   EndpointSpec: { ...spec.EndpointSpec, Mode: spec.EndpointSpec?.Mode ?? 'vip' },
   Swarmctl: { ...spec.Swarmctl, DrainLimit: spec.Swarmctl?.DrainLimit ?? DRAIN_LIMIT_NS },
 })

@@ -114,9 +114,11 @@ export const engineJson = (
   engine: EnginePort,
   path: string,
   limitMs = DOCUMENT_LIMIT_MS,
+  method: 'GET' | 'POST' = 'GET',
 ): Promise<unknown> =>
   new Promise((resolve, reject) => {
-    const upstream = httpRequest({ ...engine.address(), path, agent: false }, (answer) => {
+    const options = { ...engine.address(), path, method, agent: false }
+    const upstream = httpRequest(options, (answer) => {
       const chunks: Buffer[] = []
       answer.on('data', (chunk: Buffer) => chunks.push(chunk))
       answer.on('error', (error) => reject(engineUnavailable(error)))

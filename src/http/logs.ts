@@ -25,7 +25,7 @@ export const parseLogQuery = (query: URLSearchParams) => {
     throw invalid('Bad parameters: you must choose at least one stream')
   }
   if (wanted.tail !== 'all' && !/^\d+$/.test(wanted.tail)) {
-    throw invalid(`invalid tail "${wanted.tail}": a number of lines or "all"`)
+    throw invalid(`tail value must be a positive integer or "all", not "${wanted.tail}"`)
   }
   return wanted
 }

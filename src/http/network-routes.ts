@@ -1,14 +1,17 @@
 import { SwarmctlError } from '../api/errors.ts'
+import { requireFilterKeys } from '../api/filters.ts'
 import type { Network } from '../api/network.ts'
 import { parseJson, readBody } from './body.ts'
+import { localContainers, parseNames, pruneEngine } from './engine-networks.ts'
 import { engineJson, proxyToEngine } from './engine-proxy.ts'
 import { parseFilters } from './filters.ts'
 import { atLeader } from './leader.ts'
 import { isManager, requireManager } from './membership.ts'
+import type { NodeStatus } from './ports.ts'
 import { OVERLAY_BRIDGE_LABEL, renderNetwork } from './render-network.ts'
 import { sendEmpty, sendJson } from './reply.ts'
 import type { Exchange, Route } from './routes.ts'
-import { param } from './routes.ts'
+import { param, queryBool } from './routes.ts'
 
 interface LocalNetwork {
   Labels?: Record<string, string> | null
@@ -55,8 +58,20 @@ const list = async (exchange: Exchange): Promise<void> => {
       : []
   sendJson(exchange.response, 200, [
     ...local.filter((network) => network.Labels?.[OVERLAY_BRIDGE_LABEL] === undefined),
-    ...swarm.map(renderNetwork),
+    ...swarm.map((network) => renderNetwork(network, exchange.version)),
   ])
+}
+
+/** A network of the cluster's with what this node and the managers know of its use. */
+const sendSwarmNetwork = async (exchange: Exchange, network: Network): Promise<void> => {
+  const use = exchange.port.control().networkUse(network)
+  const isVerbose = queryBool(exchange.query, 'verbose')
+  sendJson(exchange.response, 200, {
+    ...renderNetwork(network, exchange.version),
+    Containers: await localContainers(exchange.engine, network.ID),
+    ...(use.Peers.length > 0 && { Peers: use.Peers }),
+    ...(isVerbose && { Services: use.Services }),
+  })
 }
 
 const inspect = async (exchange: Exchange): Promise<void> => {
@@ -66,23 +81,32 @@ const inspect = async (exchange: Exchange): Promise<void> => {
       // Clients ask so before they create a service, which may name `host` too.
       requireManager(exchange.port.status())
       const options = { ...exchange.read, predefined: true }
-      const network = await exchange.port.control().getNetwork(ref, options)
-      return sendJson(exchange.response, 200, renderNetwork(network))
+      return sendSwarmNetwork(exchange, await exchange.port.control().getNetwork(ref, options))
     }
     case 'local':
       return passOn(exchange)
     default: {
       const network = await findSwarmNetwork(exchange, ref)
-      if (network) return sendJson(exchange.response, 200, renderNetwork(network))
-      return passOn(exchange)
+      return network ? sendSwarmNetwork(exchange, network) : passOn(exchange)
     }
   }
 }
 
-/** Whether a create request is for the cluster: Docker's overlay driver, or any with the swarm's scope. */
+/** Whether a create request is for the cluster: Docker's overlay driver, or any with the swarm's scope. Mere settings are local. */
 const isSwarmScoped = (body: unknown): boolean => {
-  const { Driver, Scope } = (body ?? {}) as { Driver?: unknown; Scope?: unknown }
-  return Driver === 'overlay' || Scope === 'swarm'
+  const { Driver, Scope, ConfigOnly } = (body ?? {}) as Record<string, unknown>
+  return (Driver === 'overlay' && ConfigOnly !== true) || Scope === 'swarm'
+}
+
+/** @throws SwarmctlError with Docker's texts */
+const requireCreator = (status: NodeStatus): void => {
+  if (status.localNodeState === 'active' && status.role === 'worker') {
+    throw new SwarmctlError(
+      'PERMISSION_DENIED',
+      'Cannot create a multi-host network from a worker node. Please create the network from a manager node.',
+    )
+  }
+  requireManager(status)
 }
 
 /** The body tells whose network it will be, so it is read before the request goes anywhere. */
@@ -92,7 +116,7 @@ const create = async (exchange: Exchange): Promise<void> => {
   if (!isSwarmScoped(body)) {
     return passOn(exchange, bytes)
   }
-  requireManager(exchange.port.status())
+  requireCreator(exchange.port.status())
   return atLeader(
     exchange,
     async () => {
@@ -111,10 +135,33 @@ const remove = async (exchange: Exchange): Promise<void> => {
   })
 }
 
+/** Names of this node's networks that the leader is to put into the answer: its own Engine has nothing to do with it. */
+const PRUNED_HERE = 'prunedHere'
+
+const PRUNE_KEYS = ['label', 'label!', 'until'] as const
+
+/** The Engine's unused networks, then the cluster's. */
+const prune = async (exchange: Exchange): Promise<void> => {
+  const { query, engine, engineUrl, request, response, port } = exchange
+  const filters = parseFilters(query.get('filters'))
+  requireFilterKeys(filters, PRUNE_KEYS)
+  const carried = query.get(PRUNED_HERE)
+  const local = carried === null ? await pruneEngine(engine, engineUrl) : parseNames(carried)
+  const send = (names: string[]) => sendJson(response, 200, { NetworksDeleted: names })
+  if (!isManager(port.status())) return send(local)
+  const run = async () => {
+    send([...(await port.control().pruneNetworks(filters)), ...local])
+  }
+  query.set(PRUNED_HERE, JSON.stringify(local))
+  request.url = `/networks/prune?${query}`
+  return atLeader(exchange, run, Buffer.alloc(0))
+}
+
 /** `/networks`: swarm-scoped ones are the cluster's, all others the local Engine's. */
 export const networkRoutes: readonly Route[] = [
   { method: 'GET', path: '/networks', place: 'mixed', handle: list },
   { method: 'GET', path: '/networks/:id', place: 'mixed', handle: inspect },
   { method: 'POST', path: '/networks/create', place: 'mixed', handle: create },
+  { method: 'POST', path: '/networks/prune', place: 'mixed', handle: prune },
   { method: 'DELETE', path: '/networks/:id', place: 'mixed', handle: remove },
 ]

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { LogMessage, LogsRequest } from '../api/assignment.ts'
 import type { ContainerCall, ContainerExchange } from '../api/container-call.ts'
 import type { ObjectChange } from '../api/object.ts'
-import type { InitRequest, JoinRequest } from '../api/swarm.ts'
+import type { InitRequest, JoinRequest, Restored, RestoreRequest } from '../api/swarm.ts'
 import type { ClusterUsage } from '../api/usage.ts'
 import type { Control } from '../manager/control/control.ts'
 
@@ -47,6 +47,16 @@ export interface SwarmPort {
   leave(force: boolean): Promise<void>
   unlock(key: string): Promise<void>
   unlockKey(): Promise<string>
+  /** All of the cluster's state at one index, sealed with a passphrase. On managers. */
+  backup(
+    passphrase: string,
+  ): Promise<{ clusterId: string; index: number; bytes: AsyncIterable<Uint8Array> }>
+  /** Makes this node the only manager of the cluster in a backup. */
+  restore(
+    request: RestoreRequest,
+    passphrase: string,
+    bytes: AsyncIterable<Uint8Array>,
+  ): Promise<Restored>
   /** The leader's view of a task's log. */
   taskLogs(nodeId: string, request: LogsRequest, signal: AbortSignal): AsyncIterable<LogMessage>
   /** On the leader: a call about a task's container, on its node. Throws SwarmctlError. */

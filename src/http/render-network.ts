@@ -1,19 +1,24 @@
 import type { Network } from '../api/network.ts'
+import { isOlder } from './api-version.ts'
+
+/** Older clients know no network without IPv4. */
+const IPV4_SINCE = '1.48'
 
 /** Label of the local bridge networks that implement an overlay on this node: hidden from `network ls`. */
 export const OVERLAY_BRIDGE_LABEL = 'swarmctl.overlay'
 
 /** A swarm-scoped network in the shape of `GET /networks` (which spells the id `Id`). */
-export const renderNetwork = (network: Network) => ({
+export const renderNetwork = (network: Network, version: string | undefined) => ({
   Name: network.Spec.Name,
   Id: network.ID,
   Created: network.CreatedAt,
   Scope: 'swarm',
   Driver: network.Spec.DriverConfiguration.Name,
+  ...(!isOlder(version, IPV4_SINCE) && { EnableIPv4: true }),
   EnableIPv6: network.Spec.IPv6Enabled,
   IPAM: {
     Driver: network.Spec.IPAMOptions.Driver?.Name ?? 'default',
-    Options: null,
+    Options: network.Spec.IPAMOptions.Driver?.Options ?? null,
     Config: network.IPAMOptions.Configs.map((config) => ({
       Subnet: config.Subnet,
       ...(config.Range !== undefined && { IPRange: config.Range }),
@@ -25,7 +30,7 @@ export const renderNetwork = (network: Network) => ({
   Ingress: network.Spec.Ingress,
   ConfigFrom: { Network: '' },
   ConfigOnly: false,
-  Containers: null,
+  Containers: {},
   Options: network.Spec.DriverConfiguration.Options,
   Labels: network.Spec.Labels,
 })

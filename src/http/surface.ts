@@ -11,6 +11,7 @@ import {
   requireKnownVersion,
   splitVersion,
 } from './api-version.ts'
+import { backupRoutes } from './backup-routes.ts'
 import { containerRoutes } from './container-routes.ts'
 import { EnginePing } from './engine-ping.ts'
 import { proxyToEngine, proxyUpgrade } from './engine-proxy.ts'
@@ -191,6 +192,7 @@ const splitUrl = (url: string): [path: string, search: string] => {
 
 const ALL_ROUTES: readonly Route[] = [
   ...swarmRoutes,
+  ...backupRoutes,
   ...nodeRoutes,
   ...serviceRoutes,
   ...containerRoutes,

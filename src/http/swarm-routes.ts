@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { InitRequest, JoinRequest } from '../api/swarm.ts'
 import { parseBody } from '../api/validate/body.ts'
+import { parseSwarmSpec } from '../api/validate/swarm.ts'
 import { readJson } from './body.ts'
 import { renderCluster } from './info.ts'
 import { requireLocked, requireNoSwarm, requireSwarm } from './membership.ts'
@@ -11,9 +12,11 @@ import { queryBool, queryFlag } from './routes.ts'
 import { versionOf } from './service-routes.ts'
 
 const init = async (exchange: Exchange): Promise<void> => {
-  requireNoSwarm(exchange.port.status())
-  const body = (await readJson(exchange.request)) as object
+  const body = await readJson(exchange.request)
   const request = parseBody(InitRequest, withoutNewerInit(body, exchange.version))
+  if (!request.ForceNewCluster) requireNoSwarm(exchange.port.status())
+  // Swarm finds out only when the cluster is there. The docker CLI leaves the name empty.
+  parseSwarmSpec({ ...request.Spec, Name: request.Spec.Name || 'default' })
   sendJson(exchange.response, 200, await exchange.port.init(request))
 }
 

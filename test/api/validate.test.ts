@@ -67,7 +67,7 @@ refuses('service specs are refused with Docker’s texts', parseServiceSpec, [
   [
     'restart condition',
     task({ RestartPolicy: { Condition: 'maybe' } }),
-    /TaskTemplate.RestartPolicy.Condition/,
+    'invalid RestartCondition: "maybe"',
   ],
   [
     'constraint',
@@ -216,7 +216,11 @@ t.test('a valid spec is normalised and keeps every key', async (t) => {
   }
   const spec = { Name: 'web', Labels: { a: 'b' }, TaskTemplate, Mode: { Global: {} } }
   t.same(parseServiceSpec(spec), spec)
-  t.same(parseServiceSpec({ ...base, Mode: { ReplicatedJob: {} } }).Mode, { ReplicatedJob: {} })
+  const jobOf = (ReplicatedJob: object) =>
+    parseServiceSpec({ ...base, Mode: { ReplicatedJob } }).Mode?.ReplicatedJob
+  t.same(jobOf({}), { MaxConcurrent: 1, TotalCompletions: 1 }, 'clients count on the numbers')
+  t.same(jobOf({ MaxConcurrent: 3 }), { MaxConcurrent: 3, TotalCompletions: 3 })
+  t.same(jobOf({ TotalCompletions: 3 }), { MaxConcurrent: 1, TotalCompletions: 3 })
   const withAuth = task({ PullOptions: { RegistryAuth: 'x' } })
   t.notOk('PullOptions' in parseServiceSpec(withAuth).TaskTemplate, 'credentials come in a header')
 })
@@ -272,12 +276,7 @@ t.test('the largest secret and config that fit', async (t) => {
 const network = (change: object) => ({ Name: 'net', Driver: 'overlay', ...change })
 const ipam = (...Config: object[]) => network({ IPAM: { Config } })
 refuses('networks', parseNetworkCreate, [
-  [
-    'predefined',
-    network({ Name: 'host' }),
-    'operation is not permitted on predefined host network',
-    403,
-  ],
+  ['predefined', network({ Name: 'host' }), /^network with name host already exists/, 403],
   ['name', network({ Name: 'a b' }), /DNS name component/],
   ['driver', network({ Driver: 'macvlan' }), /invalid driver macvlan/],
   [

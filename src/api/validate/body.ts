@@ -14,6 +14,27 @@ const TEXTS: Readonly<Record<string, string>> = {
     'TaskSpec: rollback-maxfailureratio cannot be less than 0 or bigger than 1',
 }
 
+/** Docker's texts for words of a list that has no such word, by path; the word follows. */
+const WORD_TEXTS: Readonly<Record<string, string>> = {
+  'TaskTemplate.RestartPolicy.Condition': 'invalid RestartCondition: ',
+  'UpdateConfig.FailureAction': 'unrecognized update failure action ',
+  'RollbackConfig.FailureAction': 'unrecognized update failure action ',
+  'UpdateConfig.Order': 'unrecognized update order ',
+  'RollbackConfig.Order': 'unrecognized update order ',
+  'EndpointSpec.Mode': 'invalid resolution mode: ',
+  'EndpointSpec.Ports.*.Protocol': 'invalid protocol value ',
+  'EndpointSpec.Ports.*.PublishMode': 'invalid PublishMode value ',
+  'TaskTemplate.ContainerSpec.Mounts.*.Type': 'invalid MountType: ',
+}
+
+const wordText = (body: unknown, path: readonly PropertyKey[], text: string): string => {
+  const word = path.reduce<unknown>(
+    (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
+    body,
+  )
+  return text + (text.endsWith(': ') || text.includes('value') ? JSON.stringify(word) : word)
+}
+
 /** A body as its schema has it, with the fields that the schema does not know, and their paths. */
 export interface ParsedBody<T> {
   value: T
@@ -33,6 +54,10 @@ export const parseBodyKeeping = <S extends z.ZodType>(
   if (parsed.success) return keepUnknown(sent, parsed.data) as ParsedBody<z.infer<S>>
   const issue = parsed.error.issues[0]
   const path = issue?.path.map((key) => (typeof key === 'number' ? '*' : String(key))).join('.')
+  const words = WORD_TEXTS[path ?? '']
+  if (issue?.code === 'invalid_value' && words !== undefined) {
+    throw invalid(wordText(sent, issue.path, words))
+  }
   throw invalid(
     TEXTS[path ?? ''] ?? `invalid ${issue?.path.join('.') || 'body'}: ${issue?.message}`,
   )

@@ -41,7 +41,7 @@ export const parseNetworkCreate = (body: unknown): CheckedNetwork => {
   if ((PREDEFINED_NETWORKS as readonly string[]).includes(request.Name)) {
     throw new SwarmctlError(
       'PERMISSION_DENIED',
-      `operation is not permitted on predefined ${request.Name} network`,
+      `network with name ${request.Name} already exists: it is a predefined network`,
     )
   }
   requireDnsName(request.Name)
@@ -49,8 +49,8 @@ export const parseNetworkCreate = (body: unknown): CheckedNetwork => {
     throw invalid(`invalid driver ${request.Driver}: a swarm-scoped network is an overlay`)
   }
   if (request.Ingress && request.Attachable) throw invalid('ingress network cannot be attachable')
-  if (request.ConfigOnly || request.ConfigFrom?.Network) {
-    throw unimplemented('configuration-only networks are node-local, not swarm-scoped')
+  if (request.ConfigFrom?.Network) {
+    throw unimplemented('an overlay takes its settings from no configuration-only network')
   }
   if (request.EnableIPv6) {
     throw unimplemented('IPv6 is not supported on overlay networks: create it without --ipv6')
@@ -79,8 +79,11 @@ const requireIpam = (request: NetworkCreate): string => {
   if (config.Subnet === undefined) throw invalid('ipam configuration: subnet must be provided')
   const subnet = requireSubnet(config.Subnet)
   if (config.IPRange) requireRange(subnet, config.IPRange)
+  // Swarm drops them without a word.
   if (Object.keys(config.AuxiliaryAddresses ?? {}).length > 0) {
-    throw unimplemented('auxiliary addresses are not supported: leave out --aux-address')
+    warnings.push(
+      `network ${request.Name}: auxiliary addresses are not kept free, as with Swarm; choose an IP range without them`,
+    )
   }
   if (config.Gateway) {
     const gateway = parseIpv4(config.Gateway)

@@ -10,6 +10,7 @@ import type { Task } from '../../api/task.ts'
 import { ClusterVerbs, type UpdateClusterOptions } from './cluster.ts'
 import type { ControlDeps, ReadOptions } from './context.ts'
 import { CONFIG_VERBS, Files, SECRET_VERBS } from './files.ts'
+import type { NetworkUse } from './network-use.ts'
 import { Networks } from './networks.ts'
 import { Nodes } from './nodes.ts'
 import { placement } from './placement.ts'
@@ -108,6 +109,16 @@ export class Control {
 
   listNetworks(filters: Filters = {}, options: ReadOptions = {}): Promise<Network[]> {
     return this.#networks.list(filters, options)
+  }
+
+  /** Who uses a network, from this manager's own state. */
+  networkUse(network: Network): NetworkUse {
+    return this.#networks.use(network)
+  }
+
+  /** Removes what nobody uses; returns the names. */
+  pruneNetworks(filters: Filters): Promise<string[]> {
+    return this.#networks.prune(filters)
   }
 
   removeNetwork(ref: string): Promise<void> {

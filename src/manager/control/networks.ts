@@ -1,4 +1,4 @@
-import { precondition, SwarmctlError } from '../../api/errors.ts'
+import { type ErrorCode, invalid, precondition, SwarmctlError } from '../../api/errors.ts'
 import {
   type Filters,
   filterFlag,
@@ -16,9 +16,30 @@ import { subnetConflict } from '../allocator/subnets.ts'
 import { newMeta } from '../store/new-meta.ts'
 import type { View } from '../store/view.ts'
 import { type ControlDeps, type ReadOptions, readView } from './context.ts'
+import { type NetworkUse, networkUse } from './network-use.ts'
 import { find, resolve } from './resolve.ts'
 
 const FILTER_KEYS = ['id', 'name', 'label', 'driver', 'scope', 'type', 'dangling'] as const
+
+/** Why a network that nobody used may still not be removed. */
+const EXPECTED: ReadonlySet<ErrorCode> = new Set(['FAILED_PRECONDITION', 'NOT_FOUND'])
+
+const MS_BY_UNIT: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 }
+
+/** `until=24h` (ago), a Unix time in seconds, or a date: only what is older goes. Absent: everything. */
+const untilMs = (values: readonly string[] | undefined, nowMs: number): number => {
+  const [text, ...more] = values ?? []
+  if (text === undefined) return Number.POSITIVE_INFINITY
+  if (more.length > 0) throw invalid('more than one until filter specified')
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000
+  if (/^(\d+(?:\.\d+)?(?:h|ms|m|s))+$/.test(text)) {
+    const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|s)/g)]
+    return nowMs - parts.reduce((sum, [, n, unit]) => sum + Number(n) * MS_BY_UNIT[unit!]!, 0)
+  }
+  const at = Date.parse(text)
+  if (Number.isNaN(at)) throw invalid(`invalid until filter "${text}"`)
+  return at
+}
 
 const isPredefined = (network: Network): boolean =>
   network.Spec.Labels[PREDEFINED_LABEL] !== undefined
@@ -86,6 +107,36 @@ export class Networks {
       )
   }
 
+  /** Who uses it, from this manager's own state. */
+  use(network: Network): NetworkUse {
+    return networkUse(this.#deps.store.view(), network)
+  }
+
+  /** Removes what nobody uses, but never the routing mesh's; returns the names. */
+  async prune(filters: Filters): Promise<string[]> {
+    const notLabels = filters['label!'] ?? []
+    const until = untilMs(filters.until, this.#deps.clock.nowMs())
+    const unused = (await this.list({ dangling: ['true'] }, {})).filter(
+      ({ Spec, CreatedAt }) =>
+        !Spec.Ingress &&
+        matchesLabels(filters.label, Spec.Labels) &&
+        (notLabels.length === 0 || !matchesLabels(notLabels, Spec.Labels)) &&
+        Date.parse(CreatedAt) <= until,
+    )
+    const names: string[] = []
+    for (const { ID, Spec } of unused) {
+      try {
+        await this.remove(ID)
+        names.push(Spec.Name)
+      } catch (error) {
+        // Somebody has just begun to use it, or removed it.
+        const isExpected = error instanceof SwarmctlError && EXPECTED.has(error.code)
+        if (!isExpected) throw error
+      }
+    }
+    return names
+  }
+
   async remove(reference: string): Promise<void> {
     await this.#deps.store.update((tx) => {
       const network = resolve(tx, 'network', reference)
@@ -142,7 +193,10 @@ const newNetwork = (id: string, request: NetworkCreate): Network => ({
     Attachable: request.Attachable,
     Ingress: request.Ingress,
     IPAMOptions: {
-      Driver: { Name: 'default' },
+      Driver: {
+        Name: 'default',
+        ...(request.IPAM?.Options && { Options: request.IPAM.Options }),
+      },
       Configs: (request.IPAM?.Config ?? []).flatMap(({ Subnet, IPRange }) => {
         const block = parseCidr(Subnet ?? '')
         const range = parseCidr(IPRange ?? '')

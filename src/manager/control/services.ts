@@ -6,7 +6,6 @@ import {
   matchesLabels,
   matchesPrefix,
   requireFilterKeys,
-  requireFilterValues,
 } from '../../api/filters.ts'
 import type { Service } from '../../api/service.ts'
 import { isJob, withServiceDefaults } from '../../api/service-defaults.ts'
@@ -33,7 +32,7 @@ export interface UpdateServiceOptions extends CreateServiceOptions {
 }
 
 const FILTER_KEYS = ['id', 'label', 'mode', 'name', 'runtime'] as const
-const MODES = ['replicated', 'global', 'replicated-job', 'global-job'] as const
+type ModeName = 'replicated' | 'global' | 'replicated-job' | 'global-job'
 
 /** The verbs of `/services`. */
 export class Services {
@@ -111,7 +110,6 @@ export class Services {
 
   async list(filters: Filters, options: ReadOptions & { status?: boolean }): Promise<Service[]> {
     requireFilterKeys(filters, FILTER_KEYS)
-    requireFilterValues(filters, 'mode', MODES)
     const view = await readView(this.#deps, options)
     return view
       .list('service')
@@ -133,7 +131,7 @@ export class Services {
   }
 }
 
-const modeName = ({ Mode }: ServiceSpec): (typeof MODES)[number] => {
+const modeName = ({ Mode }: ServiceSpec): ModeName => {
   if (Mode?.Global !== undefined) return 'global'
   if (Mode?.ReplicatedJob !== undefined) return 'replicated-job'
   return Mode?.GlobalJob !== undefined ? 'global-job' : 'replicated'

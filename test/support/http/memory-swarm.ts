@@ -5,7 +5,7 @@ import type { Clock } from '../../../src/api/clock.ts'
 import type { ContainerCall, ContainerExchange } from '../../../src/api/container-call.ts'
 import { SwarmctlError } from '../../../src/api/errors.ts'
 import type { ObjectChange } from '../../../src/api/object.ts'
-import type { InitRequest, JoinRequest } from '../../../src/api/swarm.ts'
+import type { InitRequest, JoinRequest, RestoreRequest } from '../../../src/api/swarm.ts'
 import type { ClusterUsage } from '../../../src/api/usage.ts'
 import type { LeaderRoute, NodeStatus, SwarmPort } from '../../../src/http/ports.ts'
 import { Control } from '../../../src/manager/control/control.ts'
@@ -155,6 +155,28 @@ export class MemorySwarm implements SwarmPort {
 
   unlockKey(): Promise<string> {
     return this.#control.unlockKey()
+  }
+
+  async backup(passphrase: string) {
+    return { clusterId: 'c1', index: 7, bytes: this.#backupBytes(passphrase) }
+  }
+
+  async *#backupBytes(passphrase: string): AsyncIterable<Uint8Array> {
+    yield Buffer.from(`sealed with ${passphrase}`)
+    if (passphrase === 'breaks') throw new Error('the disk is gone')
+  }
+
+  async restore(request: RestoreRequest, passphrase: string, bytes: AsyncIterable<Uint8Array>) {
+    const parts: Uint8Array[] = []
+    for await (const part of bytes) parts.push(part)
+    if (Buffer.concat(parts).toString() !== `sealed with ${passphrase}`) {
+      throw new SwarmctlError('UNAUTHENTICATED', 'the passphrase is not the one of this backup')
+    }
+    this.calls.push(['restore', request])
+    this.state.localNodeState = 'active'
+    const CreatedAt = '2026-01-01T00:00:00.000Z'
+    const RemovedManagers = ['m2', 'm3']
+    return { NodeID: NODE_ID, ClusterID: 'c1', CreatedAt, Index: 7, RemovedManagers }
   }
 
   async *taskLogs(

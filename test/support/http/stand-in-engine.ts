@@ -9,12 +9,21 @@ const LOCAL_NETWORKS = [
   { Id: 'b'.repeat(64), Name: 'bridge', Driver: 'bridge', Scope: 'local', Labels: {} },
   {
     Id: 'c'.repeat(64),
+    Containers: { c1: { Name: 'web.1.t1', IPv4Address: '10.0.1.3/24' } },
     Name: 'swarmctl-1',
     Driver: 'bridge',
     Scope: 'local',
     Labels: { 'swarmctl.overlay': '1' },
   },
 ]
+
+/** Only the bridges of overlays have a label, which tells whose they are. */
+const localNetworks = (url: string) => {
+  const filters = new URLSearchParams(url.replace(/^[^?]*\??/, '')).get('filters') ?? ''
+  const wanted = /"label":\["swarmctl\.overlay=(\w+)"\]/.exec(filters)?.[1]
+  if (wanted !== undefined) return LOCAL_NETWORKS.filter(({ Name }) => Name === 'swarmctl-1')
+  return filters.includes('"label"') ? [] : LOCAL_NETWORKS
+}
 
 /** A request as it arrived. */
 export interface Seen {
@@ -124,7 +133,9 @@ export class StandInEngine implements EnginePort {
   }
 
   #route(method: string, path: string, url: string, response: ServerResponse): void {
-    const network = LOCAL_NETWORKS.find(({ Name }) => path === `/networks/${Name}`)
+    const network = LOCAL_NETWORKS.find(
+      ({ Name, Id }) => path === `/networks/${Name}` || path === `/networks/${Id}`,
+    )
     if (path === '/_ping') {
       response.writeHead(200, { 'Builder-Version': '2', 'Docker-Experimental': 'true' })
       response.end('OK')
@@ -138,9 +149,9 @@ export class StandInEngine implements EnginePort {
       const Swarm = { LocalNodeState: 'inactive' }
       json(response, 200, { ID: 'engine', Name: 'h1', ServerVersion: '28.0.0', NCPU: 2, Swarm })
     } else if (path === '/networks' && method === 'GET') {
-      // None has a user's label.
-      json(response, 200, url.includes('label') ? [] : LOCAL_NETWORKS)
-    } else if (path === '/networks/create') json(response, 201, { Id: 'd'.repeat(64), Warning: '' })
+      json(response, 200, localNetworks(url))
+    } else if (path === '/networks/prune') json(response, 200, { NetworksDeleted: ['unused'] })
+    else if (path === '/networks/create') json(response, 201, { Id: 'd'.repeat(64), Warning: '' })
     else if (network) json(response, 200, network)
     else if (path === '/containers/json') json(response, 200, [])
     else if (path === '/events') this.#events(url, response)

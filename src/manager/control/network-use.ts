@@ -1,0 +1,55 @@
+import type { Network } from '../../api/network.ts'
+import { taskName } from '../../api/task-name.ts'
+import { isWanted } from '../../api/task-state.ts'
+import type { View } from '../store/view.ts'
+
+/** Digits of a node's id that name a peer, as Swarm's do. */
+const PEER_NAME_LENGTH = 12
+
+/** Who uses a network, in the shape of `GET /networks/{id}` (`Peers`) and of its `?verbose=true` (`Services`). */
+export interface NetworkUse {
+  Peers: { Name: string; IP: string }[]
+  Services: Record<string, NetworkService>
+}
+
+interface NetworkService {
+  VIP: string
+  Ports: string[]
+  LocalLBIndex: number
+  Tasks: { Name: string; EndpointID: string; EndpointIP: string; Info: { 'Host IP': string } }[]
+}
+
+const withoutPrefix = (cidr: string | undefined): string => (cidr ?? '').replace(/\/\d+$/, '')
+
+/** The nodes with running tasks on the network, and its services with their tasks. */
+export const networkUse = (view: View, network: Network): NetworkUse => {
+  const peers = new Map<string, string>()
+  const services: Record<string, NetworkService> = {}
+  for (const task of view.list('task')) {
+    const attachment = (task.NetworksAttachments ?? []).find((one) => one.Network.ID === network.ID)
+    const isHere = isWanted(task.DesiredState) && task.Status.State === 'running'
+    if (attachment === undefined || !isHere) continue
+    const node = view.get('node', task.NodeID)
+    const hostIp = node?.Description.Swarmctl.DataPathAddr ?? ''
+    peers.set(task.NodeID, hostIp)
+    const name = task.Swarmctl.ServiceName
+    services[name] ??= emptyService(view, network, task.ServiceID)
+    services[name].Tasks.push({
+      Name: `${taskName(task)}.${task.ID}`,
+      EndpointID: task.ID,
+      EndpointIP: withoutPrefix(attachment.Addresses[0]),
+      Info: { 'Host IP': hostIp },
+    })
+  }
+  const Peers = [...peers].map(([id, IP]) => ({ Name: id.slice(0, PEER_NAME_LENGTH), IP }))
+  return { Peers, Services: services }
+}
+
+const emptyService = (view: View, network: Network, serviceId: string): NetworkService => {
+  const endpoint = view.get('service', serviceId)?.Endpoint
+  const vip = endpoint?.VirtualIPs?.find(({ NetworkID }) => NetworkID === network.ID)
+  const Ports = (endpoint?.Ports ?? []).map(
+    (port) => `Target: ${port.TargetPort}, Publish: ${port.PublishedPort ?? 0}`,
+  )
+  return { VIP: withoutPrefix(vip?.Addr), Ports, LocalLBIndex: 0, Tasks: [] }
+}

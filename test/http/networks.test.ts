@@ -1,0 +1,119 @@
+import t from 'tap'
+import { ApiNode } from '../support/http/api-node.ts'
+import { NODE_ID } from '../support/http/memory-swarm.ts'
+import { sampleTask } from '../support/objects.ts'
+
+const start = async (t: Tap.Test, options?: Parameters<typeof ApiNode.start>[0]) => {
+  const node = await ApiNode.start(options)
+  t.teardown(() => node.stop())
+  return node
+}
+declare namespace Tap {
+  type Test = Pick<typeof t, 'teardown'>
+}
+
+const spec = (name: string, change: object = {}) => ({
+  Name: name,
+  TaskTemplate: { ContainerSpec: { Image: 'nginx:1' } },
+  ...change,
+})
+
+t.test('networks: the swarm’s are the cluster’s, all others the Engine’s', async (t) => {
+  const node = await start(t)
+  const made = await node.call('POST', '/v1.41/networks/create', {
+    body: { Name: 'back', Driver: 'overlay', IPAM: null, Options: null, Labels: { a: 'b' } },
+  })
+  t.match([made.status, made.body], [201, { Id: /^id/, Warning: '' }])
+  const listed = (await node.call('GET', '/v1.41/networks')).body
+  t.same(
+    listed.map((one: { Name: string; Scope: string }) => `${one.Name} ${one.Scope}`).sort(),
+    ['back swarm', 'bridge local', 'ingress swarm'],
+    'neither the bridges of overlays nor predefined networks',
+  )
+  const inspected = (await node.call('GET', '/networks/back')).body
+  t.match(inspected, {
+    Id: made.body.Id,
+    Scope: 'swarm',
+    Driver: 'overlay',
+    Labels: { a: 'b' },
+    IPAM: { Driver: 'default' },
+  })
+  t.equal((await node.call('GET', '/networks/bridge')).body.Scope, 'local')
+  t.equal((await node.call('GET', '/networks/back?scope=local')).status, 404)
+  t.equal((await node.call('GET', '/networks/bridge?scope=swarm')).status, 404)
+  const host = await node.call('GET', '/networks/host?scope=swarm')
+  t.match([host.status, host.body], [200, { Name: 'host', Driver: 'host', Scope: 'swarm' }])
+  const local = { Name: 'mine', Driver: 'bridge' }
+  t.equal((await node.call('POST', '/networks/create', { body: local })).body.Id[0], 'd')
+  t.same(JSON.parse(node.engine.requests('POST', '/networks/create')[0]!.body), local)
+  t.equal((await node.call('DELETE', '/networks/back')).status, 204)
+  t.equal((await node.call('GET', '/networks/back')).status, 404)
+})
+
+t.test('networks: who uses one, and the removal of those that nobody does', async (t) => {
+  const node = await start(t)
+  const create = (Name: string, more: object = {}) =>
+    node.call('POST', '/networks/create', { body: { Name, Driver: 'overlay', ...more } })
+  const id = (await create('used', { IPAM: { Options: { a: 'b' } } })).body.Id
+  await create('kept', { Labels: { keep: '1' } })
+  await create('idle')
+  const body = spec('web', { Networks: [{ Target: 'used' }] })
+  const service = (await node.call('POST', '/services/create', { body })).body.ID
+  await node.swarm.store.update((tx) => {
+    const task = sampleTask('t1'.padEnd(25, '0'), service)
+    const network = tx.get('network', id)!
+    tx.put('task', {
+      ...task,
+      NodeID: NODE_ID,
+      Status: { ...task.Status, State: 'running' },
+      Swarmctl: { ...task.Swarmctl, ServiceName: 'web' },
+      NetworksAttachments: [{ Network: network, Addresses: ['10.0.1.3/16'] }],
+    })
+  })
+  const plain = (await node.call('GET', '/networks/used')).body
+  t.match(plain, {
+    Containers: { c1: { Name: 'web.1.t1' } },
+    Peers: [{ Name: NODE_ID.slice(0, 12), IP: '192.168.0.1' }],
+    IPAM: { Options: { a: 'b' } },
+    EnableIPv4: true,
+  })
+  t.notOk(plain.Services)
+  t.notOk('EnableIPv4' in (await node.call('GET', '/v1.47/networks/used')).body)
+  const verbose = (await node.call('GET', '/networks/used?verbose=true')).body
+  t.match(verbose.Services.web.Tasks, [
+    { Name: /^web\.1\.t1/, EndpointIP: '10.0.1.3', Info: { 'Host IP': '192.168.0.1' } },
+  ])
+  const filters = encodeURIComponent(JSON.stringify({ 'label!': { keep: true } }))
+  const pruned = await node.call('POST', `/v1.41/networks/prune?filters=${filters}`)
+  t.strictSame(pruned.body, { NetworksDeleted: ['idle', 'unused'] })
+  const asked = node.engine.requests('POST', /^\/v1\.41\/networks\/prune/)[0]!
+  t.match(decodeURIComponent(asked.url), '"swarmctl.overlay":true', 'no bridge of ours goes')
+  const none = encodeURIComponent(JSON.stringify({ until: { '24h': true } }))
+  const recent = await node.call('POST', `/networks/prune?filters=${none}`)
+  t.strictSame(recent.body, { NetworksDeleted: ['unused'] }, 'all are younger')
+  t.strictSame((await node.call('POST', '/networks/prune')).body.NetworksDeleted, [
+    'kept',
+    'unused',
+  ])
+  t.equal((await node.call('POST', '/networks/prune?filters={"colour":["x"]}')).status, 400)
+  const settings = { Name: 'mere', Driver: 'overlay', ConfigOnly: true }
+  t.equal((await node.call('POST', '/networks/create', { body: settings })).body.Id[0], 'd')
+  node.swarm.state.role = 'worker'
+  const refused = await create('x')
+  t.match(refused, {
+    status: 403,
+    body: { message: /^Cannot create a multi-host network from a w/ },
+  })
+  t.strictSame((await node.call('POST', '/networks/prune')).body, { NetworksDeleted: ['unused'] })
+})
+
+t.test('a follower has its own Engine’s networks pruned and the leader the swarm’s', async (t) => {
+  const leader = await start(t)
+  const follower = await start(t)
+  await leader.call('POST', '/networks/create', { body: { Name: 'idle', Driver: 'overlay' } })
+  follower.swarm.leader = { kind: 'forward', nodeId: 'x' }
+  follower.swarm.leaderSocket = leader.socketPath
+  const { body } = await follower.call('POST', '/networks/prune')
+  t.strictSame(body, { NetworksDeleted: ['idle', 'unused'] })
+  t.equal(leader.engine.requests('POST', /prune/).length, 0)
+})
