@@ -67,6 +67,26 @@ export const JoinRequest = z.object({
 })
 export type JoinRequest = z.infer<typeof JoinRequest>
 
+/** Where a restored manager is reached: query of `POST /swarmctl/restore`. */
+export const RestoreRequest = JoinRequest.pick({
+  ListenAddr: true,
+  AdvertiseAddr: true,
+  DataPathAddr: true,
+})
+export type RestoreRequest = z.infer<typeof RestoreRequest>
+
+/** Answer of `POST /swarmctl/restore`. */
+export interface Restored {
+  NodeID: string
+  ClusterID: string
+  /** When the backup was made, RFC 3339. */
+  CreatedAt: string
+  /** The last change that is in it. */
+  Index: number
+  /** Host names of the other managers, which are removed and have to join again. */
+  RemovedManagers: string[]
+}
+
 /** The one cluster object. */
 export interface Cluster extends Meta {
   Spec: SwarmSpec

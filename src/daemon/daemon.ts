@@ -4,28 +4,26 @@ import { hostname, networkInterfaces } from 'node:os'
 import type { LogMessage, LogsRequest } from '../api/assignment.ts'
 import type { Clock } from '../api/clock.ts'
 import type { ContainerCall, ContainerExchange } from '../api/container-call.ts'
-import { invalid, SwarmctlError, toSwarmctlError, unavailable } from '../api/errors.ts'
-import { newId } from '../api/id.ts'
+import { SwarmctlError, toSwarmctlError, unavailable } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
-import type { NodeSpec } from '../api/node.ts'
 import type { ObjectChange } from '../api/object.ts'
-import type { InitRequest, JoinRequest } from '../api/swarm.ts'
+import type { InitRequest, JoinRequest, Restored, RestoreRequest } from '../api/swarm.ts'
 import type { ClusterUsage } from '../api/usage.ts'
 import { LOCKED, WORKER } from '../http/membership.ts'
 import type { LeaderRoute, NodeStatus, SwarmPort } from '../http/ports.ts'
 import { Surface } from '../http/surface.ts'
-import { createCluster } from '../manager/ca/create-cluster.ts'
 import { joinCluster } from '../manager/ca/join-cluster.ts'
 import type { Control } from '../manager/control/control.ts'
 import type { Credentials } from '../pki/credentials.ts'
-import { newUnlockKey } from '../pki/data-key.ts'
 import { checkEngine } from '../worker/docker/docker-executor.ts'
 import { splitHostPort } from './addresses.ts'
+import { createBackup } from './backup.ts'
 import { Engine } from './engine.ts'
 import { FORWARDED_HEADER } from './forward.ts'
 import type { ManagerRuntime } from './manager-runtime.ts'
 import type { MemberStart } from './member.ts'
 import { Member } from './member.ts'
+import { availabilityOf, newCluster } from './new-cluster.ts'
 import { CLUSTER_PORT, nodeAddresses } from './node-addresses.ts'
 import {
   isMember,
@@ -37,11 +35,16 @@ import {
 import { NodeKeys } from './node-keys.ts'
 import type { DaemonOptions } from './options.ts'
 import { NO_LEADER } from './raft-proposer.ts'
+import {
+  type OpenedBackup,
+  readBackup,
+  restoredAnswer,
+  restoredCredentials,
+  seedManager,
+} from './restore.ts'
 import { claimSocket, openToGroup } from './socket-file.ts'
 import { stepDown } from './step-down.ts'
 
-/** What the command line sends for a flag that was not given. */
-const DATA_PATH_PORT_DEFAULT = 4789
 /** How long `init` and `join` wait for the node to take part (swarmkit's client limit). */
 const JOIN_WAIT_MS = 20_000
 const JOIN_POLL_MS = 50
@@ -257,24 +260,45 @@ export class Daemon implements SwarmPort {
     return this.control().unlockKey()
   }
 
+  async backup(
+    passphrase: string,
+  ): Promise<{ clusterId: string; index: number; bytes: AsyncIterable<Uint8Array> }> {
+    const member = this.#member
+    if (!member?.runtime) throw unavailable('this node is not a manager any more')
+    const { nodeId, clusterId } = member.record
+    const nowMs = this.#deps.clock.nowMs()
+    const { head, bytes } = await createBackup(member.runtime, {
+      ...{ nodeId, clusterId, passphrase, nowMs },
+    })
+    return { clusterId, index: head.index, bytes }
+  }
+
+  restore(
+    request: RestoreRequest,
+    passphrase: string,
+    bytes: AsyncIterable<Uint8Array>,
+  ): Promise<Restored> {
+    return this.#exclusively(async () => {
+      await checkEngine(this.#engine.client)
+      const addresses = nodeAddresses(request, networkInterfaces())
+      const backup = await readBackup(bytes, passphrase)
+      const credentials = await restoredCredentials(backup, this.#deps.clock)
+      const { nodeId, clusterId } = credentials
+      const managers = [{ nodeId, addr: addresses.advertiseAddr }]
+      const record = { ...addresses, nodeId, clusterId, managers }
+      await this.#begin({ ...record, hasLog: true, forcesNewCluster: true }, credentials, backup)
+      return restoredAnswer(backup)
+    })
+  }
+
   async #createCluster(request: InitRequest): Promise<string> {
     await checkEngine(this.#engine.client)
     const addresses = nodeAddresses(request, networkInterfaces())
-    const isLocking =
-      request.AutoLockManagers || request.Spec.EncryptionConfig?.AutoLockManagers === true
-    const created = await createCluster(
-      { clock: this.#deps.clock, newId },
-      {
-        spec: { ...request.Spec, EncryptionConfig: { AutoLockManagers: isLocking } },
-        addr: addresses.advertiseAddr,
-        availability: availabilityOf(request.Availability),
-        hostname: hostname(),
-        defaultAddrPool: request.DefaultAddrPool,
-        subnetSize: request.SubnetSize,
-        dataPathPort: this.#dataPathPort(request.DataPathPort),
-        unlockKey: isLocking ? newUnlockKey() : undefined,
-      },
-    )
+    const created = await newCluster(request, {
+      clock: this.#deps.clock,
+      addr: addresses.advertiseAddr,
+      dataPathPort: this.#options.dataPathPort,
+    })
     const { credentials, cluster, node } = created
     const self = { nodeId: credentials.nodeId, addr: addresses.advertiseAddr }
     const record = { ...addresses, nodeId: node.ID, clusterId: cluster.ID, managers: [self] }
@@ -355,20 +379,25 @@ export class Daemon implements SwarmPort {
     this.#cancelResume = this.#deps.clock.schedule(RESUME_RETRY_MS, () => void this.#resume())
   }
 
+  /** Becomes a member: of a new cluster with `origin` as its content, or else of one that others lead. */
   async #begin(
     record: NodeRecord,
     credentials: Credentials,
-    bootstrap?: MemberStart['bootstrap'],
+    origin?: MemberStart['bootstrap'] | OpenedBackup,
   ): Promise<void> {
     const { dataDir } = this.#options
     this.#state = 'pending'
     try {
       // A join that a crash cut short left a log of another node's, before its record was written.
-      await removeNodeFiles(this.#options.dataDir)
-      const keys = await NodeKeys.create(dataDir, bootstrap?.cluster.Swarmctl.UnlockKey)
+      await removeNodeFiles(dataDir)
+      const keys = await NodeKeys.create(dataDir, origin?.cluster.Swarmctl.UnlockKey)
+      const isRestored = origin !== undefined && 'entries' in origin
+      if (isRestored)
+        await seedManager(dataDir, origin, { clock: this.#deps.clock, dataKey: keys.dataKey })
+      const bootstrap = isRestored ? undefined : origin
       await this.#run({ record, credentials, keys, ...(bootstrap && { bootstrap }) })
       // What the cluster begins with is in the log before a restart could ask for it.
-      if (bootstrap) {
+      if (origin) {
         const leads = () => this.#member?.runtime?.isLeader === true
         await this.#waitUntil(leads, 'the first manager could not write its state: see its log')
       }
@@ -410,16 +439,6 @@ export class Daemon implements SwarmPort {
     }
     this.#state = 'active'
     this.#error = ''
-  }
-
-  /** The daemon's own port is what runs; another one that was asked for must not be dropped silently. */
-  #dataPathPort(wanted: number): number {
-    const { dataPathPort } = this.#options
-    if (wanted === 0 || wanted === DATA_PATH_PORT_DEFAULT || wanted === dataPathPort)
-      return dataPathPort
-    throw invalid(
-      `this daemon was started with --data-path-port ${dataPathPort}: start it, and those of the other nodes, with --data-path-port ${wanted}`,
-    )
   }
 
   #takesPart(): boolean {
@@ -467,18 +486,5 @@ export class Daemon implements SwarmPort {
     } finally {
       this.#isChanging = false
     }
-  }
-}
-
-const availabilityOf = (text: string): NodeSpec['Availability'] => {
-  switch (text) {
-    case '':
-    case 'active':
-      return 'active'
-    case 'pause':
-    case 'drain':
-      return text
-    default:
-      throw invalid(`invalid Availability "${text}": must be active, pause or drain`)
   }
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { Clock } from '../api/clock.ts'
 import { invalid, SwarmctlError } from '../api/errors.ts'
 import type { Node } from '../api/node.ts'
-import type { Cluster } from '../api/swarm.ts'
+import type { Cluster, Restored } from '../api/swarm.ts'
 import { openBackup } from '../backup/sealed-file.ts'
 import { certificateLifetimeMs } from '../manager/ca/certificate-authority.ts'
 import { StoreState } from '../manager/store/state.ts'
@@ -128,17 +128,7 @@ export const restoredCredentials = async (
   return readCredentials({ keyPem, certPem, rootCAPem })
 }
 
-/** What `restore` answers. */
-export interface Restored {
-  NodeID: string
-  ClusterID: string
-  /** When the backup was made. */
-  CreatedAt: string
-  Index: number
-  /** Host names of the other managers, which are removed and have to join again. */
-  RemovedManagers: string[]
-}
-
+/** What `restore` tells its caller. */
 export const restoredAnswer = ({ head, entries, node, cluster }: OpenedBackup): Restored => ({
   NodeID: node.ID,
   ClusterID: cluster.ID,

@@ -151,3 +151,181 @@ labTest(t, 'managers lock, and a survivor goes on alone', { hosts: 4 }, async (t
     },
   )
 })
+
+/** The machine gets another address, as with a new DHCP lease. */
+const moveTo = async (host: LabHost, address: string): Promise<void> => {
+  const shown = (await host.exec('ip', ['-4', '-o', 'addr', 'show', 'dev', 'eth0'])).stdout
+  const [old, bits] = (/inet (\S+)\/(\d+)/.exec(shown) ?? []).slice(1)
+  await host.exec('ip', ['addr', 'add', `${address}/${bits}`, 'dev', 'eth0'])
+  await host.exec('ip', ['addr', 'del', `${old}/${bits}`, 'dev', 'eth0'])
+}
+
+/** Flips bytes of a file on a host, as a bad disk does. */
+const flip = async (host: LabHost, path: string, offset: number): Promise<void> => {
+  const [output, seek] = [`of=${path}`, `seek=${offset}`]
+  await host.exec('dd', [output, seek, 'bs=1', 'count=8', 'conv=notrunc', 'if=/dev/urandom'])
+}
+
+const untilOthersVote = (at: LabHost, name: string): Promise<unknown> =>
+  eventually(
+    async () => {
+      const answer = await at.apiRequest('/nodes')
+      if (answer.status !== 200) return false
+      return (await nodesByName(at)).get(name)?.ManagerStatus?.Reachability === 'reachable'
+    },
+    { what: `${name} serves again`, timeoutMs: 60_000 },
+  )
+
+/** Everything that a restored swarm must have as it was. */
+const identity = async (host: LabHost) => {
+  const ids = async (path: string) =>
+    ((await host.apiRequest(path)).json() as { ID: string }[]).map(({ ID }) => ID).sort()
+  const swarm = (await host.apiRequest('/swarm')).json() as { ID: string; JoinTokens: object }
+  return {
+    cluster: swarm.ID,
+    tokens: swarm.JoinTokens,
+    services: await ids('/services'),
+    secrets: await ids('/secrets'),
+    configs: await ids('/configs'),
+    networks: await ids('/networks'),
+  }
+}
+
+labTest(t, 'damaged disks, backups, new addresses', { hosts: 4 }, async (t, lab) => {
+  const [h1, h2, h3, h4] = lab.hosts as [LabHost, LabHost, LabHost, LabHost]
+  await formCluster(lab, { managers: 3, workers: 1 })
+  await h1.swarmctl(['network', 'create', 'back'])
+  await h1.swarmctl(['secret', 'create', 'password', '-'], { input: 'open sesame' })
+  await h1.swarmctl(['config', 'create', 'motd', '-'], { input: 'hello' })
+  await h1.swarmctl([
+    ...[...CREATE, '--name', 'web', '--replicas', '1', '--constraint', 'node.hostname==h4'],
+    ...['--network', 'back', '--secret', 'password', 'swarmctl-test:1'],
+  ])
+  await untilRunning(h1, 'web', 1)
+  const started = async (): Promise<string> => {
+    const id = (await h4.docker(['ps', '-q', '--filter', 'name=web'])).stdout.trim()
+    return (await h4.docker(['inspect', '-f', '{{.State.StartedAt}} {{.Id}}', id])).stdout
+  }
+
+  await t.test('a damaged log: the manager says so, does not vote, and comes back', async (t) => {
+    await untilReachable(h1, ['h1', 'h2', 'h3'])
+    await h3.kill9Daemon()
+    const segments = (await h3.exec('ls', [`${h3.dataDir}/raft/wal`])).stdout
+    const first = segments.split('\n').find((name) => name.endsWith('.wal'))
+    await flip(h3, `${h3.dataDir}/raft/wal/${first}`, 512 + 70)
+    await h3.spawnDaemon([])
+    await untilOthersVote(h3, 'h3')
+    const log = h3.daemon?.log() ?? ''
+    t.equal(log.match(/does not vote and takes its state anew/g)?.length, 1, 'said once')
+    t.match(log, /is damaged at byte 512/)
+    t.match(log, /has the state again and votes/)
+    t.match((await h3.exec('ls', [`${h3.dataDir}/raft-damaged`])).stdout, /wal/, 'kept aside')
+    t.match(await identity(h3), await identity(h1))
+    await h3.swarmctl(['config', 'create', 'after-damage', '-'], { input: 'x' })
+  })
+
+  await t.test('a state that lost its index, and a log that is gone', async () => {
+    await h2.kill9Daemon()
+    await h2.exec('sh', ['-c', `rm ${h2.dataDir}/raft/state/MANIFEST-*`])
+    await h2.spawnDaemon([])
+    await untilOthersVote(h2, 'h2')
+    await h2.kill9Daemon()
+    await h2.exec('rm', ['-rf', `${h2.dataDir}/raft`])
+    await h2.spawnDaemon([])
+    await untilOthersVote(h2, 'h2')
+    await untilReachable(h1, ['h1', 'h2', 'h3'])
+  })
+
+  await t.test('a manager that comes back under another address is found again', async (t) => {
+    const next = h2.ip.replace(/\d+$/, (octet) => String(Number(octet) + 100))
+    await h2.kill9Daemon()
+    await moveTo(h2, next)
+    await h2.spawnDaemon([])
+    await untilOthersVote(h2, 'h2')
+    const node = await eventually(
+      async () => {
+        const found = (await nodesByName(h1)).get('h2')
+        return found?.ManagerStatus?.Addr === `${next}:2377` ? found : undefined
+      },
+      { what: 'its new address' },
+    )
+    t.equal(node.ManagerStatus?.Reachability, 'reachable')
+    // It has to be found by who starts now, too, and be able to lead.
+    await h3.kill9Daemon()
+    await h3.spawnDaemon([])
+    await untilReachable(h2, ['h1', 'h2', 'h3'])
+  })
+
+  const file = `${h1.dir}/swarm.backup`
+  const secret = `${h1.dir}/passphrase`
+  const restoreArgs = (host: LabHost) => [
+    ...['restore', file, '--passphrase-file', secret, '--advertise-addr', host.ip],
+    ...host.daemonFlags(),
+  ]
+  let before: Awaited<ReturnType<typeof identity>>
+  let running = ''
+
+  await t.test('a backup of a swarm that works on', async (t) => {
+    await h1.exec('sh', ['-c', `echo 'correct horse' > ${secret}`])
+    before = await identity(h1)
+    running = await started()
+    const made = await h2.swarmctl(['backup', file, '--passphrase-file', secret])
+    t.match(made.stdout, new RegExp(`Backup of swarm ${before.cluster} as of change \\d+`))
+    t.equal((await h1.exec('stat', ['-c', '%a', file])).stdout.trim(), '600')
+    t.equal((await h1.exec('grep', ['-c', 'sesame', file], { check: false })).stdout.trim(), '0')
+    t.match(await refused(h4, ['backup', file, '--passphrase-file', secret]), /not a swarm manager/)
+    t.match(await refused(h1, restoreArgs(h1)), /already part of a swarm/)
+    await h1.swarmctl(['config', 'create', 'after-the-backup', '-'], { input: 'x' })
+  })
+
+  await t.test('restored on an empty machine: the same swarm, the worker untouched', async (t) => {
+    for (const host of [h1, h2, h3]) await host.kill9Daemon()
+    await h3.exec('rm', ['-rf', h3.dataDir])
+    await h3.spawnDaemon([])
+    const wrong = `${h1.dir}/wrong`
+    await h1.exec('sh', ['-c', `echo no > ${wrong}; head -c 900 ${file} > ${file}.cut`])
+    const asked = (path: string, pass: string) =>
+      refused(h3, ['restore', path, '--passphrase-file', pass, ...h3.daemonFlags()])
+    t.match(await asked(file, wrong), /^swarmctl: the passphrase is not the one of this backup$/)
+    t.match(await asked(`${file}.cut`, secret), /^swarmctl: the backup is cut off/)
+    t.equal(await localState(h3), 'inactive', 'nothing changed')
+    const made = await h3.swarmctl(restoreArgs(h3), { timeoutMs: 60_000 })
+    t.match(made.stdout, new RegExp(`Swarm ${before.cluster} is restored`))
+    t.strictSame(await identity(h3), before)
+    await eventually(async () => (await nodesByName(h3)).get('h4')?.Status.State === 'ready', {
+      what: 'the old worker',
+    })
+    await untilRunning(h3, 'web', 1)
+    t.equal(await started(), running, 'its container never stopped')
+    await h3.swarmctl(['service', 'update', '-q', '--label-add', 'x=1', 'web'])
+  })
+
+  await t.test('the only manager moves: its workers are told', async () => {
+    const next = h3.ip.replace(/\d+$/, (octet) => String(Number(octet) + 100))
+    await h3.kill9Daemon()
+    await moveTo(h3, next)
+    await h3.spawnDaemon([])
+    await eventually(
+      async () => {
+        const answer = await h3.apiRequest('/nodes')
+        return answer.status === 200 && (await nodesByName(h3)).get('h4')?.Status.State === 'ready'
+      },
+      { what: 'the worker found its manager', timeoutMs: 60_000 },
+    )
+  })
+
+  await t.test('the only manager is damaged: it says what to do, and that works', async (t) => {
+    await h3.kill9Daemon()
+    const segments = (await h3.exec('ls', [`${h3.dataDir}/raft/wal`])).stdout
+    const first = segments.split('\n').find((name) => name.endsWith('.wal'))
+    await flip(h3, `${h3.dataDir}/raft/wal/${first}`, 512 + 70)
+    await h3.spawnDaemon([])
+    await untilState(h3, 'error')
+    t.match(await refused(h3, ['node', 'ls']), /leave --force.*swarmctl restore FILE/)
+    await h3.swarmctl(['leave', '--force'], { timeoutMs: 60_000 })
+    await h3.swarmctl(['restore', file, '--passphrase-file', secret, ...h3.daemonFlags()], {
+      timeoutMs: 60_000,
+    })
+    t.strictSame(await identity(h3), before)
+  })
+})

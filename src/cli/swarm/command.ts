@@ -1,10 +1,12 @@
 import type { Command } from 'commander'
 import type { Runner } from '../context.ts'
 import type { DaemonLauncher } from '../daemon/launcher.ts'
+import { backupVerb } from './backup.ts'
 import { initVerb } from './init.ts'
 import { joinVerb } from './join.ts'
 import { joinTokenVerb } from './join-token.ts'
 import { leaveVerb } from './leave.ts'
+import { restoreVerb } from './restore.ts'
 import { unlockKeyVerb, unlockVerb } from './unlock.ts'
 import { updateVerb } from './update.ts'
 
@@ -21,5 +23,7 @@ export const swarmCommands = (program: Command, run: Runner, launcher: DaemonLau
     unlockVerb(parent, run)
     unlockKeyVerb(parent, run)
   }
+  backupVerb(program, run)
+  restoreVerb(program, run, launcher)
   updateVerb(swarm, run)
 }

@@ -1,0 +1,55 @@
+import { hostname } from 'node:os'
+import type { Clock } from '../api/clock.ts'
+import { invalid } from '../api/errors.ts'
+import { newId } from '../api/id.ts'
+import type { NodeSpec } from '../api/node.ts'
+import type { InitRequest } from '../api/swarm.ts'
+import { type CreatedCluster, createCluster } from '../manager/ca/create-cluster.ts'
+import { newUnlockKey } from '../pki/data-key.ts'
+
+/** What the command line sends for a flag that was not given. */
+const DATA_PATH_PORT_DEFAULT = 4789
+
+/** What `init` begins with. Throws INVALID_ARGUMENT. */
+export const newCluster = (
+  request: InitRequest,
+  own: { clock: Clock; addr: string; dataPathPort: number },
+): Promise<CreatedCluster> => {
+  const isLocking =
+    request.AutoLockManagers || request.Spec.EncryptionConfig?.AutoLockManagers === true
+  return createCluster(
+    { clock: own.clock, newId },
+    {
+      spec: { ...request.Spec, EncryptionConfig: { AutoLockManagers: isLocking } },
+      addr: own.addr,
+      availability: availabilityOf(request.Availability),
+      hostname: hostname(),
+      defaultAddrPool: request.DefaultAddrPool,
+      subnetSize: request.SubnetSize,
+      dataPathPort: dataPathPort(request.DataPathPort, own.dataPathPort),
+      unlockKey: isLocking ? newUnlockKey() : undefined,
+    },
+  )
+}
+
+/** The daemon's own port is what runs; another one that was asked for must not be dropped silently. */
+const dataPathPort = (wanted: number, own: number): number => {
+  if (wanted === 0 || wanted === DATA_PATH_PORT_DEFAULT || wanted === own) return own
+  throw invalid(
+    `this daemon was started with --data-path-port ${own}: start it, and those of the other nodes, with --data-path-port ${wanted}`,
+  )
+}
+
+/** `Availability` of a request. Throws INVALID_ARGUMENT. */
+export const availabilityOf = (text: string): NodeSpec['Availability'] => {
+  switch (text) {
+    case '':
+    case 'active':
+      return 'active'
+    case 'pause':
+    case 'drain':
+      return text
+    default:
+      throw invalid(`invalid Availability "${text}": must be active, pause or drain`)
+  }
+}
