@@ -30,9 +30,9 @@ export interface Report {
 /** What the CLI under test has: commands with their flags. */
 export type CliFlags = ReadonlyMap<string, readonly string[]>
 
-const linesOf = (step: Step, side: Side, outcome: Outcome): string[] => {
+const linesOf = (chapter: Chapter, step: Step, side: Side, outcome: Outcome): string[] => {
   if (step.codeOnly) return [`exit ${outcome.code}`]
-  const replacements = side.replacements()
+  const replacements = side.replacements(chapter.anyNode === true)
   const shape = [
     `exit ${outcome.code}`,
     ...shapeOf(outcome.stdout, replacements).map((line) => `out ${line}`),
@@ -109,7 +109,7 @@ export class Comparison {
       if (has !== undefined && !flags.every((flag) => has.includes(flag))) continue
       for (const flag of flags) this.#used.add(`${commandOf(words)} ${flag}`)
       this.#used.add(commandOf(words))
-      await this.#step(chapter.name, step)
+      await this.#step(chapter, step)
     }
   }
 
@@ -122,18 +122,21 @@ export class Comparison {
     return { steps: this.#steps, differences: this.#differences, unused }
   }
 
-  async #step(chapter: string, step: Step): Promise<void> {
+  async #step(chapter: Chapter, step: Step): Promise<void> {
     this.#steps += 1
     const [swarm, ours] = await Promise.all([
       runUntil(this.#swarm, step),
       runUntil(this.#ours, step),
     ])
-    const lines = differenceOf(linesOf(step, this.#swarm, swarm), linesOf(step, this.#ours, ours))
+    const lines = differenceOf(
+      linesOf(chapter, step, this.#swarm, swarm),
+      linesOf(chapter, step, this.#ours, ours),
+    )
     if (lines.length === 0) return
     const unexplained = withoutLonger(lines)
     if (unexplained.length === 0) return
     const known = knownAs(this.#known, step.run, unexplained)
-    this.#differences.push({ chapter, step, lines: unexplained, known })
+    this.#differences.push({ chapter: chapter.name, step, lines: unexplained, known })
     const mark = known === undefined ? 'DIFFERS' : `known (${known})`
     this.#say(`${mark}: docker ${step.run}${step.on ? `  (on the ${step.on})` : ''}`)
     if (known === undefined) for (const line of unexplained) this.#say(`    ${line}`)

@@ -4,7 +4,7 @@
 export type Replacement = readonly [text: string, kind: string]
 
 const AGO =
-  /(?:Less than a second|About (?:a minute|an hour)|\d+ (?:seconds?|minutes?|hours?)|a second)(?: ago)?/g
+  /(?:[Ll]ess than a second|About (?:a minute|an hour)|\d+ (?:seconds?|minutes?|hours?)|a second)(?: ago)?/g
 
 /** In this order: the longer forms first. */
 const KINDS: readonly (readonly [RegExp, string])[] = [
@@ -57,15 +57,19 @@ const isWritten = (path: string): boolean => /\.(?:Spec|PreviousSpec)\b/.test(pa
 const flatten = (value: unknown, path: string, replacements: readonly Replacement[]): string[] => {
   if (Array.isArray(value)) {
     return value.length === 0
-      ? [`${path}: []`]
+      ? [`${path}: empty`]
       : value.flatMap((item) => flatten(item, `${path}[]`, replacements))
   }
   if (typeof value === 'object' && value !== null) {
     const entries = Object.entries(value)
-    if (entries.length === 0) return [`${path}: {}`]
-    return entries.flatMap(([key, child]) => flatten(child, `${path}.${key}`, replacements))
+    if (entries.length === 0) return [`${path}: empty`]
+    return entries.flatMap(([key, child]) =>
+      flatten(child, `${path}.${withKinds(key, replacements)}`, replacements),
+    )
   }
-  if (!isWritten(path)) return [`${path}: ${value === null ? 'null' : typeof value}`]
+  // Which of the three an Engine prints for nothing depends on its age.
+  if (value === null) return [`${path}: empty`]
+  if (!isWritten(path)) return [`${path}: ${typeof value}`]
   return [`${path}: ${withKinds(JSON.stringify(value), replacements)}`]
 }
 

@@ -48,10 +48,10 @@ export class Side {
   }
 
   /** What of this side's outputs stands for itself only. */
-  replacements(): Replacement[] {
+  replacements(anyNode: boolean): Replacement[] {
     const places = (host: LabHost, role: string): Replacement[] => [
       [this.#socket(host), '<socket>'],
-      [host.name, `<${role}>`],
+      [host.name, anyNode ? '<node>' : `<${role}>`],
     ]
     return [
       [this.#dir, '<dir>'],

@@ -28,6 +28,8 @@ export interface Step {
 export interface Chapter {
   readonly name: string
   readonly steps: readonly Step[]
+  /** Which node a task is on is chance. */
+  readonly anyNode?: true
   /** Files in `{dir}`. */
   readonly files?: Readonly<Record<string, string>>
 }

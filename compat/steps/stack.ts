@@ -34,6 +34,7 @@ const deploy = (...flags: string[]) =>
 /** `stack`. */
 export const stack: Chapter = {
   name: 'stacks',
+  anyNode: true,
   files: { 'stack.yml': STACK, 'smaller.yml': SMALLER, page: 'a page', key: 'hidden' },
   steps: [
     { run: 'stack ls' },
