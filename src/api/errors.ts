@@ -11,6 +11,8 @@ const CATALOGUE = {
   PERMISSION_DENIED: { status: 403, exitCode: 1 },
   /** A wrong join token or unlock key. */
   UNAUTHENTICATED: { status: 401, exitCode: 1 },
+  /** This node was removed from the cluster, says one of its managers. */
+  NODE_REMOVED: { status: 401, exitCode: 1 },
   /** No object with this id, name or id prefix. */
   NOT_FOUND: { status: 404, exitCode: 1 },
   /** An object of this name exists. */

@@ -87,6 +87,8 @@ export class Member {
   #record: NodeRecord
   #credentials: Credentials
   #roleChange: Promise<void> | undefined
+  /** The managers' words to a manager that they removed. */
+  #refusal = ''
   #isStopped = false
 
   constructor(deps: MemberDeps, options: DaemonOptions, start: MemberStart) {
@@ -242,9 +244,9 @@ export class Member {
     return this.#manager.runtime
   }
 
-  /** Why this manager does not vote for now; empty otherwise. */
+  /** Why this node does not take part for now: a manager that can't vote, or that was removed while it was away; empty otherwise. */
   get damage(): string {
-    return this.#manager.damage
+    return this.#manager.damage || this.#refusal
   }
 
   /** Managers known now: the agent's list, which the leader keeps up to date. */
@@ -291,6 +293,7 @@ export class Member {
         }),
         onCluster: ({ role, managers }) => this.#onCluster(role, managers),
         onRemoved,
+        onRefused: (reason) => this.#onRefused(reason),
       },
       {
         nodeId: record.nodeId,
@@ -306,7 +309,21 @@ export class Member {
     return cluster?.Swarmctl.RemovedNodes.includes(nodeId) ?? false
   }
 
+  /**
+   * A worker that was removed while it was away has nothing to lose and leaves. A manager's log may be what somebody still wants (the
+   * others may have been told to go on without it after a disaster): it says so, and waits for a person.
+   */
+  #onRefused(reason: string): void {
+    if (this.#credentials.role === 'manager') {
+      this.#refusal = reason
+      return
+    }
+    this.#deps.log.warn({}, 'this node was removed from the cluster while it was away: it leaves')
+    this.#deps.onRemoved()
+  }
+
   #onCluster(role: 'worker' | 'manager', managers: readonly ManagerAddr[]): void {
+    this.#refusal = ''
     if (managers.length > 0) {
       this.#record = { ...this.#record, managers: [...managers] }
       this.storeRecord().catch((error: Error) =>

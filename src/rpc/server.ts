@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { WebSocketServer } from 'ws'
-import { SwarmctlError, unavailable } from '../api/errors.ts'
+import { type ErrorCode, SwarmctlError, unavailable } from '../api/errors.ts'
 import { parseHostPort, plainIp } from './address.ts'
 import type { PeerIdentity } from './connection.ts'
 import { judgeClient, type PeerVerdict } from './peer-certificate.ts'
@@ -140,7 +140,10 @@ export class RpcServer {
     const { nodeId, clusterId } = verdict.peer.identity
     if (clusterId !== this.#credentials.clusterId) return refusal('your node is in another cluster')
     if (!this.#deps.isRemoved?.(nodeId)) return verdict
-    return refusal('this node was removed from the cluster: leave with --force and join again')
+    return refusal(
+      'this node was removed from the cluster: leave with --force and join again',
+      'NODE_REMOVED',
+    )
   }
 
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
@@ -248,9 +251,9 @@ const secureContext = ({ keyPem, certPem, rootCAPem }: TlsCredentials) => ({
   minVersion: 'TLSv1.3' as const,
 })
 
-const refusal = (message: string): PeerVerdict => ({
+const refusal = (message: string, code: ErrorCode = 'UNAUTHENTICATED'): PeerVerdict => ({
   kind: 'refused',
-  error: new SwarmctlError('UNAUTHENTICATED', message),
+  error: new SwarmctlError(code, message),
 })
 
 const pathOf = (request: IncomingMessage): string => (request.url ?? '').split('?', 1)[0]!

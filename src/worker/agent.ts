@@ -48,6 +48,8 @@ export interface AgentDeps {
   }) => void
   /** The node was removed from the cluster: the daemon is to call `removeAll` and forget the cluster. */
   onRemoved: () => void
+  /** A manager refuses the node: it was removed while it was away. Again at each further try. */
+  onRefused: (reason: string) => void
 }
 
 export interface AgentOptions {
@@ -179,6 +181,7 @@ export class Agent {
         },
         onMessage: (message, session) => this.#onMessage(message, session),
         onEnd: () => this.#onSessionEnd(),
+        onRemoved: (reason) => this.#deps.onRefused(reason),
       },
       { managers },
     )

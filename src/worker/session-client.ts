@@ -60,11 +60,18 @@ export interface SessionClientDeps {
     session: LiveSession,
   ) => Promise<void>
   onEnd: () => void
+  /** A manager refuses this node because it was removed from the cluster; again at each further try. */
+  onRemoved: (reason: string) => void
 }
 
 const SHORT_SESSION_BACKOFF = { minMs: SESSION_BACKOFF_MS_MIN, maxMs: SESSION_BACKOFF_MS_MAX }
 
-type Outcome = { kind: 'ended' } | { kind: 'redirected' } | { kind: 'failed' }
+type Outcome =
+  | { kind: 'ended' }
+  | { kind: 'redirected' }
+  | { kind: 'failed' }
+  /** Trying elsewhere changes nothing. */
+  | { kind: 'removed' }
 
 /** Keeps a session with whoever leads: finds it, registers, sends heartbeats, and finds the next one when it is lost. */
 export class SessionClient {
@@ -117,6 +124,8 @@ export class SessionClient {
       const sinceMs = clock.nowMs()
       const outcome = await this.#session(manager)
       if (outcome.kind === 'redirected') anyAnswered = true
+      if (outcome.kind === 'removed')
+        await sleep(clock, SESSION_BACKOFF_MS_MAX, this.#closing.signal)
       if (outcome.kind !== 'ended') continue
       this.#choice.begin(manager)
       if (clock.nowMs() - sinceMs >= SESSION_SHORT_MS) attempt = 0
@@ -166,12 +175,16 @@ export class SessionClient {
       }
       return { kind: isRegistered ? 'ended' : 'failed' }
     } catch (thrown) {
-      if (!this.#closing.signal.aborted) {
-        const error = toSwarmctlError(thrown).message
-        if (isRegistered) log.warn({ manager: manager.addr, error }, 'session broke')
-        else this.#tellRefusal(manager, toSwarmctlError(thrown))
+      const error = toSwarmctlError(thrown)
+      if (this.#closing.signal.aborted) return { kind: isRegistered ? 'ended' : 'failed' }
+      if (isRegistered) {
+        log.warn({ manager: manager.addr, error: error.message }, 'session broke')
+        return { kind: 'ended' }
       }
-      return { kind: isRegistered ? 'ended' : 'failed' }
+      this.#tellRefusal(manager, error)
+      if (error.code !== 'NODE_REMOVED') return { kind: 'failed' }
+      this.#deps.onRemoved(error.message)
+      return { kind: 'removed' }
     } finally {
       stopTimer()
       stopHeartbeats()
@@ -184,10 +197,11 @@ export class SessionClient {
   /** Not to be reached is everyday; to be refused (removed, expired, another cluster) needs somebody: told once, until it is otherwise. */
   #tellRefusal(manager: ManagerAddr, { code, message }: SwarmctlError): void {
     const { log } = this.#deps
-    if (code !== 'UNAUTHENTICATED' || message === this.#refusal)
+    const isRefusal = code === 'UNAUTHENTICATED' || code === 'NODE_REMOVED'
+    if (!isRefusal || message === this.#refusal)
       log.debug({ manager: manager.addr, error: message }, 'no session')
     else log.warn({ manager: manager.addr, error: message }, 'the managers refuse this node')
-    if (code === 'UNAUTHENTICATED') this.#refusal = message
+    if (isRefusal) this.#refusal = message
   }
 
   /** Returns what stops them. */

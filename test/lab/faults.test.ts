@@ -388,6 +388,29 @@ labTest(t, 'bad input and faults', { hosts: 3 }, async (t, lab) => {
     daemonsLive(t as Test)
   })
 
+  await t.test('a worker that was removed while it was away leaves by itself', async (t) => {
+    await h1.swarmctl([...DETACHED, '--name', 'left', '--constraint', 'node.hostname==h3', IMAGE])
+    await untilRunning(h1, 'left', 1, { on: ['h3'] })
+    await h3.kill9Daemon()
+    await untilNodeLine(h3, /Down/)
+    await h1.swarmctl(['node', 'rm', '--force', 'h3'])
+    const daemon = await h3.spawnDaemon([])
+    pids.set(h3, daemon.pid)
+    const membership = async () =>
+      (await h3.dockerViaSwarmctl(['info', '--format', '{{.Swarm.LocalNodeState}}'])).stdout.trim()
+    await eventually(async () => (await membership()) === 'inactive', {
+      what: 'h3 has left by itself',
+      timeoutMs: 60_000,
+    })
+    t.match(daemon.log(), /removed from the cluster while it was away: it leaves/)
+    t.equal((await h3.docker(['ps', '-aq'])).stdout.trim(), '', 'its containers are gone')
+    const token = (await h1.swarmctl(['join-token', '-q', 'worker'])).stdout.trim()
+    await joinHost(h3, h1, token)
+    await untilNodeLine(h3, /Ready/)
+    await h1.swarmctl(['service', 'rm', 'left'])
+    daemonsLive(t as Test)
+  })
+
   await t.test('a Docker Engine that is down, on a worker with running tasks', async (t) => {
     const where = ['--constraint', 'node.role==worker', '--replicas', '4']
     await h1.swarmctl([...DETACHED, '--name', 'pair', ...where, IMAGE])

@@ -49,6 +49,7 @@ labTest(
           }),
           localFacts: () => facts.Swarmctl,
           onCluster: () => {},
+          onRefused: () => {},
           onRemoved: () => {},
         },
         {

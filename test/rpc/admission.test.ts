@@ -72,7 +72,7 @@ t.test('the server refuses by certificate and says why', async (t) => {
   const gone = await cluster.issue({ role: 'worker' })
   removed.add(gone.nodeId)
   await t.rejects(join(addr, gone), {
-    code: 'UNAUTHENTICATED',
+    code: 'NODE_REMOVED',
     message: /was removed from the cluster/,
   })
   const good = await join(addr, worker)

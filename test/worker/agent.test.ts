@@ -255,6 +255,23 @@ t.test('the Engine goes and comes: the daemon stays, tasks are looked at again',
   )
 })
 
+t.test('a node that was removed while it was away is told, now and then', async (t) => {
+  const b = await bench(t)
+  const second = new FakeManager()
+  b.managers.set('m2:2377', second)
+  for (const manager of b.managers.values()) manager.answer = 'removed'
+  b.manager.session.stream.abort()
+  await b.clock.advance(1000)
+  t.strictSame(b.refusals, ['it was removed'])
+  t.equal(b.removed, 0, 'whoever owns the node decides')
+  await b.clock.advance(20_000)
+  t.ok(b.refusals.length >= 2 && b.refusals.length <= 4, `${b.refusals.length}`)
+  t.equal(b.log.lines.filter((line) => line.includes('refuse this node')).length, 1, 'logged once')
+  b.manager.answer = 'leader'
+  await b.clock.advance(10_000)
+  t.ok(b.agent.isConnected, 'not for good')
+})
+
 t.test('an Engine that is down when the daemon starts: processes are asked', async (t) => {
   const b = await bench(t)
   b.manager.assign(true, { tasks: [agentTask('t1', {}, true), agentTask('t2')] })

@@ -88,7 +88,7 @@ export class RecordedOverlay implements OverlayPort {
 export class FakeManager {
   readonly sessions: { request: SessionRequest; stream: MemoryStream; said: AgentMessage[] }[] = []
   /** What it answers first; `leader` registers. */
-  answer: 'leader' | 'refuse' | 'silent' | DispatcherMessage = 'leader'
+  answer: 'leader' | 'refuse' | 'removed' | 'silent' | DispatcherMessage = 'leader'
   #sequence = 0
 
   open(request: SessionRequest): MemoryStream {
@@ -110,7 +110,7 @@ export class FakeManager {
         managers: [],
         rootCACert: '',
       })
-    } else if (this.answer !== 'silent' && this.answer !== 'refuse') {
+    } else if (typeof this.answer === 'object') {
       void ours.send(this.answer).then(() => ours.end())
     }
     return theirs
@@ -172,6 +172,7 @@ export class AgentBench {
   readonly dialled: string[] = []
   readonly cluster: unknown[] = []
   removed = 0
+  readonly refusals: string[] = []
   files = new MemoryFiles()
   overlay = new RecordedOverlay()
   agent!: Agent
@@ -195,6 +196,8 @@ export class AgentBench {
           this.dialled.push(addr)
           const manager = this.managers.get(addr)
           if (manager === undefined || manager.answer === 'refuse') throw new Error('refused')
+          if (manager.answer === 'removed')
+            throw new SwarmctlError('NODE_REMOVED', 'it was removed')
           return {
             openStream: (_method, body) => manager.open(body as SessionRequest),
             close: () => {},
@@ -205,6 +208,7 @@ export class AgentBench {
         onRemoved: () => {
           this.removed += 1
         },
+        onRefused: (reason) => this.refusals.push(reason),
       },
       {
         nodeId: 'n1',
