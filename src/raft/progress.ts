@@ -93,8 +93,9 @@ export class Progress {
 
   /** A rejection came back: go back to the hint; false when it is an old answer. */
   onRejected(rejectedIndex: number, hintIndex: number): boolean {
+    // Old, or of a member that lost what it had acknowledged: it must be removed, and not be flooded.
+    if (rejectedIndex <= this.match) return false
     if (this.state === 'replicate') {
-      if (rejectedIndex <= this.match) return false
       this.next = this.match + 1
       return true
     }

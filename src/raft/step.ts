@@ -159,7 +159,11 @@ function isFromRemoved(state: CoreState, message: Message): boolean {
   return true
 }
 
-/** Whoever says so may itself have missed that this node came back: the newer membership is right. */
+/**
+ * Whoever says so may itself have missed that this node came back: the newer membership is right. A newcomer
+ * asked nobody for a vote, so this is for what had its id before.
+ */
 function onRemoved(state: CoreState, message: RemovedNotice): void {
+  if (state.membership.voters.length === 0) return
   if (message.index > state.log.applied) state.removed = true
 }

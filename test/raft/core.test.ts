@@ -313,6 +313,8 @@ t.test('§4 membership', async (t) => {
       t.match(missed.core, { leader: 'b', term: 4 }, 'a leader is followed whoever it is')
       const back = follower({ entries: [command(1, 1)], term: 1, commit: 1 }).settle()
       t.notOk(back.step({ kind: 'removed', index: 1, ...from('b', 1) }).removed)
+      const newcomer = new Driver(coreOf('a', { voters: [] }))
+      t.notOk(newcomer.step({ kind: 'removed', index: 1, ...from('b', 1) }).removed)
       t.ok(back.step({ kind: 'removed', index: 2, ...from('b', 1) }).removed, 'this one knows more')
     },
   )
