@@ -36,14 +36,25 @@ export class Store {
 
   /**
    * Commits what `change` writes, all or nothing, and resolves with its result once that is applied here. `change` is synchronous
-   * and without effects: it runs anew when another transaction was first. What it throws rejects, with nothing written.
+   * and without effects: it runs anew when another transaction was first. What it throws rejects, with nothing written; it
+   * throws twice, the second time on a view that holds all that was acknowledged before: who was replaced as the leader and does
+   * not know it yet must not refuse a request by what it remembers.
    * @throws SwarmctlError UNAVAILABLE after UPDATE_ATTEMPTS_MAX runs; INVALID_ARGUMENT when it is larger than TRANSACTION_BYTES_MAX;
    * what `Proposer.propose` throws
    */
   async update<T>(change: (tx: Tx) => T): Promise<T> {
+    let isFresh = false
     for (let attempt = 1; attempt <= UPDATE_ATTEMPTS_MAX; attempt++) {
       const tx = new Tx(this.view())
-      const value = change(tx)
+      let value: T
+      try {
+        value = change(tx)
+      } catch (refusal) {
+        if (isFresh) throw refusal
+        await this.readBarrier()
+        isFresh = true
+        continue
+      }
       if (tx.changeCount === 0) return value
       const command = this.#encode(tx)
       if (command.length > TRANSACTION_BYTES_MAX) {
@@ -52,6 +63,8 @@ export class Store {
         )
       }
       if (await this.#propose(command)) return value
+      // It was refused by the state of this moment, which is the view now.
+      isFresh = true
     }
     throw unavailable(
       'the object is changed by too many requests at the same time: try again in a moment',

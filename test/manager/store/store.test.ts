@@ -347,3 +347,35 @@ t.test('restore shows watchers the difference', async (t) => {
   )
   t.equal(follower.view().index, 2)
 })
+
+t.test('who was replaced as the leader refuses nothing by what it remembers', async (t) => {
+  // SEED=220 and SEED=355 of the managers' simulation.
+  const state = new StoreState()
+  const proposer = new MemoryProposer(state)
+  const byOthers: (() => Promise<unknown>)[] = []
+  const barriers = { count: 0 }
+  const store = new Store({
+    state,
+    clock,
+    proposer: {
+      propose: (command) => proposer.propose(command),
+      // What others acknowledged meanwhile arrives with the barrier.
+      readBarrier: async () => {
+        barriers.count += 1
+        for (const write of byOthers.splice(0)) await write()
+      },
+    },
+  })
+  await store.update((tx) => tx.put('secret', sampleSecret('a', 'key')))
+  const remove = encodeTransaction({
+    ...{ timeMs: 0, expect: [], put: [], remove: [{ kind: 'secret', id: 'a' }] },
+  })
+  byOthers.push(() => proposer.propose(remove))
+  await store.update((tx) => tx.put('secret', sampleSecret('b', 'key')))
+  t.equal(store.view().byName('secret', 'key')?.ID, 'b', 'the name was free again')
+  await t.rejects(
+    store.update((tx) => tx.put('secret', sampleSecret('c', 'key'))),
+    { code: 'ALREADY_EXISTS' },
+  )
+  t.equal(barriers.count, 2, 'each refusal was confirmed, and nothing else')
+})
