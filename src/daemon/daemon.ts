@@ -24,7 +24,7 @@ import type { ManagerRuntime } from './manager-runtime.ts'
 import type { MemberStart } from './member.ts'
 import { Member } from './member.ts'
 import { availabilityOf, newCluster } from './new-cluster.ts'
-import { CLUSTER_PORT, nodeAddresses } from './node-addresses.ts'
+import { CLUSTER_PORT, movedAddresses, nodeAddresses } from './node-addresses.ts'
 import {
   isMember,
   loadNodeRecord,
@@ -35,6 +35,13 @@ import {
 import { NodeKeys } from './node-keys.ts'
 import type { DaemonOptions } from './options.ts'
 import { NO_LEADER } from './raft-proposer.ts'
+import {
+  JOIN_TIMEOUT,
+  LEAVE_LOCKED,
+  LEAVE_MANAGER,
+  NOT_LOCKED,
+  NOTHING_TO_FORCE,
+} from './refusals.ts'
 import {
   type OpenedBackup,
   readBackup,
@@ -52,21 +59,6 @@ const JOIN_POLL_MS = 50
 const LEADER_WAIT_MS = 5_000
 /** A membership that can't be resumed (port taken, certificate expired) is tried again after this time. */
 const RESUME_RETRY_MS = 5_000
-
-/** Docker's words. */
-const JOIN_TIMEOUT =
-  'Timeout was reached before node joined. The attempt to join the swarm will continue in the background. Use the "docker info" command to see the current swarm status of your node.'
-
-const NOT_LOCKED = 'swarm is not locked'
-
-const LEAVE_LOCKED =
-  'Swarm is encrypted and locked. Please unlock it first or use `--force` to ignore this message.'
-
-const NOTHING_TO_FORCE =
-  'this node is in no swarm: there is no state to make a new cluster from. Leave --force-new-cluster out, or use "swarmctl restore" with a backup'
-
-const LEAVE_MANAGER =
-  'You are attempting to leave the swarm on a node that is participating as a manager. Demote it first ("swarmctl node demote"), or leave with --force; when the last manager leaves, the state of the swarm is lost.'
 
 export interface DaemonDeps {
   clock: Clock
@@ -247,7 +239,7 @@ export class Daemon implements SwarmPort {
   unlock(key: string): Promise<void> {
     return this.#exclusively(async () => {
       if (this.#state !== 'locked') throw new SwarmctlError('ALREADY_EXISTS', NOT_LOCKED)
-      const record = await loadNodeRecord(this.#options.dataDir)
+      const record = await this.#loadRecord()
       const stored = await NodeKeys.open(this.#options.dataDir, key)
       if (!record || stored?.kind !== 'open') throw new SwarmctlError('ALREADY_EXISTS', NOT_LOCKED)
       this.#state = 'pending'
@@ -333,7 +325,7 @@ export class Daemon implements SwarmPort {
     this.#isChanging = true
     const { dataDir } = this.#options
     try {
-      const record = await loadNodeRecord(dataDir)
+      const record = await this.#loadRecord()
       const stored = record && (await NodeKeys.open(dataDir))
       if (!stored) {
         this.#state = 'inactive'
@@ -352,6 +344,19 @@ export class Daemon implements SwarmPort {
     } finally {
       this.#isChanging = false
     }
+  }
+
+  /** The node's record, with the addresses that it has now. */
+  async #loadRecord(): Promise<NodeRecord | undefined> {
+    const { dataDir } = this.#options
+    const stored = await loadNodeRecord(dataDir)
+    if (!stored) return undefined
+    const record = { ...stored, ...movedAddresses(stored, networkInterfaces()) }
+    if (record.advertiseAddr === stored.advertiseAddr) return stored
+    const [before, now] = [stored.advertiseAddr, record.advertiseAddr]
+    this.#deps.log.info({ before, now }, 'this node has another address')
+    await new NodeFile(dataDir).store(record)
+    return record
   }
 
   /** Takes part as what was stored; what prevents it for now is told, and tried again. */

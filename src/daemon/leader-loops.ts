@@ -6,6 +6,7 @@ import { allocateTaskAddresses } from '../manager/allocator/task-addresses.ts'
 import type { Dispatcher } from '../manager/dispatcher/dispatcher.ts'
 import type { ConsensusGroup } from '../manager/membership/membership-manager.ts'
 import { MembershipManager } from '../manager/membership/membership-manager.ts'
+import { WayBack, type WayBackDeps } from '../manager/membership/way-back.ts'
 import { Orchestrator } from '../manager/orchestrator/orchestrator.ts'
 import { TaskReaper } from '../manager/orchestrator/task-reaper.ts'
 import { Scheduler } from '../manager/scheduler/scheduler.ts'
@@ -18,6 +19,8 @@ export interface LeaderLoopsDeps {
   clock: Clock
   log: Log
   newId: NewId
+  /** Sends to a node over the cluster port; best effort. */
+  notify: WayBackDeps['notify']
 }
 
 /** What runs on the leader only. Started when its store holds all that was committed before it led, stopped when it leads no more. */
@@ -36,6 +39,7 @@ export class LeaderLoops {
       new Scheduler({ ...common, allocateTaskAddresses }),
       new TaskReaper(common),
       new MembershipManager({ store, clock, log, group: deps.group }, options),
+      new WayBack({ store, clock, notify: deps.notify }, options),
     ]
   }
 

@@ -132,6 +132,12 @@ export class ManagerRuntime {
       {
         ...{ store: this.store, dispatcher: this.dispatcher, group: raftGroup(this.#raft) },
         ...{ clock, log, newId: ids },
+        notify: ({ nodeId, addr }, method, body) =>
+          void deps.pool.get(addr, { expectNodeId: nodeId }).then(
+            (connection) => connection.notify(method, body),
+            // Away, as was to be expected.
+            () => {},
+          ),
       },
       { selfId: options.nodeId },
     )

@@ -7,6 +7,7 @@ import { toSwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
 import type { Node } from '../api/node.ts'
 import type { Cluster } from '../api/swarm.ts'
+import { MANAGERS_METHOD, readManagers } from '../manager/membership/way-back.ts'
 import { ProcessExec } from '../overlay/exec.ts'
 import { Overlay } from '../overlay/overlay.ts'
 import { HostProc } from '../overlay/proc.ts'
@@ -178,6 +179,9 @@ export class Member {
       engine: this.#deps.engine,
       nodeId: this.#record.nodeId,
     })
+    this.#handlers.onNotify(MANAGERS_METHOD, (body) => this.#onManagers(readManagers(body)), {
+      roles: ['manager'],
+    })
     this.#tunnel.serve((target, peer) => this.#overlay.acceptTunnel(target, peer))
     if (this.#credentials.role === 'manager') await this.#manager.start(this.#start.bootstrap)
     // A daemon that was killed during its demotion left the log, which must not come back with a promotion.
@@ -320,6 +324,13 @@ export class Member {
     }
     this.#deps.log.warn({}, 'this node was removed from the cluster while it was away: it leaves')
     this.#deps.onRemoved()
+  }
+
+  #onManagers(managers: ManagerAddr[] | undefined): void {
+    if (!managers || managers.length === 0 || this.agent.isConnected) return
+    this.agent.learn(managers)
+    this.#record = { ...this.#record, managers }
+    this.storeRecord().catch(() => {})
   }
 
   #onCluster(role: 'worker' | 'manager', managers: readonly ManagerAddr[]): void {

@@ -39,6 +39,10 @@ export const raftReport = (status: RaftStatus): RaftReport => {
 export const raftGroup = (node: RaftNode): ConsensusGroup => ({
   members: () => membersOf(node.status()),
   addLearner: (id, addr) => translated(node.addLearner(id, encodeAddr(addr))),
+  setAddr: ({ id, isVoter }, addr) => {
+    const kind = isVoter ? 'add-voter' : 'add-learner'
+    return translated(node.changeMembers([{ kind, id, context: encodeAddr(addr) }]))
+  },
   promote: (id) => translated(node.promote(id)),
   remove: (id) => translated(node.removeNode(id)),
   transferLeadership: (to) => translated(node.transferLeadership(to)),

@@ -42,14 +42,16 @@ export class RaftLink implements RaftTransport {
       open.notify(METHOD, message)
       return
     }
-    pool
-      .get(addr, { expectNodeId: to })
-      .then((connection) => {
-        this.#watch(to, connection)
-        connection.notify(METHOD, message)
-      })
-      // Raft sends again; the pool spaces the attempts and knows the reason.
-      .catch(() => {})
+    const dialled = pool.get(addr, { expectNodeId: to }).then((connection) => {
+      this.#watch(to, connection)
+      return connection
+    })
+    // A member that came back under another address is found by the connection that it made itself, until its address is known.
+    const inbound = this.#inbound.get(to)
+    const way = inbound?.isOpen ? inbound : undefined
+    way?.notify(METHOD, message)
+    // Raft sends again; the pool spaces the attempts and knows the reason.
+    dialled.then((connection) => way ?? connection.notify(METHOD, message)).catch(() => {})
   }
 
   onMessage(handler: (from: string, message: Uint8Array) => void): void {

@@ -23,6 +23,8 @@ const backup = async ({ port, request, response }: Exchange): Promise<void> => {
     'X-Swarmctl-Cluster': clusterId,
     'X-Swarmctl-Index': String(index),
   })
+  // Also when nothing follows: an answer that breaks off must be seen as one.
+  response.flushHeaders()
   try {
     for await (const part of bytes) {
       if (response.destroyed) return

@@ -152,6 +152,13 @@ export class Agent {
     return this.#session?.managers ?? this.#options.managers
   }
 
+  /** A manager told where the managers are: while no session tells it, that is where to look. */
+  learn(managers: readonly ManagerAddr[]): void {
+    if (this.isConnected || managers.length === 0) return
+    this.#session?.learn(managers)
+    this.#saveNode(managers)
+  }
+
   /** Resumes what the disk remembers and looks for the cluster. */
   async start(): Promise<void> {
     const { clock, connect, disk, files, log, random } = this.#deps

@@ -11,6 +11,8 @@ export interface ConsensusGroup {
   /** The members as the leader sees them now. */
   members(): Member[]
   addLearner(id: string, addr: string): Promise<void>
+  /** The member is reached at another address from now on. */
+  setAddr(member: Member, addr: string): Promise<void>
   promote(id: string): Promise<void>
   remove(id: string): Promise<void>
   transferLeadership(to: string): Promise<void>
@@ -93,6 +95,8 @@ export class MembershipManager {
     switch (step.kind) {
       case 'add-learner':
         return group.addLearner(step.id, step.addr)
+      case 'set-addr':
+        return group.setAddr(step.member, step.addr)
       case 'promote':
         return group.promote(step.id)
       case 'remove':

@@ -15,6 +15,8 @@ export interface Member {
 export type MembershipStep =
   | { kind: 'add-learner'; id: string; addr: string }
   | { kind: 'promote'; id: string }
+  /** It registered under another address than the one that the members know. */
+  | { kind: 'set-addr'; member: Member; addr: string }
   | { kind: 'remove'; id: string }
   /** The leader itself has to go: another leads first. */
   | { kind: 'transfer'; to: string }
@@ -48,6 +50,17 @@ const removalStep = (
   return heir && { kind: 'transfer', to: heir.id }
 }
 
+const movedMember = (
+  nodes: ReadonlyMap<string, Node>,
+  members: readonly Member[],
+): MembershipStep | undefined => {
+  for (const member of members) {
+    const addr = nodes.get(member.id)?.Swarmctl.Addr ?? ''
+    if (addr !== '' && addr !== member.addr) return { kind: 'set-addr', member, addr }
+  }
+  return undefined
+}
+
 /**
  * The next step, or none: one change of membership at a time, removals first (a dead member counts against the quorum). The caller
  * does it and plans again.
@@ -60,6 +73,8 @@ export const planMembership = (
   const byId = new Map(nodes.map((node) => [node.ID, node]))
   const removal = removalStep(byId, members, selfId)
   if (removal) return removal
+  const moved = movedMember(byId, members)
+  if (moved) return moved
   const ready = members.find(
     (member) =>
       !member.isVoter && member.isCaughtUp && member.isActive && isWanted(byId.get(member.id)),

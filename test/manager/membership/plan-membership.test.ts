@@ -76,3 +76,19 @@ t.test("a manager's status", async (t) => {
   t.match(managerStatusOf(member('b', { isActive: false }), 'a'), { Reachability: 'unreachable' })
   t.equal(managerStatusOf(undefined, 'a'), undefined)
 })
+
+t.test('a member that registered under another address is known by it', async (t) => {
+  const moved = { ...node('b', 'manager') }
+  moved.Swarmctl = { ...moved.Swarmctl, Addr: '10.0.0.9:2377' }
+  const nodes = [node('a', 'manager'), moved, node('c', 'manager')]
+  const step = planMembership(nodes, members, 'a')
+  t.match(step, { kind: 'set-addr', member: { id: 'b', isVoter: true }, addr: '10.0.0.9:2377' })
+  const unknown = { ...moved, Swarmctl: { ...moved.Swarmctl, Addr: '' } }
+  t.equal(planMembership([nodes[0], unknown, nodes[2]] as Node[], members, 'a'), undefined)
+})
+
+t.test('a learner that is silent gets no vote: it would be missing for a majority', async (t) => {
+  const nodes = [...managers, node('d', 'manager')]
+  const silent = member('d', { isVoter: false, isActive: false })
+  t.equal(planMembership(nodes, [...members, silent], 'a'), undefined)
+})

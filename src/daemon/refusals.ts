@@ -1,0 +1,15 @@
+// What the daemon answers when it does not do what it was asked: Docker's words where Docker has some.
+
+export const JOIN_TIMEOUT =
+  'Timeout was reached before node joined. The attempt to join the swarm will continue in the background. Use the "docker info" command to see the current swarm status of your node.'
+
+export const NOT_LOCKED = 'swarm is not locked'
+
+export const LEAVE_LOCKED =
+  'Swarm is encrypted and locked. Please unlock it first or use `--force` to ignore this message.'
+
+export const NOTHING_TO_FORCE =
+  'this node is in no swarm: there is no state to make a new cluster from. Leave --force-new-cluster out, or use "swarmctl restore" with a backup'
+
+export const LEAVE_MANAGER =
+  'You are attempting to leave the swarm on a node that is participating as a manager. Demote it first ("swarmctl node demote"), or leave with --force; when the last manager leaves, the state of the swarm is lost.'
