@@ -22,8 +22,9 @@ import { broadcastAppend } from './replication.ts'
 
 /** The election timer ran out without a word from a leader. */
 export function onElectionTimeout(state: CoreState): void {
-  state.electionElapsedTicks = 0
+  // Who may not campaign lets its timer run on: a dead leader must not be protected any longer.
   if (!mayCampaign(state)) return
+  state.electionElapsedTicks = 0
   startPreVote(state)
 }
 

@@ -123,6 +123,13 @@ export const ELECTION_MUTATIONS: readonly Mutation[] = [
     reference: 'hashicorp/raft #606',
   },
   {
+    name: 'learner-protects-a-dead-leader',
+    file: ELECTION,
+    original: '  if (!mayCampaign(state)) return\n  state.electionElapsedTicks = 0\n',
+    mutated: '  state.electionElapsedTicks = 0\n  if (!mayCampaign(state)) return\n',
+    reference: 'this project; etcd: tickElection() resets the timer of who is promotable',
+  },
+  {
     name: 'stale-leader-gets-no-answer',
     file: STEP,
     original: "      send(state, { kind: 'heartbeat-response', from, to, term, readRound: 0 })\n",

@@ -173,6 +173,19 @@ t.test('§9.6 and §4.2.3: pre-votes and a leader that is heard of', async (t) =
     )
   })
 
+  t.test('who may not campaign protects a dead leader no longer than others do', async (t) => {
+    const learner = new Driver(coreOf('a', { voters: ['b', 'c'], learners: ['a'], term: 1 }))
+    learner
+      .step({ kind: 'heartbeat', commit: 0, readRound: 0, ...from('b', 1) })
+      .settle()
+      .take()
+    const ask: Message = { kind: 'pre-vote', lastIndex: 0, lastTerm: 0, ...from('c', 2) }
+    t.same(learner.tick(19).step(ask).settle().take(), [], 'the leader was heard of lately')
+    for (let ticks = 20; ticks < 30; ticks += 1) {
+      t.match(learner.tick().step(ask).settle().take(), [{ granted: true }], `${ticks} ticks`)
+    }
+  })
+
   t.test('the known leader itself is not ignored when it asks', async (t) => {
     const one = follower().step({ kind: 'heartbeat', commit: 0, readRound: 0, ...from('b', 1) })
     one.settle().take()

@@ -8,6 +8,10 @@ import type { RaftWorld } from './raft-world.ts'
 /** How long, in simulated time, until a quorum works, and until all agree. */
 const QUORUM_MS = 15_000
 const STEADY_MS = 2_500
+/** Enough to read a disk. */
+const START_MS = 20
+/** Enough to read a disk. */
+const START_MS = 20
 const AGREE_MS = 25_000
 
 /** A majority that must do without the others, and the index at which that was so. */
@@ -20,6 +24,12 @@ interface Core {
 export async function mustRecover(world: RaftWorld): Promise<void> {
   world.isCalm = true
   world.network.isCalm = true
+  // Those that are down may know newer members than those that are up.
+  for (const member of world.members.values()) member.boot()
+  await world.advance(START_MS)
+  // Those that are down may know newer members than those that are up.
+  for (const member of world.members.values()) member.boot()
+  await world.advance(START_MS)
   const core = chooseCore(world)
   if (core !== undefined) {
     heal(world, core.members)
@@ -41,11 +51,9 @@ function chooseCore(world: RaftWorld): Core | undefined {
   }, undefined)
   const status = newest?.status
   if (status === undefined || status.joint) return undefined
-  if (
-    isChanging(world, status.applied) ||
-    all.some(({ life }) => life !== undefined && !life.started)
-  )
+  if (isChanging(world, status.applied) || all.some(({ life }) => life?.started !== true)) {
     return undefined
+  }
   const voters = status.voters.flatMap((id) => world.members.get(id) ?? [])
   const shuffled = voters.sort(() => world.random() - 0.5)
   const core = shuffled.slice(0, Math.floor(voters.length / 2) + 1)
