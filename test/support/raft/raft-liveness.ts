@@ -10,8 +10,6 @@ const QUORUM_MS = 15_000
 const STEADY_MS = 2_500
 /** Enough to read a disk. */
 const START_MS = 20
-/** Enough to read a disk. */
-const START_MS = 20
 const AGREE_MS = 25_000
 
 /** A majority that must do without the others, and the index at which that was so. */
@@ -24,9 +22,6 @@ interface Core {
 export async function mustRecover(world: RaftWorld): Promise<void> {
   world.isCalm = true
   world.network.isCalm = true
-  // Those that are down may know newer members than those that are up.
-  for (const member of world.members.values()) member.boot()
-  await world.advance(START_MS)
   // Those that are down may know newer members than those that are up.
   for (const member of world.members.values()) member.boot()
   await world.advance(START_MS)
