@@ -247,6 +247,8 @@ export const PortConfig = emptyAsAbsent(
       .object({
         /** The address of the node that a host-mode port is bound to, and the only one at which the mesh answers; absent: all. */
         HostIP: z.union([z.ipv4(), z.ipv6()]).optional(),
+        /** The mesh tells the tasks who connects, by PROXY protocol; the port is then served by the proxy on every node. TCP only. */
+        ProxyProtocol: z.literal('v2').optional(),
       })
       .optional(),
   }),

@@ -74,6 +74,8 @@ export interface PublishedPort {
   port: number
   /** The only address of a node that it is served at, by the proxy; absent: all. */
   hostIp?: string
+  /** Each connection to an endpoint begins with a PROXY header, which packets can't have: the proxy serves it. */
+  sendsProxyHeader?: true
   serviceId: string
   /** Ready, sorted by address. */
   endpoints: PublishedEndpoint[]
@@ -242,6 +244,7 @@ const publishedOf = (
         protocol: port.Protocol,
         port: port.PublishedPort,
         ...(port.Swarmctl?.HostIP && { hostIp: port.Swarmctl.HostIP }),
+        ...(port.Swarmctl?.ProxyProtocol && { sendsProxyHeader: true as const }),
         serviceId: service.id,
         endpoints,
       })

@@ -115,9 +115,9 @@ export const nftModel = (
 ): NftModel => {
   const balance = new Balance()
   const vips = vipMaps(table, balance)
-  // The rules match a port at every address of the node.
-  const everywhere = table.published.filter(({ hostIp }) => hostIp === undefined)
-  const published = publishedMaps(everywhere.filter(inputs.reserved), balance)
+  // The rules match a port at every address of the node, and can't say who connects.
+  const balanced = table.published.filter((one) => !one.hostIp && !one.sendsProxyHeader)
+  const published = publishedMaps(balanced.filter(inputs.reserved), balance)
   const nodes = [table.self, ...table.peers]
   const subnets = table.networks.map((network) => network.subnet)
   const translated = translatedDestinations(table)

@@ -119,6 +119,16 @@ refuses('service specs are refused with Docker’s texts', parseServiceSpec, [
     ports('vip', { TargetPort: 1, PublishedPort: 80 }, { TargetPort: 2, PublishedPort: 80 }),
     'EndpointSpec: duplicate published ports provided',
   ],
+  [
+    'PROXY protocol over UDP',
+    ports('vip', { TargetPort: 80, Protocol: 'udp', Swarmctl: { ProxyProtocol: 'v2' } }),
+    'EndpointSpec: the PROXY protocol is for TCP ports in ingress mode',
+  ],
+  [
+    'PROXY protocol in host mode',
+    ports('vip', { TargetPort: 80, PublishMode: 'host', Swarmctl: { ProxyProtocol: 'v2' } }),
+    /PROXY protocol is for TCP ports in ingress mode/,
+  ],
   ['target port', ports('vip', { TargetPort: 0 }), /EndpointSpec.Ports.0.TargetPort/],
   [
     'same mount twice',

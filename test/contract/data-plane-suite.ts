@@ -106,6 +106,10 @@ export async function dataPlaneSuite(
       { published: 9000, target: 9001 },
     ],
   })
+  cluster.addService('told', {
+    networks: ['front'],
+    ports: [{ published: 8090, target: 80, proxyProtocol: 'v2' }],
+  })
   cluster.addService('db', { networks: ['back'] })
   cluster.addService('safe', { networks: ['vault'] })
   cluster.addService('empty', { networks: ['front'], ports: [{ published: 8081, target: 80 }] })
@@ -171,6 +175,21 @@ export async function dataPlaneSuite(
     t.ok(all.includes(inside.host), 'from a container of another network')
     const own = await ask.task(web1, `http://${n1.host.ip}:8080/`)
     t.ok(all.includes(own.host), 'from a container to its own node')
+  })
+
+  await t.test('PROXY protocol: the task is told who connects, in both planes', async (t) => {
+    const told = await cluster.startTask('told', n2, { networks: on, env: ['PROXY_PROTOCOL=1'] })
+    await cluster.sync()
+    for (const node of cluster.nodes) {
+      const seen = await ask.client(`http://${node.host.ip}:8090/`)
+      t.match(seen, { host: told.container, remote: lab.client(1).ip }, node.nodeId)
+    }
+    await cluster.removeTask(told)
+    const refusal = await ask.refusal(
+      (args) => lab.client(1).exec(args[0]!, args.slice(1), { check: false }),
+      `http://${n1.host.ip}:8090/`,
+    )
+    t.ok(REFUSED.includes(refusal.code), `curl says ${refusal.code}`)
   })
 
   await t.test('loopback is served too', async (t) => {

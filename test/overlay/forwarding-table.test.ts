@@ -108,6 +108,16 @@ t.test('a port that another process has is left to it', async (t) => {
   t.equal(model.sets.empty_ports.size, 0)
 })
 
+t.test('what packets can not do is left to the proxy', async (t) => {
+  const [tcp, udp] = web.ports as [(typeof web.ports)[number], (typeof web.ports)[number]]
+  for (const Swarmctl of [{ ProxyProtocol: 'v2' as const }, { HostIP: '192.0.2.1' }]) {
+    const of = view({ ...base, services: [{ ...web, ports: [{ ...tcp, Swarmctl }, udp] }] })
+    t.strictSame([...modelOf(of).maps.pub.keys()], ['udp . 8080'])
+    t.strictSame([...modelOf({ ...of, endpoints: new Map() }).sets.empty_ports], ['udp . 8080'])
+    t.equal(tableOf(of).published[0]?.endpoints.length, 2, 'the listener serves it')
+  }
+})
+
 t.test('isolation, translation and the nodes', async (t) => {
   const vault = network('vault', 3, '10.3.0.0/16', { internal: true })
   const model = modelOf(

@@ -5,6 +5,7 @@ import { type Duplex, duplexPair } from 'node:stream'
 import t from 'tap'
 import type { PublishedEndpoint, PublishedPort } from '../../src/overlay/forwarding-table.ts'
 import { DatagramReader, frameDatagram } from '../../src/overlay/proxy/datagram-frames.ts'
+import { proxyHeader } from '../../src/overlay/proxy/proxy-header.ts'
 import { PublishedPorts } from '../../src/overlay/proxy/published-ports.ts'
 import { isTunnelTarget, serveTunnel, type Tunnel } from '../../src/overlay/proxy/tunnel.ts'
 
@@ -184,6 +185,70 @@ t.test(
     t.strictSame(ports.problems(), [], 'another node may have it')
   },
 )
+
+t.test('PROXY protocol: a backend is told who connects, first and once', async (t) => {
+  const header = (family: number, addresses: number[], ports: number[]) => [
+    ...[0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a, 0x21, family],
+    ...[0, addresses.length + 4, ...addresses, ...ports],
+  ]
+  const ends = { remotePort: 0x1234, localPort: 80 }
+  const cases: [remote: string, local: string, family: number, addresses: number[]][] = [
+    ['::ffff:203.0.113.9', '::ffff:192.0.2.1', 0x11, [203, 0, 113, 9, 192, 0, 2, 1]],
+    ['10.0.0.255', '10.0.0.1', 0x11, [10, 0, 0, 255, 10, 0, 0, 1]],
+    [
+      'fe80::1:2%eth0',
+      '2001:db8:0:0:0:0:0:1',
+      0x21,
+      [
+        ...[0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2],
+        ...[0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+      ],
+    ],
+    ['::1', '::1', 0x21, [...Array(15).fill(0), 1, ...Array(15).fill(0), 1]],
+  ]
+  for (const [remoteAddress, localAddress, family, addresses] of cases)
+    t.strictSame(
+      [...proxyHeader({ remoteAddress, localAddress, ...ends })],
+      header(family, addresses, [0x12, 0x34, 0, 80]),
+      remoteAddress,
+    )
+
+  const received: Buffer[] = []
+  const backend = createServer((socket) => {
+    const chunks: Buffer[] = []
+    socket.on('data', (chunk) => chunks.push(chunk))
+    socket.on('end', () => {
+      received.push(Buffer.concat(chunks))
+      socket.end('seen')
+    })
+  })
+  await new Promise<void>((resolve) => backend.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => backend.close())
+  const behind = (backend.address() as { port: number }).port
+  const port = await freePort()
+  const ports = new PublishedPorts(
+    { clock, log, onReserved: quiet },
+    { selfId: () => 'n1', tunnel: localTunnel },
+  )
+  t.teardown(() => ports.close())
+  // Directly, and through the tunnel of another node.
+  for (const nodeId of ['n1', 'n2']) {
+    const plain = published(port, [target(behind, nodeId)])
+    await ports.set([{ ...plain, sendsProxyHeader: true }], new Set())
+    t.equal(await exchange(port, 'hello'), 'seen')
+    const told = received.pop()
+    t.strictSame(
+      [...told!.subarray(0, 24)],
+      header(0x11, [127, 0, 0, 1, 127, 0, 0, 1], []).slice(0, 24),
+      nodeId,
+    )
+    t.equal(told!.readUInt16BE(26), port, 'the port that it asked for')
+    t.equal(String(told!.subarray(28)), 'hello')
+    await ports.set([plain], new Set())
+    t.equal(await exchange(port, 'hello'), 'seen')
+    t.equal(String(received.pop()), 'hello', 'without, from now on')
+  }
+})
 
 t.test('UDP: a session per client, directly and through the tunnel', async (t) => {
   const echo = createSocket('udp4')

@@ -155,6 +155,12 @@ const requireEndpoint = (endpoint: EndpointSpec): void => {
     if (endpoint.Mode === 'dnsrr' && port.PublishMode === 'ingress') {
       throw invalid("EndpointSpec: port published with ingress mode can't be used with dnsrr mode")
     }
+    if (
+      port.Swarmctl?.ProxyProtocol &&
+      (port.Protocol !== 'tcp' || port.PublishMode !== 'ingress')
+    ) {
+      throw invalid('EndpointSpec: the PROXY protocol is for TCP ports in ingress mode')
+    }
     if (!port.PublishedPort) continue
     const key = `${port.PublishedPort}/${port.Protocol}`
     if (published.has(key)) throw invalid('EndpointSpec: duplicate published ports provided')

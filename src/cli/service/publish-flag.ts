@@ -3,7 +3,7 @@ import { parsePortSpec } from '../../stack/parse/port.ts'
 import { count, oneOf, parsed } from './flag-values.ts'
 import { badFlag, keyValues } from './key-values.ts'
 
-/** `--publish`: `8080:80/tcp`, or `published=8080,target=80,protocol=tcp,mode=host`. */
+/** `--publish`: `8080:80/tcp`, or `published=8080,target=80,protocol=tcp,mode=host,proxy-protocol=v2`. */
 export const parsePublish = (flag: string, value: string): PortConfig[] =>
   value.includes('=') ? [longForm(flag, value)] : shortForm(flag, value)
 
@@ -35,6 +35,9 @@ const longForm = (flag: string, value: string): PortConfig => {
         break
       case 'published':
         port.PublishedPort = count(flag, text)
+        break
+      case 'proxy-protocol':
+        port.Swarmctl = { ...port.Swarmctl, ProxyProtocol: oneOf('v2')(flag, text) }
         break
       default:
         throw badFlag(flag, value, `unknown key "${key}"`)

@@ -53,7 +53,7 @@ export class PublishedPorts {
       const port = this.#wanted.get(key)
       // Connections through a port that is not published any more go on, as those that the kernel translates do.
       if (port === undefined || port.hostIp !== held.hostIp) this.#release(key, held, true)
-      else held.listener?.setEndpoints(port.endpoints)
+      else held.listener?.set(port)
       if (held.listener instanceof TcpListener && dead.size > 0) held.listener.reset(dead)
     }
     await Promise.all(
@@ -105,7 +105,7 @@ export class PublishedPorts {
         listener.close()
         return
       }
-      listener.setEndpoints(this.#wanted.get(key)?.endpoints ?? [])
+      listener.set(this.#wanted.get(key) ?? { endpoints: [] })
       held.listener = listener
       if (held.problem !== '') {
         this.#log.info({ port: key }, 'the published port is free now')

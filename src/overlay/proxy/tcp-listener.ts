@@ -1,9 +1,10 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { PublishedEndpoint } from '../forwarding-table.ts'
+import type { PublishedPort } from '../forwarding-table.ts'
 import type { Dialer } from './dialer.ts'
 import { joinStreams } from './join.ts'
 import { EndpointRing } from './pick.ts'
+import { proxyHeader } from './proxy-header.ts'
 
 /** Connections per published port; two file descriptors each. */
 const CONNECTIONS_MAX = 8192
@@ -18,6 +19,7 @@ export class TcpListener {
   /** Upstream streams by endpoint address, to reset those of an address that died. */
   readonly #upstreams = new Map<string, Set<Duplex>>()
   readonly #clients = new Set<Socket>()
+  #sendsProxyHeader = false
 
   constructor(deps: { dialer: Dialer }) {
     this.#dialer = deps.dialer
@@ -39,8 +41,10 @@ export class TcpListener {
     })
   }
 
-  setEndpoints(endpoints: readonly PublishedEndpoint[]): void {
-    this.#ring.set(endpoints)
+  /** What new connections get. */
+  set(port: Pick<PublishedPort, 'endpoints' | 'sendsProxyHeader'>): void {
+    this.#ring.set(port.endpoints)
+    this.#sendsProxyHeader = port.sendsProxyHeader === true
   }
 
   /** Ends the connections to addresses whose node or container is gone. */
@@ -62,6 +66,7 @@ export class TcpListener {
     client.on('close', () => this.#clients.delete(client))
     client.on('error', () => client.destroy())
     client.setKeepAlive(true, KEEP_ALIVE_MS)
+    const ends = endsOf(client)
     const found = await this.#connect(client)
     if (found === null) {
       // A refusal, as far as an accepted connection can have one.
@@ -69,6 +74,7 @@ export class TcpListener {
       return
     }
     const { upstream, addr } = found
+    if (this.#sendsProxyHeader) upstream.write(proxyHeader(ends))
     const streams = this.#upstreams.get(addr) ?? new Set()
     this.#upstreams.set(addr, streams.add(upstream))
     joinStreams(client, upstream, () => {
@@ -92,3 +98,11 @@ export class TcpListener {
     return null
   }
 }
+
+/** A client that went at once has no addresses; nobody is told of it. */
+const endsOf = ({ remoteAddress, remotePort, localAddress, localPort }: Socket) => ({
+  remoteAddress: remoteAddress ?? '',
+  remotePort: remotePort ?? 0,
+  localAddress: localAddress ?? '',
+  localPort: localPort ?? 0,
+})

@@ -1,7 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import type { Duplex } from 'node:stream'
 import { connectDatagram } from '../connect-datagram.ts'
-import type { PublishedEndpoint } from '../forwarding-table.ts'
+import type { PublishedEndpoint, PublishedPort } from '../forwarding-table.ts'
 import { DatagramReader, frameDatagram } from './datagram-frames.ts'
 import type { Dialer } from './dialer.ts'
 import { EndpointRing } from './pick.ts'
@@ -51,7 +51,7 @@ export class UdpListener {
   }
 
   /** Sessions of endpoints that left go elsewhere with their next datagram. */
-  setEndpoints(endpoints: readonly PublishedEndpoint[]): void {
+  set({ endpoints }: Pick<PublishedPort, 'endpoints'>): void {
     this.#ring.set(endpoints)
     for (const [client, session] of this.#sessions) {
       if (!this.#ring.has(session.addr)) this.#end(client, session)

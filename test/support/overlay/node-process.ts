@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert'
 import { connect, createServer, type Socket } from 'node:net'
+import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import Docker from 'dockerode'
 import type { Clock } from '../../../src/api/clock.ts'
@@ -64,7 +65,11 @@ const overlay = new Overlay(
     log,
     tunnel,
   },
-  { dataPlane: plane as DataPlaneChoice },
+  {
+    dataPlane: plane as DataPlaneChoice,
+    // Outlives a kill, as a daemon's data directory does.
+    settingsPath: join(dirname(dockerSocket), 'host-settings.json'),
+  },
 )
 
 const onTunnel = (socket: Socket): void => {

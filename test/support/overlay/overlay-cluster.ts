@@ -28,7 +28,12 @@ export interface TestTask {
 export interface ServiceOptions {
   networks: string[]
   mode?: 'vip' | 'dnsrr'
-  ports?: { published: number; target: number; protocol?: 'tcp' | 'udp' }[]
+  ports?: {
+    published: number
+    target: number
+    protocol?: 'tcp' | 'udp'
+    proxyProtocol?: 'v2'
+  }[]
   aliases?: string[]
 }
 
@@ -103,6 +108,7 @@ export class OverlayCluster {
       TargetPort: port.target,
       PublishedPort: port.published,
       PublishMode: 'ingress',
+      ...(port.proxyProtocol && { Swarmctl: { ProxyProtocol: port.proxyProtocol } }),
     }))
     const aliases = options.networks.map((networkId) => ({
       networkId,
