@@ -187,6 +187,12 @@ export class ManagerRuntime {
     return this.#isReady
   }
 
+  /** Whether a node was a manager once, by the applied state, and is none of the members of consensus any more. */
+  isDemoted(nodeId: string): boolean {
+    if (this.store.view().get('node', nodeId)?.Spec.Role !== 'worker') return false
+    return !this.#raft.status().members.has(nodeId)
+  }
+
   /** Whether the others go on without this manager; one that was asked back is none. */
   get isRemoved(): boolean {
     return this.#raft.status().removed

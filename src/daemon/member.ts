@@ -16,6 +16,7 @@ import { checkValidity } from '../pki/credentials.ts'
 import { RenewalLoop } from '../pki/renewal-loop.ts'
 import { tlsInfoOf } from '../pki/root-ca.ts'
 import { connect } from '../rpc/client.ts'
+import type { PeerIdentity } from '../rpc/connection.ts'
 import { RpcHandlers } from '../rpc/handlers.ts'
 import { RpcPool } from '../rpc/pool.ts'
 import { RpcServer } from '../rpc/server.ts'
@@ -74,7 +75,7 @@ export class Member {
   readonly #deps: MemberDeps
   readonly #options: DaemonOptions
   readonly #start: MemberStart
-  readonly #handlers = new RpcHandlers()
+  readonly #handlers = new RpcHandlers({ roleOf: (peer) => this.#roleOf(peer) })
   readonly #pool: RpcPool
   readonly #bulkPool: RpcPool
   readonly #tunnelPool: RpcPool
@@ -306,6 +307,11 @@ export class Member {
         fallbackFacts: fallbackFacts(),
       },
     )
+  }
+
+  /** A demoted manager's old certificate gives no rights any more at any manager. */
+  #roleOf({ nodeId, role }: PeerIdentity): PeerIdentity['role'] {
+    return role === 'manager' && this.runtime?.isDemoted(nodeId) ? 'worker' : role
   }
 
   #isRemoved(nodeId: string): boolean {

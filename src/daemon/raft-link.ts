@@ -20,6 +20,8 @@ export interface RaftLinkDeps {
 export class RaftLink implements RaftTransport {
   readonly #deps: RaftLinkDeps
   readonly #watched = new WeakSet<RpcConnection>()
+  /** The connection that small messages last took, while it is open: whose it is was checked then. */
+  readonly #outbound = new Map<string, RpcConnection>()
   /** The way back to members whose address is not known yet: a new manager answers its leader before it has a log. */
   readonly #inbound = new Map<string, RpcConnection>()
   #onClosed: ((id: string) => void) | undefined
@@ -30,6 +32,11 @@ export class RaftLink implements RaftTransport {
   }
 
   send(to: string, message: Uint8Array, options: { bulk: boolean }): void {
+    const known = options.bulk ? undefined : this.#outbound.get(to)
+    if (known?.isOpen) {
+      known.notify(METHOD, message)
+      return
+    }
     const addr = this.#deps.addrOf(to)
     if (addr === undefined) {
       this.#inbound.get(to)?.notify(METHOD, message)
@@ -39,6 +46,7 @@ export class RaftLink implements RaftTransport {
     const open = pool.current(addr)
     if (open?.isOpen && open.peer?.nodeId === to) {
       this.#watch(to, open)
+      if (!options.bulk) this.#outbound.set(to, open)
       open.notify(METHOD, message)
       return
     }
@@ -63,7 +71,8 @@ export class RaftLink implements RaftTransport {
         this.#watch(peer.nodeId, connection)
         handler(peer.nodeId, body)
       },
-      { roles: ['manager'] },
+      // Raft tells a member that it was removed, and listens to none that was.
+      { roles: ['manager'], trustsCertificate: true },
     )
   }
 
@@ -82,6 +91,7 @@ export class RaftLink implements RaftTransport {
     this.#watched.add(connection)
     connection.onClose(() => {
       if (this.#inbound.get(id) === connection) this.#inbound.delete(id)
+      if (this.#outbound.get(id) === connection) this.#outbound.delete(id)
       this.#onClosed?.(id)
     })
   }

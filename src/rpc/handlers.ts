@@ -7,7 +7,11 @@ export interface MethodOptions {
   /** Also peers without a certificate. */
   anonymous?: boolean
   roles?: readonly ('worker' | 'manager')[]
+  /** The handler itself knows whom to believe: the role in the certificate is enough to reach it. */
+  trustsCertificate?: boolean
 }
+
+type Role = PeerIdentity['role']
 
 export type RequestHandler = (body: unknown, context: CallContext) => Promise<unknown>
 export type StreamHandler = (
@@ -28,6 +32,17 @@ type Method =
  */
 export class RpcHandlers {
   readonly #methods = new Map<string, Method>()
+  readonly #roleOf: (peer: PeerIdentity) => Role
+
+  /** `roleOf`: the role that a peer has now, which may be less than its certificate says: that is valid for long. */
+  constructor(options: { roleOf?: (peer: PeerIdentity) => Role } = {}) {
+    this.#roleOf = options.roleOf ?? ((peer) => peer.role)
+  }
+
+  /** The role that a peer has now. */
+  roleOf(peer: PeerIdentity): Role {
+    return this.#roleOf(peer)
+  }
 
   /** The handler's answer goes back to the caller, or the SwarmctlError that it throws. */
   onRequest(name: string, handler: RequestHandler, options: MethodOptions = {}): () => void {
@@ -58,9 +73,11 @@ export class RpcHandlers {
     if (method?.kind !== kind) {
       throw new SwarmctlError('UNAVAILABLE', `${name} is not served by this node`)
     }
-    const { roles } = method.options
-    if (peer && roles && !roles.includes(peer.role)) {
-      throw new SwarmctlError('PERMISSION_DENIED', `${name} may not be called by a ${peer.role}`)
+    const { roles, trustsCertificate } = method.options
+    if (!peer || !roles) return method as Extract<Method, { kind: K }>
+    const role = trustsCertificate ? peer.role : this.#roleOf(peer)
+    if (!roles.includes(role)) {
+      throw new SwarmctlError('PERMISSION_DENIED', `${name} may not be called by a ${role}`)
     }
     return method as Extract<Method, { kind: K }>
   }

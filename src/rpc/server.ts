@@ -235,9 +235,8 @@ export class RpcServer {
   #manager(socket: TLSSocket): PeerIdentity | SwarmctlError {
     const verdict = this.#judge(socket)
     if (verdict.kind === 'refused') return verdict.error
-    if (verdict.kind === 'node' && verdict.peer.identity.role === 'manager') {
-      return verdict.peer.identity
-    }
+    const peer = verdict.kind === 'node' ? verdict.peer.identity : undefined
+    if (peer && this.#deps.handlers.roleOf(peer) === 'manager') return peer
     return new SwarmctlError('PERMISSION_DENIED', 'only managers of the cluster may do this')
   }
 }

@@ -191,6 +191,16 @@ const identity = async (host: LabHost) => {
   }
 }
 
+/** Asks a manager's cluster port for the services, as managers forward such requests, with a node's stored credentials. */
+const ASK = `
+  const { request } = require('node:https')
+  const { keyPem: key, certPem: cert, rootCAPem: ca } = JSON.parse(require('node:fs').readFileSync(process.argv[1]))
+  const options = { host: process.argv[2], port: 2377, path: '/services', key, cert, ca, checkServerIdentity() {} }
+  request(options, (answer) => { console.log(answer.statusCode); process.exit() }).end()`
+
+const askAs = async (host: LabHost, credentials: string, at: LabHost): Promise<string> =>
+  (await host.exec(process.execPath, ['-e', ASK, credentials, at.ip])).stdout.trim()
+
 labTest(t, 'damaged disks, backups, new addresses', { hosts: 4 }, async (t, lab) => {
   const [h1, h2, h3, h4] = lab.hosts as [LabHost, LabHost, LabHost, LabHost]
   await formCluster(lab, { managers: 3, workers: 1 })
@@ -234,6 +244,25 @@ labTest(t, 'damaged disks, backups, new addresses', { hosts: 4 }, async (t, lab)
     await h2.spawnDaemon([])
     await untilOthersVote(h2, 'h2')
     await untilReachable(h1, ['h1', 'h2', 'h3'])
+  })
+
+  await t.test('a demoted manager has no rights by its old certificate', async (t) => {
+    const old = `${h2.dir}/old-credentials.json`
+    await h2.exec('cp', [`${h2.dataDir}/credentials.json`, old])
+    t.equal(await askAs(h2, old, h1), '200')
+    await h1.swarmctl(['node', 'demote', 'h2'])
+    await eventually(async () => (await nodesByName(h1)).get('h2')?.ManagerStatus === undefined, {
+      what: 'h2 no manager',
+    })
+    for (const manager of [h1, h3]) {
+      await eventually(async () => (await askAs(h2, old, manager)) === '403', {
+        what: `${manager.name} refuses the old certificate`,
+      })
+    }
+    await h1.swarmctl(['node', 'promote', 'h2'])
+    await untilReachable(h1, ['h2'])
+    await untilOthersVote(h2, 'h2')
+    t.equal(await askAs(h2, `${h2.dataDir}/credentials.json`, h1), '200')
   })
 
   await t.test('a manager that comes back under another address is found again', async (t) => {

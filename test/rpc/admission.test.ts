@@ -17,11 +17,15 @@ const manager = await cluster.issue()
 const worker = await cluster.issue({ role: 'worker' })
 const deps = { log: noLog, clock: realClock }
 const removed = new Set<string>()
+const demoted = new Set<string>()
 
-const handlers = new RpcHandlers()
+const handlers = new RpcHandlers({
+  roleOf: ({ nodeId, role }) => (demoted.has(nodeId) ? 'worker' : role),
+})
 handlers.onRequest('public', async () => 'hello', { anonymous: true })
 handlers.onRequest('echo', async (body) => body)
 handlers.onRequest('managers', async () => 'secret', { roles: ['manager'] })
+handlers.onRequest('raft', async () => 'said', { roles: ['manager'], trustsCertificate: true })
 handlers.onStream('stream', async () => {}, { anonymous: true })
 
 const serve = async (
@@ -306,4 +310,17 @@ t.test('plain HTTPS is for managers alone', async (t) => {
   t.equal(await get('/exec/1/start', manager, upgrade), '101')
   t.match(await get('/exec/1/start', worker, upgrade), /^403 /)
   t.same(seen, [`${manager.nodeId} GET /v1.45/services`])
+
+  const connection = await join(`127.0.0.1:${server.port}`, manager)
+  t.equal(await connection.request('managers', {}), 'secret')
+  demoted.add(manager.nodeId)
+  t.teardown(() => demoted.clear())
+  t.match(await get('/v1.45/services', manager), /^403 /, 'an old certificate gives no rights')
+  await t.rejects(connection.request('managers', {}), {
+    code: 'PERMISSION_DENIED',
+    message: /by a worker/,
+  })
+  t.equal(await connection.request('raft', {}), 'said', 'who decides by itself is asked')
+  t.equal(await connection.request('echo', 1), 1, 'a worker it may be')
+  connection.close()
 })
