@@ -63,6 +63,8 @@ export class BackgroundProcess {
     if (!this.#isRunning) return
     try {
       process.kill(this.pid, signal)
+      // nsenter stops itself with its child: it has to be woken too, or it never sees the child's end.
+      if (signal === 'SIGCONT') this.#entrance.kill(signal)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
     }
