@@ -1,11 +1,14 @@
 import { type Command, CommanderError } from 'commander'
 import { toSwarmctlError } from '../api/errors.ts'
 import { DEFAULT_HOST } from './client.ts'
+import { completionVerb, printCandidates } from './completion/command.ts'
+import { COMPLETE } from './completion/scripts.ts'
 import { configCommand } from './config/command.ts'
 import type { CliHost, Runner } from './context.ts'
 import { contextOf } from './context.ts'
 import type { DaemonLauncher } from './daemon/launcher.ts'
 import { daemonCommand } from './daemon/run.ts'
+import { eventsVerb } from './events.ts'
 import { ExitStatus } from './exit-status.ts'
 import { FlagCommand } from './flag-command.ts'
 import { networkCommand } from './network/command.ts'
@@ -16,6 +19,9 @@ import { stackCommand } from './stack/command.ts'
 import { swarmCommands } from './swarm/command.ts'
 import { copyVerb } from './task/cp.ts'
 import { execVerb } from './task/exec.ts'
+import { topVerb } from './top/command.ts'
+import { versionVerb } from './version.ts'
+import { whyVerb } from './why/command.ts'
 
 /** What the executable injects, since the CLI itself never imports the daemon. */
 export interface CliDeps extends CliHost {
@@ -71,6 +77,11 @@ export const buildProgram = (deps: CliDeps): Command => {
   networkCommand(program, run)
   execVerb(program, run)
   copyVerb(program, run)
+  topVerb(program, run)
+  whyVerb(program, run)
+  eventsVerb(program, run)
+  versionVerb(program, run, deps.version)
+  completionVerb(program, run)
   daemonCommand(program, deps)
   return program
 }
@@ -78,7 +89,12 @@ export const buildProgram = (deps: CliDeps): Command => {
 /** Runs one command line; returns the exit code. Nothing but one line reaches the user when it fails. */
 export const main = async (args: readonly string[], deps: CliDeps): Promise<number> => {
   try {
-    await buildProgram(deps).parseAsync([...args], { from: 'user' })
+    const program = buildProgram(deps)
+    if (args[0] === COMPLETE) {
+      await printCandidates(program, args.slice(1), deps)
+      return 0
+    }
+    await program.parseAsync([...args], { from: 'user' })
     return 0
   } catch (thrown) {
     if (thrown instanceof CommanderError) {

@@ -3,9 +3,9 @@ import { SwarmctlError } from '../../api/errors.ts'
 import type { Node } from '../../api/node.ts'
 import type { Service } from '../../api/service.ts'
 import type { Task } from '../../api/task.ts'
-import { parseDuration } from '../../stack/parse/duration.ts'
 import type { CliContext, Runner } from '../context.ts'
 import { ExitStatus } from '../exit-status.ts'
+import { sinceSeconds } from '../since.ts'
 import { logFrames } from './log-reader.ts'
 
 interface LogsOptions {
@@ -14,24 +14,6 @@ interface LogsOptions {
   timestamps?: boolean
   since?: string
   raw?: boolean
-}
-
-/** `10m` is ten minutes ago; seconds since the epoch and RFC 3339 are taken as they are. */
-const sinceSeconds = (since: string, nowMs: number): string => {
-  if (/^\d+(\.\d+)?$/.test(since)) return since
-  const at = Date.parse(since)
-  if (Number.isFinite(at)) return String(at / 1000)
-  try {
-    return String((nowMs - parseDuration(since) / 1e6) / 1000)
-  } catch (error) {
-    throw new SwarmctlError(
-      'INVALID_ARGUMENT',
-      `invalid --since "${since}": a duration or a time`,
-      {
-        cause: error,
-      },
-    )
-  }
 }
 
 const isNotFound = (error: unknown): boolean =>
@@ -108,7 +90,7 @@ const printLogs = async (context: CliContext, ref: string, options: LogsOptions)
       follow: options.follow === true,
       timestamps: options.timestamps === true,
       tail: options.tail,
-      since: options.since && sinceSeconds(options.since, context.nowMs()),
+      since: options.since && sinceSeconds('--since', options.since, context.nowMs()),
     },
   })
   if (service.Spec.TaskTemplate.ContainerSpec?.TTY) {

@@ -1,0 +1,171 @@
+import { SwarmctlError } from '../../api/errors.ts'
+import type { Node } from '../../api/node.ts'
+import type { PlacementTable } from '../../api/placement.ts'
+import type { Service } from '../../api/service.ts'
+import type { Task } from '../../api/task.ts'
+import { isTerminal, isWanted } from '../../api/task-state.ts'
+import type { CliContext } from '../context.ts'
+import { logFrames } from '../service/log-reader.ts'
+import { tasksOf } from '../task-target.ts'
+
+/** One check of a container's health, as the Engine keeps the last five. */
+export interface HealthCheck {
+  Start: string
+  ExitCode: number
+  Output: string
+}
+
+/** The Engine's record of a container's health. */
+export interface Health {
+  Status: string
+  FailingStreak: number
+  Log: HealthCheck[] | null
+}
+
+/** What the Engine knows of a task's container. */
+export interface ContainerFacts {
+  health: Health | undefined
+  isOutOfMemory: boolean
+}
+
+/** All that is looked at to tell why a service is as it is. */
+export interface ServiceFacts {
+  service: Service
+  /** Its tasks, newest first within a slot; of one slot when a task was asked for. */
+  tasks: readonly Task[]
+  nodes: readonly Node[]
+  placement: PlacementTable
+  /** By task id, where the node could be asked. */
+  containers: ReadonlyMap<string, ContainerFacts>
+  /** The last lines of tasks that went wrong, by task id. */
+  logs: ReadonlyMap<string, readonly string[]>
+  nowMs: number
+}
+
+/** Tasks whose containers and logs are asked for: the newest that tell something. */
+const TASKS_ASKED_MAX = 6
+/** Lines of a log that are shown. */
+const LOG_LINES = 8
+/** How long a node may take for a container or a log, milliseconds. */
+const ASK_LIMIT_MS = 3_000
+
+const hasContainer = (task: Task): boolean =>
+  task.NodeID !== '' && (task.Status.ContainerStatus?.ContainerID ?? '') !== ''
+
+/** What went wrong, or is not there yet though it is wanted. */
+export const isTroubled = (task: Task): boolean =>
+  task.Status.State === 'failed' ||
+  task.Status.State === 'rejected' ||
+  (isWanted(task.DesiredState) && !isTerminal(task.Status.State) && task.Status.State !== 'running')
+
+interface ContainerBody {
+  State?: { Health?: Health; OOMKilled?: boolean }
+}
+
+const containerOf = async ({ client }: CliContext, task: Task): Promise<ContainerFacts> => {
+  const { State } = await client.call<ContainerBody>({
+    path: `/tasks/${task.ID}/container`,
+    signal: AbortSignal.timeout(ASK_LIMIT_MS),
+  })
+  return { health: State?.Health, isOutOfMemory: State?.OOMKilled === true }
+}
+
+const lastLines = async ({ client }: CliContext, task: Task): Promise<string[]> => {
+  const stream = await client.open({
+    path: `/tasks/${task.ID}/logs`,
+    query: { stdout: true, stderr: true, tail: LOG_LINES },
+    signal: AbortSignal.timeout(ASK_LIMIT_MS),
+  })
+  if (task.Spec.ContainerSpec?.TTY) {
+    const chunks: Buffer[] = []
+    for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(chunk)
+    return Buffer.concat(chunks).toString('utf8').split(/\r?\n/).filter(Boolean)
+  }
+  const lines: string[] = []
+  for await (const { stream: kind, line } of logFrames(stream)) {
+    if (kind !== 'system') lines.push(line.toString('utf8').trimEnd())
+  }
+  return lines
+}
+
+/** What could be had; a node that is down or a container that is gone just tells nothing. */
+const ask = async <T>(
+  tasks: readonly Task[],
+  get: (task: Task) => Promise<T>,
+): Promise<Map<string, T>> => {
+  const answers = await Promise.all(
+    tasks.map((task) =>
+      get(task).then(
+        (answer) => [task.ID, answer] as const,
+        () => undefined,
+      ),
+    ),
+  )
+  return new Map(answers.filter((answer) => answer !== undefined))
+}
+
+/** Gathers what there is to know of a service, or of some of its tasks. */
+export const gatherService = async (
+  context: CliContext,
+  service: Service,
+  only?: readonly Task[],
+): Promise<ServiceFacts> => {
+  const { client } = context
+  const [tasks, nodes, placement] = await Promise.all([
+    only ?? tasksOf(context, service.ID),
+    client.call<Node[]>({ path: '/nodes' }),
+    client.call<PlacementTable>({ path: `/services/${service.ID}/placement` }),
+  ])
+  const newest = [...tasks].sort((a, b) => b.CreatedAt.localeCompare(a.CreatedAt))
+  const here = newest.filter(hasContainer)
+  const troubled = here.filter(isTroubled).slice(0, TASKS_ASKED_MAX)
+  const checked = here
+    .filter((task) => isWanted(task.DesiredState) || isTroubled(task))
+    .slice(0, TASKS_ASKED_MAX)
+  const [containers, logs] = await Promise.all([
+    ask(checked, (task) => containerOf(context, task)),
+    ask(troubled, (task) => lastLines(context, task)),
+  ])
+  return { service, tasks, nodes, placement, containers, logs, nowMs: context.nowMs() }
+}
+
+/** What there is to know of a node. */
+export interface NodeFacts {
+  node: Node
+  /** Tasks that are or were there. */
+  tasks: readonly Task[]
+  /** What the scheduler says to one more task of each service here. */
+  services: readonly {
+    name: string
+    refusals: { Filter: string; Reason: string }[]
+    tasks: number
+  }[]
+  nowMs: number
+}
+
+/** Services whose placement is asked for. */
+const SERVICES_ASKED_MAX = 100
+
+/** Gathers what there is to know of a node. */
+export const gatherNode = async (context: CliContext, node: Node): Promise<NodeFacts> => {
+  const { client } = context
+  const filters = JSON.stringify({ node: { [node.ID]: true } })
+  const [tasks, services] = await Promise.all([
+    client.call<Task[]>({ path: '/tasks', query: { filters } }),
+    client.call<Service[]>({ path: '/services' }),
+  ])
+  const rows = await Promise.all(
+    services.slice(0, SERVICES_ASKED_MAX).map(async ({ ID, Spec }) => {
+      try {
+        const table = await client.call<PlacementTable>({ path: `/services/${ID}/placement` })
+        const row = table.Nodes.find(({ NodeID }) => NodeID === node.ID)
+        return row && { name: Spec.Name, refusals: row.Refusals, tasks: row.Tasks }
+      } catch (error) {
+        // Removed meanwhile.
+        if (error instanceof SwarmctlError && error.code === 'NOT_FOUND') return undefined
+        throw error
+      }
+    }),
+  )
+  return { node, tasks, services: rows.filter((row) => row !== undefined), nowMs: context.nowMs() }
+}
