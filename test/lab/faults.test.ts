@@ -1,18 +1,18 @@
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import type { Task } from '../../src/api/task.ts'
 import { systemClock } from '../../src/daemon/system-clock.ts'
 import { loadCredentials, storeCredentials } from '../../src/pki/credentials-file.ts'
 import { createRootCA } from '../../src/pki/root-ca.ts'
 import { connect } from '../../src/rpc/client.ts'
 import { RpcHandlers } from '../../src/rpc/handlers.ts'
-import { inspectTask, nodesByName, serviceOf, tasksOf, untilRunning } from '../support/lab/api.ts'
+import { nodesByName, serviceOf, tasksOf, untilRunning } from '../support/lab/api.ts'
 import { formCluster, joinHost } from '../support/lab/cluster.ts'
 import type { CommandOptions } from '../support/lab/command.ts'
 import { eventually } from '../support/lab/eventually.ts'
 import type { LabHost } from '../support/lab/host.ts'
 import { labTest } from '../support/lab/lab-test.ts'
 import { expiredCredentials, readRootCA } from '../support/lab/root-key.ts'
+import { daemonsLive, nodeLine, untilNodeLine, untilPs } from '../support/lab/waits.ts'
 
 // Issue "a swarm that runs", Bad input and faults: one clear line, the API's right status, nothing changed, no daemon
 // ended. Wrong tokens, a wrong CA in the token and an unreachable manager are in nodes.test.ts.
@@ -76,53 +76,14 @@ labTest(t, 'bad input and faults', { hosts: 3 }, async (t, lab) => {
     )
     return objects.map(({ ID, Id, Version }) => `${ID ?? Id} ${Version?.Index}`).sort()
   }
-  const daemonsLive = (t: Test) => {
-    for (const [host, pid] of pids) {
-      t.ok(host.daemon?.isRunning, `the daemon of ${host.name} runs`)
-      t.equal(host.daemon?.pid, pid, 'and is the one that was started')
-    }
-  }
   /** A subtest after which the cluster's objects are what they were, and every daemon runs. */
   const harmless = (t: Test, name: string, body: (t: Test) => Promise<void>) =>
     t.test(name, async (t) => {
       const before = await everything()
       await body(t as Test)
       t.strictSame(await everything(), before, 'nothing changed')
-      daemonsLive(t as Test)
+      daemonsLive(t as Test, pids)
     })
-  const ps = async (service: string) =>
-    (await cli(h1, ['service', 'ps', '--no-trunc', service])).stdout
-  const untilPs = (service: string, words: RegExp): Promise<string> =>
-    eventually(
-      async () => {
-        const text = await ps(service)
-        if (!words.test(text)) throw new Error(text)
-        return text
-      },
-      { what: `service ps ${service} says ${words}`, timeoutMs: 60_000 },
-    )
-  /** Tasks that run, as the Engines see it too. */
-  const untilContainers = (service: string, count: number): Promise<Task[]> =>
-    eventually(
-      async () => {
-        const tasks = await untilRunning(h1, service, count)
-        const found = await Promise.all(tasks.map((task) => inspectTask(lab.hosts, task)))
-        return found.every(({ container }) => container.State?.Running) && tasks
-      },
-      { what: `${count} containers of ${service}`, timeoutMs: 60_000 },
-    )
-  const nodeLine = async (host: LabHost) =>
-    (await cli(h1, ['node', 'ls'])).stdout.split('\n').find((line) => line.includes(host.name)) ??
-    ''
-  const untilNodeLine = (host: LabHost, words: RegExp) =>
-    eventually(
-      async () => {
-        const line = await nodeLine(host)
-        if (!words.test(line)) throw new Error(line)
-        return line
-      },
-      { what: `node ls says of ${host.name}: ${words}`, timeoutMs: 60_000 },
-    )
   const spec = (name: string, more: object = {}, container: object = {}) => ({
     Name: name,
     TaskTemplate: { ContainerSpec: { Image: IMAGE, ...container }, ...more },
@@ -291,11 +252,11 @@ labTest(t, 'bad input and faults', { hosts: 3 }, async (t, lab) => {
       /Pending.*no suitable node \(2 nodes: constraint node\.labels\.disk==ssd not met; /,
       /node h3: availability is drain\)/,
     ]
-    const text = await untilPs('picky', perNode[1] as RegExp)
+    const text = await untilPs(h1, 'picky', perNode[1] as RegExp)
     t.match(text, perNode[0])
     await h1.swarmctl(['service', 'rm', 'picky'])
     await h1.swarmctl(['node', 'update', '--availability', 'active', 'h3'])
-    daemonsLive(t as Test)
+    daemonsLive(t as Test, pids)
   })
 
   await t.test("an image that can't be pulled", async (t) => {
@@ -305,11 +266,11 @@ labTest(t, 'bad input and faults', { hosts: 3 }, async (t, lab) => {
     t.equal(result.code, 1)
     t.match(result.stderr, /missing did not converge within 4s.*no-such-registry\.invalid/)
     t.equal(result.stderr.trimEnd().split('\n').length, 1, result.stderr)
-    t.match(await untilPs('missing', /Rejected/), /Rejected.*no-such-registry\.invalid/)
+    t.match(await untilPs(h1, 'missing', /Rejected/), /Rejected.*no-such-registry\.invalid/)
     // The delay of 5 s holds although each attempt fails while its task still waits for its turn.
     t.ok((await tasksOf(h1, 'missing')).length <= 4, 'attempts keep their delay')
     await h1.swarmctl(['service', 'rm', 'missing'])
-    daemonsLive(t as Test)
+    daemonsLive(t as Test, pids)
   })
 
   await t.test('a host port that another process on the node has', async (t) => {
@@ -321,11 +282,11 @@ labTest(t, 'bad input and faults', { hosts: 3 }, async (t, lab) => {
     const result = await cli(h1, [...CREATE, '--restart-delay', '1s', ...flags, ...there, IMAGE])
     t.equal(result.code, 1)
     t.match(result.stderr, /port did not converge within 5s.*7070/)
-    t.match(await untilPs('port', /Failed/), /Failed.*7070.*in use/)
+    t.match(await untilPs(h1, 'port', /Failed/), /Failed.*7070.*in use/)
     await holder.kill()
     await untilRunning(h1, 'port', 1, { on: ['h2'] })
     await h1.swarmctl(['service', 'rm', 'port'])
-    daemonsLive(t as Test)
+    daemonsLive(t as Test, pids)
   })
 
   await t.test(
@@ -345,7 +306,7 @@ labTest(t, 'bad input and faults', { hosts: 3 }, async (t, lab) => {
         timeoutMs: 60_000,
       })
       await h1.swarmctl(['service', 'rm', 'pub'])
-      daemonsLive(t as Test)
+      daemonsLive(t as Test, pids)
     },
   )
 
@@ -379,20 +340,20 @@ labTest(t, 'bad input and faults', { hosts: 3 }, async (t, lab) => {
     t.match(JSON.parse(info.stdout), { LocalNodeState: 'error', Error: said })
     await refused(t as Test, ['node', 'ls'], /certificate|not a swarm manager/, { at: h3 })
     const token = (await h1.swarmctl(['join-token', '-q', 'worker'])).stdout.trim()
-    await untilNodeLine(h3, /Down/)
+    await untilNodeLine(h1, h3, /Down/)
     await h3.swarmctl(['leave', '--force'], patiently)
     t.equal((await h3.docker(['ps', '-aq'])).stdout.trim(), '')
     await h1.swarmctl(['node', 'rm', 'h3'])
     await joinHost(h3, h1, token)
-    await untilNodeLine(h3, /Ready/)
-    daemonsLive(t as Test)
+    await untilNodeLine(h1, h3, /Ready/)
+    daemonsLive(t as Test, pids)
   })
 
   await t.test('a worker that was removed while it was away leaves by itself', async (t) => {
     await h1.swarmctl([...DETACHED, '--name', 'left', '--constraint', 'node.hostname==h3', IMAGE])
     await untilRunning(h1, 'left', 1, { on: ['h3'] })
     await h3.kill9Daemon()
-    await untilNodeLine(h3, /Down/)
+    await untilNodeLine(h1, h3, /Down/)
     await h1.swarmctl(['node', 'rm', '--force', 'h3'])
     const daemon = await h3.spawnDaemon([])
     pids.set(h3, daemon.pid)
@@ -406,87 +367,12 @@ labTest(t, 'bad input and faults', { hosts: 3 }, async (t, lab) => {
     t.equal((await h3.docker(['ps', '-aq'])).stdout.trim(), '', 'its containers are gone')
     const token = (await h1.swarmctl(['join-token', '-q', 'worker'])).stdout.trim()
     await joinHost(h3, h1, token)
-    await untilNodeLine(h3, /Ready/)
+    await untilNodeLine(h1, h3, /Ready/)
     await h1.swarmctl(['service', 'rm', 'left'])
-    daemonsLive(t as Test)
-  })
-
-  await t.test('a Docker Engine that is down, on a worker with running tasks', async (t) => {
-    const where = ['--constraint', 'node.role==worker', '--replicas', '4']
-    await h1.swarmctl([...DETACHED, '--name', 'pair', ...where, IMAGE])
-    await untilRunning(h1, 'pair', 4, { on: ['h2', 'h3'] })
-    await h2.stopEngine()
-    t.match(await untilNodeLine(h2, /Ready.*Docker Engine/), /does not answer/)
-    const docker = await h2.dockerViaSwarmctl(['ps'], { check: false })
-    t.equal(docker.code, 1)
-    t.match(docker.stderr, /local Docker Engine does not answer.*start it/)
-    t.equal((await request('/containers/json', undefined, h2)).status, 503)
-    await h1.swarmctl([...DETACHED, '--name', 'again', '--constraint', 'node.hostname==h2', IMAGE])
-    await untilPs('again', /Pending.*node h2: Docker Engine: .*does not answer/)
-    daemonsLive(t as Test)
-    await untilRunning(h1, 'pair', 4, { on: ['h3'] })
-
-    await h2.startEngine()
-    await untilNodeLine(h2, /Ready(?!.*Docker Engine)/)
-    await untilRunning(h1, 'again', 1, { on: ['h2'] })
-    t.equal((await untilContainers('pair', 4)).length, 4, 'what died with it is replaced')
-    daemonsLive(t as Test)
-  })
-
-  await t.test('an Engine that is killed and restarts under running tasks', async (t) => {
-    const [before] = (await untilContainers('again', 1)) as [Task]
-    const where = ['--constraint', 'node.role==worker']
-    await h1.swarmctl([...DETACHED, '--name', 'moved', ...where, IMAGE])
-    // The others are on h3, since h2's Engine was down.
-    const [moved] = (await untilRunning(h1, 'moved', 1, { on: ['h2'] })) as [Task]
-    await h2.killEngine()
-    await untilNodeLine(h2, /Ready.*Docker Engine/)
-    await h2.exec('kill', ['-9', String(moved.Status.ContainerStatus?.PID)])
-    await untilPs('moved', /Failed.*its process ended while the Docker Engine did not answer/)
-    await untilRunning(h1, 'moved', 1, { on: ['h3'] })
-    const [still] = (await untilRunning(h1, 'again', 1)) as [Task]
-    t.equal(still.ID, before.ID, 'its process lives')
-    await h2.startEngine()
-    await untilNodeLine(h2, /Ready(?!.*Docker Engine)/)
-    const [after] = (await untilContainers('again', 1)) as [Task]
-    t.not(after.ID, before.ID, 'without live-restore the container died with its Engine')
-    await untilContainers('pair', 4)
-    daemonsLive(t as Test)
-  })
-
-  await t.test('an Engine that hangs: said, and its containers stay', async (t) => {
-    const before = await untilContainers('again', 1)
-    h2.engine.process?.signal('SIGSTOP')
-    try {
-      await untilNodeLine(h2, /Ready.*Docker Engine does not answer: .*said nothing/)
-    } finally {
-      h2.engine.process?.signal('SIGCONT')
-    }
-    await untilNodeLine(h2, /Ready(?!.*Docker Engine)/)
-    const after = await untilContainers('again', 1)
-    t.same(
-      after.map(({ ID }) => ID),
-      before.map(({ ID }) => ID),
-    )
-    daemonsLive(t as Test)
-  })
-
-  await t.test('a manager whose Engine is down serves the cluster', async (t) => {
-    await h1.stopEngine()
-    await untilNodeLine(h1, /Ready.*Leader.*Docker Engine/)
-    await h1.swarmctl(['service', 'scale', '-q', '-d', 'pair=5'])
-    await untilRunning(h1, 'pair', 5, { on: ['h2', 'h3'] })
-    const words = /Docker Engine does not answer/
-    await h1.startEngine()
-    await untilNodeLine(h1, /Ready(?!.*Docker Engine)/)
-    daemonsLive(t as Test)
-    t.notMatch(await nodeLine(h1), words)
-    await h1.swarmctl(['service', 'rm', 'pair', 'again', 'moved'])
+    daemonsLive(t as Test, pids)
   })
 
   await t.test('a full disk: writes are refused, and go on when there is room', async (t) => {
-    // It may have lost its container with an Engine above; without room nobody could write that another one runs.
-    await untilContainers('web', 1)
     const filler = join(h1.dataDir, 'filler')
     await h1.exec('dd', ['if=/dev/zero', `of=${filler}`, 'bs=64k'], { check: false })
     const Data = Buffer.alloc(CONFIG_BYTES, 'x').toString('base64')
@@ -511,7 +397,7 @@ labTest(t, 'bad input and faults', { hosts: 3 }, async (t, lab) => {
       await refused(t, ['service', 'rm', 'web'], said)
       t.strictSame(await names(), [...written].sort())
     })
-    t.match(await nodeLine(h1), /Ready.*Leader/, 'it still leads and answers')
+    t.match(await nodeLine(h1, h1), /Ready.*Leader/, 'it still leads and answers')
     await untilRunning(h1, 'web', 1)
 
     await h1.exec('rm', [filler])
@@ -521,7 +407,7 @@ labTest(t, 'bad input and faults', { hosts: 3 }, async (t, lab) => {
     )
     await h1.swarmctl([...DETACHED, '--name', 'later', IMAGE])
     await untilRunning(h1, 'later', 1)
-    daemonsLive(t as Test)
+    daemonsLive(t as Test, pids)
     await h1.kill9Daemon()
     pids.set(h1, (await h1.spawnDaemon([])).pid)
     const found = await eventually(async () => (await names()).length > 0 && names(), {
