@@ -23,9 +23,8 @@ export const BackupHead = z.object({
 })
 export type BackupHead = z.infer<typeof BackupHead>
 
-/** A backup on its way: its head, and the file's bytes. */
-export interface Backup {
-  head: BackupHead
+/** A backup on its way: of what, and the file's bytes. */
+export interface Backup extends Pick<BackupHead, 'clusterId' | 'index'> {
   bytes: AsyncIterable<Uint8Array>
 }
 
@@ -56,5 +55,6 @@ export const createBackup = async (
     version: VERSION,
     meta: Buffer.from(encodeSnapshotMeta(view.meta)).toString('base64'),
   }
-  return { head, bytes: sealBackup(chunksOf(head, view), options.passphrase) }
+  const { clusterId, index } = head
+  return { clusterId, index, bytes: sealBackup(chunksOf(head, view), options.passphrase) }
 }

@@ -18,6 +18,7 @@ import type { Credentials } from '../pki/credentials.ts'
 import { checkEngine } from '../worker/docker/docker-executor.ts'
 import { splitHostPort } from './addresses.ts'
 import { createBackup } from './backup.ts'
+import { Departure } from './departure.ts'
 import { Engine } from './engine.ts'
 import { FORWARDED_HEADER } from './forward.ts'
 import type { ManagerRuntime } from './manager-runtime.ts'
@@ -81,6 +82,7 @@ export class Daemon implements SwarmPort {
   #state: NodeStatus['localNodeState'] = 'inactive'
   #error = ''
   #cancelResume: () => void = () => {}
+  readonly #departure: Departure
   /** `init`, `join`, `leave`: one at a time. */
   #isChanging = false
 
@@ -88,6 +90,8 @@ export class Daemon implements SwarmPort {
     this.#deps = deps
     this.#options = options
     this.#engine = new Engine(options.dockerHost, () => deps.clock.nowMs())
+    const isInactive = () => this.#state === 'inactive'
+    this.#departure = new Departure({ ...deps, engine: this.#engine, isInactive }, options)
     this.#surface = new Surface({
       port: this,
       engine: this.#engine,
@@ -112,12 +116,14 @@ export class Daemon implements SwarmPort {
     await openToGroup(socket)
     this.#server = server
     this.#deps.log.info({ socket }, 'API socket open')
+    await this.#departure.start()
     await this.#resume()
   }
 
   /** Stops serving; containers, rules and routes stay as they are. */
   async stop(): Promise<void> {
     this.#cancelResume()
+    this.#departure.stop()
     await this.#member?.stop()
     this.#server?.closeAllConnections()
     await new Promise((resolve) => (this.#server ? this.#server.close(resolve) : resolve(null)))
@@ -231,6 +237,7 @@ export class Daemon implements SwarmPort {
       if (this.#state === 'locked' && !force) throw unavailable(LEAVE_LOCKED)
       const role = member?.role ?? this.#stalled?.credentials.role
       if (role === 'manager' && !force) throw unavailable(LEAVE_MANAGER)
+      if (!force) await this.#departure.requireEngine()
       if (member?.runtime) await stepDown(member.runtime, member.record.nodeId, this.#deps)
       await this.#forget()
     })
@@ -257,12 +264,8 @@ export class Daemon implements SwarmPort {
   ): Promise<{ clusterId: string; index: number; bytes: AsyncIterable<Uint8Array> }> {
     const member = this.#member
     if (!member?.runtime) throw unavailable('this node is not a manager any more')
-    const { nodeId, clusterId } = member.record
     const nowMs = this.#deps.clock.nowMs()
-    const { head, bytes } = await createBackup(member.runtime, {
-      ...{ nodeId, clusterId, passphrase, nowMs },
-    })
-    return { clusterId, index: head.index, bytes }
+    return createBackup(member.runtime, { ...member.record, passphrase, nowMs })
   }
 
   restore(
@@ -475,7 +478,7 @@ export class Daemon implements SwarmPort {
     this.#member = undefined
     this.#stalled = undefined
     try {
-      await member?.leave()
+      if (member) await this.#departure.leave(member)
     } finally {
       await removeNodeFiles(this.#options.dataDir)
       this.#state = 'inactive'

@@ -47,6 +47,17 @@ export class Engine implements EnginePort {
     return this.#address
   }
 
+  /** Removes the Engine's networks with a label, those that nothing uses. */
+  async removeNetworks(label: string): Promise<void> {
+    for (const { Id } of await this.docker.listNetworks({ filters: { label: [label] } })) {
+      // One that is in use again belongs to a swarm that was joined since.
+      await this.docker
+        .getNetwork(Id)
+        .remove()
+        .catch(() => {})
+    }
+  }
+
   async apiVersion(): Promise<string> {
     const ageMs = this.#nowMs() - this.#versionAtMs
     // Below 0: the clock was set back.

@@ -13,3 +13,9 @@ export const NOTHING_TO_FORCE =
 
 export const LEAVE_MANAGER =
   'You are attempting to leave the swarm on a node that is participating as a manager. Demote it first ("swarmctl node demote"), or leave with --force; when the last manager leaves, the state of the swarm is lost.'
+
+export const LEFT_CONTAINERS =
+  'left while the Docker Engine is down: its containers are removed as soon as it answers'
+
+export const leaveWithoutEngine = (why: string): string =>
+  `${why}: the containers of the swarm can't be removed now. Start the Engine and leave again; with --force this node leaves at once, and its containers go when the Engine is back`

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { nodesByName, untilRunning } from '../support/lab/api.ts'
-import { formCluster } from '../support/lab/cluster.ts'
+import { formCluster, joinHost } from '../support/lab/cluster.ts'
 import { eventually } from '../support/lab/eventually.ts'
 import type { LabHost } from '../support/lab/host.ts'
 import { labTest } from '../support/lab/lab-test.ts'
@@ -22,6 +22,12 @@ const refused = async (host: LabHost, args: string[], input?: string): Promise<s
 
 const localState = async (host: LabHost): Promise<string> =>
   (await host.dockerViaSwarmctl(['info', '--format', '{{.Swarm.LocalNodeState}}'])).stdout.trim()
+
+/** Also while the Engine is down. */
+const nodeState = async (host: LabHost): Promise<string> => {
+  const answer = await host.apiRequest('/info')
+  return (answer.json() as { Swarm: { LocalNodeState: string } }).Swarm.LocalNodeState
+}
 
 const untilState = (host: LabHost, state: string): Promise<unknown> =>
   eventually(async () => (await localState(host)) === state, { what: `${host.name} ${state}` })
@@ -327,6 +333,20 @@ labTest(t, 'damaged disks, backups, new addresses', { hosts: 4 }, async (t, lab)
     await untilRunning(h3, 'web', 1)
     t.equal(await started(), running, 'its container never stopped')
     await h3.swarmctl(['service', 'update', '-q', '--label-add', 'x=1', 'web'])
+  })
+
+  await t.test('leaving while the Engine is down loses no container', async (t) => {
+    await h4.killEngine()
+    t.match(await refused(h4, ['leave']), /Start the Engine and leave again; with --force/)
+    t.equal(await nodeState(h4), 'active', 'nothing changed')
+    await h4.swarmctl(['leave', '--force'], { timeoutMs: 60_000 })
+    t.equal(await nodeState(h4), 'inactive')
+    await h4.startEngine()
+    const kept = async () => (await h4.docker(['ps', '-aq'])).stdout.trim()
+    await eventually(async () => (await kept()) === '', { what: 'its containers are removed' })
+    const token = (await h3.swarmctl(['join-token', '-q', 'worker'])).stdout.trim()
+    await joinHost(h4, h3, token)
+    await untilRunning(h3, 'web', 1)
   })
 
   await t.test('the only manager moves: its workers are told', async () => {

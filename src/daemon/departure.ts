@@ -1,0 +1,73 @@
+import type { Clock } from '../api/clock.ts'
+import { SwarmctlError, toSwarmctlError } from '../api/errors.ts'
+import type { Log } from '../api/log.ts'
+import { NETWORK_LABEL } from '../overlay/names.ts'
+import { checkEngine, DockerExecutor } from '../worker/docker/docker-executor.ts'
+import type { Engine } from './engine.ts'
+import { Leftovers } from './leftovers.ts'
+import type { Member } from './member.ts'
+import { LEFT_CONTAINERS, leaveWithoutEngine } from './refusals.ts'
+
+export interface DepartureDeps {
+  engine: Engine
+  /** Whether this machine is in no swarm now. */
+  isInactive: () => boolean
+  clock: Clock
+  log: Log
+}
+
+/** How a node leaves: nothing that it made stays behind for good, whether or not its Engine answers. */
+export class Departure {
+  readonly #deps: DepartureDeps
+  readonly #leftovers: Leftovers
+
+  constructor(deps: DepartureDeps, options: { dataDir: string }) {
+    this.#deps = deps
+    const { engine, isInactive, clock, log } = deps
+    this.#leftovers = new Leftovers(
+      {
+        ...{ clock, log },
+        executor: new DockerExecutor({ engine: engine.client }),
+        // In a swarm again, the networks are that one's.
+        onRemoved: async () => {
+          if (isInactive()) await engine.removeNetworks(NETWORK_LABEL)
+        },
+      },
+      options,
+    )
+  }
+
+  /** Goes on with what an earlier daemon could not remove. */
+  start(): Promise<void> {
+    return this.#leftovers.start()
+  }
+
+  stop(): void {
+    this.#leftovers.stop()
+  }
+
+  /** Throws ENGINE_UNAVAILABLE with what to do when the Engine does not answer. */
+  async requireEngine(): Promise<void> {
+    try {
+      await checkEngine(this.#deps.engine.client)
+    } catch (error) {
+      const { code, message } = toSwarmctlError(error)
+      if (code === 'ENGINE_UNAVAILABLE') throw new SwarmctlError(code, leaveWithoutEngine(message))
+    }
+  }
+
+  /** Takes away all of a member. With the Engine down its containers are remembered, and removed when it is back. */
+  async leave(member: Member): Promise<void> {
+    const { nodeId } = member.record
+    await this.#leftovers.add(nodeId)
+    try {
+      await member.leave()
+      await this.#leftovers.done(nodeId)
+    } catch (error) {
+      if (toSwarmctlError(error).code !== 'ENGINE_UNAVAILABLE') throw error
+      this.#deps.log.warn({ node: nodeId }, LEFT_CONTAINERS)
+    } finally {
+      this.#leftovers.look()
+    }
+  }
+}
