@@ -15,4 +15,9 @@ export type SecretSpec = z.infer<typeof SecretSpec>
 
 export interface Secret extends Meta {
   Spec: SecretSpec
+  /** Only in answers. */
+  Swarmctl?: {
+    /** Of the data: hex SHA-256, so that a client can tell whether a file holds the same. Whoever may ask may mount the secret as well. */
+    Digest: string
+  }
 }

@@ -16,6 +16,7 @@ import { containerRoutes } from './container-routes.ts'
 import { EnginePing } from './engine-ping.ts'
 import { proxyToEngine, proxyUpgrade } from './engine-proxy.ts'
 import { streamEvents } from './events.ts'
+import { forecastRoutes } from './forecast-routes.ts'
 import { info, swarmHeader, version } from './info.ts'
 import { atLeader } from './leader.ts'
 import { requireManager } from './membership.ts'
@@ -196,6 +197,7 @@ const ALL_ROUTES: readonly Route[] = [
   ...nodeRoutes,
   ...serviceRoutes,
   ...containerRoutes,
+  ...forecastRoutes,
   ...secretAndConfigRoutes,
   ...networkRoutes,
 ]

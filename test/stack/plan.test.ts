@@ -1,8 +1,12 @@
 import t from 'tap'
 import type { Meta } from '../../src/api/meta.ts'
 import { bindReferences } from '../../src/stack/convert/references.ts'
-import { describeOperation, formatOperation } from '../../src/stack/plan/operation.ts'
+import { digestText } from '../../src/stack/plan/digest.ts'
+import { planIndex } from '../../src/stack/plan/index-of.ts'
+import { describeOperation, type StackOperation } from '../../src/stack/plan/operation.ts'
 import { type ExistingObjects, type PlanStackInput, planStack } from '../../src/stack/plan/plan.ts'
+import { formatReview, reviewPlan } from '../../src/stack/plan/review.ts'
+import { rollbackOperations } from '../../src/stack/plan/rollback.ts'
 import { convert } from '../support/stack/memory-stack.ts'
 
 const FILE = `
@@ -36,9 +40,10 @@ const deployed = async (text: string): Promise<ExistingObjects> => {
   const ids = new Map([...networks, EXTERNAL].map(({ Name, Id }) => [Name, Id]))
   return {
     networks: [...networks, EXTERNAL],
-    secrets: stack.secrets.map(({ Data: _, ...Spec }, index) => ({
+    secrets: stack.secrets.map(({ Data = '', ...Spec }, index) => ({
       ...meta(`s${index}`, 5),
       Spec,
+      Swarmctl: { Digest: digestText(Data).slice('sha256:'.length) },
     })),
     configs: stack.configs.map((Spec, index) => ({ ...meta(`c${index}`, 6), Spec })),
     services: stack.services.map((spec, index) => ({
@@ -68,14 +73,20 @@ const plan = async (
   options: Partial<PlanStackInput> = {},
 ) => planStack({ namespace: 'demo', desired: await convert(text, FILES), existing, ...options })
 
+/** `update-service demo_web: EndpointSpec.Ports`. */
+const brief = (operation: StackOperation): string => {
+  const paths = 'fields' in operation ? operation.fields.map(({ path }) => path).join(', ') : ''
+  return `${operation.kind} ${operation.name}${paths === '' ? '' : `: ${paths}`}`
+}
+
 t.test('a first deployment creates everything in the order of use', async (t) => {
   const { operations, notes } = await plan(FILE, { ...NOTHING, networks: [EXTERNAL] })
-  t.strictSame(operations.map(formatOperation), [
-    '+ network demo_default',
-    '+ secret demo_s',
-    '+ config demo_c',
-    '+ service demo_job',
-    '+ service demo_web',
+  t.strictSame(operations.map(brief), [
+    'create-network demo_default',
+    'create-secret demo_s',
+    'create-config demo_c',
+    'create-service demo_job',
+    'create-service demo_web',
   ])
   t.strictSame(operations.map(describeOperation).slice(0, 2), [
     'Creating network demo_default',
@@ -86,11 +97,7 @@ t.test('a first deployment creates everything in the order of use', async (t) =>
 
 t.test('the same again changes nothing', async (t) => {
   const { operations } = await plan(FILE, await deployed(FILE), { prune: true })
-  t.strictSame(operations.map(formatOperation), [
-    '~ secret demo_s',
-    '= service demo_job',
-    '= service demo_web',
-  ])
+  t.strictSame(operations.map(brief), ['update-service demo_job', 'update-service demo_web'])
   const web = operations.at(-1)
   t.match(web, { kind: 'update-service', id: 'svc1', version: 7, resolveImage: true })
   t.match(web, { body: { TaskTemplate: { ForceUpdate: 4 } } })
@@ -125,9 +132,9 @@ t.test('changes are named', async (t) => {
     'image: alpine:2, hostname: h',
   )
   const { operations } = await plan(changed, existing)
-  t.strictSame(operations.map(formatOperation).slice(1), [
-    '~ service demo_job: Labels.com.docker.stack.image, TaskTemplate.ContainerSpec.Hostname, TaskTemplate.ContainerSpec.Image',
-    '~ service demo_web: EndpointSpec.Ports',
+  t.strictSame(operations.map(brief), [
+    'update-service demo_job: Labels.com.docker.stack.image, TaskTemplate.ContainerSpec.Hostname, TaskTemplate.ContainerSpec.Image',
+    'update-service demo_web: EndpointSpec.Ports.80:80/tcp, EndpointSpec.Ports.81:80/tcp',
   ])
 })
 
@@ -139,7 +146,7 @@ t.test(
     const services = [...existing.services, foreign]
     const less = 'services: {web: {image: nginx}}'
     const pruned = await plan(less, { ...existing, services }, { prune: true })
-    t.equal(pruned.operations.map(formatOperation)[0], '- service demo_job')
+    t.equal(pruned.operations.map(brief)[0], 'remove-service demo_job')
     t.equal(pruned.operations.filter(({ kind }) => kind === 'remove-service').length, 1)
     const kept = await plan(less, { ...existing, services })
     t.notOk(kept.operations.some(({ kind }) => kind === 'remove-service'))
@@ -154,6 +161,18 @@ t.test('what an existing object can’t become', async (t) => {
     code: 'FAILED_PRECONDITION',
     message: /^config demo_c: its content changed/,
   })
+  const secret = await convert(FILE, { files: { s: 'changed', c: 'config' } })
+  t.throws(() => planStack({ namespace: 'demo', desired: secret, existing }), {
+    code: 'FAILED_PRECONDITION',
+    message: /^secret demo_s: its content changed, .* another name/,
+  })
+  const silent = existing.secrets.map(({ Swarmctl: _, ...rest }) => rest)
+  const unknown = planStack({
+    namespace: 'demo',
+    desired: secret,
+    existing: { ...existing, secrets: silent },
+  })
+  t.match(unknown.operations[0], { kind: 'update-secret' }, 'the manager decides')
   const labelled = await plan(FILE.replace('{file: c}', '{file: c, labels: {a: b}}'), existing)
   t.ok(labelled.operations.some(({ kind }) => kind === 'update-config'))
   const network = await plan(
@@ -188,4 +207,106 @@ t.test('references get the cluster’s ids', async (t) => {
     code: 'NOT_FOUND',
     message: 'service demo_web: secret not found: demo_s',
   })
+})
+
+const ORDERED = `
+services:
+  a: {image: i, depends_on: {c: {condition: service_healthy}}}
+  b: {image: i, depends_on: [a]}
+  c: {image: i, depends_on: [d, x]}
+  d: {image: i, depends_on: [b]}
+`
+
+t.test('services come after those that they depend on, circles or not', async (t) => {
+  const { operations } = await plan(ORDERED, NOTHING)
+  t.strictSame(
+    operations.map(({ name }) => name),
+    ['demo_default', 'demo_b', 'demo_d', 'demo_c', 'demo_a'],
+  )
+})
+
+t.test('the index changes with what the stack is made of, and with nothing else', async (t) => {
+  const existing = await deployed(FILE)
+  const desired = await convert(FILE, FILES)
+  const index = (change: Partial<ExistingObjects>) =>
+    planIndex({ namespace: 'demo', desired, existing: { ...existing, ...change } })
+  const before = index({})
+  t.ok(Number.isSafeInteger(before))
+  const foreign = { ...meta('x', 1), Spec: { Name: 'x', Labels: {}, TaskTemplate: {} } }
+  t.equal(index({ services: [foreign, ...existing.services].reverse() }), before)
+  const [first, ...rest] = existing.services
+  t.not(index({ services: rest }), before, 'removed')
+  t.not(index({ services: [{ ...first!, Version: { Index: 8 } }, ...rest] }), before, 'changed')
+  const own = { Swarmctl: { SpecVersion: 7 } }
+  t.equal(index({ services: [{ ...first!, ...own, Version: { Index: 9 } }, ...rest] }), before)
+  t.not(index({ networks: existing.networks.slice(1) }), before)
+  t.not(index({ secrets: [] }), before)
+})
+
+t.test('a review says what changes, with hashes for data', async (t) => {
+  const existing = await deployed(FILE)
+  const changed = `${FILE.replace('80:80', '81:80')
+    .replace('image: alpine', 'image: alpine:2, environment: {A: "1"}')
+    .replace('configs: {c:', 'configs: {d: {file: c}, c:')}`
+  const planned = await plan(changed, existing)
+  const forecast = {
+    Service: 'demo_web',
+    Wanted: 3,
+    Replaced: 3,
+    Placed: [{ NodeID: 'n1', Hostname: 'h1', Tasks: 1 }],
+    Unplaced: [{ Tasks: 2, Reason: 'no suitable node (2 nodes: is down)' }],
+  }
+  const review = reviewPlan('demo', 42, planned, [forecast])
+  t.match(review, { Stack: 'demo', Index: 42, Changed: true })
+  t.equal(
+    formatReview(review),
+    `Stack demo
++ config demo_d
+    Data: sha256:b79606fb3afe
+~ service demo_job  (tasks are replaced)
+    Labels.com.docker.stack.image: alpine → alpine:2
+    TaskTemplate.ContainerSpec.Env.A: (none) → 1
+    TaskTemplate.ContainerSpec.Image: alpine:latest@sha256:${'0'.repeat(64)} → alpine:2
+~ service demo_web  (tasks are replaced)
+    EndpointSpec.Ports.80:80/tcp: {"Protocol":"tcp","TargetPort":80,"PublishedPort":80,"PublishMode":"ingress"} → (none)
+    EndpointSpec.Ports.81:80/tcp: (none) → {"Protocol":"tcp","TargetPort":80,"PublishedPort":81,"PublishMode":"ingress"}
+
+Placement
+  demo_web: h1 ×1
+    ! 2 of 3 tasks can't be placed: no suitable node (2 nodes: is down)
+
+1 to create, 2 to change (2 with new tasks), 0 to remove.
+Deploy exactly this with: swarmctl stack deploy --plan-index 42 … demo
+`,
+  )
+  const same = reviewPlan('demo', 42, await plan(FILE, existing), [])
+  t.equal(same.Changed, false)
+  t.match(formatReview(same), /\n\nNo changes\.\n$/)
+})
+
+t.test('a deployment is taken back in the opposite order, services first', async (t) => {
+  const existing = await deployed(FILE)
+  const changed = `${FILE.replace('80:80', '81:80')}`.replace(
+    'configs: {c:',
+    'configs: {d: {file: c}, c:',
+  )
+  const { operations } = await plan(`${changed}`.replace('job:', 'other:'), existing, {
+    prune: true,
+  })
+  const performed = operations.map((operation) => ({
+    operation,
+    id: 'id' in operation ? operation.id : `new-${operation.name}`,
+  }))
+  const back = rollbackOperations(performed, existing)
+  t.strictSame(
+    back.map(({ kind, name }) => `${kind} ${name}`),
+    [
+      'update-service demo_web',
+      'remove-service demo_other',
+      'create-service demo_job',
+      'remove-config demo_d',
+    ],
+  )
+  t.match(back[0], { body: existing.services[1]?.Spec })
+  t.match(back[2], { body: existing.services[0]?.Spec })
 })

@@ -4,12 +4,14 @@ import { stackConfigVerb } from './config.ts'
 import { stackConvertVerb } from './convert.ts'
 import { stackDeployVerb } from './deploy.ts'
 import { stackListVerb, stackPsVerb, stackServicesVerb } from './list.ts'
+import { stackPlanVerb } from './plan.ts'
 import { stackRemoveVerb } from './rm.ts'
 
 /** `swarmctl stack`. */
 export const stackCommand = (program: Command, run: Runner): void => {
   const noun = program.command('stack').description('Manage stacks')
   stackDeployVerb(noun, run)
+  stackPlanVerb(noun, run)
   stackListVerb(noun, run)
   stackServicesVerb(noun, run)
   stackPsVerb(noun, run)

@@ -1,164 +1,175 @@
 import { type Command, Option } from 'commander'
-import type { Config } from '../../api/config.ts'
-import { SwarmctlError } from '../../api/errors.ts'
-import type { Secret } from '../../api/secret.ts'
+import { SwarmctlError, toSwarmctlError } from '../../api/errors.ts'
 import type { Service } from '../../api/service.ts'
 import type { ServiceSpec } from '../../api/service-spec.ts'
-import { bindReferences } from '../../stack/convert/references.ts'
-import { describeOperation, type StackOperation } from '../../stack/plan/operation.ts'
-import type { ExistingNetwork, ResolveImage } from '../../stack/plan/plan.ts'
-import { planStack } from '../../stack/plan/plan.ts'
+import { planIndex } from '../../stack/plan/index-of.ts'
+import type { StackOperation } from '../../stack/plan/operation.ts'
+import { type PlanStackInput, planStack, type ResolveImage } from '../../stack/plan/plan.ts'
+import type { PerformedOperation } from '../../stack/plan/rollback.ts'
 import type { CliContext, Runner } from '../context.ts'
-import { registryAuth, resolveImage } from '../service/registry.ts'
-import type { WaitOptions } from '../service/wait.ts'
-import { waitForService } from '../service/wait.ts'
+import { ExitStatus } from '../exit-status.ts'
+import { durationNs } from '../service/flag-values.ts'
+import { type AwaitOptions, awaitService, type Goal } from './await-service.ts'
+import { existingObjects } from './existing.ts'
+import { reportFailure } from './failure-report.ts'
+import { type PerformOptions, perform } from './perform.ts'
+import { rollBack } from './roll-back.ts'
 import type { FileOptions } from './stack-input.ts'
-import { convertFiles, readStack, tellWarnings, withFiles } from './stack-input.ts'
+import {
+  convertFiles,
+  readStack,
+  STACK_ARGUMENT,
+  stackName,
+  tellWarnings,
+  withFiles,
+} from './stack-input.ts'
 
-interface DeployOptions extends FileOptions, WaitOptions {
+interface DeployOptions extends FileOptions, PerformOptions {
   prune?: boolean
-  withRegistryAuth?: boolean
+  detach?: boolean
+  quiet?: boolean
+  rollback: boolean
+  waitLimit?: string
+  planIndex?: string
   resolveImage: ResolveImage
 }
 
-const existingObjects = async ({ client }: CliContext) => {
-  const [networks, secrets, configs, services] = await Promise.all([
-    client.call<ExistingNetwork[]>({ path: '/networks' }),
-    client.call<Secret[]>({ path: '/secrets' }),
-    client.call<Config[]>({ path: '/configs' }),
-    client.call<Service[]>({ path: '/services' }),
-  ])
-  return { networks, secrets, configs, services }
+const NS_PER_MS = 1e6
+
+/** A service that did not get to where it should be; the others were not waited for any longer. */
+class DeployFailure extends Error {
+  override readonly name = 'DeployFailure'
+  readonly serviceId: string
+  /** Whether this deployment changed the service. */
+  readonly isOurs: boolean
+
+  constructor(serviceId: string, reason: string, isOurs: boolean) {
+    super(reason)
+    this.serviceId = serviceId
+    this.isOurs = isOurs
+  }
 }
 
-const idsByName = (objects: readonly (Secret | Config)[]): Map<string, string> =>
-  new Map(objects.map((object) => [object.Spec.Name, object.ID]))
+const GOALS = {
+  service_started: 'started',
+  service_healthy: 'healthy',
+  service_completed_successfully: 'completed',
+} as const satisfies Record<string, Goal>
 
-/** A service's body with what only the cluster and the registry know: ids, credentials, the image's digest. */
-const completeService = async (
-  context: CliContext,
+/** One deployment on its way. */
+interface Deployment {
+  context: CliContext
+  options: DeployOptions
+  limits: Omit<AwaitOptions, 'goal'>
+  performed: PerformedOperation[]
+}
+
+/** Waits for what the service depends on. */
+const awaitDependencies = async (
+  { context, options, limits, performed }: Deployment,
   body: ServiceSpec,
-  options: { withRegistryAuth?: boolean | undefined; resolveImage: boolean },
-): Promise<{ body: ServiceSpec; auth: string | undefined; warnings: string[] }> => {
-  const [secrets, configs] = await Promise.all([
-    context.client.call<Secret[]>({ path: '/secrets' }),
-    context.client.call<Config[]>({ path: '/configs' }),
-  ])
-  const bound = bindReferences(body, { secrets: idsByName(secrets), configs: idsByName(configs) })
-  const image = bound.TaskTemplate.ContainerSpec?.Image ?? ''
-  const auth = options.withRegistryAuth ? await registryAuth(context, image) : undefined
-  const container = bound.TaskTemplate.ContainerSpec
-  if (!options.resolveImage || !container) return { body: bound, auth, warnings: [] }
-  const resolved = await resolveImage(context, image, auth)
-  const ContainerSpec = { ...container, Image: resolved.image }
-  bound.TaskTemplate = { ...bound.TaskTemplate, ContainerSpec }
-  return { body: bound, auth, warnings: resolved.warnings }
+): Promise<void> => {
+  for (const { Service: name, Condition, Required } of body.Swarmctl?.DependsOn ?? []) {
+    // Who doesn't wait for the stack waits only where something must be ready.
+    if (options.detach && Condition === 'service_started') continue
+    const sent = performed.find(({ operation }) => operation.name === name)
+    const service = await context.client
+      .call<Service>({ path: `/services/${sent?.id ?? encodeURIComponent(name)}` })
+      .catch(() => undefined)
+    if (service === undefined) continue
+    context.output.write(`Waiting for ${name}: ${Condition}\n`)
+    const goal = GOALS[Condition]
+    const outcome = await awaitService(context, service.ID, { ...limits, goal })
+    if (outcome.kind === 'reached' || Required === false) continue
+    throw new DeployFailure(service.ID, outcome.reason, isOurs(sent?.operation))
+  }
 }
 
-const sendService = async (
-  context: CliContext,
-  operation: Extract<StackOperation, { kind: 'create-service' | 'update-service' }>,
-  options: DeployOptions,
-): Promise<string> => {
-  const { withRegistryAuth } = options
-  const { body, auth, warnings } = await completeService(context, operation.body, {
-    withRegistryAuth,
-    resolveImage: operation.resolveImage,
-  })
-  const isCreate = operation.kind === 'create-service'
-  const answer = await context.client.call<{ ID?: string; Warnings?: string[] | null } | undefined>(
-    {
-      method: 'POST',
-      path: isCreate ? '/services/create' : `/services/${operation.id}/update`,
-      ...(!isCreate && { query: { version: operation.version, registryAuthFrom: 'spec' } }),
-      body,
-      ...(auth && { headers: { 'X-Registry-Auth': auth } }),
-    },
+const isOurs = (operation: StackOperation | undefined): boolean =>
+  operation !== undefined && (operation.kind !== 'update-service' || operation.fields.length > 0)
+
+const execute = async (
+  deployment: Deployment,
+  operations: readonly StackOperation[],
+): Promise<void> => {
+  const { context, options, limits, performed } = deployment
+  for (const operation of operations) {
+    const isService = operation.kind === 'create-service' || operation.kind === 'update-service'
+    if (isService) await awaitDependencies(deployment, operation.body)
+    performed.push({ operation, id: await perform(context, operation, options) })
+  }
+  if (options.detach) return
+  for (const { operation, id } of performed) {
+    if (operation.kind !== 'create-service' && operation.kind !== 'update-service') continue
+    const outcome = await awaitService(context, id, { ...limits, goal: 'settled' })
+    if (outcome.kind === 'failed') throw new DeployFailure(id, outcome.reason, isOurs(operation))
+  }
+}
+
+const requireIndex = (given: string, input: PlanStackInput): void => {
+  const now = planIndex(input)
+  if (given === String(now)) return
+  throw new SwarmctlError(
+    'FAILED_PRECONDITION',
+    `the cluster moved on since the plan: its index was ${given} and is ${now} now; look at a new plan with "swarmctl stack plan"`,
   )
-  for (const warning of [...warnings, ...(answer?.Warnings ?? [])]) {
-    context.output.writeError(`${warning}\n`)
-  }
-  return isCreate ? (answer?.ID as string) : operation.id
-}
-
-/** Sends one operation; returns the id of the service that it touched. */
-const perform = async (
-  context: CliContext,
-  operation: StackOperation,
-  options: DeployOptions,
-): Promise<string | undefined> => {
-  const { client, output } = context
-  output.write(`${describeOperation(operation)}\n`)
-  switch (operation.kind) {
-    case 'create-network':
-    case 'create-secret':
-    case 'create-config': {
-      const path = `/${operation.kind.slice('create-'.length)}s/create`
-      await client.call({ method: 'POST', path, body: operation.body })
-      return undefined
-    }
-    case 'update-secret':
-    case 'update-config': {
-      const path = `/${operation.kind.slice('update-'.length)}s/${operation.id}/update`
-      const query = { version: operation.version }
-      await client.call({ method: 'POST', path, query, body: operation.body })
-      return undefined
-    }
-    case 'create-service':
-    case 'update-service':
-      return sendService(context, operation, options)
-    case 'remove-service':
-      await client.call({ method: 'DELETE', path: `/services/${operation.id}` })
-      return undefined
-    default:
-      return operation satisfies never
-  }
-}
-
-/** Which of the stack's objects was refused: the cluster's answer alone does not say. */
-const failure = (operation: StackOperation, thrown: unknown): unknown => {
-  if (!(thrown instanceof SwarmctlError)) return thrown
-  const isOtherData =
-    operation.kind === 'update-secret' && /only updates to Labels/.test(thrown.message)
-  const hint = isOtherData
-    ? ': its content changed; give the new content another name (a name: or another key in the stack file)'
-    : ''
-  const what = `${operation.kind.replace('-', ' ')} ${operation.name}`
-  return new SwarmctlError(thrown.code, `failed to ${what}: ${thrown.message}${hint}`, {
-    cause: thrown,
-  })
 }
 
 const deploy = async (
   context: CliContext,
-  stack: string,
+  given: string | undefined,
   options: DeployOptions,
 ): Promise<void> => {
   const loaded = await readStack(context, options)
   tellWarnings(context, loaded)
-  const { operations, notes } = planStack({
+  const stack = stackName(given, loaded)
+  const input: PlanStackInput = {
     namespace: stack,
     desired: await convertFiles(loaded, stack),
     existing: await existingObjects(context),
     prune: options.prune === true,
     resolveImage: options.resolveImage,
-  })
-  for (const note of notes) context.output.writeError(`${note}\n`)
-  const serviceIds: string[] = []
-  for (const operation of operations) {
-    const id = await perform(context, operation, options).catch((thrown: unknown) => {
-      throw failure(operation, thrown)
-    })
-    if (id !== undefined) serviceIds.push(id)
   }
-  for (const id of serviceIds) await waitForService(context, id, options)
+  if (options.planIndex !== undefined) requireIndex(options.planIndex, input)
+  const { operations, notes } = planStack(input)
+  for (const note of notes) context.output.writeError(`${note}\n`)
+  const limitMs =
+    options.waitLimit === undefined
+      ? Number.POSITIVE_INFINITY
+      : durationNs('--wait-limit', options.waitLimit) / NS_PER_MS
+  const limits = { quiet: options.quiet === true, limitMs }
+  const deployment: Deployment = { context, options, limits, performed: [] }
+  try {
+    await execute(deployment, operations)
+  } catch (thrown) {
+    if (context.signal.aborted) throw thrown
+    await giveUp(deployment, stack, input, thrown)
+  }
+}
+
+/** Says what failed, and takes the stack back unless the user keeps it. */
+const giveUp = async (
+  { context, options, limits, performed }: Deployment,
+  stack: string,
+  { existing }: PlanStackInput,
+  thrown: unknown,
+): Promise<never> => {
+  const isFailure = thrown instanceof DeployFailure
+  if (isFailure) await reportFailure(context, thrown.serviceId, thrown.message)
+  else context.output.writeError(`swarmctl: ${toSwarmctlError(thrown).message}\n`)
+  if (isFailure && !thrown.isOurs) {
+    context.output.writeError('It failed before as well: this deployment did not change it\n')
+  } else if (options.rollback && performed.length > 0) {
+    await rollBack(context, stack, performed, existing, limits.quiet)
+  }
+  throw new ExitStatus(1)
 }
 
 /** `swarmctl stack deploy`. */
 export const stackDeployVerb = (noun: Command, run: Runner): void => {
   withFiles(noun.command('deploy').alias('up'))
     .description('Create or update a stack from stack files, and wait until it runs')
-    .argument('<stack>', 'Name of the stack')
+    .argument(...STACK_ARGUMENT)
     .option('--prune', 'Remove services of the stack that the files no longer have')
     .option('--with-registry-auth', "Send this user's registry credentials to the nodes")
     .addOption(
@@ -168,9 +179,14 @@ export const stackDeployVerb = (noun: Command, run: Runner): void => {
     )
     .option('-d, --detach', 'Return when everything is created, without waiting')
     .option('-q, --quiet', 'No progress')
-    .option('--wait-limit <duration>', 'Give up waiting after this time and exit with 1')
+    .option('--wait-limit <duration>', 'Give up waiting for a service after this time')
+    .option('--plan-index <index>', 'Refuse when the cluster is not what "stack plan" saw')
+    .option('--rollback', 'Take the whole stack back when the deployment fails', true)
+    .option('--no-rollback', 'Leave a failed deployment as it is')
     .addHelpText('after', '\nExample:\n  swarmctl stack deploy -c stack.yml demo\n')
     .action(
-      run((context, stack: string, options: DeployOptions) => deploy(context, stack, options)),
+      run((context, stack: string | undefined, options: DeployOptions) =>
+        deploy(context, stack, options),
+      ),
     )
 }

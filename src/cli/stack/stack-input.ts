@@ -1,41 +1,70 @@
 import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
+import { SwarmctlError } from '../../api/errors.ts'
 import type { StackBodies } from '../../stack/convert/bodies.ts'
 import { convertStack } from '../../stack/convert/stack.ts'
 import type { LoadedStack } from '../../stack/load.ts'
 import { loadStack } from '../../stack/load.ts'
+import type { StackFiles } from '../../stack/source/stack-files.ts'
 import { formatWarning } from '../../stack/warnings.ts'
 import { collect } from '../arguments.ts'
 import type { CliContext } from '../context.ts'
 
-/** `-c`, the same on every verb that reads stack files. */
+/** What every verb that reads stack files takes. */
 export interface FileOptions {
   composeFile: string[]
+  envFile?: string[]
+  profile?: string[]
 }
 
-/** Adds `-c`. */
+/** Adds `-c` and what goes with it. */
 export const withFiles = (command: Command): Command =>
-  command.requiredOption(
-    '-c, --compose-file <file>',
-    'Stack file, or - for standard input (several times: later ones over earlier ones)',
-    collect,
-  )
+  command
+    .requiredOption(
+      '-c, --compose-file <file>',
+      'Stack file, or - for standard input (several times: later ones over earlier ones)',
+      collect,
+    )
+    .option(
+      '--env-file <file>',
+      'File of variables, in place of the .env beside the first stack file',
+      collect,
+    )
+    .option('--profile <name>', 'Also services of this profile; * is all of them', collect)
+
+/** The stack's name in help and usage. */
+export const STACK_ARGUMENT = [
+  '[stack]',
+  'Name of the stack; without one, `name:` of its file',
+] as const
 
 const readBytes = (path: string): Promise<Uint8Array> => readFile(path)
-const STACK_FILES = { readText: (path: string) => readFile(path, 'utf8'), readBytes }
+const STACK_FILES: StackFiles = { readText: (path) => readFile(path, 'utf8'), readBytes }
 
 /** Reads the stack files that `-c` names. */
 export const readStack = async (
   context: CliContext,
-  { composeFile }: FileOptions,
+  { composeFile, envFile, profile }: FileOptions,
 ): Promise<LoadedStack> =>
   loadStack({
     files: composeFile,
     env: context.env,
     workdir: process.cwd(),
     io: STACK_FILES,
+    ...(envFile && { envFiles: envFile }),
+    ...(profile && { profiles: profile }),
     ...(composeFile.includes('-') && { stdin: (await context.readStdin()).toString('utf8') }),
   })
+
+/** The stack's name: as given, else as its file has it. */
+export const stackName = (given: string | undefined, { config }: LoadedStack): string => {
+  const name = given ?? config.name
+  if (name !== undefined) return name
+  throw new SwarmctlError(
+    'INVALID_ARGUMENT',
+    'name the stack: as the last argument, or with name: at the top of its file',
+  )
+}
 
 /** Says on standard error what of the files a deployment will not do. */
 export const tellWarnings = ({ output }: CliContext, { warnings }: LoadedStack): void => {

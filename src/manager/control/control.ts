@@ -1,5 +1,6 @@
 import type { Config } from '../../api/config.ts'
 import type { Filters } from '../../api/filters.ts'
+import type { ServiceForecast } from '../../api/forecast.ts'
 import type { Network } from '../../api/network.ts'
 import type { Node } from '../../api/node.ts'
 import type { PlacementTable } from '../../api/placement.ts'
@@ -10,6 +11,7 @@ import type { Task } from '../../api/task.ts'
 import { ClusterVerbs, type UpdateClusterOptions } from './cluster.ts'
 import type { ControlDeps, ReadOptions } from './context.ts'
 import { CONFIG_VERBS, Files, SECRET_VERBS } from './files.ts'
+import { forecast } from './forecast.ts'
 import type { NetworkUse } from './network-use.ts'
 import { Networks } from './networks.ts'
 import { Nodes } from './nodes.ts'
@@ -72,6 +74,11 @@ export class Control {
   /** Which nodes would take a further task of the service, and why the others would not. */
   placement(ref: string, options: ReadOptions = {}): Promise<PlacementTable> {
     return placement(this.#deps, ref, options)
+  }
+
+  /** Where the services of a `ForecastRequest` would be placed. */
+  forecast(body: unknown, options: ReadOptions = {}): Promise<ServiceForecast[]> {
+    return forecast(this.#deps, body, options)
   }
 
   getTask(ref: string, options: ReadOptions = {}): Promise<Task> {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Secret } from '../../api/secret.ts'
 import type { Service } from '../../api/service.ts'
 import type { ServiceSpec, TaskSpec } from '../../api/service-spec.ts'
@@ -21,9 +22,20 @@ export const redactService = (service: Service): Service => ({
 
 export const redactTask = (task: Task): Task => ({ ...task, Spec: redactTaskSpec(task.Spec) })
 
+/** Stored objects are never changed, so that a digest is worked out once. */
+const digests = new WeakMap<Secret, string>()
+
+const digestOf = (secret: Secret, data: string): string => {
+  const known = digests.get(secret)
+  if (known !== undefined) return known
+  const digest = createHash('sha256').update(Buffer.from(data, 'base64')).digest('hex')
+  digests.set(secret, digest)
+  return digest
+}
+
 export const redactSecret = (secret: Secret): Secret => {
-  const { Data: _, ...Spec } = secret.Spec
-  return { ...secret, Spec }
+  const { Data, ...Spec } = secret.Spec
+  return { ...secret, Spec, Swarmctl: { Digest: digestOf(secret, Data ?? '') } }
 }
 
 export const redactCluster = (cluster: Cluster): Cluster => {

@@ -3,11 +3,14 @@ import { SwarmctlError } from '../../api/errors.ts'
 import type { NetworkCreate } from '../../api/network.ts'
 import type { Secret } from '../../api/secret.ts'
 import type { Service } from '../../api/service.ts'
-import type { ServiceSpec } from '../../api/service-spec.ts'
+import type { ServiceMode, ServiceSpec } from '../../api/service-spec.ts'
 import type { ConvertedStack } from '../convert/bodies.ts'
 import { IMAGE_LABEL, NAMESPACE_LABEL } from '../convert/namespace.ts'
-import { differingPaths, withoutEmpty } from './difference.ts'
+import { digestText } from './digest.ts'
+import { type FieldChange, fieldChanges } from './field-changes.ts'
 import type { StackOperation } from './operation.ts'
+import { inDependencyOrder } from './order.ts'
+import { withoutEmpty } from './without-empty.ts'
 
 /** A network as `GET /networks` lists it. */
 export interface ExistingNetwork {
@@ -17,6 +20,7 @@ export interface ExistingNetwork {
   Driver?: string
   Internal?: boolean
   Attachable?: boolean
+  Labels?: Record<string, string> | null
   Options?: Record<string, string> | null
   IPAM?: { Config?: { Subnet?: string }[] | null } | null
 }
@@ -24,9 +28,10 @@ export interface ExistingNetwork {
 /** What the cluster has: everything, or at least everything of the stack and everything that it names. */
 export interface ExistingObjects {
   networks: readonly ExistingNetwork[]
-  secrets: readonly Pick<Secret, 'ID' | 'Version' | 'Spec'>[]
+  secrets: readonly Pick<Secret, 'ID' | 'Version' | 'Spec' | 'Swarmctl'>[]
   configs: readonly Pick<Config, 'ID' | 'Version' | 'Spec'>[]
-  services: readonly Pick<Service, 'ID' | 'Version' | 'Spec'>[]
+  services: readonly (Pick<Service, 'ID' | 'Version' | 'Spec'> &
+    Partial<Pick<Service, 'Swarmctl'>>)[]
 }
 
 /** When a registry is asked for digests: for every image, for those whose name changed, or for none. */
@@ -145,37 +150,39 @@ const networkDifferences = (body: NetworkCreate, network: ExistingNetwork): stri
   return pairs.filter(([, differs]) => differs).map(([name]) => name)
 }
 
-/** A secret's data can't be read back, so an existing one is always sent: the manager refuses other data. */
+/** Managers tell a secret's digest. One that doesn't would refuse other data, so that its secret is sent in any case. */
 const planSecrets = ({ desired, existing }: PlanStackInput): StackOperation[] =>
-  desired.secrets.map((body): StackOperation => {
+  desired.secrets.flatMap((body): StackOperation[] => {
     const secret = existing.secrets.find(({ Spec }) => Spec.Name === body.Name)
-    return secret === undefined
-      ? { kind: 'create-secret', name: body.Name, body }
-      : {
-          kind: 'update-secret',
-          name: body.Name,
-          id: secret.ID,
-          version: secret.Version.Index,
-          body,
-        }
+    if (secret === undefined) return [{ kind: 'create-secret', name: body.Name, body }]
+    const digest = secret.Swarmctl?.Digest
+    const isOther = digest !== undefined && `sha256:${digest}` !== digestText(body.Data ?? '')
+    if (isOther) throw contentChanged('secret', body.Name)
+    const fields = fieldChanges({ Labels: secret.Spec.Labels }, { Labels: body.Labels })
+    if (digest !== undefined && fields.length === 0) return []
+    const target = { id: secret.ID, version: secret.Version.Index }
+    return [{ kind: 'update-secret', name: body.Name, ...target, body, fields }]
   })
 
 const planConfigs = ({ desired, existing }: PlanStackInput): StackOperation[] =>
   desired.configs.flatMap((body): StackOperation[] => {
     const config = existing.configs.find(({ Spec }) => Spec.Name === body.Name)
     if (config === undefined) return [{ kind: 'create-config', name: body.Name, body }]
-    const changes = differingPaths(configContent(config.Spec), configContent(body))
-    if (changes.length === 0) return []
-    if (changes.some((change) => !change.startsWith('Labels'))) {
-      throw new SwarmctlError(
-        'FAILED_PRECONDITION',
-        `config ${body.Name}: its content changed, and an existing config's can't be: ` +
-          'give the new content another name (a name: or another key in the stack file)',
-      )
+    const fields = fieldChanges(configContent(config.Spec), configContent(body))
+    if (fields.length === 0) return []
+    if (fields.some(({ path }) => !path.startsWith('Labels'))) {
+      throw contentChanged('config', body.Name)
     }
     const { ID: id, Version } = config
-    return [{ kind: 'update-config', name: body.Name, id, version: Version.Index, body }]
+    return [{ kind: 'update-config', name: body.Name, id, version: Version.Index, body, fields }]
   })
+
+const contentChanged = (noun: string, name: string): SwarmctlError =>
+  new SwarmctlError(
+    'FAILED_PRECONDITION',
+    `${noun} ${name}: its content changed, and an existing ${noun}'s can't be: ` +
+      'give the new content another name (a name: or another key in the stack file)',
+  )
 
 const configContent = ({ Labels, Data, Templating }: ConfigSpec): unknown => ({
   Labels,
@@ -186,7 +193,7 @@ const configContent = ({ Labels, Data, Templating }: ConfigSpec): unknown => ({
 const planServices = (input: PlanStackInput): StackOperation[] => {
   const { namespace, desired, existing, resolveImage = 'always' } = input
   const own = new Map(ownServices(existing, namespace).map((one) => [one.Spec.Name, one]))
-  return desired.services.map((body): StackOperation => {
+  const operations = desired.services.map((body): ServiceOperation => {
     const service = own.get(body.Name)
     const name = body.Name
     if (service === undefined) {
@@ -201,11 +208,14 @@ const planServices = (input: PlanStackInput): StackOperation[] => {
       id: service.ID,
       version: service.Version.Index,
       body: next,
-      changes: serviceChanges(service.Spec, next, existing, sameImage),
+      fields: serviceChanges(service.Spec, next, existing, sameImage),
       resolveImage: resolveImage === 'always' || (resolveImage === 'changed' && !sameImage),
     }
   })
+  return inDependencyOrder(operations)
 }
+
+type ServiceOperation = Extract<StackOperation, { kind: 'create-service' | 'update-service' }>
 
 /** A deployment forces no restart, and an image that the file still names keeps its digest. */
 const keepCurrent = (body: ServiceSpec, current: ServiceSpec, keepImage: boolean): ServiceSpec => {
@@ -228,11 +238,11 @@ const serviceChanges = (
   next: ServiceSpec,
   existing: ExistingObjects,
   sameImage: boolean,
-): string[] => {
+): FieldChange[] => {
   const names = new Map(existing.networks.map(({ Id, Name }) => [Id, Name]))
-  const changes = differingPaths(comparable(current, names), comparable(next, names))
+  const changes = fieldChanges(comparable(current, names), comparable(next, names))
   // The digest alone is no change of the file's.
-  return changes.filter((path) => !(sameImage && path === 'TaskTemplate.ContainerSpec.Image'))
+  return changes.filter(({ path }) => !(sameImage && path === 'TaskTemplate.ContainerSpec.Image'))
 }
 
 /** A spec without what the manager fills in: ids, defaults, credentials. */
@@ -255,6 +265,7 @@ const comparable = (spec: ServiceSpec, networkNames: ReadonlyMap<string, string>
         Configs: container.Configs?.map((config) => ({ ...config, ConfigID: undefined })),
       },
     },
+    Mode: withCounts(spec.Mode ?? {}),
     EndpointSpec: {
       Mode: spec.EndpointSpec?.Mode ?? 'vip',
       Ports: spec.EndpointSpec?.Ports?.map((port) => ({
@@ -264,4 +275,16 @@ const comparable = (spec: ServiceSpec, networkNames: ReadonlyMap<string, string>
       })),
     },
   })
+}
+
+/** A mode with the numbers that the manager fills in. */
+const withCounts = (mode: ServiceMode): ServiceMode => {
+  const { Replicated, ReplicatedJob } = mode
+  if (ReplicatedJob !== undefined) {
+    const MaxConcurrent = ReplicatedJob.MaxConcurrent ?? 1
+    const TotalCompletions = ReplicatedJob.TotalCompletions ?? MaxConcurrent
+    return { ReplicatedJob: { MaxConcurrent, TotalCompletions } }
+  }
+  const isReplicated = Replicated !== undefined || Object.keys(mode).length === 0
+  return isReplicated ? { Replicated: { Replicas: Replicated?.Replicas ?? 1 } } : mode
 }

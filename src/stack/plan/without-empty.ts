@@ -1,5 +1,3 @@
-import { isDeepStrictEqual } from 'node:util'
-
 /** `value` without properties that say nothing: undefined, null, '', false, empty lists and mappings. */
 export const withoutEmpty = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(withoutEmpty)
@@ -8,16 +6,6 @@ export const withoutEmpty = (value: unknown): unknown => {
     Object.entries(value)
       .map(([key, item]): [string, unknown] => [key, withoutEmpty(item)])
       .filter(([, item]) => !isNothing(item)),
-  )
-}
-
-/** Dotted paths of what differs, down to the mappings' leaves; a list differs as a whole. */
-export const differingPaths = (before: unknown, after: unknown, at = ''): string[] => {
-  if (isDeepStrictEqual(before, after)) return []
-  if (!isRecord(before) || !isRecord(after)) return [at]
-  const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort()
-  return keys.flatMap((key) =>
-    differingPaths(before[key], after[key], at === '' ? key : `${at}.${key}`),
   )
 }
 

@@ -1,0 +1,174 @@
+import { UPDATE_DEFAULTS } from '../../api/defaults.ts'
+import type { Node } from '../../api/node.ts'
+import type { Service } from '../../api/service.ts'
+import type { Task } from '../../api/task.ts'
+import { isTerminal, isWanted } from '../../api/task-state.ts'
+import type { CliContext } from '../context.ts'
+import { type Convergence, convergence } from '../service/convergence.ts'
+import { ProgressDisplay } from '../service/progress-display.ts'
+
+/**
+ * What is waited for: a first task that runs, all that run (those with a health check are healthy then), all that completed, or all that run
+ * and keep running.
+ */
+export type Goal = 'started' | 'healthy' | 'completed' | 'settled'
+
+/** How a wait ended. */
+export type Outcome = { kind: 'reached' } | { kind: 'failed'; reason: string }
+
+/** How it waits. */
+export interface AwaitOptions {
+  goal: Goal
+  quiet: boolean
+  /** Milliseconds until it is given up; Infinity: never. */
+  limitMs: number
+}
+
+/** How often the daemon is asked (Docker's too). */
+const POLL_MS = 200
+const NS_PER_MS = 1e6
+/** A service that gets no further for so long, while its tasks fail again and again or no node will do, has failed. */
+const STUCK_MS = 60_000
+/** Fewer failures than this may be those of a service that waits for another. */
+const STUCK_FAILURES_MIN = 3
+
+interface Look {
+  service: Service
+  tasks: Task[]
+  now: Convergence
+}
+
+const look = async ({ client }: CliContext, id: string): Promise<Look> => {
+  const service = await client.call<Service>({ path: `/services/${id}` })
+  const filters = JSON.stringify({ service: { [id]: true }, '_up-to-date': { true: true } })
+  const [tasks, nodes] = await Promise.all([
+    client.call<Task[]>({ path: '/tasks', query: { filters } }),
+    client.call<Node[]>({ path: '/nodes' }),
+  ])
+  return { service, tasks, now: convergence(service, tasks, nodes) }
+}
+
+/** Follows one service from look to look. Pure but for what it remembers. */
+class Watch {
+  readonly #goal: Goal
+  readonly #startMs: number
+  #runningSinceMs: number | undefined
+  #bestCount = -1
+  #betterAtMs: number
+  /** Ids of tasks that had failed when it got no better any more. */
+  #failedBefore = new Set<string>()
+
+  constructor(goal: Goal, startMs: number) {
+    this.#goal = goal
+    this.#startMs = startMs
+    this.#betterAtMs = startMs
+  }
+
+  /** Undefined: not yet. */
+  judge({ service, tasks, now }: Look, atMs: number, limitMs: number): Outcome | undefined {
+    const isRunning = now.kind === 'running' || now.kind === 'completed'
+    if (isReached(this.#goal, tasks, now)) return { kind: 'reached' }
+    if (now.kind === 'failed') return { kind: 'failed', reason: now.message }
+    if (this.#goal === 'settled' && isRunning) {
+      this.#runningSinceMs ??= atMs
+      if (now.kind === 'completed' || atMs - this.#runningSinceMs >= stableMs(service)) {
+        return settled(service)
+      }
+    } else {
+      this.#runningSinceMs = undefined
+    }
+    return this.#stuck(tasks, now, atMs) ?? this.#late(now, atMs, limitMs)
+  }
+
+  #late(now: Convergence, atMs: number, limitMs: number): Outcome | undefined {
+    if (atMs - this.#startMs <= limitMs) return undefined
+    const why = now.message === '' ? '' : `; ${now.message}`
+    return { kind: 'failed', reason: `not there in time: ${now.summary}${why}` }
+  }
+
+  #stuck(tasks: readonly Task[], now: Convergence, atMs: number): Outcome | undefined {
+    const failed = tasks.filter(({ Status }) => isFailed(Status.State))
+    const count = tasks.filter(({ Status }) => Status.State === 'running').length
+    if (count > this.#bestCount) {
+      this.#bestCount = count
+      this.#betterAtMs = atMs
+      this.#failedBefore = new Set(failed.map(({ ID }) => ID))
+    }
+    if (now.kind !== 'progressing' || atMs - this.#betterAtMs < STUCK_MS) return undefined
+    const isFailing =
+      failed.filter(({ ID }) => !this.#failedBefore.has(ID)).length >= STUCK_FAILURES_MIN
+    if (!isFailing && !isUnplaceable(tasks)) return undefined
+    return { kind: 'failed', reason: `it gets no further: ${now.summary}; ${now.message}` }
+  }
+}
+
+const isFailed = (state: string): boolean => state === 'failed' || state === 'rejected'
+
+/** Whether all that is missing waits for a node that there is not. */
+const isUnplaceable = (tasks: readonly Task[]): boolean => {
+  const missing = tasks.filter(
+    ({ DesiredState, Status }) =>
+      isWanted(DesiredState) && !isTerminal(Status.State) && Status.State !== 'running',
+  )
+  return (
+    missing.length > 0 &&
+    missing.every(({ Status }) => Status.State === 'pending' && Boolean(Status.Err))
+  )
+}
+
+const isReached = (goal: Goal, tasks: readonly Task[], now: Convergence): boolean => {
+  switch (goal) {
+    case 'started':
+      return (
+        now.kind === 'running' ||
+        now.kind === 'completed' ||
+        tasks.some(({ Status }) => Status.State === 'running' || Status.State === 'complete')
+      )
+    case 'healthy':
+      return now.kind === 'running' || now.kind === 'completed'
+    case 'completed':
+      return (
+        now.kind === 'completed' ||
+        (tasks.length > 0 && tasks.every(({ Status }) => Status.State === 'complete'))
+      )
+    case 'settled':
+      return false
+    default:
+      return goal satisfies never
+  }
+}
+
+/** How long all tasks have to run until the service counts as settled. */
+const stableMs = (service: Service): number =>
+  (service.Spec.UpdateConfig?.Monitor || UPDATE_DEFAULTS.monitorNs) / NS_PER_MS
+
+/** A rollback that nobody asked for means that the update failed, though the service runs. */
+const settled = ({ UpdateStatus }: Service): Outcome =>
+  UpdateStatus?.State === 'rollback_completed'
+    ? { kind: 'failed', reason: `it was rolled back: ${UpdateStatus.Message ?? ''}` }
+    : { kind: 'reached' }
+
+/** Watches a service until it is where it should be, or can't get there. Rejects when the user interrupts. */
+export const awaitService = async (
+  context: CliContext,
+  id: string,
+  { goal, quiet, limitMs }: AwaitOptions,
+): Promise<Outcome> => {
+  const display = quiet ? undefined : new ProgressDisplay(context.output)
+  const watch = new Watch(goal, context.nowMs())
+  for (;;) {
+    const seen = await look(context, id)
+    display?.show(seen.now)
+    const outcome = watch.judge(seen, context.nowMs(), limitMs)
+    if (outcome?.kind === 'reached') display?.end(`service ${seen.service.ID} ${WORDS[goal]}`)
+    if (outcome !== undefined) return outcome
+    await context.sleep(POLL_MS)
+  }
+}
+
+const WORDS: Readonly<Record<Goal, string>> = {
+  started: 'started',
+  healthy: 'is healthy',
+  completed: 'completed',
+  settled: 'converged',
+}

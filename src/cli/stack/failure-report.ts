@@ -1,0 +1,68 @@
+import type { Node } from '../../api/node.ts'
+import type { Service } from '../../api/service.ts'
+import type { Task } from '../../api/task.ts'
+import { taskName } from '../../api/task-name.ts'
+import type { CliContext } from '../context.ts'
+import { logFrames } from '../service/log-reader.ts'
+
+/** Lines of a failed task's log that are shown. */
+const LOG_LINES = 10
+/** A node that does not answer must not hold up the rollback. */
+const LOG_LIMIT_MS = 5000
+
+/** Says on standard error why a service failed: reason, exit code, node and last log lines of the task that failed last. */
+export const reportFailure = async (
+  context: CliContext,
+  serviceId: string,
+  reason: string,
+): Promise<void> => {
+  const { client, output } = context
+  const service = await client.call<Service>({ path: `/services/${serviceId}` })
+  output.writeError(`service ${service.Spec.Name} failed: ${reason}\n`)
+  const task = await lastFailed(context, serviceId)
+  if (task === undefined) return
+  const node = task.NodeID
+    ? await client.call<Node>({ path: `/nodes/${task.NodeID}` }).catch(() => undefined)
+    : undefined
+  const where = node ? ` on node ${node.Description.Hostname}` : ''
+  const code = task.Status.ContainerStatus?.ExitCode
+  const exit = code === undefined || task.Status.State !== 'failed' ? '' : `, exit code ${code}`
+  const why = task.Status.Err || task.Status.Message
+  output.writeError(`  task ${taskName(task)}${where}: ${task.Status.State}${exit}: ${why}\n`)
+  const lines = await lastLines(context, service, task.ID).catch(() => [])
+  if (lines.length > 0) output.writeError(`  its last log lines:\n`)
+  for (const line of lines) output.writeError(`  | ${line}\n`)
+}
+
+/** The newest task that failed, else the newest that waits and says why. */
+const lastFailed = async ({ client }: CliContext, serviceId: string): Promise<Task | undefined> => {
+  const filters = JSON.stringify({ service: { [serviceId]: true } })
+  const tasks = await client.call<Task[]>({ path: '/tasks', query: { filters } })
+  const newest = tasks.sort((a, b) => b.CreatedAt.localeCompare(a.CreatedAt))
+  return (
+    newest.find(({ Status }) => Status.State === 'failed' || Status.State === 'rejected') ??
+    newest.find(({ Status }) => Status.Err)
+  )
+}
+
+const lastLines = async (
+  { client, signal }: CliContext,
+  service: Service,
+  taskId: string,
+): Promise<string[]> => {
+  const stream = await client.open({
+    path: `/tasks/${taskId}/logs`,
+    query: { stdout: true, stderr: true, tail: LOG_LINES },
+    signal: AbortSignal.any([signal, AbortSignal.timeout(LOG_LIMIT_MS)]),
+  })
+  const chunks: string[] = []
+  if (service.Spec.TaskTemplate.ContainerSpec?.TTY) {
+    for await (const chunk of stream) chunks.push(String(chunk))
+  } else {
+    for await (const { stream: kind, line } of logFrames(stream)) {
+      if (kind !== 'system') chunks.push(line.toString('utf8'))
+    }
+  }
+  const lines = chunks.join('').split(/\r?\n/)
+  return lines.filter((line) => line !== '').slice(-LOG_LINES)
+}

@@ -1,0 +1,125 @@
+import type { Config } from '../../api/config.ts'
+import { SwarmctlError } from '../../api/errors.ts'
+import type { Secret } from '../../api/secret.ts'
+import type { ServiceSpec } from '../../api/service-spec.ts'
+import { bindReferences } from '../../stack/convert/references.ts'
+import { describeOperation, type StackOperation } from '../../stack/plan/operation.ts'
+import type { CliContext } from '../context.ts'
+import { registryAuth, resolveImage } from '../service/registry.ts'
+
+/** How operations are sent. */
+export interface PerformOptions {
+  withRegistryAuth?: boolean
+}
+
+type ServiceOperation = Extract<StackOperation, { kind: 'create-service' | 'update-service' }>
+
+const idsByName = (objects: readonly (Secret | Config)[]): Map<string, string> =>
+  new Map(objects.map((object) => [object.Spec.Name, object.ID]))
+
+/** A service's body with what only the cluster and the registry know: ids, credentials, the image's digest. */
+const completeService = async (
+  context: CliContext,
+  operation: ServiceOperation,
+  { withRegistryAuth }: PerformOptions,
+): Promise<{ body: ServiceSpec; auth: string | undefined; warnings: string[] }> => {
+  const [secrets, configs] = await Promise.all([
+    context.client.call<Secret[]>({ path: '/secrets' }),
+    context.client.call<Config[]>({ path: '/configs' }),
+  ])
+  const ids = { secrets: idsByName(secrets), configs: idsByName(configs) }
+  const bound = bindReferences(operation.body, ids)
+  const image = bound.TaskTemplate.ContainerSpec?.Image ?? ''
+  const auth = withRegistryAuth ? await registryAuth(context, image) : undefined
+  const container = bound.TaskTemplate.ContainerSpec
+  if (!operation.resolveImage || !container) return { body: bound, auth, warnings: [] }
+  const resolved = await resolveImage(context, image, auth)
+  const ContainerSpec = { ...container, Image: resolved.image }
+  bound.TaskTemplate = { ...bound.TaskTemplate, ContainerSpec }
+  return { body: bound, auth, warnings: resolved.warnings }
+}
+
+const sendService = async (
+  context: CliContext,
+  operation: ServiceOperation,
+  options: PerformOptions,
+): Promise<string> => {
+  const { body, auth, warnings } = await completeService(context, operation, options)
+  const isCreate = operation.kind === 'create-service'
+  const answer = await context.client.call<{ ID?: string; Warnings?: string[] | null } | undefined>(
+    {
+      method: 'POST',
+      path: isCreate ? '/services/create' : `/services/${operation.id}/update`,
+      ...(!isCreate && { query: { version: operation.version, registryAuthFrom: 'spec' } }),
+      body,
+      ...(auth && { headers: { 'X-Registry-Auth': auth } }),
+    },
+  )
+  for (const warning of [...warnings, ...(answer?.Warnings ?? [])]) {
+    context.output.writeError(`${warning}\n`)
+  }
+  return isCreate ? (answer?.ID as string) : operation.id
+}
+
+const send = async (
+  { client }: CliContext,
+  operation: Exclude<StackOperation, ServiceOperation>,
+): Promise<string> => {
+  switch (operation.kind) {
+    case 'create-network':
+    case 'create-secret':
+    case 'create-config': {
+      const path = `/${operation.kind.slice('create-'.length)}s/create`
+      const { body } = operation
+      const made = await client.call<{ ID?: string; Id?: string }>({ method: 'POST', path, body })
+      return made.ID ?? (made.Id as string)
+    }
+    case 'update-secret':
+    case 'update-config': {
+      const path = `/${operation.kind.slice('update-'.length)}s/${operation.id}/update`
+      const query = { version: operation.version }
+      await client.call({ method: 'POST', path, query, body: operation.body })
+      return operation.id
+    }
+    case 'remove-service':
+    case 'remove-network':
+    case 'remove-secret':
+    case 'remove-config': {
+      const path = `/${operation.kind.slice('remove-'.length)}s/${operation.id}`
+      await client.call({ method: 'DELETE', path })
+      return operation.id
+    }
+    default:
+      return operation satisfies never
+  }
+}
+
+/** Which of the stack's objects was refused: the cluster's answer alone does not say. */
+const failure = (operation: StackOperation, thrown: unknown): unknown => {
+  if (!(thrown instanceof SwarmctlError)) return thrown
+  const isOtherData =
+    operation.kind === 'update-secret' && /only updates to Labels/.test(thrown.message)
+  const hint = isOtherData
+    ? ': its content changed; give the new content another name (a name: or another key in the stack file)'
+    : ''
+  const what = `${operation.kind.replace('-', ' ')} ${operation.name}`
+  return new SwarmctlError(thrown.code, `failed to ${what}: ${thrown.message}${hint}`, {
+    cause: thrown,
+  })
+}
+
+/** Sends one operation and says so; returns the id of what it touched. */
+export const perform = async (
+  context: CliContext,
+  operation: StackOperation,
+  options: PerformOptions,
+): Promise<string> => {
+  context.output.write(`${describeOperation(operation)}\n`)
+  try {
+    return operation.kind === 'create-service' || operation.kind === 'update-service'
+      ? await sendService(context, operation, options)
+      : await send(context, operation)
+  } catch (thrown) {
+    throw failure(operation, thrown)
+  }
+}

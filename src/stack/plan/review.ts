@@ -1,0 +1,153 @@
+import type { ServiceForecast } from '../../api/forecast.ts'
+import { digestText } from './digest.ts'
+import type { FieldChange } from './field-changes.ts'
+import { valueText } from './field-changes.ts'
+import type { StackOperation } from './operation.ts'
+import type { StackPlan } from './plan.ts'
+
+/** What a deployment would do to one object. */
+export interface ReviewedObject {
+  Kind: 'service' | 'network' | 'secret' | 'config'
+  Name: string
+  Action: 'create' | 'update' | 'remove' | 'none'
+  /** By path; secrets' and configs' data as `sha256:…`. */
+  Fields: { Path: string; Before: unknown; After: unknown }[]
+  /** Whether running tasks are ended and made anew. */
+  ReplacesTasks: boolean
+}
+
+/** A plan as `stack plan --format json` prints it. */
+export interface StackReview {
+  Stack: string
+  /** For `stack deploy --plan-index`. */
+  Index: number
+  Changed: boolean
+  Objects: ReviewedObject[]
+  Placement: ServiceForecast[]
+  Notes: string[]
+}
+
+/** A plan and what the scheduler says to it, for people and programs. Pure. */
+export const reviewPlan = (
+  stack: string,
+  index: number,
+  { operations, notes }: StackPlan,
+  forecasts: readonly ServiceForecast[],
+): StackReview => {
+  const Objects = operations.map(reviewOperation)
+  return {
+    Stack: stack,
+    Index: index,
+    Changed: Objects.some(({ Action }) => Action !== 'none'),
+    Objects,
+    Placement: [...forecasts],
+    Notes: [...notes],
+  }
+}
+
+const reviewOperation = (operation: StackOperation): ReviewedObject => {
+  const Name = operation.name
+  const object = (
+    Kind: ReviewedObject['Kind'],
+    Action: ReviewedObject['Action'],
+    fields: readonly FieldChange[] = [],
+    ReplacesTasks = false,
+  ): ReviewedObject => ({
+    Kind,
+    Name,
+    Action,
+    Fields: fields.map(({ path, before, after }) => ({ Path: path, Before: before, After: after })),
+    ReplacesTasks,
+  })
+  switch (operation.kind) {
+    case 'create-network':
+      return object('network', 'create')
+    case 'create-secret':
+      return object('secret', 'create', [dataChange(operation.body.Data ?? '')])
+    case 'create-config':
+      return object('config', 'create', [dataChange(operation.body.Data)])
+    case 'create-service':
+      return object('service', 'create', creation(operation.body))
+    case 'update-secret':
+      return object('secret', operation.fields.length > 0 ? 'update' : 'none', operation.fields)
+    case 'update-config':
+      return object('config', 'update', operation.fields)
+    case 'update-service': {
+      const { fields } = operation
+      const action = fields.length > 0 ? 'update' : 'none'
+      return object('service', action, fields, fields.some(replacesTasks))
+    }
+    case 'remove-service':
+      return object('service', 'remove')
+    case 'remove-network':
+      return object('network', 'remove')
+    case 'remove-secret':
+      return object('secret', 'remove')
+    case 'remove-config':
+      return object('config', 'remove')
+    default:
+      return operation satisfies never
+  }
+}
+
+const dataChange = (base64: string): FieldChange => ({
+  path: 'Data',
+  before: undefined,
+  after: digestText(base64),
+})
+
+/** What is worth seeing of a new service. */
+const creation = (body: Extract<StackOperation, { kind: 'create-service' }>['body']) => [
+  {
+    path: 'TaskTemplate.ContainerSpec.Image',
+    before: undefined,
+    after: body.TaskTemplate.ContainerSpec?.Image,
+  },
+  { path: 'Mode', before: undefined, after: body.Mode },
+]
+
+/** As the orchestrator decides it: tasks follow their template and the endpoint, and only a placement may leave them where they are. */
+const replacesTasks = ({ path }: FieldChange): boolean =>
+  /^(TaskTemplate|EndpointSpec|Networks)\b/.test(path) && !/^TaskTemplate\.Placement\b/.test(path)
+
+const SIGNS = { create: '+', update: '~', remove: '-', none: '=' } as const
+
+/** Hex digits of a hash that a line shows. */
+const HASH_LENGTH = 12
+
+const shown = (value: unknown): string =>
+  valueText(value).replace(/^(sha256:[0-9a-f]+)$/, (hash) => hash.slice(0, 7 + HASH_LENGTH))
+
+/** A review as lines for people. */
+export const formatReview = (review: StackReview): string => {
+  const lines = [`Stack ${review.Stack}`]
+  for (const { Kind, Name, Action, Fields, ReplacesTasks } of review.Objects) {
+    lines.push(`${SIGNS[Action]} ${Kind} ${Name}${ReplacesTasks ? '  (tasks are replaced)' : ''}`)
+    for (const { Path, Before, After } of Fields) {
+      const from = Action === 'create' ? '' : `${shown(Before)} → `
+      lines.push(`    ${Path}: ${from}${shown(After)}`)
+    }
+  }
+  if (review.Placement.length > 0) lines.push('', 'Placement')
+  for (const { Service, Wanted, Placed, Unplaced } of review.Placement) {
+    const nodes = Placed.map(({ Hostname, Tasks }) => `${Hostname} ×${Tasks}`).join(', ')
+    lines.push(`  ${Service}: ${nodes || (Wanted === 0 ? 'no tasks wanted' : 'nowhere')}`)
+    for (const { Tasks, Reason } of Unplaced) {
+      lines.push(`    ! ${Tasks} of ${Wanted} tasks can't be placed: ${Reason}`)
+    }
+  }
+  for (const note of review.Notes) lines.push(`! ${note}`)
+  return `${lines.join('\n')}\n\n${totals(review)}\n`
+}
+
+const totals = ({ Objects, Index, Stack, Changed }: StackReview): string => {
+  const count = (action: ReviewedObject['Action']) =>
+    Objects.filter(({ Action }) => Action === action).length
+  if (!Changed) return 'No changes.'
+  const replaced = Objects.filter(({ ReplacesTasks }) => ReplacesTasks).length
+  return [
+    `${count('create')} to create, ${count('update')} to change` +
+      `${replaced > 0 ? ` (${replaced} with new tasks)` : ''}, ${count('remove')} to remove.`,
+    `Deploy exactly this with: swarmctl stack deploy --plan-index ${Index} … ${Stack}`,
+  ].join('\n')
+}

@@ -1,0 +1,282 @@
+/** `stack plan` and `stack deploy` against the real API, with a stand-in for what runs tasks. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import type { Service } from '../../src/api/service.ts'
+import type { Task, TaskStatus } from '../../src/api/task.ts'
+import { runCli } from '../support/cli/run-cli.ts'
+import { ApiNode } from '../support/http/api-node.ts'
+import { sampleTask } from '../support/objects.ts'
+
+/** What becomes of the tasks of an image: `bad` ones end, `stuck` ones find no node, jobs complete, the others run. */
+const statusOf = (image: string, isJob: boolean): Partial<TaskStatus> => {
+  if (/bad/.test(image)) {
+    const ContainerStatus = { ContainerID: 'c', PID: 0, ExitCode: 3 }
+    return { State: 'failed', Message: 'started', Err: 'task: non-zero exit (3)', ContainerStatus }
+  }
+  if (/stuck/.test(image))
+    return { State: 'pending', Message: 'pending', Err: 'no suitable node (x)' }
+  return isJob
+    ? { State: 'complete', Message: 'finished' }
+    : { State: 'running', Message: 'started' }
+}
+
+/** One look of the stand-in at the store: every service has its tasks, a failed one gets a successor. */
+class Tasks {
+  readonly #node: ApiNode
+  #made = 0
+  /** Services' images in the order in which their first task was made. */
+  readonly started: string[] = []
+
+  constructor(node: ApiNode) {
+    this.#node = node
+  }
+
+  async step(): Promise<void> {
+    const { store } = this.#node.swarm
+    await store.update((tx) => {
+      for (const task of tx.list('task')) {
+        const service = tx.get('service', task.ServiceID)
+        const isOld = task.Swarmctl.SpecVersion !== service?.Swarmctl.SpecVersion
+        if (service === undefined) tx.remove('task', task.ID)
+        else if (isOld || task.Status.State === 'failed') {
+          tx.put('task', { ...task, DesiredState: 'shutdown' })
+        }
+      }
+      for (const service of tx.list('service')) {
+        const job = service.Spec.Mode?.ReplicatedJob !== undefined
+        const live = tx
+          .tasksByService(service.ID)
+          .some(({ DesiredState }) => DesiredState !== 'shutdown')
+        if (!live) tx.put('task', this.#task(service, job))
+      }
+    })
+  }
+
+  #task(service: Service, isJob: boolean): Task {
+    const image = service.Spec.TaskTemplate.ContainerSpec?.Image ?? ''
+    const id = `task${String(++this.#made).padStart(21, '0')}`
+    this.started.push(`${service.Spec.Name} ${image}`)
+    const base = sampleTask(id, service.ID)
+    return {
+      ...base,
+      CreatedAt: new Date(this.#made * 1000).toISOString(),
+      NodeID: this.#node.swarm.state.nodeId,
+      Spec: service.Spec.TaskTemplate,
+      DesiredState: isJob ? 'complete' : 'running',
+      Status: {
+        Timestamp: '2026-01-01T00:00:00Z',
+        Message: '',
+        ...statusOf(image, isJob),
+      } as never,
+      ...(service.JobStatus && { JobIteration: service.JobStatus.JobIteration }),
+      Swarmctl: {
+        ...base.Swarmctl,
+        ServiceName: service.Spec.Name,
+        SpecVersion: service.Swarmctl.SpecVersion,
+      },
+    }
+  }
+}
+
+const start = async (t: Test) => {
+  const node = await ApiNode.start()
+  const tasks = new Tasks(node)
+  const dir = mkdtempSync(join(tmpdir(), 'swarmctl-stack-'))
+  t.teardown(async () => {
+    await node.stop()
+    rmSync(dir, { recursive: true })
+  })
+  let nowMs = 1_700_000_000_000
+  const run = (line: string) =>
+    runCli(['-H', node.host, ...line.split(' ')], {
+      nowMs: () => nowMs,
+      sleep: async (ms) => {
+        nowMs += ms * 10
+        await tasks.step()
+      },
+    })
+  const file = (text: string, name = 'stack.yml'): string => {
+    writeFileSync(join(dir, name), text)
+    return join(dir, name)
+  }
+  const deploy = (path: string, flags = '') =>
+    run(`stack deploy --resolve-image never -q ${flags}${flags && ' '}-c ${path} demo`)
+  const spec = (name: string) => node.swarm.store.view().byName('service', name)?.Spec
+  const imageOf = (name: string) => spec(name)?.TaskTemplate.ContainerSpec?.Image
+  return { node, tasks, run, file, deploy, spec, imageOf }
+}
+
+const SHOP = `
+services:
+  web: {image: web:1, environment: {A: "1"}, secrets: [key], configs: [page]}
+  db: {image: db:1}
+secrets: {key: {environment: KEY}}
+configs: {page: {content: hello}}
+`
+
+t.test('a plan shows what a deployment changes and where it would run', async (t) => {
+  const { run, file, deploy } = await start(t)
+  const shop = file(SHOP.replace('environment: KEY', 'file: ./stack.yml'))
+  const first = await run(`stack plan -c ${shop} demo`)
+  t.equal(first.code, 2)
+  t.match(first.out, /^\+ network demo_default$/m)
+  t.match(first.out, /^\+ secret demo_key\n {4}Data: sha256:[0-9a-f]{12}$/m)
+  t.match(first.out, /^\+ service demo_web\n {4}TaskTemplate.ContainerSpec.Image: web:1$/m)
+  t.match(first.out, /^ {2}demo_web: host-\d ×1$/m)
+  t.match(first.out, /^5 to create, 0 to change, 0 to remove\.$/m)
+  t.match(await deploy(shop), { code: 0 })
+
+  const again = await run(`stack plan -c ${shop} demo`)
+  t.match(again, { code: 0, out: /\nNo changes\.\n$/ })
+  const next = file(
+    SHOP.replace('environment: KEY', `file: ${shop}`)
+      .replace('web:1', 'web:2')
+      .replace('A: "1"', 'A: "2"')
+      .replace(
+        '{image: db:1}',
+        '{image: db:1, deploy: {placement: {constraints: [node.labels.none==x]}}}',
+      ),
+    'next.yml',
+  )
+  const json = await run(`stack plan --format json -c ${next} demo`)
+  t.equal(json.code, 2)
+  t.match(JSON.parse(json.out), {
+    Stack: 'demo',
+    Changed: true,
+    Objects: [
+      { Kind: 'service', Name: 'demo_db', Action: 'update', ReplacesTasks: false },
+      {
+        Kind: 'service',
+        Name: 'demo_web',
+        Action: 'update',
+        ReplacesTasks: true,
+        Fields: [
+          { Path: 'Labels.com.docker.stack.image', Before: 'web:1', After: 'web:2' },
+          { Path: 'TaskTemplate.ContainerSpec.Env.A', Before: '1', After: '2' },
+          { Path: 'TaskTemplate.ContainerSpec.Image', Before: 'web:1', After: 'web:2' },
+        ],
+      },
+    ],
+    Placement: [
+      { Service: 'demo_db', Unplaced: [{ Tasks: 1, Reason: /constraint node\.labels\.none==x/ }] },
+      { Service: 'demo_web', Wanted: 1, Replaced: 1, Placed: [{ Tasks: 1 }], Unplaced: [] },
+    ],
+  })
+  const pruned = await run(
+    `stack plan --prune -c ${file('services: {web: {image: web:1}}', 'less.yml')} demo`,
+  )
+  t.match(pruned.out, /^- service demo_db$/m)
+})
+
+t.test('a planned deployment is refused when the cluster moved on', async (t) => {
+  const { run, file, deploy, imageOf } = await start(t)
+  const one = file('name: demo\nservices: {web: {image: web:1}}')
+  t.match(
+    await run(`stack deploy --resolve-image never -q -c ${one}`),
+    { code: 0 },
+    'named by file',
+  )
+  const two = file('services: {web: {image: web:2}}', 'two.yml')
+  const index = /--plan-index (\d+)/.exec((await run(`stack plan -c ${two} demo`)).out)?.[1]
+  t.match(await run('service update -d --env-add X=1 demo_web'), { code: 0 })
+  t.match(await deploy(two, `--plan-index ${index}`), {
+    code: 1,
+    err: /^swarmctl: the cluster moved on since the plan: its index was \d+ and is \d+ now; look/,
+  })
+  t.equal(imageOf('demo_web'), 'web:1', 'nothing was sent')
+  const fresh = /--plan-index (\d+)/.exec((await run(`stack plan -c ${two} demo`)).out)?.[1]
+  await run('network create -d overlay other')
+  t.match(
+    await deploy(two, `--plan-index ${fresh}`),
+    { code: 0 },
+    'what is not the stack’s may change',
+  )
+  t.equal(imageOf('demo_web'), 'web:2')
+})
+
+t.test('a failed deployment says why and takes the whole stack back', async (t) => {
+  const { node, file, deploy, spec, imageOf } = await start(t)
+  t.match(
+    await deploy(file('services: {db: {image: db:1}, old: {image: o}, web: {image: web:1}}')),
+    {
+      code: 0,
+    },
+  )
+  const before = [spec('demo_db'), spec('demo_old'), spec('demo_web')]
+  const next = file(
+    'services: {db: {image: db:2}, new: {image: n, networks: [extra], configs: [c]}, web: {image: web:bad}}\n' +
+      'networks: {extra: {}}\nconfigs: {c: {content: x}}',
+    'next.yml',
+  )
+  const failed = await deploy(next, '--prune')
+  t.equal(failed.code, 1)
+  t.match(
+    failed.err,
+    /^service demo_web failed: it gets no further: 0 out of 1 tasks; task: non-zero exit \(3\)$/m,
+  )
+  t.match(
+    failed.err,
+    /^ {2}task demo_web\.1\.\S+ on node host-\d: failed, exit code 3: task: non-zero exit \(3\)$/m,
+  )
+  t.match(failed.err, /^Rolling back stack demo to what ran before$/m)
+  t.match(failed.err, /^Stack demo is what it was before$/m)
+  t.strictSame([spec('demo_db'), spec('demo_old'), spec('demo_web')], before)
+  const view = node.swarm.store.view()
+  t.equal(view.byName('service', 'demo_new'), undefined)
+  t.equal(view.byName('network', 'demo_extra'), undefined)
+  t.equal(view.byName('config', 'demo_c'), undefined)
+
+  t.match(await deploy(next, '--rollback=false'), { code: 1, err: /demo_web failed/ })
+  t.equal(imageOf('demo_web'), 'web:bad', 'kept')
+  t.equal(imageOf('demo_db'), 'db:2')
+  const same = await deploy(next)
+  t.match(same, { code: 1, err: /It failed before as well: this deployment did not change it/ })
+})
+
+t.test('a first deployment that fails leaves nothing', async (t) => {
+  const { node, file, deploy } = await start(t)
+  const text = 'services: {a: {image: a}, b: {image: stuck}}\nconfigs: {c: {content: x}}'
+  const failed = await deploy(file(text))
+  t.match(failed, { code: 1, err: /demo_b failed: it gets no further: .*no suitable node/ })
+  t.strictSame(node.swarm.store.view().list('service'), [])
+  t.strictSame(node.swarm.store.view().list('config'), [])
+  const refused = await deploy(
+    file('services: {a: {image: a}, b: {image: b, sysctls: {vm.swappiness: 1}}}', 'refused.yml'),
+    '-d',
+  )
+  t.match(refused.err, /^swarmctl: failed to create service demo_b: .*not namespaced/m)
+  t.strictSame(node.swarm.store.view().list('service'), [], 'also when the cluster refuses a part')
+  const late = await deploy(file('services: {b: {image: stuck}}', 'late.yml'), '--wait-limit 5s')
+  t.match(late, { code: 1, err: /demo_b failed: not there in time: 0 out of 1 tasks/ })
+})
+
+t.test('services wait for what they depend on', async (t) => {
+  const { tasks, file, deploy, spec } = await start(t)
+  const ordered = file(`
+services:
+  app: {image: app, depends_on: {migrate: {condition: service_completed_successfully}}}
+  migrate: {image: migrate, depends_on: {db: {condition: service_healthy}}}
+  db: {image: db}
+  zoo: {image: zoo, depends_on: {gone: {condition: service_started, required: false}}}
+`)
+  const done = await deploy(ordered)
+  t.match(done, { code: 0, err: '' })
+  t.match(
+    done.out,
+    /demo_db[\s\S]*Waiting for demo_db: service_healthy\n[\s\S]*demo_migrate[\s\S]*demo_app/,
+  )
+  t.strictSame(
+    tasks.started.filter((name) => !/zoo/.test(name)),
+    ['demo_db db:latest', 'demo_migrate migrate:latest', 'demo_app app:latest'],
+  )
+  t.match(spec('demo_migrate')?.Mode, { ReplicatedJob: { TotalCompletions: 1 } })
+  const broken = file(
+    'services: {app: {image: app, depends_on: {db: {condition: service_healthy}}}, db: {image: bad}}',
+    'broken.yml',
+  )
+  const failed = await deploy(broken, '--rollback=false')
+  t.match(failed, { code: 1, err: /^service demo_db failed: / })
+  t.match(spec('demo_app')?.Swarmctl, { DependsOn: [{ Service: 'demo_migrate' }] }, 'not sent')
+})
