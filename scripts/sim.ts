@@ -1,7 +1,7 @@
 /**
  * `npm run sim -- --seeds 20000`: simulations of whole managers and of raft alone, seed after seed, as many as one likes.
- * `--level managers|raft` one of them (both otherwise), `--from N` the first seed, `--jobs N` processes (2), `--trace` prints all that
- * happens in each run. A failure prints what broke and the command that replays it; the exit code is then 1.
+ * `--level managers|raft` one of them (both otherwise), `--from N` the first seed, `--jobs N` processes (2), `--bail` ends with the
+ * first failure, `--trace` prints all that happens in each run. A failure prints what broke and the command that replays it; the exit code is then 1.
  */
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
@@ -40,6 +40,7 @@ const { values } = parseArgs({
     level: { type: 'string' },
     jobs: { type: 'string', default: String(JOBS_DEFAULT) },
     trace: { type: 'boolean', default: false },
+    bail: { type: 'boolean', default: false },
     /** Internal: runs every `jobs`-th seed, and tells the outcome of each as a line. */
     worker: { type: 'string' },
   },
@@ -119,7 +120,7 @@ async function coordinate(): Promise<number> {
     if (outcome.broken === undefined) return
     failures.push(outcome)
     say(describe(outcome))
-    if (failures.length >= FAILURES_MAX) for (const child of children) child.kill()
+    if (values.bail || failures.length >= FAILURES_MAX) for (const child of children) child.kill()
   }
   const progress = () => {
     const runs = levels.map((level) => `${level} ${totals.get(level)?.runs}`).join(', ')

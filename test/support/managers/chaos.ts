@@ -28,7 +28,7 @@ export class Chaos {
   readonly counts = {
     ...{ crashes: 0, blackouts: 0, partitions: 0, pauses: 0, resets: 0, fullDisks: 0, rots: 0 },
     ...{ damaged: 0, lostDisks: 0, restarts: 0, demotions: 0, promotions: 0, leaves: 0, jumps: 0 },
-    services: 0,
+    ...{ services: 0, kills: 0 },
   }
   readonly #deps: ChaosDeps
   readonly #leaving = new Set<Host>()
@@ -56,6 +56,12 @@ export class Chaos {
       return
     }
     clock.after(isFaulty() ? random() * withinMs : 100, () => host.boot())
+  }
+
+  /** The process of a host died in the middle of a call. */
+  onKilled(host: Host): void {
+    this.counts.kills += 1
+    this.crash(host)
   }
 
   /** The operator lets a node join as a manager: its admission writes its object, then its manager starts. */

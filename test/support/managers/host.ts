@@ -36,8 +36,10 @@ export interface World {
   /** Faults happen; false in the quiet end. */
   isFaulty: () => boolean
   newId: () => string
-  /** A process died, or its manager ended itself. */
+  /** A manager ended itself, or did not start. */
   onCrash: (host: Host) => void
+  /** A process died in the middle of a call. */
+  onKilled: (host: Host) => void
   onTouched: (host: Host) => void
 }
 
@@ -110,7 +112,7 @@ export class Host {
       {
         ...{ clock, random },
         onTouched: () => this.#world.onTouched(this),
-        onKilled: () => this.#world.onCrash(this),
+        onKilled: () => this.#world.onKilled(this),
       },
       {
         ...{ id: this.id, rate: this.#rate, offsetMs: this.#offsetMs },

@@ -53,6 +53,7 @@ export class ManagerSimulation {
       ...{ faults: this.faults, isFaulty: () => this.#isFaulty },
       newId: () => this.#newId(),
       onCrash: (host) => this.#chaos.crash(host),
+      onKilled: (host) => this.#chaos.onKilled(host),
       onTouched: (host) => void this.#touched.add(host),
     }
     this.#clients = new Clients({
@@ -168,10 +169,11 @@ export class ManagerSimulation {
   }
 
   #counts(): RunCounts {
-    const disks = { rot: 0, torn: 0, ioErrors: 0 }
+    const disks = { torn: 0, ioErrors: 0, rolls: 0 }
     for (const { disk } of this.#hosts) {
       disks.torn += disk.tornWrites
       disks.ioErrors += disk.ioErrors
+      disks.rolls += disk.rolls
     }
     return {
       events: this.trace.count,

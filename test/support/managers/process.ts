@@ -77,10 +77,10 @@ export class Process {
     return () => cancel()
   }
 
-  /** Something is about to leave this process. False when it is dead: then it does not happen. */
-  leaves(): boolean {
+  /** Something is about to leave this process, which may die of it. False when it is dead: then it does not happen. */
+  leaves(weight = 1): boolean {
     if (!this.#alive) return false
-    if (this.#deps.random() >= this.#options.killAtCall()) return true
+    if (this.#deps.random() >= weight * this.#options.killAtCall()) return true
     this.#deps.onKilled(this)
     return false
   }

@@ -5,6 +5,9 @@ import { SECTOR_BYTES } from '../../../src/raft/wal-frame.ts'
 import type { Process } from './process.ts'
 import type { Trace } from './trace.ts'
 
+/** Processes die at the disk more often than elsewhere: there a half-done step is left behind. */
+const KILL_WEIGHT = 5
+
 interface StoredFile {
   data: Buffer
   /** Up to here something was written since it got its header. */
@@ -36,6 +39,8 @@ export class SimulatedDisk {
   /** Operations that failed with EIO. */
   ioErrors = 0
   tornWrites = 0
+  /** Segments that came into use. */
+  rolls = 0
   readonly #id: string
   readonly #deps: DiskDeps
   #files = new Map<string, StoredFile>()
@@ -66,6 +71,7 @@ export class SimulatedDisk {
           const file = this.#file(from)
           this.#files.delete(from)
           this.#files.set(to, file)
+          if (to.endsWith('.wal')) this.rolls += 1
         }
         return this.#do(process, `rename ${from} ${to}`, move, () => this.#chance(move))
       },
@@ -176,7 +182,7 @@ export class SimulatedDisk {
       const pending = { tear }
       // Dying at this very call leaves a part of it too.
       this.#pending.add(pending)
-      if (!process.leaves()) return
+      if (!process.leaves(KILL_WEIGHT)) return
       const { trace, random, latencyMs, ioError } = this.#deps
       const fails = random() < ioError()
       process.enter(latencyMs(), () => {
