@@ -20,7 +20,7 @@ import { onAppendResponse, onHeartbeatResponse } from './replication.ts'
 /** Takes a message from another member, or one of the node's own that came back when it was durable. */
 export function step(state: CoreState, message: Message): void {
   assert(message.to === state.id, 'a message for another node')
-  if (isFromRemoved(state, message)) return
+  tellRemoved(state, message)
   if (message.term > state.term && !adoptTerm(state, message)) return
   if (message.term < state.term) onStale(state, message)
   else dispatch(state, message)
@@ -148,15 +148,14 @@ function onStale(state: CoreState, message: Message): void {
 }
 
 /**
- * A removed member may have missed the entry that removed it: tell it, and don't be disturbed. All else of
- * it is taken: it may have come back since, and lead, while this node's membership is the old one.
+ * A removed member may have missed the entry that removed it. But it may also have come back since, and this
+ * node have missed that: so it is told, and otherwise treated like anyone (§4.2.3 keeps it from disturbing).
  */
-function isFromRemoved(state: CoreState, message: Message): boolean {
-  if (message.kind !== 'vote' && message.kind !== 'pre-vote') return false
+function tellRemoved(state: CoreState, message: Message): void {
+  if (message.kind !== 'vote' && message.kind !== 'pre-vote') return
   const { id: from, term, membership, log } = state
-  if (!membership.removed.includes(message.from)) return false
+  if (!membership.removed.includes(message.from)) return
   send(state, { kind: 'removed', from, to: message.from, term, index: log.applied })
-  return true
 }
 
 /**

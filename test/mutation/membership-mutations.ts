@@ -103,8 +103,10 @@ export const MEMBERSHIP_MUTATIONS: readonly Mutation[] = [
   {
     name: 'whoever-was-removed-is-not-followed',
     file: 'src/raft/step.ts',
-    original: "  if (message.kind !== 'vote' && message.kind !== 'pre-vote') return false\n",
-    mutated: "  if (message.kind === 'removed') return false\n",
+    original: '  tellRemoved(state, message)\n',
+    mutated: `  tellRemoved(state, message)
+  if (message.kind !== 'removed' && state.membership.removed.includes(message.from)) return
+`,
     reference: 'this project: a member that came back and leads',
   },
   {
