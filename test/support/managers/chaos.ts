@@ -28,7 +28,7 @@ export class Chaos {
   readonly counts = {
     ...{ crashes: 0, blackouts: 0, partitions: 0, pauses: 0, resets: 0, fullDisks: 0, rots: 0 },
     ...{ damaged: 0, lostDisks: 0, restarts: 0, demotions: 0, promotions: 0, leaves: 0, jumps: 0 },
-    ...{ services: 0, kills: 0 },
+    ...{ services: 0, bulk: 0, kills: 0 },
   }
   readonly #deps: ChaosDeps
   readonly #leaving = new Set<Host>()
@@ -41,6 +41,7 @@ export class Chaos {
   start(): void {
     this.#plan(ACT_MS, () => this.#act())
     if (this.#world.faults.services) this.#plan(8 * ACT_MS, () => void this.#changeService())
+    if (this.#world.faults.bulkBytes > 0) this.#plan(3 * ACT_MS, () => void this.#storeBulk())
   }
 
   /** The process of a host ends; it comes back after a while, in the quiet end at once. */
@@ -378,6 +379,24 @@ export class Chaos {
     }
     const name = `service ${this.#serviceCount}`
     await this.#deps.clients.ask(asked, { name, run }).catch((error) => this.#refused(name, error))
+  }
+
+  /** One of a few large objects is replaced. */
+  async #storeBulk(): Promise<void> {
+    const { random, faults } = this.#world
+    const asked = this.#pick(this.#deps.hosts.filter(({ life }) => life?.started))
+    if (asked === undefined) return
+    const Name = `bulk-${Math.floor(random() * 12)}`
+    const Data = Buffer.alloc(faults.bulkBytes, Name).toString('base64')
+    const run = async (control: Control): Promise<void> => {
+      const found = await control.getConfig(Name).catch(() => undefined)
+      if (found !== undefined) await control.removeConfig(Name)
+      else await control.createConfig({ Name, Data })
+      this.counts.bulk += 1
+    }
+    await this.#deps.clients
+      .ask(asked, { name: Name, run })
+      .catch((error) => this.#refused(Name, error))
   }
 
   /** An operator's request may be refused; it may not fail for what is nobody's fault. */

@@ -48,6 +48,8 @@ export interface ManagerFaults {
   readonly clockJump: number
   /** Services beside the objects that are checked: work for the leader's loops. */
   readonly services: boolean
+  /** Large objects, so that a snapshot takes several chunks: the bytes of one, or 0. */
+  readonly bulkBytes: number
 }
 
 /** Draws what one run does. */
@@ -57,6 +59,9 @@ export function drawManagerFaults(random: () => number): ManagerFaults {
     items[Math.floor(random() * items.length)] ?? items[0]
   const electionTicks = pick(8, 20, 20)
   const ordered = random() < 0.4
+  const bulkBytes = random() < 0.15 ? 60_000 : 0
+  // One frame has to fit a segment, and may hold several objects.
+  const segmentKiB = bulkBytes > 0 ? 2_048 : pick(32, 64, 512)
   return {
     ...{ electionTicks, ordered },
     managers: pick(1, 2, 3, 3, 3, 3, 4, 5, 5),
@@ -65,7 +70,7 @@ export function drawManagerFaults(random: () => number): ManagerFaults {
     thinkMs: pick(5, 50, 200),
     faultyMs: 6_000 + random() * 8_000,
     keepEntriesMax: pick(4, 20, 1_000),
-    segmentBytes: pick(32, 64, 512) * 1024,
+    segmentBytes: segmentKiB * 1024,
     appendBytesMax: pick(1, 4) * 1024,
     // An election needs syncs on several disks: slower than this there would never be a leader.
     diskMs: random() * electionTicks * TICK_MS * 0.1,
@@ -90,5 +95,6 @@ export function drawManagerFaults(random: () => number): ManagerFaults {
     skew: pick(0, 0.02, 0.2),
     clockJump: sometimes(0.03, 0.3),
     services: random() < 0.4,
+    bulkBytes,
   }
 }
