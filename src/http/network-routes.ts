@@ -1,6 +1,7 @@
 import { SwarmctlError } from '../api/errors.ts'
 import { requireFilterKeys } from '../api/filters.ts'
-import type { Network } from '../api/network.ts'
+import { type Network, NetworkCreate } from '../api/network.ts'
+import { withSchemaKeys } from '../api/validate/schema-keys.ts'
 import { parseJson, readBody } from './body.ts'
 import { localContainers, parseNames, pruneEngine } from './engine-networks.ts'
 import { engineJson, proxyToEngine } from './engine-proxy.ts'
@@ -94,7 +95,10 @@ const inspect = async (exchange: Exchange): Promise<void> => {
 
 /** Whether a create request is for the cluster: Docker's overlay driver, or any with the swarm's scope. Mere settings are local. */
 const isSwarmScoped = (body: unknown): boolean => {
-  const { Driver, Scope, ConfigOnly } = (body ?? {}) as Record<string, unknown>
+  const { Driver, Scope, ConfigOnly } = (withSchemaKeys(NetworkCreate, body) ?? {}) as Record<
+    string,
+    unknown
+  >
   return (Driver === 'overlay' && ConfigOnly !== true) || Scope === 'swarm'
 }
 

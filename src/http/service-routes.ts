@@ -39,10 +39,11 @@ const readSpec = async ({ request, version }: Exchange): Promise<unknown> =>
   withoutNewerFields(await readJson(request), version)
 
 /** Docker names what has no name. */
-const withName = (spec: unknown): unknown =>
-  typeof spec === 'object' && spec !== null && !(spec as { Name?: unknown }).Name
-    ? { ...spec, Name: randomName() }
-    : spec
+const withName = (spec: unknown): unknown => {
+  if (typeof spec !== 'object' || spec === null) return spec
+  const hasName = Object.entries(spec).some(([key, name]) => /^name$/i.test(key) && name)
+  return hasName ? spec : { ...spec, Name: randomName() }
+}
 
 const createService = async (exchange: Exchange): Promise<void> => {
   const spec = withName(await readSpec(exchange))
