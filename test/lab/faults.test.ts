@@ -186,7 +186,7 @@ labTest(t, 'bad input and faults', { hosts: 3 }, async (t, lab) => {
     const deploy = ['stack', 'deploy', '-c', '-', 'new']
     const image = `image: ${IMAGE}`
     for (const [text, words] of [
-      ['services:\n  a: [\n', /line [23]/],
+      ['services:\n  a: [\n', /-:[23]: not valid YAML/],
       ['services:\n  a:\n\timage: x\n', /line 3|tab/i],
       [`services:\n  a:\n    ${image}\n    imagine: x\n`, /services\.a.*imagine|imagine/],
       [`services:\n  a:\n    ${image}\n    ports: 80\n`, /services\.a\.ports/],
