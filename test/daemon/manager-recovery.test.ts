@@ -1,0 +1,146 @@
+import { cp, mkdtemp, open, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { unavailable } from '../../src/api/errors.ts'
+import { newId } from '../../src/api/id.ts'
+import { askToRejoin, hasLogOnDisk } from '../../src/daemon/manager-recovery.ts'
+import { ManagerRole } from '../../src/daemon/manager-role.ts'
+import type { NodeRecord } from '../../src/daemon/node-file.ts'
+import { NodeKeys } from '../../src/daemon/node-keys.ts'
+import { createCluster } from '../../src/manager/ca/create-cluster.ts'
+import { RpcHandlers } from '../../src/rpc/handlers.ts'
+import type { RpcPool } from '../../src/rpc/pool.ts'
+import { noLog, realClock } from '../support/rpc/cluster-fixture.ts'
+
+const ADDR = '10.0.0.1:2377'
+const OTHER = { nodeId: 'other', addr: '10.0.0.2:2377' }
+
+/** Answers requests by address; what is not in it is not reached. */
+const poolOf = (answers: Record<string, () => unknown>): RpcPool =>
+  ({
+    current: () => undefined,
+    get: async (addr: string) => ({
+      request: async () => {
+        const answer = answers[addr]
+        if (!answer) throw unavailable(`no route to ${addr}`)
+        return answer()
+      },
+    }),
+  }) as unknown as RpcPool
+
+t.test('a leader is found through another manager, and asked until it agrees', async (t) => {
+  let refusals = 2
+  const asked: string[] = []
+  const pool = poolOf({
+    'follower:1': () => {
+      asked.push('follower')
+      return { kind: 'redirect', nodeId: 'l', addr: 'leader:1' }
+    },
+    'leader:1': () => {
+      asked.push('leader')
+      if (refusals-- > 0) throw unavailable('a membership change is under way')
+      return { kind: 'done' }
+    },
+  })
+  const clock = {
+    nowMs: () => 0,
+    schedule(_ms: number, run: () => void) {
+      run()
+      return () => {}
+    },
+  }
+  const managers = () => [
+    { nodeId: 'x', addr: 'away:1' },
+    { nodeId: 'f', addr: 'follower:1' },
+  ]
+  const deps = { pool, clock, log: noLog, managers }
+  t.equal(await askToRejoin({ ...deps, isOver: () => false }), true)
+  t.strictSame(asked, ['follower', 'leader', 'follower', 'leader', 'follower', 'leader'])
+  let looks = 0
+  const isOver = () => ++looks > 3
+  t.equal(await askToRejoin({ ...deps, managers: () => [], isOver }), false, 'the daemon ends')
+})
+
+/** A manager that led a cluster of one, and has stopped. */
+const managerOnDisk = async (t: Test) => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'manager-'))
+  const { cluster, node, credentials } = await createCluster(
+    { clock: realClock, newId },
+    { spec: { Name: 'default', Labels: {} }, addr: ADDR },
+  )
+  const keys = await NodeKeys.create(dataDir)
+  let record: NodeRecord = {
+    ...{ nodeId: node.ID, clusterId: cluster.ID, listenAddr: ADDR, advertiseAddr: ADDR },
+    ...{ dataPathAddr: '10.0.0.1', managers: [{ nodeId: node.ID, addr: ADDR }] },
+  }
+  const role = () =>
+    new ManagerRole(
+      {
+        ...{ handlers: new RpcHandlers(), clock: realClock, log: noLog, random: Math.random },
+        ...{ pool: poolOf({}), bulkPool: poolOf({}), keys: () => keys },
+        record: () => record,
+        setRecord: async (changed) => {
+          record = changed
+        },
+        onLeader: () => {},
+        onFatal: (error) => t.fail(error.message),
+      },
+      { dataDir },
+    )
+  const first = role()
+  await first.start({ cluster, node })
+  while (!first.runtime?.isLeader) await new Promise((resolve) => setTimeout(resolve, 5))
+  await first.stop()
+  t.teardown(() => rm(dataDir, { recursive: true }))
+  const damageLog = async () => {
+    const [name = ''] = (await readdir(join(dataDir, 'raft/wal'))).filter((n) => /wal$/.test(n))
+    const file = await open(join(dataDir, 'raft/wal', name), 'r+')
+    await file.write(Buffer.from([255, 0, 255, 0]), 0, 4, 600)
+    await file.close()
+  }
+  const knows = (managers: NodeRecord['managers']) => {
+    record = { ...record, managers }
+  }
+  return { dataDir, role, credentials, damageLog, knows, record: () => record }
+}
+
+t.test('the only manager leaves a damaged log where it is, and says what to do', async (t) => {
+  const { dataDir, role, damageLog, record } = await managerOnDisk(t)
+  t.equal(record().hasLog, true, 'noted before anything was promised')
+  await cp(join(dataDir, 'raft'), join(dataDir, 'copy'), { recursive: true })
+  await damageLog()
+  const damaged = role()
+  for (const _attempt of [1, 2]) {
+    await t.rejects(damaged.start(undefined), /damaged at byte 512.*swarmctl restore FILE/)
+  }
+  t.equal(damaged.isActive, false)
+  await rm(join(dataDir, 'raft'), { recursive: true })
+  await t.rejects(role().start(undefined), /log of this manager is gone.*swarmctl restore FILE/)
+  await cp(join(dataDir, 'copy'), join(dataDir, 'raft'), { recursive: true })
+  const whole = role()
+  await whole.start(undefined)
+  t.equal(whole.damage, '', 'a whole one starts')
+  await whole.stop()
+})
+
+t.test('one of several puts it aside, takes no part, and waits to be let in', async (t) => {
+  const { dataDir, role, damageLog, knows } = await managerOnDisk(t)
+  knows([OTHER])
+  await damageLog()
+  const damaged = role()
+  await damaged.start(undefined)
+  t.match(damaged.damage, /does not vote and takes its state anew from the other managers/)
+  t.equal(damaged.runtime, undefined, 'no vote, no acknowledgement')
+  t.equal(damaged.isActive, true)
+  t.ok((await readdir(join(dataDir, 'raft-damaged'))).includes('wal'))
+  t.equal(await hasLogOnDisk(dataDir), false)
+  await damaged.stop()
+  // The daemon was restarted meanwhile: the empty directory must not be taken for a new manager's.
+  const again = role()
+  await again.start(undefined)
+  t.match(again.damage, /gone from its disk/)
+  t.equal(again.runtime, undefined)
+  await again.end()
+  t.equal(again.damage, '', 'demoted: it need not be a manager any more')
+})
