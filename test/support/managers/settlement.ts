@@ -2,6 +2,7 @@
 
 import type { Control } from '../../../src/manager/control/control.ts'
 import { encodeObject } from '../../../src/manager/store/codec.ts'
+import { COMPACT_STEP_ENTRIES } from '../../../src/raft/node-options.ts'
 import type { Clients } from './clients.ts'
 import type { Host, World } from './host.ts'
 import { isQuorum } from './manager-checker.ts'
@@ -10,6 +11,11 @@ import { StateHash } from './state-hash.ts'
 /** The core elects a leader and writes within this; then all agree within that, milliseconds. */
 const CORE_MS = 30_000
 const ALL_MS = 60_000
+/** Entries of the last moments, which are compacted with those that follow. */
+const UNSETTLED_ENTRIES = 32
+/** So few entries are in so few segments: what is kept, the one in use, and a spare one. */
+const KEEP_SHORT = 50
+const FILES_MAX = 6
 const KINDS = ['cluster', 'node', 'service', 'task', 'network', 'secret', 'config'] as const
 
 export interface SettlementDeps {
@@ -49,6 +55,21 @@ export class Settlement {
       await this.#converge('all after a power failure', hosts, ALL_MS)
     }
     await this.#readAll()
+    for (const host of hosts) if (this.#isMember(host)) this.#checkBounded(host)
+  }
+
+  /** At rest a log holds what slow followers may need, and not more. */
+  #checkBounded({ id, life, disk }: Host): void {
+    const { checker, faults } = this.#deps.world
+    if (!life?.started) return
+    const { firstIndex, lastIndex } = life.runtime.raftStatus()
+    const keep = faults.keepEntriesMax
+    const kept = lastIndex - firstIndex + 1
+    const keptMax = keep + Math.min(COMPACT_STEP_ENTRIES, keep) + UNSETTLED_ENTRIES
+    if (kept > keptMax) throw checker.fail(`${id} keeps ${kept} entries, ${keptMax} would do`)
+    if (keep < KEEP_SHORT && disk.fileCount > FILES_MAX) {
+      throw checker.fail(`${id} keeps ${disk.fileCount} files for ${kept} entries`)
+    }
   }
 
   /** Faults end for these, and those that are down start. */
