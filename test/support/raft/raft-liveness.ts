@@ -105,8 +105,9 @@ async function mustWork(world: RaftWorld, { members, applied }: Core): Promise<v
     return (
       leader !== undefined &&
       members.every(({ status }) => status?.applied === reached) &&
-      (await within(world, writeTo(world, leader))) &&
-      (await within(world, readFrom(world, world.pick(members) ?? leader)))
+      // The read first: it must not need a write to know what is committed (§6.4).
+      (await within(world, readFrom(world, world.pick(members) ?? leader))) &&
+      (await within(world, writeTo(world, leader)))
     )
   }
   const among = `of ${members.map(({ id }) => id)} alone`
