@@ -15,8 +15,8 @@ const init = async (exchange: Exchange): Promise<void> => {
   const body = await readJson(exchange.request)
   const request = parseBody(InitRequest, withoutNewerInit(body, exchange.version))
   if (!request.ForceNewCluster) requireNoSwarm(exchange.port.status())
-  // Swarm finds out only when the cluster is there. The docker CLI leaves the name empty.
-  parseSwarmSpec({ ...request.Spec, Name: request.Spec.Name || 'default' })
+  // Swarm finds out only when the cluster is there.
+  parseSwarmSpec(request.Spec)
   sendJson(exchange.response, 200, await exchange.port.init(request))
 }
 

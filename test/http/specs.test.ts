@@ -106,6 +106,31 @@ t.test('specs of nodes, the swarm, secrets and configs come back too', async (t)
   t.equal(answer.status, 200, answer.body.message)
   t.strictSame((await node.call('GET', '/swarm')).body.Spec, spec)
 
+  const { Version } = (await node.call('GET', '/swarm')).body
+  // As Go clients send what they do not mean.
+  const partial = {
+    Name: '',
+    Labels: null,
+    Orchestration: {},
+    Raft: { SnapshotInterval: 0, KeepOldSnapshots: 0, ElectionTick: 0 },
+    Dispatcher: { HeartbeatPeriod: 9_000_000_000 },
+    CAConfig: {},
+    TaskDefaults: {},
+    EncryptionConfig: {},
+  }
+  await node.call('POST', `/swarm/update?version=${Version.Index}`, { body: partial })
+  const { Novelty: _n, ...known } = spec
+  t.strictSame(
+    (await node.call('GET', '/swarm')).body.Spec,
+    {
+      ...known,
+      Raft: { ...spec.Raft, KeepOldSnapshots: 0 },
+      Dispatcher: { HeartbeatPeriod: 9_000_000_000 },
+      CAConfig: { NodeCertExpiry: spec.CAConfig.NodeCertExpiry },
+    },
+    'a zero means as before, except where it is a value',
+  )
+
   for (const kind of ['secrets', 'configs']) {
     const Templating = { Name: 'golang', Options: { o: '1' } }
     const body = { Name: 'whole', Labels: { a: '1' }, Data: 'eA==', Templating, Novelty: true }

@@ -5,6 +5,7 @@ import type { Service } from '../../src/api/service.ts'
 import { ServiceSpec } from '../../src/api/service-spec.ts'
 import type { Cluster } from '../../src/api/swarm.ts'
 import type { Task } from '../../src/api/task.ts'
+import { withSwarmDefaults } from '../../src/manager/ca/create-cluster.ts'
 import { newMeta } from '../../src/manager/store/new-meta.ts'
 
 /** Small valid objects for tests; `change` replaces top-level properties. */
@@ -92,7 +93,7 @@ export const sampleSecret = (id: string, name: string): Secret => ({
 
 export const sampleCluster = (change: Partial<Cluster> = {}): Cluster => ({
   ...newMeta('cluster1'),
-  Spec: { Name: 'default', Labels: {} },
+  Spec: withSwarmDefaults({ Name: 'default', Labels: {} }),
   TLSInfo: { TrustRoot: '', CertIssuerSubject: '', CertIssuerPublicKey: '' },
   RootRotationInProgress: false,
   DefaultAddrPool: ['10.0.0.0/8'],

@@ -12,7 +12,10 @@ const CLUSTER_NAME = 'default'
 /** @throws SwarmctlError INVALID_ARGUMENT or UNIMPLEMENTED with Docker's text */
 export const parseSwarmSpec = (body: unknown): SwarmSpec => {
   const spec = parseBody(SwarmSpec, body)
-  if (spec.Name !== CLUSTER_NAME) throw invalid('modification of cluster name is not allowed')
+  // An empty one means as before.
+  if (spec.Name !== CLUSTER_NAME && spec.Name !== '') {
+    throw invalid('modification of cluster name is not allowed')
+  }
   const expiry = spec.CAConfig?.NodeCertExpiry ?? 0
   if (expiry !== 0 && expiry < CERT_EXPIRY_NS_MIN) {
     throw invalid('minimum certificate expiry time is: 1h0m0s')

@@ -6,6 +6,7 @@ import {
   TASK_HISTORY_RETENTION_LIMIT,
 } from '../../api/defaults.ts'
 import type { NewId } from '../../api/id.ts'
+import { mergeSwarmSpec } from '../../api/merge-swarm-spec.ts'
 import type { Node, NodeSpec } from '../../api/node.ts'
 import type { Cluster, SwarmSpec } from '../../api/swarm.ts'
 import { type Credentials, readCredentials } from '../../pki/credentials.ts'
@@ -113,23 +114,24 @@ const firstNode = (nodeId: string, options: CreateClusterOptions): Node => ({
   ManagerStatus: { Leader: true, Reachability: 'reachable', Addr: options.addr },
 })
 
-/** A copy of the spec with Docker's defaults; the heartbeat is ours (design §6). */
-export const withSwarmDefaults = (spec: SwarmSpec): SwarmSpec => ({
-  ...spec,
-  Orchestration: { TaskHistoryRetentionLimit: TASK_HISTORY_RETENTION_LIMIT, ...spec.Orchestration },
+/** Docker's settings of a new cluster; the heartbeat is ours (design §6). */
+const SWARM_DEFAULTS: SwarmSpec = {
+  Name: 'default',
+  Labels: {},
+  Orchestration: { TaskHistoryRetentionLimit: TASK_HISTORY_RETENTION_LIMIT },
   Raft: {
     SnapshotInterval: 10_000,
     KeepOldSnapshots: 0,
     LogEntriesForSlowFollowers: 500,
     ElectionTick: 10,
     HeartbeatTick: 1,
-    ...spec.Raft,
   },
-  Dispatcher: { HeartbeatPeriod: HEARTBEAT_PERIOD_MS * NS_PER_MS, ...spec.Dispatcher },
-  CAConfig: {
-    ...spec.CAConfig,
-    NodeCertExpiry: spec.CAConfig?.NodeCertExpiry || NODE_LIFETIME_MS * NS_PER_MS,
-  },
-  TaskDefaults: { ...spec.TaskDefaults },
-  EncryptionConfig: { AutoLockManagers: false, ...spec.EncryptionConfig },
-})
+  Dispatcher: { HeartbeatPeriod: HEARTBEAT_PERIOD_MS * NS_PER_MS },
+  CAConfig: { NodeCertExpiry: NODE_LIFETIME_MS * NS_PER_MS },
+  TaskDefaults: {},
+  EncryptionConfig: { AutoLockManagers: false },
+}
+
+/** A copy of the spec with Docker's defaults where it says nothing. */
+export const withSwarmDefaults = (spec: SwarmSpec): SwarmSpec =>
+  mergeSwarmSpec(spec, SWARM_DEFAULTS)

@@ -1,4 +1,5 @@
 import { SwarmctlError, unavailable } from '../../api/errors.ts'
+import { mergeSwarmSpec } from '../../api/merge-swarm-spec.ts'
 import type { Cluster } from '../../api/swarm.ts'
 import { parseSwarmSpec } from '../../api/validate/swarm.ts'
 import { THIS_TRANSACTION } from '../store/this-transaction.ts'
@@ -30,9 +31,10 @@ export class ClusterVerbs {
   }
 
   async update(version: number, body: unknown, options: UpdateClusterOptions): Promise<void> {
-    const spec = parseSwarmSpec(body)
+    const sent = parseSwarmSpec(body)
     await this.#deps.store.update((tx) => {
       const cluster = requireCluster(tx)
+      const spec = mergeSwarmSpec(sent, cluster.Spec)
       requireVersion(version, cluster.Swarmctl.SpecVersion ?? 0, cluster.Version.Index)
       if ((spec.CAConfig?.ForceRotate ?? 0) !== (cluster.Spec.CAConfig?.ForceRotate ?? 0)) {
         throw new SwarmctlError('UNIMPLEMENTED', "the cluster's root CA can't be rotated yet")
