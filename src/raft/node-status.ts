@@ -38,6 +38,16 @@ export interface RaftStatus {
   readonly removed: boolean
 }
 
+/** The voter that a leader hands over to: the one that lacks least of the log. */
+export function bestSuccessor(
+  core: RaftCore,
+  isReachable: (id: RaftNodeId) => boolean,
+): RaftNodeId | undefined {
+  const others = core.membership.voters.filter((id) => id !== core.id && isReachable(id))
+  const matchOf = (id: RaftNodeId) => core.progress.get(id)?.match ?? 0
+  return others.sort((a, b) => matchOf(b) - matchOf(a))[0]
+}
+
 /** What `statusOf` needs beside the core. */
 export interface StatusInputs {
   readonly core: RaftCore

@@ -7,25 +7,19 @@ import { Conditions } from './conditions.ts'
 import { RaftCore } from './core.ts'
 import { CORE_DEFAULTS } from './core-options.ts'
 import type { Entry } from './entry.ts'
-import {
-  EntryTooLargeError,
-  LogFullError,
-  NotLeaderError,
-  ProposalDroppedError,
-  StoppedError,
-} from './errors.ts'
+import { NotLeaderError, ProposalDroppedError, StoppedError } from './errors.ts'
+import { HeldAppends } from './held-appends.ts'
 import type { MemberChange, MembershipCommand, RaftNodeId } from './membership.ts'
 import type { Message } from './message.ts'
 import {
   COMPACT_STEP_ENTRIES,
   NODE_DEFAULTS,
-  PENDING_PROPOSALS_MAX,
   PROMOTE_LAG_ENTRIES_MAX,
   type RaftNodeOptions,
 } from './node-options.ts'
 import type { RaftNodeDeps } from './node-ports.ts'
 import { type Beginning, openStorage } from './node-start.ts'
-import { type RaftStatus, statusOf } from './node-status.ts'
+import { bestSuccessor, type RaftStatus, statusOf } from './node-status.ts'
 import { Persister } from './persister.ts'
 import { type ProposalResult, Proposals } from './proposals.ts'
 import { ReadBarriers } from './read-barriers.ts'
@@ -33,7 +27,6 @@ import type { PersistBatch } from './ready.ts'
 import { SnapshotReceiver, type StagedSnapshot } from './snapshot-receiver.ts'
 import { SnapshotSender } from './snapshot-sender.ts'
 import type { StateWrite } from './state-port.ts'
-import { ENTRY_BYTES_MAX } from './wal.ts'
 import { decodeMessage, encodeMessage, type WireMessage } from './wire.ts'
 
 export class RaftNode {
@@ -44,6 +37,7 @@ export class RaftNode {
   readonly #persister: Persister
   readonly #reads: ReadBarriers
   readonly #conditions = new Conditions()
+  readonly #held: HeldAppends
   readonly #sender: SnapshotSender
   readonly #receiver: SnapshotReceiver
   readonly #heardTick = new Map<RaftNodeId, number>()
@@ -66,6 +60,7 @@ export class RaftNode {
     const { id } = options
     const { state, log } = deps
     const core = { ...CORE_DEFAULTS, ...options.core }
+    this.#held = new HeldAppends(deps.clock, (message) => this.#transmit(message, false))
     const firstToken = Math.floor(deps.random() * 2 ** 40)
     this.#reads = new ReadBarriers(core.heartbeatTicks, firstToken)
     const send = (message: WireMessage) => this.#send(message)
@@ -118,6 +113,7 @@ export class RaftNode {
     }
     this.#state = 'stopped'
     this.#cancelTick()
+    this.#held.stop()
     this.#sender.stop()
     this.#receiver.stop()
     this.#rejectAll(new StoppedError())
@@ -228,6 +224,8 @@ export class RaftNode {
         this.#giveInputs(core)
         const ready = core.ready()
         if (ready.persist !== null) this.#persister.persist(ready.persist)
+        const lastCommitted = ready.committed.at(-1)
+        if (lastCommitted?.kind === 'membership') this.#held.onUrgent(lastCommitted.index)
         for (const message of ready.messages) this.#send(message)
         this.#apply(core, ready.committed)
         for (const read of ready.reads) this.#reads.onConfirmed(read.token, read.index)
@@ -303,6 +301,11 @@ export class RaftNode {
   #send(message: Message | WireMessage): void {
     assert(message.kind !== 'snapshot', 'a snapshot travels in chunks')
     const bulk = message.kind === 'snapshot-chunk'
+    if (bulk) this.#transmit(message, true)
+    else this.#held.pass(message)
+  }
+
+  #transmit(message: WireMessage, bulk: boolean): void {
     this.#deps.transport.send(message.to, encodeMessage(message), { bulk })
   }
 
@@ -413,14 +416,8 @@ export class RaftNode {
 
   #refusal(data: Uint8Array): Error | undefined {
     if (this.#state !== 'running' || this.#failed) return new StoppedError()
-    const core = this.#running()
-    if (core.role !== 'leader') return new NotLeaderError(core.leader)
-    if (data.length > ENTRY_BYTES_MAX) return new EntryTooLargeError(data.length, ENTRY_BYTES_MAX)
-    if (!this.#deps.wal.hasRoom) return new LogFullError()
-    if (this.#proposals.count >= PENDING_PROPOSALS_MAX) {
-      return new ProposalDroppedError('too many changes wait already')
-    }
-    return undefined
+    const [core, { hasRoom }] = [this.#running(), this.#deps.wal]
+    return this.#proposals.refusalOf(data, { core, hasRoom })
   }
 
   async #proposeMembership(command: MembershipCommand): Promise<void> {
@@ -436,17 +433,11 @@ export class RaftNode {
 
   async #giveUpLeadership(): Promise<void> {
     const core = this.#running()
-    const successor = this.#bestSuccessor(core)
+    const successor = bestSuccessor(core, (id) => this.#isReachable(id))
     if (core.role !== 'leader' || successor === undefined) return
     await this.transferLeadership(successor).catch((cause) => {
       this.#deps.log.warn('leadership was not handed over', { cause: String(cause) })
     })
-  }
-
-  #bestSuccessor(core: RaftCore): RaftNodeId | undefined {
-    const others = core.membership.voters.filter((id) => id !== core.id && this.#isReachable(id))
-    const matchOf = (id: RaftNodeId) => core.progress.get(id)?.match ?? 0
-    return others.sort((a, b) => matchOf(b) - matchOf(a))[0]
   }
 
   #isReachable(id: RaftNodeId): boolean {

@@ -1,6 +1,20 @@
-import type { ProposeOutcome } from './core.ts'
+import type { ProposeOutcome, RaftCore } from './core.ts'
 import type { Entry } from './entry.ts'
-import { NotLeaderError, OutcomeUnknownError, ProposalDroppedError } from './errors.ts'
+import {
+  EntryTooLargeError,
+  LogFullError,
+  NotLeaderError,
+  OutcomeUnknownError,
+  ProposalDroppedError,
+} from './errors.ts'
+import { PENDING_PROPOSALS_MAX } from './node-options.ts'
+import { ENTRY_BYTES_MAX } from './wal.ts'
+
+/** What decides whether a proposal is taken. */
+export interface ProposalRoom {
+  readonly core: Pick<RaftCore, 'role' | 'leader'>
+  readonly hasRoom: boolean
+}
 
 /** What a proposal became: its index, and what applying it gave. */
 export interface ProposalResult {
@@ -31,6 +45,15 @@ export class Proposals {
 
   get count(): number {
     return this.#pending.size + this.#queue.length
+  }
+
+  /** Why a command can't be proposed now, if it can't. */
+  refusalOf(data: Uint8Array, { core, hasRoom }: ProposalRoom): Error | undefined {
+    if (core.role !== 'leader') return new NotLeaderError(core.leader)
+    if (data.length > ENTRY_BYTES_MAX) return new EntryTooLargeError(data.length, ENTRY_BYTES_MAX)
+    if (!hasRoom) return new LogFullError()
+    if (this.count < PENDING_PROPOSALS_MAX) return undefined
+    return new ProposalDroppedError('too many changes wait already')
   }
 
   /** Adds one to those that the next turn proposes together. */

@@ -1,0 +1,77 @@
+import type { Clock } from './clock.ts'
+import type { RaftNodeId } from './membership.ts'
+import type { AppendRequest } from './message.ts'
+import type { WireMessage } from './wire.ts'
+
+/**
+ * How long an append without entries may wait for one that has some. Nobody waits for it but readers of
+ * followers, who make the leader send something anyway: that takes it along.
+ */
+export const HOLD_MS = 5
+
+/**
+ * Appends without entries mostly say how far is committed, and under load the next append says so too: sent at
+ * once they would be half of all messages. They may be late or lost as any message may.
+ */
+export class HeldAppends {
+  readonly #clock: Clock
+  readonly #send: (message: WireMessage) => void
+  readonly #held = new Map<RaftNodeId, AppendRequest>()
+  /** The commit index that each was last told. */
+  readonly #told = new Map<RaftNodeId, number>()
+  #urgentIndex = 0
+  #isScheduled = false
+  #cancel: () => void = () => {}
+
+  constructor(clock: Clock, send: (message: WireMessage) => void) {
+    this.#clock = clock
+    this.#send = send
+  }
+
+  /** Sends a message, after what was held for its receiver, or instead of it when that says nothing more. */
+  pass(message: WireMessage): void {
+    const isEmpty = message.kind === 'append' && message.entries.length === 0
+    if (isEmpty && (this.#told.get(message.to) ?? 0) >= this.#urgentIndex) {
+      this.#held.set(message.to, message)
+      this.#flushLater()
+      return
+    }
+    const held = this.#held.get(message.to)
+    if (held !== undefined) {
+      this.#held.delete(message.to)
+      if (message.kind !== 'append' || message.term !== held.term) this.#transmit(held)
+    }
+    this.#transmit(message)
+  }
+
+  /** Everybody is to know soon that an index is committed: a change of members takes effect with it. */
+  onUrgent(index: number): void {
+    this.#urgentIndex = index
+    this.#flush()
+  }
+
+  stop(): void {
+    this.#cancel()
+    this.#held.clear()
+  }
+
+  #flushLater(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    this.#cancel = this.#clock.after(HOLD_MS, () => {
+      this.#isScheduled = false
+      this.#flush()
+    })
+  }
+
+  #flush(): void {
+    const held = [...this.#held.values()]
+    this.#held.clear()
+    for (const message of held) this.#transmit(message)
+  }
+
+  #transmit(message: WireMessage): void {
+    if (message.kind === 'append') this.#told.set(message.to, message.commit)
+    this.#send(message)
+  }
+}
