@@ -1,9 +1,11 @@
 import { type Command, Option } from 'commander'
+import { SwarmctlError } from '../api/errors.ts'
 import { collect, parseFilterFlags, parseLabels } from './arguments.ts'
-import type { Runner } from './context.ts'
+import type { CliContext, Runner } from './context.ts'
 import type { Column, ListOptions } from './format/listing.ts'
 import { labelFields, printListing, withListOptions } from './format/listing.ts'
-import { forEachRef, inspectAll } from './inspect.ts'
+import { forEachRef, type InspectOptions, inspectAll } from './inspect.ts'
+import { prettyData } from './pretty/data.ts'
 import { readInput } from './read-input.ts'
 import { ago } from './relative-time.ts'
 
@@ -22,38 +24,60 @@ const columnsOf = (kind: 'secret' | 'config'): readonly Column[] => [
   { head: 'UPDATED', field: 'UpdatedAt' },
 ]
 
+interface CreateOptions {
+  label?: string[]
+  templateDriver?: string
+  driver?: string
+}
+
+/** What a secret or config is made of. A secret of a driver has no data of its own. */
+const createBody = async (
+  context: CliContext,
+  name: string,
+  file: string | undefined,
+  { label, templateDriver, driver }: CreateOptions,
+) => {
+  if (driver !== undefined && file !== undefined) {
+    throw new SwarmctlError(
+      'INVALID_ARGUMENT',
+      'When using secret driver secret data must be empty',
+    )
+  }
+  if (driver === undefined && file === undefined) {
+    throw new SwarmctlError(
+      'INVALID_ARGUMENT',
+      'a file is missing: a path, or - for standard input',
+    )
+  }
+  return {
+    Name: name,
+    Labels: parseLabels(label),
+    ...(file !== undefined && { Data: (await readInput(context, file)).toString('base64') }),
+    ...(driver !== undefined && { Driver: { Name: driver } }),
+    ...(templateDriver && { Templating: { Name: templateDriver } }),
+  }
+}
+
 const createVerb = (noun: Command, run: Runner, kind: 'secret' | 'config'): void => {
-  noun
+  const command = noun
     .command('create')
     .description(`Create a ${kind} from a file or standard input`)
     .argument('<name>', 'Its name')
-    .argument('<file>', 'A path, or - for standard input')
+    .argument(kind === 'secret' ? '[file]' : '<file>', 'A path, or - for standard input')
     .option('-l, --label <key=value>', 'Label (several times)', collect)
     .addOption(new Option('--template-driver <driver>', 'Template driver').choices(['golang']))
     .addHelpText('after', `\nExample:\n  printf s3cret | swarmctl ${kind} create db-password -\n`)
-    .action(
-      run(
-        async (
-          context,
-          name: string,
-          file: string,
-          options: { label?: string[]; templateDriver?: string },
-        ) => {
-          const data = await readInput(context, file)
-          const created = await context.client.call<{ ID: string }>({
-            method: 'POST',
-            path: `/${kind}s/create`,
-            body: {
-              Name: name,
-              Labels: parseLabels(options.label),
-              Data: data.toString('base64'),
-              ...(options.templateDriver && { Templating: { Name: options.templateDriver } }),
-            },
-          })
-          context.output.write(`${created.ID}\n`)
-        },
-      ),
-    )
+  if (kind === 'secret') command.option('-d, --driver <driver>', 'Secret driver')
+  command.action(
+    run(async (context, name: string, file: string | undefined, options: CreateOptions) => {
+      const created = await context.client.call<{ ID: string }>({
+        method: 'POST',
+        path: `/${kind}s/create`,
+        body: await createBody(context, name, file, options),
+      })
+      context.output.write(`${created.ID}\n`)
+    }),
+  )
 }
 
 const listVerb = (noun: Command, run: Runner, kind: 'secret' | 'config'): void => {
@@ -93,12 +117,17 @@ const inspectVerb = (noun: Command, run: Runner, kind: 'secret' | 'config'): voi
       `Show all that is known of ${kind}s${kind === 'secret' ? ', except their data' : ''}`,
     )
     .argument('<ref...>', 'Names or ids')
-    .option('-f, --format <format>', 'json, or a template')
+    .option('-f, --format <format>', 'json, pretty, or a template')
+    .option('--pretty', 'For people')
     .addHelpText('after', `\nExample:\n  swarmctl ${kind} inspect my-${kind}\n`)
     .action(
-      run((context, refs: string[], options: { format?: string }) =>
-        inspectAll(context, refs, options.format, (ref) =>
-          context.client.call({ path: `/${kind}s/${encodeURIComponent(ref)}` }),
+      run((context, refs: string[], options: InspectOptions) =>
+        inspectAll(
+          context,
+          refs,
+          options,
+          (ref) => context.client.call({ path: `/${kind}s/${encodeURIComponent(ref)}` }),
+          (object) => prettyData(object as Listed, kind),
         ),
       ),
     )

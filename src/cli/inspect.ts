@@ -1,16 +1,28 @@
-import type { SwarmctlError } from '../api/errors.ts'
-import { toSwarmctlError } from '../api/errors.ts'
+import { SwarmctlError, toSwarmctlError } from '../api/errors.ts'
 import type { CliContext } from './context.ts'
 import { ExitStatus } from './exit-status.ts'
 import { printInspected } from './format/listing.ts'
+
+/** Flags of the `inspect` commands; those without a form for people have no `--pretty`. */
+export interface InspectOptions {
+  format?: string
+  pretty?: boolean
+}
 
 /** Inspects each reference; what can't be had is named on standard error and makes the exit code 1, the others are still printed. */
 export const inspectAll = async (
   context: CliContext,
   refs: readonly string[],
-  format: string | undefined,
+  options: InspectOptions,
   get: (ref: string) => Promise<unknown>,
+  pretty?: (object: unknown) => string,
 ): Promise<void> => {
+  if (options.pretty && options.format !== undefined) {
+    throw new SwarmctlError(
+      'INVALID_ARGUMENT',
+      '--format is incompatible with human friendly format',
+    )
+  }
   const found: unknown[] = []
   const errors: SwarmctlError[] = []
   for (const ref of refs) {
@@ -19,7 +31,10 @@ export const inspectAll = async (
       (error) => errors.push(toSwarmctlError(error)),
     )
   }
-  printInspected(context.output, format, found)
+  const isPretty = options.pretty || options.format === 'pretty'
+  if (pretty && isPretty)
+    context.output.write(found.map((object) => `${pretty(object)}\n`).join(''))
+  else printInspected(context.output, options.format, found)
   failWith(context, errors)
 }
 

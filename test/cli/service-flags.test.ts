@@ -209,6 +209,16 @@ const CREATE: [flags: string, path: string, value: unknown][] = [
     { Name: 'json-file', Options: { 'max-size': '10m', 'max-file': '3' } },
   ],
   ['--drain-limit 1m', 'Swarmctl.DrainLimit', 60e9],
+  [
+    '--generic-resource GPU=2 --generic-resource GPU=3',
+    `${TASK}.Resources.Reservations.GenericResources`,
+    [{ DiscreteResourceSpec: { Kind: 'GPU', Value: 3 } }],
+  ],
+  [
+    '--credential-spec file://spec.json',
+    `${CONTAINER}.Privileges`,
+    { CredentialSpec: { File: 'spec.json' } },
+  ],
 ]
 
 t.test('every flag of service create lands where the API has it', async (t) => {
@@ -250,6 +260,14 @@ t.test('secrets and configs are bound by their ids', async (t) => {
   t.strictSame(Configs, [
     { File: { Name: '/etc/b.conf', UID: '0', GID: '0', Mode: 0o444 }, ConfigID, ConfigName: 'b' },
   ])
+  const credentials = await create(['--credential-spec', 'config://b'])
+  t.match(credentials.TaskTemplate.ContainerSpec, {
+    Privileges: { CredentialSpec: { Config: ConfigID } },
+    Configs: [{ Runtime: {}, ConfigID, ConfigName: 'b' }],
+  })
+  t.match(await run(['service', 'create', '-d', '--credential-spec', 'x', 'nginx']), {
+    err: /invalid value "x" for --credential-spec: expected file:/,
+  })
   const missing = await run(['service', 'create', '-d', '--secret', 'none', 'nginx'])
   t.strictSame([missing.code, missing.err], [1, 'swarmctl: secret not found: none\n'])
 })
@@ -288,6 +306,12 @@ t.test('the environment comes from flags, this environment and files', async (t)
 const UPDATE: [create: string, update: string, path: string, value: unknown][] = [
   ['', '--image redis:7', `${CONTAINER}.Image`, 'redis:7'],
   ['', '--replicas 4', 'Mode.Replicated.Replicas', 4],
+  [
+    '--generic-resource GPU=2',
+    '--generic-resource-rm GPU --generic-resource-add SSD=b',
+    `${TASK}.Resources.Reservations.GenericResources`,
+    [{ NamedResourceSpec: { Kind: 'SSD', Value: 'b' } }],
+  ],
   ['--mode replicated-job', '--max-concurrent 3', 'Mode.ReplicatedJob.MaxConcurrent', 3],
   ['', '--force', `${TASK}.ForceUpdate`, 1],
   ['-t', '--tty=false', `${CONTAINER}.TTY`, false],

@@ -100,7 +100,7 @@ t.test('the reference names every command and flag, and no other', async (t) => 
   const flags = new Set(
     all.flatMap((one) => one.options.filter(({ hidden }) => !hidden).map(({ long }) => long!)),
   )
-  const named = new Set(text.match(/--[a-z]+(?:-[a-z]+)*/g))
+  const named = new Set(text.match(/--[a-z][a-z0-9]*(?:-[a-z0-9]+)*/g))
   const isFamily = (flag: string) => named.has(flag.replace(/-(?:add|rm)$/, ''))
   t.strictSame(
     [...flags].filter((flag) => !named.has(flag) && !isFamily(flag)),
@@ -202,6 +202,16 @@ t.test('services and their tasks', async (t) => {
   t.equal((await run('service ps -q -f desired-state=shutdown web')).out, '')
   t.equal((await run('node ps -q')).out, `${'task1'.padEnd(25, 'a')}\n`)
   t.match(await run('service ps web nope'), { code: 1, err: 'swarmctl: service nope not found\n' })
+  const pretty = (await run('service inspect --pretty web')).out
+  t.match(pretty, /\nID:\t\S+\nName:\tweb\nService Mode:\tReplicated\n Replicas:\t2\n/)
+  t.match(pretty, /UpdateConfig:\n Parallelism:\t1\n On failure:\tpause\n Monitoring Period:\t5s\n/)
+  t.match(pretty, /ContainerSpec:\n Image:\tnginx:1\n/)
+  t.equal((await run('service inspect --format pretty web')).out, pretty)
+  t.match(await run('service inspect --pretty --format json web'), { code: 1, err: /incompatible/ })
+  t.match(
+    (await run('node inspect --pretty self')).out,
+    /Hostname:\thost-1\n[\s\S]*Status:\n State:\tReady\n Availability:\tActive\n/,
+  )
   t.match(JSON.parse((await run('service inspect web')).out), [
     { ID: id, Spec: { UpdateConfig: { Parallelism: 1 } } },
   ])
@@ -233,6 +243,10 @@ t.test('logs name the task of each line', async (t) => {
   const plain = await run('service logs web')
   t.strictSame(plain, { code: 0, out: `${name}    | hello\n`, err: `${name}    | oh\n` })
   t.equal((await run('service logs --raw web')).out, 'hello\n')
+  t.equal((await run('service logs --no-task-ids web')).out, 'web.1@host-1    | hello\n')
+  const ids = (await run('service logs --no-resolve --no-trunc web')).out
+  t.match(ids, new RegExp(`^\\w+\\.1\\.${task}@${NODE_ID} +\\| hello\n$`))
+  t.equal((await run('service logs --details web')).out, `${name}    |  hello\n`)
   const stamped = await run(`service logs -t --since 10m ${task}`)
   t.equal(stamped.out, `2026-01-02T03:04:05Z ${name}    | hello\n`)
   t.match(await run('service logs nope'), { code: 1, err: /no such task or service: nope/ })
@@ -258,12 +272,22 @@ t.test('secrets, configs and networks', async (t) => {
     })
     const data = Buffer.from(view.byName(kind, 'two')!.Spec.Data!, 'base64')
     t.equal(String(data), 'from a file')
-    t.match((await run(`${kind} ls`)).out, /^ID +NAME +(DRIVER +)?CREATED +UPDATED\n\S+ +one +Less than/)
+    t.match(
+      (await run(`${kind} ls`)).out,
+      /^ID +NAME +(DRIVER +)?CREATED +UPDATED\n\S+ +one +Less than/,
+    )
     t.equal((await run(`${kind} ls -q --filter label=a=b`)).out, made.out)
+    t.match((await run(`${kind} inspect --pretty one`)).out, /Name:\tone\nLabels:\n - a=b\n/)
     t.equal((await run(`${kind} inspect --format {{.Spec.Name}} one two`)).out, 'one\ntwo\n')
     t.equal((await run(`${kind} rm one two`)).out, 'one\ntwo\n')
     t.match(await run(`${kind} create x ${file}x`), { code: 1, err: /can't read/ })
   }
+  t.match(await run('secret create --driver vault key'), {
+    code: 1,
+    err: /secret driver vault: external secret drivers are not supported/,
+  })
+  t.match(await run('secret create --driver vault x -'), { code: 1, err: /must be empty/ })
+  t.match(await run('secret create x'), { code: 1, err: /a file is missing/ })
   const flags = '--subnet 10.9.0.0/24 --internal --label a=b -o k=v'
   const made = await run(`network create ${flags} back`)
   t.equal(made.code, 0)
@@ -274,7 +298,54 @@ t.test('secrets, configs and networks', async (t) => {
     DriverConfiguration: { Options: { k: 'v' } },
     IPAMOptions: { Configs: [{ Subnet: '10.9.0.0/24' }] },
   })
-  t.match(await run('network create --attachable side'), { err: /^WARNING: .*attachable/ })
+  await run('network create --attachable side')
+  const local =
+    '-d bridge --subnet 10.1.0.0/16 --subnet 10.2.0.0/16 --gateway 10.2.0.1 --ip-range 10.1.8.0/24 ' +
+    '--aux-address a=10.2.0.9 --ipam-driver x --ipam-opt o=1 --no-ipv4 --ipv6 --scope local ' +
+    '--ingress --config-only --config-from c'
+  await run(`network create ${local} lo`)
+  t.match(JSON.parse(node.engine.requests('POST', /networks\/create/).at(-1)!.body), {
+    Name: 'lo',
+    EnableIPv4: false,
+    EnableIPv6: true,
+    Scope: 'local',
+    Ingress: true,
+    ConfigOnly: true,
+    ConfigFrom: { Network: 'c' },
+    IPAM: {
+      Driver: 'x',
+      Options: { o: '1' },
+      Config: [
+        { Subnet: '10.1.0.0/16', IPRange: '10.1.8.0/24' },
+        { Subnet: '10.2.0.0/16', Gateway: '10.2.0.1', AuxiliaryAddresses: { a: '10.2.0.9' } },
+      ],
+    },
+  })
+  t.match(
+    await run('network create --subnet 10.1.0.0/16 --subnet 10.2.0.0/16 --gateway 10.9.0.1 x'),
+    { code: 1, err: /no matching subnet for --gateway 10\.9\.0\.1/ },
+  )
+  const connect =
+    '--alias a --ip 10.0.0.5 --ip6 fd::1 --link c --link-local-ip 169.254.1.1 --driver-opt k=v --gw-priority 3'
+  await run(`network connect ${connect} bridge box`)
+  t.match(JSON.parse(node.engine.requests('POST', /bridge\/connect/)[0]!.body), {
+    Container: 'box',
+    EndpointConfig: {
+      IPAMConfig: { IPv4Address: '10.0.0.5', IPv6Address: 'fd::1', LinkLocalIPs: ['169.254.1.1'] },
+      Links: ['c'],
+      Aliases: ['a'],
+      DriverOpts: { k: 'v' },
+      GwPriority: 3,
+    },
+  })
+  await run('network disconnect --force bridge box')
+  t.match(JSON.parse(node.engine.requests('POST', /bridge\/disconnect/)[0]!.body), {
+    Container: 'box',
+    Force: true,
+  })
+  t.match(await run('network prune', { stdin: 'n\n' }), { code: 0, out: /Are you sure/ })
+  t.match(await run('network rm nope'), { code: 1 })
+  t.match(await run('network rm --force nope'), { code: 0 })
   t.match((await run('network ls --filter scope=swarm')).out, /back +overlay +swarm\n/)
   t.match((await run('network ls')).out, /bridge +bridge +local\n/)
   t.equal((await run('network inspect --format {{.Scope}} back')).out, 'swarm\n')

@@ -1,10 +1,13 @@
 import type { Command } from 'commander'
-import { collect, parseFilterFlags, parseLabels } from '../arguments.ts'
+import { SwarmctlError } from '../../api/errors.ts'
+import { collect, parseFilterFlags } from '../arguments.ts'
 import type { Runner } from '../context.ts'
 import { GoTime } from '../format/go-values.ts'
 import type { Column, ListOptions } from '../format/listing.ts'
 import { labelFields, printListing, shortId, withListOptions } from '../format/listing.ts'
-import { forEachRef, inspectAll } from '../inspect.ts'
+import { forEachRef, type InspectOptions, inspectAll } from '../inspect.ts'
+import { networkUseVerbs } from './attach.ts'
+import { networkCreateVerb } from './create.ts'
 
 interface NetworkBody {
   Id: string
@@ -18,17 +21,6 @@ interface NetworkBody {
   Labels?: Record<string, string> | null
 }
 
-interface CreateOptions {
-  driver: string
-  subnet?: string[]
-  gateway?: string[]
-  ipRange?: string[]
-  opt?: string[]
-  label?: string[]
-  internal?: boolean
-  attachable?: boolean
-}
-
 const COLUMNS: readonly Column[] = [
   { head: 'NETWORK ID', field: 'ID' },
   { head: 'NAME', field: 'Name' },
@@ -37,51 +29,6 @@ const COLUMNS: readonly Column[] = [
 ]
 
 const networkPath = (ref: string): string => `/networks/${encodeURIComponent(ref)}`
-
-/** The API says what is wrong with a range or gateway without its subnet. */
-const pools = ({ subnet = [], gateway = [], ipRange = [] }: CreateOptions) =>
-  Array.from({ length: Math.max(subnet.length, gateway.length, ipRange.length) }, (_, at) => ({
-    ...(subnet[at] && { Subnet: subnet[at] }),
-    ...(gateway[at] && { Gateway: gateway[at] }),
-    ...(ipRange[at] && { IPRange: ipRange[at] }),
-  }))
-
-const createBody = (name: string, options: CreateOptions) => ({
-  Name: name,
-  Driver: options.driver,
-  Internal: options.internal === true,
-  Attachable: options.attachable === true,
-  Options: parseLabels(options.opt),
-  Labels: parseLabels(options.label),
-  ...(pools(options).length > 0 && { IPAM: { Config: pools(options) } }),
-})
-
-const createVerb = (noun: Command, run: Runner): void => {
-  noun
-    .command('create')
-    .description('Create a network')
-    .argument('<name>', 'Its name')
-    .option('-d, --driver <driver>', 'overlay, or a driver of the local Engine', 'overlay')
-    .option('--subnet <cidr>', 'Subnet, of any size', collect)
-    .option('--gateway <ip>', 'Gateway of the subnet', collect)
-    .option('--ip-range <cidr>', 'Part of the subnet to give addresses from', collect)
-    .option('-o, --opt <key=value>', 'Driver option (several times)', collect)
-    .option('--label <key=value>', 'Label (several times)', collect)
-    .option('--internal', 'No way out of the network')
-    .option('--attachable', 'Accepted for compatibility')
-    .addHelpText('after', '\nExample:\n  swarmctl network create -d overlay backend\n')
-    .action(
-      run(async ({ client, output }, name: string, options: CreateOptions) => {
-        const created = await client.call<{ Id: string; Warning?: string }>({
-          method: 'POST',
-          path: '/networks/create',
-          body: createBody(name, options),
-        })
-        if (created.Warning) output.writeError(`WARNING: ${created.Warning}\n`)
-        output.write(`${created.Id}\n`)
-      }),
-    )
-}
 
 const listVerb = (noun: Command, run: Runner): void => {
   withListOptions(noun.command('ls').alias('list'))
@@ -115,36 +62,57 @@ const listVerb = (noun: Command, run: Runner): void => {
     )
 }
 
-/** `swarmctl network`. */
-export const networkCommand = (program: Command, run: Runner): void => {
-  const noun = program.command('network').description('Manage networks')
-  createVerb(noun, run)
-  listVerb(noun, run)
+const inspectVerb = (noun: Command, run: Runner): void => {
   noun
     .command('inspect')
     .description('Show all that is known of networks')
     .argument('<ref...>', 'Names or ids')
     .option('-f, --format <format>', 'json, or a template')
-    .addHelpText('after', '\nExample:\n  swarmctl network inspect backend\n')
+    .option('-v, --verbose', 'Also the services and tasks on it')
+    .addHelpText('after', '\nExample:\n  swarmctl network inspect --verbose backend\n')
     .action(
-      run((context, refs: string[], options: { format?: string }) =>
-        inspectAll(context, refs, options.format, (ref) =>
-          context.client.call({ path: networkPath(ref) }),
+      run((context, refs: string[], options: InspectOptions & { verbose?: boolean }) =>
+        inspectAll(context, refs, options, (ref) =>
+          context.client.call({
+            path: networkPath(ref),
+            query: { verbose: options.verbose },
+          }),
         ),
       ),
     )
+}
+
+const isNotFound = (error: unknown): boolean =>
+  error instanceof SwarmctlError && error.code === 'NOT_FOUND'
+
+const removeVerb = (noun: Command, run: Runner): void => {
   noun
     .command('rm')
     .alias('remove')
     .description('Remove networks that no service uses')
     .argument('<ref...>', 'Names or ids')
+    .option('-f, --force', 'No error when one does not exist')
     .addHelpText('after', '\nExample:\n  swarmctl network rm backend\n')
     .action(
-      run((context, refs: string[]) =>
+      run((context, refs: string[], options: { force?: boolean }) =>
         forEachRef(context, refs, async (ref) => {
-          await context.client.call({ method: 'DELETE', path: networkPath(ref) })
+          try {
+            await context.client.call({ method: 'DELETE', path: networkPath(ref) })
+          } catch (error) {
+            if (!options.force || !isNotFound(error)) throw error
+          }
           return undefined
         }),
       ),
     )
+}
+
+/** `swarmctl network`. */
+export const networkCommand = (program: Command, run: Runner): void => {
+  const noun = program.command('network').description('Manage networks')
+  networkCreateVerb(noun, run)
+  listVerb(noun, run)
+  inspectVerb(noun, run)
+  removeVerb(noun, run)
+  networkUseVerbs(noun, run)
 }

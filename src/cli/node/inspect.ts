@@ -1,6 +1,8 @@
 import type { Command } from 'commander'
+import type { Node } from '../../api/node.ts'
 import type { Runner } from '../context.ts'
-import { inspectAll } from '../inspect.ts'
+import { type InspectOptions, inspectAll } from '../inspect.ts'
+import { prettyNode } from '../pretty/node.ts'
 import { nodePath } from './resolve.ts'
 
 /** `swarmctl node inspect`. */
@@ -9,12 +11,17 @@ export const nodeInspectVerb = (noun: Command, run: Runner): void => {
     .command('inspect')
     .description('Show all that is known of nodes')
     .argument('<ref...>', 'Ids, hostnames or "self"')
-    .option('-f, --format <format>', 'json, or a template')
-    .addHelpText('after', '\nExample:\n  swarmctl node inspect self\n')
+    .option('-f, --format <format>', 'json, pretty, or a template')
+    .option('--pretty', 'For people')
+    .addHelpText('after', '\nExample:\n  swarmctl node inspect --pretty self\n')
     .action(
-      run((context, refs: string[], options: { format?: string }) =>
-        inspectAll(context, refs, options.format, async (ref) =>
-          context.client.call({ path: await nodePath(context, ref) }),
+      run((context, refs: string[], options: InspectOptions) =>
+        inspectAll(
+          context,
+          refs,
+          options,
+          async (ref) => context.client.call({ path: await nodePath(context, ref) }),
+          (node) => prettyNode(node as Node),
         ),
       ),
     )

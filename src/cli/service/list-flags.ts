@@ -1,5 +1,6 @@
 import type { Draft } from './draft.ts'
 import { integer } from './flag-values.ts'
+import { genericResource, kindOf } from './generic-resource-flag.ts'
 import { badFlag } from './key-values.ts'
 import { parseMount } from './mount-flag.ts'
 import { parseNetwork } from './network-flag.ts'
@@ -283,6 +284,26 @@ const CONTAINER_FLAGS: ListFlag[] = [
   },
 ]
 
+const RESOURCE_FLAGS: ListFlag[] = [
+  {
+    name: 'generic-resource',
+    placeholder: 'kind=value',
+    help: 'Resource that nodes offer: GPU=2, or a named one',
+    add(draft, value, flag) {
+      const resource = genericResource(value, flag)
+      const kept = (draft.reservations.GenericResources ?? []).filter(
+        (other) => !resource.DiscreteResourceSpec || kindOf(other) !== kindOf(resource),
+      )
+      draft.reservations.GenericResources = [...kept, resource]
+    },
+    remove(draft, kind) {
+      draft.reservations.GenericResources = (draft.reservations.GenericResources ?? []).filter(
+        (resource) => kindOf(resource) !== kind,
+      )
+    },
+  },
+]
+
 const SERVICE_FLAGS: ListFlag[] = [
   {
     ...pairs(
@@ -328,6 +349,7 @@ const SERVICE_FLAGS: ListFlag[] = [
 /** Every list flag that `update` knows as `-add` and `-rm`. */
 export const LIST_FLAGS: readonly ListFlag[] = [
   ...SERVICE_FLAGS,
+  ...RESOURCE_FLAGS,
   ...CONTAINER_FLAGS,
   ...DATA_FLAGS,
   ...NETWORK_FLAGS,

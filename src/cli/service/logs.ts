@@ -14,6 +14,11 @@ interface LogsOptions {
   timestamps?: boolean
   since?: string
   raw?: boolean
+  details?: boolean
+  /** False with the flags that begin with `--no-`. */
+  resolve: boolean
+  taskIds: boolean
+  trunc: boolean
 }
 
 const isNotFound = (error: unknown): boolean =>
@@ -38,25 +43,34 @@ const findTarget = async ({ client }: CliContext, ref: string) => {
   return { path: `/tasks/${task.ID}/logs`, service }
 }
 
+/** Docker's length of a shown id. */
+const SHORT_ID_LENGTH = 12
+
 /** Names a line's task: `web.1.x3k9@h2`; asks once per task. */
 class TaskNames {
   readonly #context: CliContext
   readonly #service: Service
+  readonly #options: LogsOptions
   readonly #names = new Map<string, string>()
 
-  constructor(context: CliContext, service: Service) {
+  constructor(context: CliContext, service: Service, options: LogsOptions) {
     this.#context = context
     this.#service = service
+    this.#options = options
   }
 
   async nameOf(taskId: string, nodeId: string): Promise<string> {
     const known = this.#names.get(taskId)
     if (known) return known
+    const { resolve, taskIds, trunc } = this.#options
     const { client } = this.#context
     const task = await client.call<Task>({ path: `/tasks/${taskId}` }).catch(() => undefined)
-    const node = await client.call<Node>({ path: `/nodes/${nodeId}` }).catch(() => undefined)
-    const slot = task?.Slot ?? nodeId
-    const name = `${this.#service.Spec.Name}.${slot}.${taskId.slice(0, 12)}@${node?.Description.Hostname ?? nodeId}`
+    const node = resolve
+      ? await client.call<Node>({ path: `/nodes/${nodeId}` }).catch(() => undefined)
+      : undefined
+    const service = resolve ? this.#service.Spec.Name : this.#service.ID
+    const id = taskIds ? `.${trunc ? taskId.slice(0, SHORT_ID_LENGTH) : taskId}` : ''
+    const name = `${service}.${task?.Slot ?? nodeId}${id}@${node?.Description.Hostname ?? nodeId}`
     this.#names.set(taskId, name)
     return name
   }
@@ -72,6 +86,11 @@ const splitDetails = (text: string, timestamps: boolean) => {
   return {
     time,
     rest,
+    details: [...values]
+      .filter(([key]) => !key.startsWith('com.docker.swarm.'))
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map((pair) => pair.map(encodeURIComponent).join('='))
+      .join(','),
     taskId: values.get('com.docker.swarm.task.id') ?? '',
     nodeId: values.get('com.docker.swarm.node.id') ?? '',
   }
@@ -97,7 +116,7 @@ const printLogs = async (context: CliContext, ref: string, options: LogsOptions)
     for await (const chunk of stream) output.write(String(chunk))
     return
   }
-  const names = new TaskNames(context, service)
+  const names = new TaskNames(context, service, options)
   let incomplete = false
   for await (const { stream: kind, line } of logFrames(stream)) {
     const text = line.toString('utf8')
@@ -111,8 +130,9 @@ const printLogs = async (context: CliContext, ref: string, options: LogsOptions)
       write(text)
       continue
     }
-    const { time, rest, taskId, nodeId } = splitDetails(text, options.timestamps === true)
-    write(`${time ? `${time} ` : ''}${await names.nameOf(taskId, nodeId)}    | ${rest}`)
+    const { time, rest, details, taskId, nodeId } = splitDetails(text, options.timestamps === true)
+    const extra = options.details ? `${details} ` : ''
+    write(`${time ? `${time} ` : ''}${await names.nameOf(taskId, nodeId)}    | ${extra}${rest}`)
   }
   if (incomplete) throw new ExitStatus(1)
 }
@@ -128,6 +148,10 @@ export const serviceLogsVerb = (noun: Command, run: Runner): void => {
     .option('-t, --timestamps', 'Show timestamps')
     .option('--since <time>', 'From then on: 10m, or 2026-01-02T13:00:00Z')
     .option('--raw', 'Lines as they are, without the name of their task')
+    .option('--details', 'Show the details that the log driver adds')
+    .option('--no-resolve', 'Show ids instead of names')
+    .option('--no-task-ids', 'Leave the ids of tasks out')
+    .option('--no-trunc', 'Do not cut ids')
     .addHelpText('after', '\nExample:\n  swarmctl service logs --follow --tail 10 web\n')
     .action(run((context, ref: string, options: LogsOptions) => printLogs(context, ref, options)))
 }

@@ -1,5 +1,6 @@
 import type { UpdateConfig } from '../../api/service-spec.ts'
 import { splitShellWords } from '../../stack/parse/shell-words.ts'
+import { applyCredentialSpec } from './credential-spec-flag.ts'
 import type { Draft } from './draft.ts'
 import { bytes, count, durationNs, integer, nanoCpus, oneOf, parsed, ratio } from './flag-values.ts'
 
@@ -151,6 +152,11 @@ const CONTAINER_FLAGS: ScalarFlag[] = [
   scalar('--oom-score-adj <n>', 'OOM preference', (draft, value, flag) => {
     draft.container.OomScoreAdj = integer(flag, value)
   }),
+  scalar(
+    '--credential-spec <source>',
+    'Credential spec of a managed service account: file://, registry:// or config://',
+    applyCredentialSpec,
+  ),
   scalar('--isolation <technology>', 'Isolation technology', (draft, value) => {
     draft.container.Isolation = value
   }),

@@ -38,7 +38,7 @@ const diagnose = async (context: CliContext, ref: string): Promise<Diagnosis> =>
       throw new SwarmctlError('NOT_FOUND', `the service of task ${ref} was removed, its task ends`)
     }
     const facts = await gatherService(context, owner, await seatOf(context, task))
-    return diagnoseService(facts, { name: ref })
+    return diagnoseService(facts, { name: ref, state: task.Status.State })
   }
   const node = await nodeOf(context, ref)
   if (node) return diagnoseNode(await gatherNode(context, node))

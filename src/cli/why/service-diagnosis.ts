@@ -1,6 +1,6 @@
 import type { Service } from '../../api/service.ts'
 import type { Task } from '../../api/task.ts'
-import { isTerminal, isWanted } from '../../api/task-state.ts'
+import { isTerminal, isWanted, type TaskState } from '../../api/task-state.ts'
 import { memorySize } from '../sizes.ts'
 import { exitMeaning } from './exit-codes.ts'
 import type { HealthCheck, ServiceFacts } from './facts.ts'
@@ -231,9 +231,9 @@ const counted = (causes: readonly string[]): string[] =>
 const restartsOf = (facts: ServiceFacts): Diagnosis['Restarts'] =>
   [...Map.groupBy(facts.tasks, (task) => seatName(facts, task))]
     .flatMap(([name, all]) => {
-      const ended = all.filter(
-        ({ Status }) => Status.State === 'failed' || Status.State === 'rejected',
-      )
+      const ended = all
+        .filter(({ Status }) => Status.State === 'failed' || Status.State === 'rejected')
+        .sort((a, b) => b.Status.Timestamp.localeCompare(a.Status.Timestamp))
       const [last] = ended
       if (!last) return []
       const next = all.find(
@@ -272,15 +272,18 @@ const healthOf = (facts: ServiceFacts): Diagnosis['Health'] =>
     ]
   })
 
-/** Tells why a service, or some of its tasks, are as they are. Pure. */
-export const diagnoseService = (facts: ServiceFacts, task?: { name: string }): Diagnosis => {
+/** Tells why a service, or some of its tasks, are as they are; `state` is that of the one task that was asked for. Pure. */
+export const diagnoseService = (
+  facts: ServiceFacts,
+  task?: { name: string; state?: TaskState },
+): Diagnosis => {
   const { wanted, done, word } = goalOf(facts)
   const isPart = task !== undefined
   const live = present(facts)
   const isWell = isPart
     ? live.length > 0 && live.every(({ Status }) => Status.State === 'running')
     : done >= wanted && !facts.tasks.some((one) => isWanted(one.DesiredState) && isTroubled(one))
-  const state = (live[0] ?? facts.tasks[0])?.Status.State ?? 'gone'
+  const state = task?.state ?? (live[0] ?? facts.tasks[0])?.Status.State ?? 'gone'
   const sick = healthOf(facts).some(({ Status }) => Status.startsWith('unhealthy'))
   return {
     Kind: isPart ? 'task' : 'service',

@@ -1,0 +1,150 @@
+import type { Command } from 'commander'
+import { SwarmctlError } from '../../api/errors.ts'
+import { collect, parseLabels } from '../arguments.ts'
+import type { Runner } from '../context.ts'
+
+interface CreateOptions {
+  driver: string
+  subnet?: string[]
+  gateway?: string[]
+  ipRange?: string[]
+  auxAddress?: string[]
+  ipamDriver?: string
+  ipamOpt?: string[]
+  opt?: string[]
+  label?: string[]
+  internal?: boolean
+  attachable?: boolean
+  ingress?: boolean
+  scope?: string
+  configFrom?: string
+  configOnly?: boolean
+  ipv4?: boolean
+  ipv6?: boolean
+}
+
+/** An IPv4 address or network as a number and a prefix length; undefined for others. */
+const parseCidr = (text: string): { address: number; bits: number } | undefined => {
+  const [, a, b, c, d, bits = '32'] = /^(\d+)\.(\d+)\.(\d+)\.(\d+)(?:\/(\d+))?$/.exec(text) ?? []
+  if (a === undefined) return undefined
+  const address = [a, b, c, d].reduce((all, part) => all * 256 + Number(part), 0)
+  return { address, bits: Number(bits) }
+}
+
+/** Whether an address, or a part of a subnet, lies in it. With one subnet everything is taken to; the daemon checks. */
+const liesIn = (subnet: string, inner: string): boolean => {
+  const [net, part] = [parseCidr(subnet), parseCidr(inner)]
+  if (!net || !part) return subnet.includes(':') && inner.includes(':')
+  const size = 2 ** (32 - net.bits)
+  return part.bits >= net.bits && Math.floor(part.address / size) === Math.floor(net.address / size)
+}
+
+interface PoolConfig {
+  Subnet?: string
+  Gateway?: string
+  IPRange?: string
+  AuxiliaryAddresses?: Record<string, string>
+}
+
+const place = (
+  pools: readonly PoolConfig[],
+  flag: string,
+  value: string,
+  set: (pool: PoolConfig) => void,
+): void => {
+  const pool =
+    pools.length === 1 ? pools[0] : pools.find(({ Subnet }) => liesIn(Subnet ?? '', value))
+  if (!pool) {
+    throw new SwarmctlError('INVALID_ARGUMENT', `no matching subnet for ${flag} ${value}`)
+  }
+  set(pool)
+}
+
+/** Each range, gateway and auxiliary address goes to the subnet that it lies in. */
+const poolsOf = (options: CreateOptions): PoolConfig[] => {
+  const isAny = options.ipRange ?? options.gateway ?? options.auxAddress
+  // What lies in no subnet at all goes along: the API says what is wrong with it.
+  const pools: PoolConfig[] = options.subnet?.map((Subnet) => ({ Subnet })) ?? (isAny ? [{}] : [])
+  for (const range of options.ipRange ?? []) {
+    place(pools, '--ip-range', range, (pool) => {
+      pool.IPRange = range
+    })
+  }
+  for (const gateway of options.gateway ?? []) {
+    place(pools, '--gateway', gateway, (pool) => {
+      pool.Gateway = gateway
+    })
+  }
+  for (const [name, address] of Object.entries(parseLabels(options.auxAddress))) {
+    place(pools, '--aux-address', address, (pool) => {
+      pool.AuxiliaryAddresses = { ...pool.AuxiliaryAddresses, [name]: address }
+    })
+  }
+  return pools
+}
+
+const ipamOf = (options: CreateOptions): object => {
+  const config = poolsOf(options)
+  if (config.length === 0 && options.ipamDriver === undefined && !options.ipamOpt) return {}
+  return {
+    IPAM: {
+      ...(options.ipamDriver !== undefined && { Driver: options.ipamDriver }),
+      ...(options.ipamOpt && { Options: parseLabels(options.ipamOpt) }),
+      Config: config,
+    },
+  }
+}
+
+const createBody = (name: string, options: CreateOptions) => ({
+  Name: name,
+  Driver: options.driver,
+  Internal: options.internal === true,
+  Attachable: options.attachable === true,
+  Options: parseLabels(options.opt),
+  Labels: parseLabels(options.label),
+  ...(options.ingress && { Ingress: true }),
+  ...(options.scope !== undefined && { Scope: options.scope }),
+  ...(options.configOnly && { ConfigOnly: true }),
+  ...(options.configFrom !== undefined && { ConfigFrom: { Network: options.configFrom } }),
+  ...(options.ipv4 !== undefined && { EnableIPv4: options.ipv4 }),
+  ...(options.ipv6 !== undefined && { EnableIPv6: options.ipv6 }),
+  ...ipamOf(options),
+})
+
+/** `swarmctl network create`. */
+export const networkCreateVerb = (noun: Command, run: Runner): void => {
+  noun
+    .command('create')
+    .description('Create a network')
+    .argument('<name>', 'Its name')
+    .option('-d, --driver <driver>', 'overlay, or a driver of the local Engine', 'overlay')
+    .option('--subnet <cidr>', 'Subnet, of any size', collect)
+    .option('--gateway <ip>', 'Gateway of the subnet', collect)
+    .option('--ip-range <cidr>', 'Part of the subnet to give addresses from', collect)
+    .option('--aux-address <name=ip>', 'Address that is taken already', collect)
+    .option('--ipam-driver <driver>', 'Driver that gives addresses')
+    .option('--ipam-opt <key=value>', 'Option of that driver (several times)', collect)
+    .option('--ipv4', 'Give IPv4 addresses; --ipv4=false for none')
+    .option('--no-ipv4', 'Give no IPv4 addresses')
+    .option('--ipv6', 'Give IPv6 addresses')
+    .option('-o, --opt <key=value>', 'Driver option (several times)', collect)
+    .option('--label <key=value>', 'Label (several times)', collect)
+    .option('--internal', 'No way out of the network')
+    .option('--attachable', 'Containers that are no tasks may join')
+    .option('--ingress', 'The network of the routing mesh')
+    .option('--scope <scope>', 'swarm or local')
+    .option('--config-from <network>', 'Take the configuration from this network')
+    .option('--config-only', 'A configuration for other networks')
+    .addHelpText('after', '\nExample:\n  swarmctl network create -d overlay backend\n')
+    .action(
+      run(async ({ client, output }, name: string, options: CreateOptions) => {
+        const created = await client.call<{ Id: string; Warning?: string }>({
+          method: 'POST',
+          path: '/networks/create',
+          body: createBody(name, options),
+        })
+        if (created.Warning) output.writeError(`WARNING: ${created.Warning}\n`)
+        output.write(`${created.Id}\n`)
+      }),
+    )
+}
