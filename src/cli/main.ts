@@ -1,5 +1,6 @@
 import { type Command, CommanderError } from 'commander'
 import { toSwarmctlError } from '../api/errors.ts'
+import { applyVerb } from './apply/apply.ts'
 import { DEFAULT_HOST } from './client.ts'
 import { completionVerb, printCandidates } from './completion/command.ts'
 import { COMPLETE } from './completion/scripts.ts'
@@ -72,6 +73,7 @@ export const buildProgram = (deps: CliDeps): Command => {
   nodeCommand(program, run)
   serviceCommand(program, run)
   stackCommand(program, run)
+  applyVerb(program, run)
   secretCommand(program, run)
   configCommand(program, run)
   networkCommand(program, run)

@@ -1,7 +1,6 @@
-/** On every object of a stack: its name. */
-export const NAMESPACE_LABEL = 'com.docker.stack.namespace'
-/** On a service of a stack: the image as the file names it, without digest. */
-export const IMAGE_LABEL = 'com.docker.stack.image'
+import { IMAGE_LABEL, NAMESPACE_LABEL } from '../../api/stack-labels.ts'
+
+export { IMAGE_LABEL, NAMESPACE_LABEL }
 
 /** What `key` of a file is called in the cluster: its own `name`, else `STACK_KEY`. */
 export const clusterName = (

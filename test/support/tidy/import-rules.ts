@@ -9,8 +9,9 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   worker: ['src/api/', 'src/rpc/'],
   overlay: ['src/api/'],
   stack: ['src/api/'],
+  kubernetes: ['src/api/'],
   http: ['src/api/', 'src/manager/control/'],
-  cli: ['src/api/', 'src/stack/'],
+  cli: ['src/api/', 'src/stack/', 'src/kubernetes/'],
   daemon: [
     'src/api/',
     'src/backup/',

@@ -1,0 +1,92 @@
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Command, Option } from 'commander'
+import { SwarmctlError } from '../../api/errors.ts'
+import { type ConvertedNamespace, convertManifests } from '../../kubernetes/convert-manifests.ts'
+import { parseManifests } from '../../kubernetes/manifest.ts'
+import type { ResolveImage } from '../../stack/plan/plan.ts'
+import { collect } from '../arguments.ts'
+import type { CliContext, Runner } from '../context.ts'
+import { withDeploymentOptions } from '../stack/deploy.ts'
+import { existingObjects } from '../stack/existing.ts'
+import { type DeploymentOptions, runDeployment } from '../stack/run-deployment.ts'
+import { formatBodies } from './format-bodies.ts'
+
+interface ApplyOptions extends DeploymentOptions {
+  filename: string[]
+  plan?: boolean
+  format: 'table' | 'json'
+  resolveImage: ResolveImage
+}
+
+const MANIFEST_NAME = /\.(ya?ml|json)$/
+
+/** A file, `-`, or all manifests of a folder in the order of their names. */
+const readSource = async (
+  context: CliContext,
+  source: string,
+): Promise<{ file: string; text: string }[]> => {
+  if (source === '-') {
+    return [{ file: source, text: (await context.readStdin()).toString('utf8') }]
+  }
+  try {
+    if (!(await stat(source)).isDirectory()) {
+      return [{ file: source, text: await readFile(source, 'utf8') }]
+    }
+    const names = (await readdir(source)).filter((name) => MANIFEST_NAME.test(name)).sort()
+    const files = names.map((name) => join(source, name))
+    return await Promise.all(
+      files.map(async (file) => ({ file, text: await readFile(file, 'utf8') })),
+    )
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new SwarmctlError('INVALID_ARGUMENT', `${source}: cannot be read: ${reason}`, { cause })
+  }
+}
+
+const convert = async (
+  context: CliContext,
+  sources: readonly string[],
+): Promise<ConvertedNamespace[]> => {
+  const files = (await Promise.all(sources.map((one) => readSource(context, one)))).flat()
+  if (files.length === 0) {
+    throw new SwarmctlError('INVALID_ARGUMENT', `${sources.join(', ')}: there is no manifest`)
+  }
+  return convertManifests(files.flatMap(({ file, text }) => parseManifests(file, text)))
+}
+
+const apply = async (context: CliContext, options: ApplyOptions): Promise<void> => {
+  const namespaces = await convert(context, options.filename)
+  for (const { notes } of namespaces) {
+    for (const note of notes) context.output.writeError(`${note}\n`)
+  }
+  if (options.plan) {
+    context.output.write(formatBodies(namespaces, options.format))
+    return
+  }
+  for (const desired of namespaces) {
+    const existing = await existingObjects(context)
+    const { namespace } = desired
+    const { resolveImage } = options
+    await runDeployment(context, { namespace, desired, existing, resolveImage }, options)
+  }
+}
+
+/** `swarmctl apply`. */
+export const applyVerb = (program: Command, run: Runner): void => {
+  withDeploymentOptions(program.command('apply'))
+    .description('Run Kubernetes manifests as services, and wait until they run')
+    .requiredOption(
+      '-f, --filename <file>',
+      'Manifest, folder of manifests, or - for standard input (several times)',
+      collect,
+    )
+    .option('--plan', 'Only show the services that they become; needs no cluster')
+    .addOption(
+      new Option('--format <format>', 'Format of --plan')
+        .choices(['table', 'json'])
+        .default('table'),
+    )
+    .addHelpText('after', '\nExample:\n  swarmctl apply -f deployment.yml\n')
+    .action(run((context, options: ApplyOptions) => apply(context, options)))
+}

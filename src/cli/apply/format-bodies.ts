@@ -1,0 +1,44 @@
+import type { ConvertedNamespace } from '../../kubernetes/convert-manifests.ts'
+import { digestText } from '../../stack/plan/digest.ts'
+import { fieldChanges, valueText } from '../../stack/plan/field-changes.ts'
+import { withoutEmpty } from '../../stack/plan/without-empty.ts'
+
+/** What manifests become: the API's requests as JSON, or a line a field. */
+export const formatBodies = (
+  namespaces: readonly ConvertedNamespace[],
+  format: 'table' | 'json',
+): string => {
+  const all = <K extends 'networks' | 'secrets' | 'configs' | 'services'>(kind: K) =>
+    namespaces.flatMap((one) => one[kind] as ConvertedNamespace[K][number][])
+  if (format === 'json') {
+    const bodies = {
+      networks: all('networks'),
+      secrets: all('secrets'),
+      configs: all('configs'),
+      services: all('services'),
+    }
+    return `${JSON.stringify(bodies, null, 2)}\n`
+  }
+  return [
+    ...all('networks').map(({ Name }) => `network ${Name}\n`),
+    ...all('secrets').map(
+      ({ Name, Data = '' }) => `secret ${Name}\n    Data: ${digestText(Data)}\n`,
+    ),
+    ...all('configs').map(({ Name, Data }) => `config ${Name}\n    Data: ${digestText(Data)}\n`),
+    ...all('services').map(({ Name, ...body }) => `service ${Name}\n${fieldLines(body)}`),
+  ].join('')
+}
+
+const fieldLines = (body: object): string =>
+  leaves(withoutEmpty(body))
+    .map(({ path, after }) => `    ${path}: ${valueText(after)}\n`)
+    .join('')
+
+/** Every field by its path. */
+const leaves = (body: unknown) => fieldChanges(emptyLike(body), body)
+
+/** Mappings without their leaves, so that a comparison goes down to these. */
+const emptyLike = (value: unknown): unknown => {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, emptyLike(item)]))
+}

@@ -1,0 +1,76 @@
+import { ManifestProblem } from '../manifest-error.ts'
+import type { Container, EnvVar } from '../schema/pod.ts'
+import type { DataObjects } from './data.ts'
+
+/** Fields of a pod that the cluster fills in by itself. */
+const FIELDS: Readonly<Record<string, string>> = {
+  'metadata.name': '{{.Task.Name}}',
+  'metadata.uid': '{{.Task.ID}}',
+  'spec.nodeName': '{{.Node.Hostname}}',
+}
+
+/** What filling in needs. */
+export interface EnvContext {
+  data: DataObjects
+  namespace: string
+  /** Of the container, in the object. */
+  path: readonly (string | number)[]
+  note(text: string): void
+}
+
+/** `env` and `envFrom` as `NAME=value`; later ones win, and `$(NAME)` is replaced by what came before. */
+export const convertEnv = (container: Container, context: EnvContext): string[] => {
+  const values = new Map<string, string>()
+  for (const [index, source] of (container.envFrom ?? []).entries()) {
+    const path = [...context.path, 'envFrom', index]
+    const { configMapRef, secretRef, prefix = '' } = source
+    const kind = configMapRef === undefined ? 'Secret' : 'ConfigMap'
+    const reference = configMapRef ?? secretRef
+    if (reference === undefined) throw new ManifestProblem(path, 'names nothing')
+    const isMissing = context.data.valuesOf(kind, reference.name) === undefined
+    if (isMissing && reference.optional === true) continue
+    if (kind === 'Secret') noteSecret(reference.name, context)
+    for (const key of context.data.keysOf(kind, reference.name, path)) {
+      values.set(`${prefix}${key}`, context.data.textOf(kind, reference.name, key, path))
+    }
+  }
+  for (const [index, variable] of (container.env ?? []).entries()) {
+    const value = variableValue(variable, [...context.path, 'env', index], context)
+    if (value !== undefined) values.set(variable.name, expand(value, values))
+  }
+  return [...values].map(([name, value]) => `${name}=${value}`)
+}
+
+const noteSecret = (name: string, { note }: EnvContext): void =>
+  note(
+    `Secret ${name}: as a variable its content stands in the service's spec; mount it as a volume to keep it out`,
+  )
+
+const variableValue = (
+  { value, valueFrom }: EnvVar,
+  path: (string | number)[],
+  context: EnvContext,
+): string | undefined => {
+  if (valueFrom === undefined) return value ?? ''
+  const { configMapKeyRef, secretKeyRef, fieldRef } = valueFrom
+  if (fieldRef !== undefined) {
+    const { fieldPath } = fieldRef
+    const field = fieldPath === 'metadata.namespace' ? context.namespace : FIELDS[fieldPath]
+    if (field !== undefined) return field
+    const place = [...path, 'valueFrom', 'fieldRef', 'fieldPath']
+    throw new ManifestProblem(place, `${fieldPath} is not supported`)
+  }
+  const kind = configMapKeyRef === undefined ? 'Secret' : 'ConfigMap'
+  const reference = configMapKeyRef ?? secretKeyRef
+  if (reference === undefined) throw new ManifestProblem([...path, 'valueFrom'], 'names nothing')
+  const known = context.data.valuesOf(kind, reference.name)?.has(reference.key) === true
+  if (!known && reference.optional === true) return undefined
+  if (kind === 'Secret') noteSecret(reference.name, context)
+  return context.data.textOf(kind, reference.name, reference.key, [...path, 'valueFrom'])
+}
+
+/** `$(NAME)` of a variable that is known; `$$(NAME)` is the text itself. */
+export const expand = (text: string, values: ReadonlyMap<string, string>): string =>
+  text.replace(/\$\$\(|\$\(([A-Za-z_][\w.-]*)\)/g, (all, name?: string) =>
+    name === undefined ? '$(' : (values.get(name) ?? all),
+  )

@@ -1,0 +1,137 @@
+import type { ConfigReference, Mount, SecretReference } from '../../api/service-spec.ts'
+import { NAMESPACE_LABEL } from '../../api/stack-labels.ts'
+import { ManifestProblem } from '../manifest-error.ts'
+import { memoryBytes } from '../quantity.ts'
+import type { Container, PodSpec, Volume } from '../schema/pod.ts'
+import type { DataObjects } from './data.ts'
+
+/** What a container's mounts become. */
+export interface ConvertedVolumes {
+  mounts: Mount[]
+  configs: ConfigReference[]
+  secrets: SecretReference[]
+}
+
+/** What mounting needs. */
+export interface VolumeContext {
+  data: DataObjects
+  namespace: string
+  /** Names of the PersistentVolumeClaims in the namespace's manifests. */
+  claims: ReadonlySet<string>
+  /** Of the container, in the object. */
+  path: readonly (string | number)[]
+  note(text: string): void
+}
+
+type VolumeMount = NonNullable<Container['volumeMounts']>[number]
+
+/** The volumes that a container mounts. Thrown: ManifestProblem. */
+export const convertVolumes = (
+  pod: PodSpec,
+  container: Container,
+  context: VolumeContext,
+): ConvertedVolumes => {
+  const result: ConvertedVolumes = { mounts: [], configs: [], secrets: [] }
+  for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
+    const path = [...context.path, 'volumeMounts', index]
+    const volume = pod.volumes?.find(({ name }) => name === mount.name)
+    if (volume === undefined) throw new ManifestProblem(path, `there is no volume ${mount.name}`)
+    addMount(result, volume, mount, { ...context, path })
+  }
+  return result
+}
+
+const addMount = (
+  result: ConvertedVolumes,
+  volume: Volume,
+  mount: VolumeMount,
+  context: VolumeContext,
+): void => {
+  if (volume.configMap !== undefined || volume.secret !== undefined) {
+    addFiles(result, volume, mount, context)
+    return
+  }
+  const own = mountOf(volume, mount, context)
+  result.mounts.push({ ...own, Target: mount.mountPath, ...(mount.readOnly && { ReadOnly: true }) })
+}
+
+const DEFAULT_MODE = 0o644
+
+/** A ConfigMap's or Secret's keys as files below the mount path; with `subPath` one of them as the path itself. */
+const addFiles = (
+  result: ConvertedVolumes,
+  { configMap, secret }: Volume,
+  { mountPath, subPath }: VolumeMount,
+  { data, path }: VolumeContext,
+): void => {
+  const place = [...path]
+  const kind = configMap === undefined ? 'Secret' : 'ConfigMap'
+  const name = configMap?.name ?? secret?.secretName ?? ''
+  const source = configMap ?? secret
+  if (source?.optional === true && data.valuesOf(kind, name) === undefined) return
+  const items = source?.items ?? data.keysOf(kind, name, place).map((key) => ({ key, path: key }))
+  const wanted = subPath === undefined ? items : items.filter((item) => item.path === subPath)
+  if (subPath !== undefined && wanted.length === 0) {
+    throw new ManifestProblem([...place, 'subPath'], `${kind} ${name} has no ${subPath}`)
+  }
+  for (const { key, path: file, mode } of wanted.map((item) => ({ mode: undefined, ...item }))) {
+    const object = data.fileOf(kind, name, key, place)
+    const File = {
+      Name: subPath === undefined ? `${mountPath.replace(/\/$/, '')}/${file}` : mountPath,
+      UID: '0',
+      GID: '0',
+      Mode: mode ?? source?.defaultMode ?? DEFAULT_MODE,
+    }
+    // Ids are filled in by name when the service is sent.
+    if (kind === 'ConfigMap') {
+      result.configs.push({ File, ConfigID: PLACEHOLDER_ID, ConfigName: object.name })
+    } else result.secrets.push({ File, SecretID: PLACEHOLDER_ID, SecretName: object.name })
+  }
+}
+
+const PLACEHOLDER_ID = '0'.repeat(25)
+
+const mountOf = (volume: Volume, { subPath }: VolumeMount, context: VolumeContext): Mount => {
+  const { emptyDir, persistentVolumeClaim, hostPath, name } = volume
+  const place = [...context.path]
+  const Subpath = subPath && { Subpath: subPath }
+  if (hostPath !== undefined) {
+    if (subPath) throw new ManifestProblem([...place, 'subPath'], 'is not supported for a hostPath')
+    const isMade = /OrCreate$/.test(hostPath.type ?? '')
+    const CreateMountpoint = isMade ? { Swarmctl: { CreateMountpoint: true } } : {}
+    return { Type: 'bind', Source: hostPath.path, ...CreateMountpoint }
+  }
+  if (persistentVolumeClaim !== undefined) {
+    const { claimName } = persistentVolumeClaim
+    if (!context.claims.has(claimName)) {
+      const text = `there is no PersistentVolumeClaim ${claimName} in these files: apply it along`
+      throw new ManifestProblem(place, text)
+    }
+    context.note(
+      `PersistentVolumeClaim ${claimName}: is a volume of the node that a task runs on; its size is not limited`,
+    )
+    return {
+      Type: 'volume',
+      Source: `${context.namespace}_${claimName}`,
+      ...(persistentVolumeClaim.readOnly && { ReadOnly: true }),
+      VolumeOptions: { Labels: { [NAMESPACE_LABEL]: context.namespace }, ...(Subpath || {}) },
+    }
+  }
+  if (emptyDir !== undefined) return emptyDirOf(emptyDir, name, place)
+  throw new ManifestProblem(place, `the volume ${name} has no source that is supported`)
+}
+
+const emptyDirOf = (
+  emptyDir: NonNullable<Volume['emptyDir']> | null,
+  name: string,
+  path: (string | number)[],
+): Mount => {
+  if (emptyDir?.medium !== 'Memory') {
+    if (emptyDir?.sizeLimit !== undefined) {
+      throw new ManifestProblem(path, `the volume ${name}: a sizeLimit needs medium: Memory`)
+    }
+    return { Type: 'volume' }
+  }
+  const size = emptyDir.sizeLimit === undefined ? undefined : memoryBytes(emptyDir.sizeLimit)
+  return { Type: 'tmpfs', ...(size !== undefined && { TmpfsOptions: { SizeBytes: size } }) }
+}

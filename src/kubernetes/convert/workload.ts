@@ -1,0 +1,154 @@
+import type { ServiceMode, ServiceSpec, UpdateConfig } from '../../api/service-spec.ts'
+import { IMAGE_LABEL, NAMESPACE_LABEL } from '../../api/stack-labels.ts'
+import { ManifestProblem } from '../manifest-error.ts'
+import { checked } from '../schema/check.ts'
+import { DaemonSet, Deployment, Job } from '../schema/objects.ts'
+import type { Container, PodTemplate } from '../schema/pod.ts'
+import { convertPod, type PodContext } from './pod.ts'
+
+/** A Deployment, DaemonSet or Job as the service that it becomes, before a Service of Kubernetes adds names and ports. */
+export interface Workload {
+  /** Labels of its pods, which Services select by. */
+  podLabels: Readonly<Record<string, string>>
+  container: Container
+  spec: ServiceSpec
+}
+
+/** What makes one kind of workload differ from another. */
+interface Shape {
+  template: PodTemplate
+  mode: ServiceMode
+  update?: UpdateConfig
+  /** Of the Deployment; labels of a Job are its own affair. */
+  selector?: Readonly<Record<string, string>>
+  restart: NonNullable<ServiceSpec['TaskTemplate']['RestartPolicy']>
+  metadata: { labels?: Record<string, string> | undefined }
+}
+
+const NS_PER_SECOND = 1e9
+/** Kubernetes' own default. */
+const BACKOFF_LIMIT = 6
+const SHARE = 0.25
+
+/** What a workload's name is in the cluster: its own in the namespace `default`. */
+export const serviceName = (namespace: string, name: string): string =>
+  namespace === 'default' ? name : `${namespace}_${name}`
+
+/** Thrown: ManifestProblem. */
+export const convertWorkload = (
+  kind: 'Deployment' | 'DaemonSet' | 'Job',
+  name: string,
+  tree: unknown,
+  context: PodContext,
+): Workload => {
+  const shape = shapeOf(kind, tree)
+  const podLabels = shape.template.metadata?.labels ?? {}
+  for (const [key, value] of Object.entries(shape.selector ?? {})) {
+    if (podLabels[key] === value) continue
+    throw new ManifestProblem(
+      ['spec', 'selector', 'matchLabels', key],
+      `selects ${key}=${value}, which the template's labels don't have`,
+    )
+  }
+  const { task, hostPorts, container } = convertPod(shape.template, context)
+  return {
+    podLabels,
+    container,
+    spec: {
+      Name: serviceName(context.namespace, name),
+      Labels: {
+        ...shape.metadata.labels,
+        [NAMESPACE_LABEL]: context.namespace,
+        [IMAGE_LABEL]: container.image,
+      },
+      TaskTemplate: { ...task, RestartPolicy: shape.restart },
+      Mode: shape.mode,
+      ...(shape.update && { UpdateConfig: inPlace(shape.update, hostPorts.length > 0) }),
+      EndpointSpec: { Mode: 'vip', ...(hostPorts.length > 0 && { Ports: hostPorts }) },
+    },
+  }
+}
+
+/** A port of the node is free only when the old task has ended. */
+const inPlace = (update: UpdateConfig, hasHostPorts: boolean): UpdateConfig =>
+  hasHostPorts && update.Order === 'start-first' ? { ...update, Order: 'stop-first' } : update
+
+const shapeOf = (kind: 'Deployment' | 'DaemonSet' | 'Job', tree: unknown): Shape => {
+  switch (kind) {
+    case 'Deployment':
+      return deploymentShape(checked(Deployment, tree))
+    case 'DaemonSet': {
+      const { spec, metadata } = checked(DaemonSet, tree)
+      requireRestart(spec.template, ['Always'])
+      const { maxUnavailable = 1 } = spec.updateStrategy?.rollingUpdate ?? {}
+      const Parallelism = typeof maxUnavailable === 'number' ? Math.max(1, maxUnavailable) : 1
+      return {
+        metadata,
+        template: spec.template,
+        selector: spec.selector.matchLabels,
+        mode: { Global: {} },
+        restart: { Condition: 'any' },
+        update: { Parallelism, Order: 'stop-first', ...monitor(spec.minReadySeconds) },
+      }
+    }
+    case 'Job': {
+      const { spec, metadata } = checked(Job, tree)
+      requireRestart(spec.template, ['Never', 'OnFailure'])
+      const TotalCompletions = spec.completions ?? 1
+      const MaxConcurrent = Math.min(spec.parallelism ?? 1, TotalCompletions)
+      return {
+        metadata,
+        template: spec.template,
+        mode: { ReplicatedJob: { TotalCompletions, MaxConcurrent } },
+        restart: { Condition: 'on-failure', MaxAttempts: spec.backoffLimit ?? BACKOFF_LIMIT },
+      }
+    }
+    default:
+      return kind satisfies never
+  }
+}
+
+const deploymentShape = ({ spec, metadata }: Deployment): Shape => {
+  requireRestart(spec.template, ['Always'])
+  const replicas = spec.replicas ?? 1
+  return {
+    metadata,
+    template: spec.template,
+    selector: spec.selector.matchLabels,
+    mode: { Replicated: { Replicas: replicas } },
+    restart: { Condition: 'any' },
+    update: { ...rollout(spec.strategy, replicas), ...monitor(spec.minReadySeconds) },
+  }
+}
+
+const monitor = (minReadySeconds: number | undefined): UpdateConfig =>
+  minReadySeconds ? { Monitor: minReadySeconds * NS_PER_SECOND } : {}
+
+/** New tasks beside the old ones where the strategy lets there be more, else in their place. */
+const rollout = (strategy: Deployment['spec']['strategy'], replicas: number): UpdateConfig => {
+  if (strategy?.type === 'Recreate') return { Parallelism: 0, Order: 'stop-first' }
+  const { maxSurge = '25%', maxUnavailable = '25%' } = strategy?.rollingUpdate ?? {}
+  const surge = amount(maxSurge, replicas, Math.ceil)
+  if (surge > 0) return { Parallelism: surge, Order: 'start-first' }
+  return {
+    Parallelism: Math.max(1, amount(maxUnavailable, replicas, Math.floor)),
+    Order: 'stop-first',
+  }
+}
+
+const amount = (
+  value: number | string,
+  replicas: number,
+  round: (share: number) => number,
+): number => {
+  if (typeof value === 'number') return value
+  const share = Number.parseInt(value, 10) / 100
+  return round((Number.isNaN(share) ? SHARE : share) * replicas)
+}
+
+const requireRestart = ({ spec }: PodTemplate, allowed: readonly string[]): void => {
+  const policy = spec.restartPolicy ?? 'Always'
+  if (allowed.includes(policy)) return
+  const path = ['spec', 'template', 'spec', 'restartPolicy']
+  throw new ManifestProblem(path, `must be ${allowed.join(' or ')}, not ${policy}`)
+}

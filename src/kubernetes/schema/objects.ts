@@ -1,0 +1,121 @@
+import { z } from 'zod'
+import { count, countOrShare, labels, Metadata, quantity, strings } from './metadata.ts'
+import { PodTemplate } from './pod.ts'
+
+const head = { apiVersion: z.string(), kind: z.string(), metadata: Metadata }
+/** What a cluster wrote into an object that was read back. */
+const status = z.unknown().optional()
+
+const selector = z.strictObject({ matchLabels: labels })
+
+const rollingUpdate = z
+  .strictObject({ maxUnavailable: countOrShare.optional(), maxSurge: countOrShare.optional() })
+  .optional()
+
+export const Deployment = z.strictObject({
+  ...head,
+  status,
+  spec: z.strictObject({
+    replicas: count.optional(),
+    selector,
+    template: PodTemplate,
+    strategy: z
+      .strictObject({ type: z.enum(['RollingUpdate', 'Recreate']).optional(), rollingUpdate })
+      .optional(),
+    minReadySeconds: count.optional(),
+    revisionHistoryLimit: count.optional(),
+    progressDeadlineSeconds: count.optional(),
+  }),
+})
+
+export const DaemonSet = z.strictObject({
+  ...head,
+  status,
+  spec: z.strictObject({
+    selector,
+    template: PodTemplate,
+    updateStrategy: z
+      .strictObject({ type: z.enum(['RollingUpdate']).optional(), rollingUpdate })
+      .optional(),
+    minReadySeconds: count.optional(),
+    revisionHistoryLimit: count.optional(),
+  }),
+})
+
+export const Job = z.strictObject({
+  ...head,
+  status,
+  spec: z.strictObject({
+    template: PodTemplate,
+    completions: count.optional(),
+    parallelism: count.optional(),
+    backoffLimit: count.optional(),
+    completionMode: z.literal('NonIndexed').optional(),
+    suspend: z.literal(false).optional(),
+  }),
+})
+
+export const KubernetesService = z.strictObject({
+  ...head,
+  status,
+  spec: z.strictObject({
+    type: z.enum(['ClusterIP', 'NodePort', 'LoadBalancer']).optional(),
+    clusterIP: z.string().optional(),
+    clusterIPs: strings.optional(),
+    selector: labels,
+    ports: z
+      .array(
+        z.strictObject({
+          name: z.string().optional(),
+          port: z.number().int().min(1).max(65535),
+          targetPort: z.union([z.number().int(), z.string()]).optional(),
+          nodePort: z.number().int().min(1).max(65535).optional(),
+          protocol: z.enum(['TCP', 'UDP', 'SCTP']).optional(),
+          appProtocol: z.string().optional(),
+        }),
+      )
+      .optional(),
+    externalTrafficPolicy: z.literal('Cluster').optional(),
+    internalTrafficPolicy: z.literal('Cluster').optional(),
+    sessionAffinity: z.literal('None').optional(),
+    ipFamilies: strings.optional(),
+    ipFamilyPolicy: z.string().optional(),
+    publishNotReadyAddresses: z.literal(false).optional(),
+  }),
+})
+
+export const ConfigMap = z.strictObject({
+  ...head,
+  data: labels.optional(),
+  binaryData: labels.optional(),
+  immutable: z.boolean().optional(),
+})
+
+export const KubernetesSecret = z.strictObject({
+  ...head,
+  type: z.string().optional(),
+  /** Base64. */
+  data: labels.optional(),
+  stringData: labels.optional(),
+  immutable: z.boolean().optional(),
+})
+
+export const PersistentVolumeClaim = z.strictObject({
+  ...head,
+  status,
+  spec: z.strictObject({
+    accessModes: z.array(z.enum(['ReadWriteOnce', 'ReadWriteOncePod'])).optional(),
+    resources: z.strictObject({ requests: z.strictObject({ storage: quantity }) }).optional(),
+    volumeMode: z.literal('Filesystem').optional(),
+    // Volumes are folders of the node: there is no class to choose.
+    storageClassName: z.enum(['', 'standard', 'default', 'local-path', 'hostpath']).optional(),
+  }),
+})
+
+export type Deployment = z.infer<typeof Deployment>
+export type DaemonSet = z.infer<typeof DaemonSet>
+export type Job = z.infer<typeof Job>
+export type KubernetesService = z.infer<typeof KubernetesService>
+export type ConfigMap = z.infer<typeof ConfigMap>
+export type KubernetesSecret = z.infer<typeof KubernetesSecret>
+export type PersistentVolumeClaim = z.infer<typeof PersistentVolumeClaim>
