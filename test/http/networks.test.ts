@@ -70,6 +70,7 @@ t.test('networks: who uses one, and the removal of those that nobody does', asyn
       NetworksAttachments: [{ Network: network, Addresses: ['10.0.1.3/16'] }],
     })
   })
+  node.engine.overlayId = id
   const plain = (await node.call('GET', '/networks/used')).body
   t.match(plain, {
     Containers: { c1: { Name: 'web.1.t1' } },

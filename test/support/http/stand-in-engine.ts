@@ -18,10 +18,12 @@ const LOCAL_NETWORKS = [
 ]
 
 /** Only the bridges of overlays have a label, which tells whose they are. */
-const localNetworks = (url: string) => {
+const localNetworks = (url: string, overlayId: string) => {
   const filters = new URLSearchParams(url.replace(/^[^?]*\??/, '')).get('filters') ?? ''
   const wanted = /"label":\["swarmctl\.overlay=(\w+)"\]/.exec(filters)?.[1]
-  if (wanted !== undefined) return LOCAL_NETWORKS.filter(({ Name }) => Name === 'swarmctl-1')
+  if (wanted !== undefined) {
+    return LOCAL_NETWORKS.filter(({ Name }) => Name === 'swarmctl-1' && wanted === overlayId)
+  }
   return filters.includes('"label"') ? [] : LOCAL_NETWORKS
 }
 
@@ -43,6 +45,8 @@ export class StandInEngine implements EnginePort {
   readonly seen: Seen[] = []
   version: string
   isDown = false
+  /** The swarm's network whose bridge it has. */
+  overlayId = ''
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   readonly #listeners = new Set<ServerResponse>()
@@ -149,7 +153,7 @@ export class StandInEngine implements EnginePort {
       const Swarm = { LocalNodeState: 'inactive' }
       json(response, 200, { ID: 'engine', Name: 'h1', ServerVersion: '28.0.0', NCPU: 2, Swarm })
     } else if (path === '/networks' && method === 'GET') {
-      json(response, 200, localNetworks(url))
+      json(response, 200, localNetworks(url, this.overlayId))
     } else if (path === '/networks/prune') json(response, 200, { NetworksDeleted: ['unused'] })
     else if (path === '/networks/create') json(response, 201, { Id: 'd'.repeat(64), Warning: '' })
     else if (network) json(response, 200, network)
