@@ -94,13 +94,10 @@ t.test('dockerode: secrets, configs, networks, services and tasks', async (t) =>
   t.match(await docker.listTasks({ filters: { service: ['web'] } }), [{ ID: id }])
   t.match(await docker.getTask(id).inspect(), { ID: id, ServiceID: service.id })
   const options = { stdout: true, stderr: true, follow: false as const }
-  const logs = await service.logs(options)
-  t.match(
-    Buffer.isBuffer(logs) ? logs.toString() : await text(logs,
-    'said',
-  )
-  const taskLogs = await docker.getTask(id).logs(options)
-  t.match(String(Buffer.isBuffer(taskLogs) ? taskLogs : await text(taskLogs)), 'said')
+  const said = async (answer: Buffer | NodeJS.ReadableStream) =>
+    Buffer.isBuffer(answer) ? answer.toString() : text(answer)
+  t.match(await said(await service.logs(options)), 'said')
+  t.match(await said(await docker.getTask(id).logs(options)), 'said')
   await service.remove()
   await t.rejects(service.inspect(), { statusCode: 404, message: /service .* not found/ })
 })
