@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import type { Readable } from 'node:stream'
 
 /** The streams of the process for commands that carry bytes through: `exec` and `cp`. */
@@ -16,14 +17,27 @@ export interface Terminal {
   write(stream: 'stdout' | 'stderr', chunk: Uint8Array): Promise<void>
 }
 
+/** Changes the terminal that is standard input; where there is no `stty` nothing is changed. */
+const stty = (setting: string): void => {
+  spawnSync('stty', [setting], { stdio: ['inherit', 'ignore', 'ignore'] })
+}
+
+/**
+ * Node's raw mode still makes `\r\n` of each `\n` that is written, which moves the cursor of a program that draws by itself. At the
+ * process's end Node gives the terminal back as it was.
+ */
+const setTerminalRaw = (isRaw: boolean): void => {
+  if (!process.stdin.isTTY) return
+  process.stdin.setRawMode(isRaw)
+  stty(isRaw ? '-opost' : 'opost')
+}
+
 /** The process's own. */
 export const processTerminal = (): Terminal => ({
   input: () => process.stdin,
   inputIsTerminal: process.stdin.isTTY === true,
   outputIsTerminal: process.stdout.isTTY === true,
-  setRaw(isRaw) {
-    if (process.stdin.isTTY) process.stdin.setRawMode(isRaw)
-  },
+  setRaw: setTerminalRaw,
   size() {
     const { rows, columns, isTTY } = process.stdout
     return isTTY && rows > 0 && columns > 0 ? [rows, columns] : undefined

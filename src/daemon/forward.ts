@@ -98,8 +98,10 @@ export class Forwarder {
         upstream.destroy()
         resolve()
       })
-      if (body) upstream.end(body)
-      else request.pipe(upstream)
+      if (body) return void upstream.end(body)
+      // The first byte of a body may wait for the answer: the input of a command.
+      if (request.headers['transfer-encoding']) upstream.flushHeaders()
+      request.pipe(upstream)
     })
   }
 

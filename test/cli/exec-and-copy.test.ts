@@ -3,8 +3,10 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -173,7 +175,9 @@ t.test('cp copies files and folders both ways', async (t) => {
   t.equal(at('dir/folder/.hidden'), 'H')
   await run(`cp web:/tmp/folder ${here}/fresh`)
   t.equal(at('fresh/deep/b'), 'B')
+  symlinkSync('/proc/mounts', join(engine.root, 'tmp/folder/mtab'))
   await run(`cp web:/tmp/folder/. ${here}/contents`)
+  t.equal(readlinkSync(join(here, 'contents/mtab')), '/proc/mounts', 'a link stays one')
   t.equal(at('contents/deep/b'), 'B')
   t.equal(statSync(join(here, 'contents/a')).isFile(), true)
 

@@ -1,4 +1,4 @@
-import { lstat, mkdir, realpath, stat } from 'node:fs/promises'
+import { lstat, mkdir, realpath, rm, stat, symlink } from 'node:fs/promises'
 import { basename, dirname, join, posix, resolve } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -93,6 +93,33 @@ const renameRoot = (from: string, to: string) => {
   }
 }
 
+/** Unpacks an archive. Symbolic links come last: whatever they lead to, nothing is written through them. */
+const unpack = async (
+  archive: Readable,
+  folder: string,
+  map: (header: Headers) => Headers,
+  { archive: keepsOwner }: CopyOptions,
+): Promise<void> => {
+  const { extract } = await import('tar-fs')
+  const links: { path: string; target: string }[] = []
+  const target = extract(folder, {
+    map,
+    chown: keepsOwner === true,
+    ignore(path: string, header?: Headers & { linkname?: string | null }) {
+      if (header?.type !== 'symlink') return false
+      links.push({ path, target: header.linkname ?? '' })
+      return true
+    },
+    // The types know no `chown`.
+  } as Parameters<typeof extract>[1])
+  await pipeline(archive, target as Writable)
+  for (const { path, target: to } of links) {
+    await mkdir(dirname(path), { recursive: true })
+    await rm(path, { force: true })
+    await symlink(to, path)
+  }
+}
+
 /** From a container to here. */
 const copyOut = async (
   context: CliContext,
@@ -127,12 +154,7 @@ const copyOut = async (
   if (isContents) await mkdir(target, { recursive: true })
   const root = found.name === '/' ? '' : posix.basename(source.replace(/\/\.$/, ''))
   const to = isContents ? '' : isInto ? root : basename(resolve(target))
-  const { extract } = await import('tar-fs')
-  const unpack = extract(parent, {
-    map: renameRoot(root, to),
-    chown: options.archive === true,
-  } as Parameters<typeof extract>[1])
-  await pipeline(answer, unpack as Writable)
+  await unpack(answer, parent, renameRoot(root, to), options)
 }
 
 /** Where a local path goes to in a container: a folder that is there, and the name in it. */

@@ -91,18 +91,20 @@ const attach = async (context: CliContext, path: string, options: ExecOptions): 
   const { client, terminal, signal } = context
   const isTty = options.tty === true
   const size = isTty ? terminal.size() : undefined
-  const { input, answer } = await client.exchange({
+  const call = {
     method: 'POST',
     path: `${path}/start`,
     query: { tty: isTty, ...(size && { h: size[0], w: size[1] }) },
     signal,
-  })
+  } as const
+  const { input, answer } = options.interactive
+    ? await client.exchange(call)
+    : { input: undefined, answer: await client.open(call) }
   const isRaw = isTty && options.interactive === true
   if (isRaw) terminal.setRaw(true)
   const stopSize = isTty ? followSize(context, path) : () => {}
-  const source = options.interactive ? terminal.input() : undefined
+  const source = input && terminal.input()
   if (source) feed(source, input)
-  else input.end()
   try {
     await print(context, answer, isTty).catch((error) => {
       throw signal.aborted ? error : lost(error)
@@ -110,10 +112,9 @@ const attach = async (context: CliContext, path: string, options: ExecOptions): 
   } finally {
     stopSize()
     if (isRaw) terminal.setRaw(false)
-    source?.unpipe(input)
     // What is still typed is for nobody, and an open input would keep this process.
     source?.destroy()
-    input.destroy()
+    input?.destroy()
   }
 }
 
