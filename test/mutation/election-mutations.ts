@@ -164,13 +164,6 @@ export const ELECTION_MUTATIONS: readonly Mutation[] = [
     reference: '§9.6: a node that was cut off unseats the leader, without §4.2.3',
   },
   {
-    name: 'campaigns-while-a-snapshot-is-installed',
-    file: CORE_STATE,
-    original: ' && !state.installing\n',
-    mutated: '\n',
-    reference: 'etcd: promotable()',
-  },
-  {
     name: 'no-entry-of-its-own-term',
     file: CORE_STATE,
     original: "  appendEntry(state, 'noop')\n",

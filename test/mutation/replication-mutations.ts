@@ -46,13 +46,6 @@ export const REPLICATION_MUTATIONS: readonly Mutation[] = [
     reference: '§3.5: only a real conflict of terms truncates',
   },
   {
-    name: 'committed-prefix-taken-for-a-conflict',
-    file: FOLLOWER,
-    original: '  if (message.prevIndex < log.committed) {\n',
-    mutated: '  if (message.prevIndex < 0) {\n',
-    reference: 'openraft #511',
-  },
-  {
     name: 'previous-entry-not-compared',
     file: FOLLOWER,
     original: '  if (!log.matches(message.prevIndex, message.prevTerm)) {\n',
@@ -60,32 +53,11 @@ export const REPLICATION_MUTATIONS: readonly Mutation[] = [
     reference: 'liferaft: never matches prevTerm',
   },
   {
-    name: 'commits-beyond-the-last-new-entry',
-    file: FOLLOWER,
-    original: '  log.commitTo(Math.min(message.commit, lastNew))\n',
-    mutated: '  log.commitTo(Math.min(message.commit, log.lastIndex))\n',
-    reference: '§3.5: AppendEntries, rule 5',
-  },
-  {
-    name: 'acknowledges-its-whole-log',
-    file: FOLLOWER,
-    original: '  accept(state, message.from, lastNew)\n',
-    mutated: '  accept(state, message.from, log.lastIndex)\n',
-    reference: '§3.5: a tail of another leader counts as replicated',
-  },
-  {
     name: 'heartbeat-commits-what-may-not-match',
     file: 'src/raft/heartbeat.ts',
     original: 'Math.min(progress.match, state.log.committed)',
     mutated: 'state.log.committed',
     reference: 'etcd: sendHeartbeat()',
-  },
-  {
-    name: 'async-append-aba',
-    file: CORE,
-    original: '    if (ioId.term !== state.term) return\n',
-    mutated: '',
-    reference: 'etcd: newStorageAppendRespMsg; openraft: LogIOId',
   },
   {
     name: 'truncation-keeps-what-was-durable',

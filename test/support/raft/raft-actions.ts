@@ -1,9 +1,9 @@
 // The faults of a run, one at a time, each of which ends by itself.
 
-import { FAULT_MS } from './raft-faults.ts'
+import { FAULT_MS, TICK_MS } from './raft-faults.ts'
 import type { RaftMember } from './raft-member.ts'
 import { changeMembers } from './raft-membership-changes.ts'
-import { writeTo } from './raft-workload.ts'
+import { readFrom, writeTo } from './raft-workload.ts'
 import type { RaftWorld } from './raft-world.ts'
 
 type Action = (world: RaftWorld, member: RaftMember) => void
@@ -20,6 +20,8 @@ export function act(world: RaftWorld): void {
     [odds.storm, storm],
     [odds.partition, partition],
     [odds.lonely, isolateLeader],
+    [odds.deposed, deposeUnheard],
+    [odds.flicker, flicker],
     [odds.clog, clog],
     [odds.pause, pause],
     [odds.fullDisk, fillDisk],
@@ -46,12 +48,16 @@ function storm(world: RaftWorld, first: RaftMember): void {
   }
 }
 
-/** Two sides that don't hear each other, or one of which hears the other. */
+/** Two sides that don't hear each other, or one of which hears the other; or single links. */
 function partition(world: RaftWorld): void {
   const { network, random } = world
   network.healAll()
   world.later(random() * 2 * FAULT_MS, () => network.healAll())
   const ids = [...world.members.keys()]
+  if (random() < 0.3) {
+    for (const a of ids) for (const b of ids) if (random() < 0.3) network.cut(a, b)
+    return
+  }
   const side = new Set(ids.filter(() => random() < 0.5))
   const symmetric = random() < 0.5
   for (const a of ids) {
@@ -79,9 +85,52 @@ function isolateLeader(world: RaftWorld): void {
     if (deaf) network.cut(id, leader.id)
   }
   for (let left = Math.ceil(random() * 3); left > 0; left -= 1) void writeTo(world, leader)
-  const electionMs = faults.electionTicks * 25
+  const electionMs = faults.electionTicks * TICK_MS
   world.later(electionMs * (0.3 + random() * 4), () => network.healAll())
   if (random() < 0.3) world.later(random() * electionMs, () => crash(world, leader))
+}
+
+/**
+ * The others elect another leader, and the old one hears nothing of that, only late answers to what it said
+ * before, while clients go on to ask it.
+ */
+function deposeUnheard(world: RaftWorld): void {
+  const { network, random, faults, clock } = world
+  const leader = world.leader()
+  if (leader === undefined) return
+  network.healAll()
+  const others = [...world.members.keys()].filter((id) => id !== leader.id)
+  const friend = world.pick(others)
+  const electionMs = faults.electionTicks * TICK_MS
+  const lateMs = electionMs * (1 + random() * 1.5)
+  for (const id of others) {
+    if (id === friend) network.clog(id, leader.id, clock.nowMs + lateMs)
+    else network.cut(id, leader.id)
+  }
+  world.later(random() * electionMs, () => {
+    for (const id of others) network.cut(leader.id, id)
+  })
+  for (let afterMs = 0; afterMs < lateMs; afterMs += lateMs / 20) {
+    world.later(afterMs, () => void readFrom(world, leader))
+  }
+  world.later(lateMs * 1.2, () => network.healAll())
+}
+
+/** A process that ends and begins again a few times, and reads each time; the leader's answers come late. */
+function flicker(world: RaftWorld, member: RaftMember): void {
+  const { random, network, clock } = world
+  const pauseMs = 10 + random() * 60
+  const times = 2 + Math.floor(random() * 4)
+  for (const id of world.members.keys()) {
+    if (random() < 0.5) network.clog(id, member.id, clock.nowMs + pauseMs * times * random())
+  }
+  for (let time = 0; time < times; time += 1) {
+    world.later(time * pauseMs, () => {
+      member.crash()
+      member.boot()
+    })
+    world.later(time * pauseMs + pauseMs * random(), () => void readFrom(world, member))
+  }
 }
 
 function clog(world: RaftWorld, member: RaftMember): void {

@@ -14,6 +14,10 @@ export interface ActionOdds {
   /** The leader is left with at most one peer, and commands: what it appends is overwritten later. */
   readonly lonely: number
   /** Everything sent over some links comes much later. */
+  /** The leader isn't told that there is another one. */
+  readonly deposed: number
+  /** A process ends and begins again and again. */
+  readonly flicker: number
   readonly clog: number
   readonly pause: number
   readonly fullDisk: number
@@ -78,6 +82,8 @@ export function drawFaults(random: () => number): Faults {
       storm: sometimes(0.05),
       partition: sometimes(0.1),
       lonely: churn ? 0.15 + random() * 0.4 : 0,
+      deposed: sometimes(0.2, 0.3),
+      flicker: sometimes(0.1, 0.25),
       clog: sometimes(0.1),
       pause: sometimes(0.05),
       fullDisk: sometimes(0.03, 0.2),
