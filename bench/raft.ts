@@ -1,0 +1,241 @@
+/**
+ * `npm run bench:raft`: swarmctl's managers beside etcd, on the same machine in one run, in turn.
+ * docs/benchmarks-raft.md says how it is measured and what it does not say.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { ClientProcess } from './support/raft/client-process.ts'
+import { EtcdCluster } from './support/raft/etcd.ts'
+import type { SubjectName } from './support/raft/job.ts'
+import { ManagerCluster } from './support/raft/managers.ts'
+import { BenchNetwork } from './support/raft/network.ts'
+import {
+  formatTables,
+  type LoadLine,
+  type Results,
+  type Sample,
+  toJson,
+} from './support/raft/report.ts'
+import { DEFAULT_ROWS, type LoadRow, ROWS, type Row } from './support/raft/rows.ts'
+import {
+  type Fact,
+  measureCore,
+  measureFailover,
+  measureMemory,
+  measureSnapshot,
+  measureStart,
+  untilHealthy,
+} from './support/raft/special-rows.ts'
+import { MEMBERS, type RaftSubject } from './support/raft/subject.ts'
+
+const ROUNDS = 5
+/** Of the row about memory. */
+const WRITES = 10_000_000
+const SUBJECTS: readonly SubjectName[] = ['etcd', 'swarmctl']
+const USAGE = `usage: npm run bench:raft -- [--rounds ${ROUNDS}] [--rows ${ROWS.map(({ name }) => name).join(',')}] [--subjects ${SUBJECTS.join(',')}] [--writes ${WRITES}] [--format table|json]`
+
+interface Options {
+  readonly rounds: number
+  readonly rows: readonly Row[]
+  readonly subjects: readonly SubjectName[]
+  readonly writes: number
+  readonly format: 'table' | 'json'
+}
+
+const readOptions = (): Options => {
+  const { values } = parseArgs({
+    options: {
+      rounds: { type: 'string', default: String(ROUNDS) },
+      rows: { type: 'string' },
+      subjects: { type: 'string' },
+      writes: { type: 'string', default: String(WRITES) },
+      format: { type: 'string', default: 'table' },
+    },
+  })
+  const positive = (flag: string, text: string): number => {
+    const value = Number(text)
+    if (!Number.isInteger(value) || value < 1) throw new Error(`--${flag} ${text}`)
+    return value
+  }
+  const { format } = values
+  if (format !== 'table' && format !== 'json') throw new Error(`--format ${format}`)
+  const names = values.rows?.split(',') ?? DEFAULT_ROWS.map(({ name }) => name)
+  const unknown = names.filter((name) => ROWS.every((row) => row.name !== name))
+  if (unknown.length > 0) throw new Error(`--rows: no ${unknown.join(', ')}`)
+  const subjects = values.subjects?.split(',') ?? SUBJECTS
+  const strange = subjects.filter((name) => !SUBJECTS.some((who) => who === name))
+  if (strange.length > 0) throw new Error(`--subjects: no ${strange.join(', ')}`)
+  return {
+    rounds: positive('rounds', values.rounds),
+    rows: ROWS.filter(({ name }) => names.includes(name)),
+    subjects: SUBJECTS.filter((who) => subjects.includes(who)),
+    writes: positive('writes', values.writes),
+    format,
+  }
+}
+
+const say = (text: string): void => {
+  process.stderr.write(`${text}\n`)
+}
+
+/** One whole run. Clusters are made anew for each round and each special row. */
+class Run {
+  readonly #options: Options
+  readonly #network: BenchNetwork
+  readonly #directory: string
+  readonly #rounds = new Map<LoadRow, Partial<Record<SubjectName, Sample>>[]>()
+  readonly #failover: Partial<Record<SubjectName, number[]>> = {}
+  readonly #facts: { title: string; facts: readonly Fact[] }[] = []
+  readonly #failures: string[] = []
+
+  constructor(options: Options, network: BenchNetwork, directory: string) {
+    this.#options = options
+    this.#network = network
+    this.#directory = directory
+  }
+
+  async loads(): Promise<void> {
+    const rows = this.#options.rows.filter((row) => row.kind === 'load')
+    if (rows.length === 0) return
+    for (let round = 1; round <= this.#options.rounds; round += 1) {
+      say(`round ${round} of ${this.#options.rounds}`)
+      for (const row of rows) this.#rounds.set(row, [...(this.#rounds.get(row) ?? []), {}])
+      // Who comes first alternates, so that nobody always finds the fresher machine.
+      const { subjects } = this.#options
+      for (const name of round % 2 === 1 ? subjects : [...subjects].reverse()) {
+        const what = `round ${round} of ${name}`
+        await this.#attempt(what, () =>
+          this.#with(this.#subject(name), (_, client) => this.#loadAll(name, client, rows)),
+        )
+      }
+    }
+  }
+
+  async special(row: Exclude<Row, LoadRow>): Promise<void> {
+    say(row.title)
+    const [network, directory, { kind }] = [this.#network, this.#directory, row]
+    const { subjects, writes } = this.#options
+    const ours = (run: (subject: ManagerCluster, client: ClientProcess) => Promise<Fact[]>) =>
+      this.#with(new ManagerCluster(network, directory), run)
+    if (kind === 'failover') {
+      for (const name of subjects) {
+        await this.#attempt(`${row.name} of ${name}`, async () => {
+          this.#failover[name] = await this.#with(this.#subject(name), (subject, client) =>
+            measureFailover(subject, client, say),
+          )
+        })
+      }
+      return
+    }
+    if (!subjects.includes('swarmctl')) return
+    await this.#attempt(row.name, async () => {
+      const facts = await {
+        core: () => measureCore(network, directory),
+        snapshot: () => measureSnapshot(network, directory),
+        start: () => ours(measureStart),
+        memory: () => ours((subject, client) => measureMemory(subject, client, writes, say)),
+      }[kind]()
+      this.#facts.push({ title: row.title, facts })
+      for (const { label, value, unit } of facts) say(`  ${label}: ${value.toFixed(1)} ${unit}`)
+    })
+  }
+
+  results(): Results {
+    const loads: LoadLine[] = [...this.#rounds].map(([row, rounds]) => ({ row, rounds }))
+    const [failover, facts, failures] = [this.#failover, this.#facts, this.#failures]
+    return { loads, failover, facts, failures }
+  }
+
+  async #loadAll(
+    name: SubjectName,
+    client: ClientProcess,
+    rows: readonly LoadRow[],
+  ): Promise<void> {
+    for (const row of rows) {
+      const round = this.#rounds.get(row)?.at(-1)
+      await this.#attempt(`${row.name} of ${name}`, async () => {
+        const before = await untilHealthy(client)
+        const result = await client.load(row.load)
+        const after = await untilHealthy(client)
+        let syncs = 0
+        after.forEach(({ syncCount }, at) => {
+          syncs += syncCount - (before[at]?.syncCount ?? 0)
+        })
+        if (round) round[name] = { ...result, syncsPerOperation: syncs / result.totalCount }
+        say(
+          `  ${name} ${row.name}: ${result.perSecond.toFixed(0)}/s, p50 ${result.p50Ms.toFixed(2)} ms, p99 ${result.p99Ms.toFixed(1)} ms, ${result.cpuUs.toFixed(0)} µs CPU`,
+        )
+      })
+    }
+  }
+
+  async #with<S extends RaftSubject, T>(
+    subject: S,
+    run: (subject: S, client: ClientProcess) => Promise<T>,
+  ): Promise<T> {
+    const client = new ClientProcess(this.#network)
+    try {
+      await subject.start()
+      await client.open(subject.target())
+      await untilHealthy(client)
+      return await run(subject, client)
+    } catch (error) {
+      say(subject.logTails())
+      throw error
+    } finally {
+      client.close()
+      await subject.stop()
+    }
+  }
+
+  /** What can't be measured is told by name, and the rest goes on. */
+  async #attempt(what: string, run: () => Promise<void>): Promise<void> {
+    try {
+      await run()
+    } catch (error) {
+      const failure = `${what}: ${(error as Error).message}`
+      say(`  failed: ${failure}`)
+      this.#failures.push(failure)
+    }
+  }
+
+  #subject(name: SubjectName): RaftSubject {
+    return name === 'etcd'
+      ? new EtcdCluster(this.#network, this.#directory)
+      : new ManagerCluster(this.#network, this.#directory)
+  }
+}
+
+const main = async (options: Options): Promise<void> => {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) {
+    throw new Error('this needs Linux and root: it makes network namespaces')
+  }
+  const directory = mkdtempSync(join(tmpdir(), 'swraft-'))
+  const network = new BenchNetwork(MEMBERS)
+  const run = new Run(options, network, directory)
+  try {
+    await run.loads()
+    for (const row of options.rows) if (row.kind !== 'load') await run.special(row)
+  } finally {
+    network.close()
+    rmSync(directory, { recursive: true, force: true })
+  }
+  const results = run.results()
+  process.stdout.write(
+    options.format === 'json'
+      ? `${JSON.stringify(toJson(results), null, 2)}\n`
+      : formatTables(results),
+  )
+  if (results.failures.length > 0) process.exitCode = 1
+}
+
+let options: Options | undefined
+try {
+  options = readOptions()
+} catch (error) {
+  say(`${(error as Error).message}\n${USAGE}`)
+  process.exitCode = 2
+}
+if (options !== undefined) await main(options)
