@@ -61,7 +61,7 @@ t.test('dockerode: secrets, configs, networks, services and tasks', async (t) =>
     const listed: { Spec?: object }[] = await docker[`list${kind}s`]({ filters: { name: ['one'] } })
     t.match(listed, [{ Spec: { Labels: { a: '1' } } }])
     await file.remove()
-    await t.rejects(file.inspect() as Promise<unknown>, { statusCode: 404 })
+    await t.rejects(file.inspect(), { statusCode: 404, message: /not found/ })
   }
 
   const network = await docker.createNetwork({ Name: 'net', Driver: 'overlay', Attachable: true })
