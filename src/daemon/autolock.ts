@@ -18,6 +18,8 @@ export class Autolock {
   #isBusy = false
   #isDirty = false
   #isRunning = false
+  /** The last failure, which is told once. */
+  #told = ''
 
   constructor(deps: { store: Store; keys: NodeKeys; clock: Clock; log: Log }) {
     this.#deps = deps
@@ -57,7 +59,10 @@ export class Autolock {
       this.#isDirty = true
       const { code, message } = toSwarmctlError(error)
       // Without a leader nobody can say what holds; with one again it is looked at.
-      if (code !== 'UNAVAILABLE') log.warn({ error: message }, "the keys on disk don't follow yet")
+      if (code !== 'UNAVAILABLE' && message !== this.#told) {
+        log.warn({ error: message }, "the keys on disk don't follow yet")
+        this.#told = message
+      }
       this.#cancel()
       this.#cancel = clock.schedule(RETRY_MS, () => this.#look())
     } finally {

@@ -2,10 +2,8 @@ import { mkdir, rm } from 'node:fs/promises'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { hostname, networkInterfaces } from 'node:os'
 import type { LogMessage, LogsRequest } from '../api/assignment.ts'
-import type { Clock } from '../api/clock.ts'
 import type { ContainerCall, ContainerExchange } from '../api/container-call.ts'
 import { SwarmctlError, toSwarmctlError, unavailable } from '../api/errors.ts'
-import type { Log } from '../api/log.ts'
 import type { ObjectChange } from '../api/object.ts'
 import type { InitRequest, JoinRequest, Restored, RestoreRequest } from '../api/swarm.ts'
 import type { ClusterUsage } from '../api/usage.ts'
@@ -16,8 +14,10 @@ import { joinCluster } from '../manager/ca/join-cluster.ts'
 import type { Control } from '../manager/control/control.ts'
 import type { Credentials } from '../pki/credentials.ts'
 import { checkEngine } from '../worker/docker/docker-executor.ts'
+import { AddressWatch } from './address-watch.ts'
 import { splitHostPort } from './addresses.ts'
 import { createBackup } from './backup.ts'
+import type { DaemonDeps } from './daemon-deps.ts'
 import { Departure } from './departure.ts'
 import { Engine } from './engine.ts'
 import { FORWARDED_HEADER } from './forward.ts'
@@ -50,24 +50,13 @@ import {
   restoredCredentials,
   seedManager,
 } from './restore.ts'
+import { routeToLeader } from './route-to-leader.ts'
 import { claimSocket, openToGroup } from './socket-file.ts'
 import { stepDown } from './step-down.ts'
+import { waitUntil } from './wait-until.ts'
 
-/** How long `init` and `join` wait for the node to take part (swarmkit's client limit). */
-const JOIN_WAIT_MS = 20_000
-const JOIN_POLL_MS = 50
-/** How long a request waits for a leader before it is refused. */
-const LEADER_WAIT_MS = 5_000
 /** A membership that can't be resumed (port taken, certificate expired) is tried again after this time. */
 const RESUME_RETRY_MS = 5_000
-
-export interface DaemonDeps {
-  clock: Clock
-  log: Log
-  random: () => number
-  /** The disk's content is unknown: the process has to end. */
-  onFatal: (error: Error) => void
-}
 
 /** The one process of a node: the API socket, and the membership in a cluster while there is one. */
 export class Daemon implements SwarmPort {
@@ -83,6 +72,7 @@ export class Daemon implements SwarmPort {
   #error = ''
   #cancelResume: () => void = () => {}
   readonly #departure: Departure
+  readonly #addressWatch: AddressWatch
   /** `init`, `join`, `leave`: one at a time. */
   #isChanging = false
 
@@ -90,6 +80,12 @@ export class Daemon implements SwarmPort {
     this.#deps = deps
     this.#options = options
     this.#engine = new Engine(options.dockerHost, () => deps.clock.nowMs())
+    this.#addressWatch = new AddressWatch({
+      clock: deps.clock,
+      interfaces: networkInterfaces,
+      record: () => this.#member?.record,
+      onMoved: () => void this.#restart(),
+    })
     const isInactive = () => this.#state === 'inactive'
     this.#departure = new Departure({ ...deps, engine: this.#engine, isInactive }, options)
     this.#surface = new Surface({
@@ -117,6 +113,7 @@ export class Daemon implements SwarmPort {
     this.#server = server
     this.#deps.log.info({ socket }, 'API socket open')
     await this.#departure.start()
+    this.#addressWatch.start()
     await this.#resume()
   }
 
@@ -124,6 +121,7 @@ export class Daemon implements SwarmPort {
   async stop(): Promise<void> {
     this.#cancelResume()
     this.#departure.stop()
+    this.#addressWatch.stop()
     await this.#member?.stop()
     this.#server?.closeAllConnections()
     await new Promise((resolve) => (this.#server ? this.#server.close(resolve) : resolve(null)))
@@ -148,14 +146,7 @@ export class Daemon implements SwarmPort {
   }
 
   async route(): Promise<LeaderRoute> {
-    const runtime = this.#member?.runtime
-    if (!runtime) return { kind: 'none', message: NO_LEADER }
-    await runtime.waitForLeader(LEADER_WAIT_MS)
-    if (runtime.isLeader) return { kind: 'self' }
-    const leader = runtime.leader()
-    return leader && leader.nodeId !== this.#member?.record.nodeId
-      ? { kind: 'forward', nodeId: leader.nodeId }
-      : { kind: 'none', message: NO_LEADER }
+    return routeToLeader(this.#member?.runtime, this.#member?.record.nodeId)
   }
 
   async forward(
@@ -173,15 +164,11 @@ export class Daemon implements SwarmPort {
   }
 
   control(): Control {
-    const control = this.#member?.runtime?.control
-    if (!control) throw unavailable('this node is not a manager any more')
-    return control
+    return this.#leading().control
   }
 
   taskLogs(_nodeId: string, request: LogsRequest, signal: AbortSignal): AsyncIterable<LogMessage> {
-    const runtime = this.#member?.runtime
-    if (!runtime) throw unavailable('this node is not a manager any more')
-    return runtime.dispatcher.logs.open(request.taskId, request, signal)
+    return this.#leading().dispatcher.logs.open(request.taskId, request, signal)
   }
 
   taskContainer(taskId: string, call: ContainerCall): ContainerExchange {
@@ -225,7 +212,7 @@ export class Daemon implements SwarmPort {
       const managers = request.RemoteAddrs.map((addr) => ({ nodeId: '', addr }))
       const { nodeId, clusterId } = credentials
       await this.#begin({ ...addresses, nodeId, clusterId, managers }, credentials)
-      await this.#waitUntil(() => this.#takesPart(), JOIN_TIMEOUT)
+      await waitUntil(this.#deps.clock, () => this.#takesPart(), JOIN_TIMEOUT)
     })
   }
 
@@ -262,10 +249,9 @@ export class Daemon implements SwarmPort {
   async backup(
     passphrase: string,
   ): Promise<{ clusterId: string; index: number; bytes: AsyncIterable<Uint8Array> }> {
-    const member = this.#member
-    if (!member?.runtime) throw unavailable('this node is not a manager any more')
+    const runtime = this.#leading()
     const nowMs = this.#deps.clock.nowMs()
-    return createBackup(member.runtime, { ...member.record, passphrase, nowMs })
+    return createBackup(runtime, { ...(this.#member as Member).record, passphrase, nowMs })
   }
 
   restore(
@@ -318,7 +304,7 @@ export class Daemon implements SwarmPort {
     await this.#resumeAs({ ...start, record })
     if (this.#error !== '') throw unavailable(this.#error)
     const leads = () => this.#member?.runtime?.isLeader === true
-    await this.#waitUntil(leads, 'this manager could not go on alone: see its log')
+    await waitUntil(this.#deps.clock, leads, 'this manager could not go on alone: see its log')
     return record.nodeId
   }
 
@@ -347,6 +333,19 @@ export class Daemon implements SwarmPort {
     } finally {
       this.#isChanging = false
     }
+  }
+
+  /** Goes on under the addresses that the machine has now; the containers don't notice. */
+  async #restart(): Promise<void> {
+    const member = this.#member
+    if (this.#isChanging || !member) return
+    this.#isChanging = true
+    this.#member = undefined
+    this.#state = 'pending'
+    await member.stop().finally(() => {
+      this.#isChanging = false
+    })
+    await this.#resume()
   }
 
   /** The node's record, with the addresses that it has now. */
@@ -407,7 +406,11 @@ export class Daemon implements SwarmPort {
       // What the cluster begins with is in the log before a restart could ask for it.
       if (origin) {
         const leads = () => this.#member?.runtime?.isLeader === true
-        await this.#waitUntil(leads, 'the first manager could not write its state: see its log')
+        await waitUntil(
+          this.#deps.clock,
+          leads,
+          'the first manager could not write its state: see its log',
+        )
       }
       // The record last: without it a crash in between leaves a node that is in no swarm.
       await keys.storeCredentials(credentials)
@@ -453,14 +456,6 @@ export class Daemon implements SwarmPort {
     const member = this.#member
     if (!member?.agent.isConnected) return false
     return member.role === 'worker' || member.runtime?.isVoter === true
-  }
-
-  async #waitUntil(isDone: () => boolean, orElse: string): Promise<void> {
-    for (let waitedMs = 0; waitedMs < JOIN_WAIT_MS; waitedMs += JOIN_POLL_MS) {
-      if (isDone()) return
-      await new Promise<void>((resolve) => this.#deps.clock.schedule(JOIN_POLL_MS, resolve))
-    }
-    throw unavailable(orElse)
   }
 
   async #onRemoved(): Promise<void> {

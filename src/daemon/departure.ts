@@ -48,12 +48,8 @@ export class Departure {
 
   /** Throws ENGINE_UNAVAILABLE with what to do when the Engine does not answer. */
   async requireEngine(): Promise<void> {
-    try {
-      await checkEngine(this.#deps.engine.client)
-    } catch (error) {
-      const { code, message } = toSwarmctlError(error)
-      if (code === 'ENGINE_UNAVAILABLE') throw new SwarmctlError(code, leaveWithoutEngine(message))
-    }
+    const why = await this.#whyEngineIsDown()
+    if (why !== undefined) throw new SwarmctlError('ENGINE_UNAVAILABLE', leaveWithoutEngine(why))
   }
 
   /** Takes away all of a member. With the Engine down its containers are remembered, and removed when it is back. */
@@ -64,10 +60,20 @@ export class Departure {
       await member.leave()
       await this.#leftovers.done(nodeId)
     } catch (error) {
-      if (toSwarmctlError(error).code !== 'ENGINE_UNAVAILABLE') throw error
+      if ((await this.#whyEngineIsDown()) === undefined) throw error
       this.#deps.log.warn({ node: nodeId }, LEFT_CONTAINERS)
     } finally {
       this.#leftovers.look()
+    }
+  }
+
+  async #whyEngineIsDown(): Promise<string | undefined> {
+    try {
+      await checkEngine(this.#deps.engine.client)
+      return undefined
+    } catch (error) {
+      const { code, message } = toSwarmctlError(error)
+      return code === 'ENGINE_UNAVAILABLE' ? message : undefined
     }
   }
 }

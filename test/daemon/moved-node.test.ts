@@ -1,6 +1,8 @@
 import type { NetworkInterfaceInfo } from 'node:os'
 import t from 'tap'
+import { AddressWatch } from '../../src/daemon/address-watch.ts'
 import { movedAddresses, nodeAddresses } from '../../src/daemon/node-addresses.ts'
+import type { NodeRecord } from '../../src/daemon/node-file.ts'
 import { RaftLink } from '../../src/daemon/raft-link.ts'
 import type { RpcConnection } from '../../src/rpc/connection.ts'
 import { RpcHandlers } from '../../src/rpc/handlers.ts'

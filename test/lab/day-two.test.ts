@@ -160,10 +160,13 @@ labTest(t, 'managers lock, and a survivor goes on alone', { hosts: 4 }, async (t
 
 /** The machine gets another address, as with a new DHCP lease. */
 const moveTo = async (host: LabHost, address: string): Promise<void> => {
-  const shown = (await host.exec('ip', ['-4', '-o', 'addr', 'show', 'dev', 'eth0'])).stdout
+  const ip = (...args: string[]) => host.exec('ip', args)
+  const shown = (await ip('-4', '-o', 'addr', 'show', 'dev', 'eth0')).stdout
   const [old, bits] = (/inet (\S+)\/(\d+)/.exec(shown) ?? []).slice(1)
-  await host.exec('ip', ['addr', 'add', `${address}/${bits}`, 'dev', 'eth0'])
-  await host.exec('ip', ['addr', 'del', `${old}/${bits}`, 'dev', 'eth0'])
+  const gateway = /default via (\S+)/.exec((await ip('route')).stdout)?.[1]
+  await ip('addr', 'del', `${old}/${bits}`, 'dev', 'eth0')
+  await ip('addr', 'add', `${address}/${bits}`, 'dev', 'eth0')
+  if (gateway) await ip('route', 'replace', 'default', 'via', gateway)
 }
 
 /** Flips bytes of a file on a host, as a bad disk does. */
@@ -206,6 +209,35 @@ const ASK = `
 
 const askAs = async (host: LabHost, credentials: string, at: LabHost): Promise<string> =>
   (await host.exec(process.execPath, ['-e', ASK, credentials, at.ip])).stdout.trim()
+
+/** Creates `live-0`, `live-1` … one after the other, until it is told to stop. */
+const writeConfigs = (host: LabHost) => {
+  let isOver = false
+  let count = 0
+  const run = async (): Promise<void> => {
+    for (let n = 0; !isOver; n += 1) {
+      const body = { Name: `live-${n}`, Labels: {}, Data: 'eA==' }
+      const answer = await host.apiRequest('/configs/create', { method: 'POST', body })
+      if (answer.status !== 201) throw new Error(answer.text)
+      count += 1
+    }
+  }
+  const running = run()
+  const stop = async (): Promise<void> => {
+    isOver = true
+    await running
+  }
+  return { acknowledged: () => count, stop }
+}
+
+/** The numbers of those that are there, in order. */
+const liveConfigs = async (host: LabHost): Promise<number[]> => {
+  const configs = (await host.apiRequest('/configs')).json() as { Spec: { Name: string } }[]
+  return configs
+    .flatMap(({ Spec }) => /^live-(\d+)$/.exec(Spec.Name)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => a - b)
+}
 
 labTest(t, 'damaged disks, backups, new addresses', { hosts: 4 }, async (t, lab) => {
   const [h1, h2, h3, h4] = lab.hosts as [LabHost, LabHost, LabHost, LabHost]
@@ -299,12 +331,18 @@ labTest(t, 'damaged disks, backups, new addresses', { hosts: 4 }, async (t, lab)
   ]
   let before: Awaited<ReturnType<typeof identity>>
   let running = ''
+  let writtenBefore = 0
 
   await t.test('a backup of a swarm that works on', async (t) => {
     await h1.exec('sh', ['-c', `echo 'correct horse' > ${secret}`])
     before = await identity(h1)
     running = await started()
+    const writer = writeConfigs(h1)
+    await eventually(async () => writer.acknowledged() > 5, { what: 'writes before the backup' })
+    const acknowledged = writer.acknowledged()
     const made = await h2.swarmctl(['backup', file, '--passphrase-file', secret])
+    await writer.stop()
+    writtenBefore = acknowledged
     t.match(made.stdout, new RegExp(`Backup of swarm ${before.cluster} as of change \\d+`))
     t.equal((await h1.exec('stat', ['-c', '%a', file])).stdout.trim(), '600')
     t.equal((await h1.exec('grep', ['-c', 'sesame', file], { check: false })).stdout.trim(), '0')
@@ -326,7 +364,17 @@ labTest(t, 'damaged disks, backups, new addresses', { hosts: 4 }, async (t, lab)
     t.equal(await localState(h3), 'inactive', 'nothing changed')
     const made = await h3.swarmctl(restoreArgs(h3), { timeoutMs: 60_000 })
     t.match(made.stdout, new RegExp(`Swarm ${before.cluster} is restored`))
-    t.strictSame(await identity(h3), before)
+    const restored = await identity(h3)
+    t.strictSame({ ...restored, configs: [] }, { ...before, configs: [] })
+    const missing = before.configs.filter((id) => !restored.configs.includes(id))
+    t.strictSame(missing, [])
+    const live = await liveConfigs(h3)
+    t.strictSame(
+      live,
+      Array.from({ length: live.length }, (_, n) => n),
+      'all up to one change, nothing after it',
+    )
+    t.ok(live.length >= writtenBefore, `${live.length} of at least ${writtenBefore}`)
     await eventually(async () => (await nodesByName(h3)).get('h4')?.Status.State === 'ready', {
       what: 'the old worker',
     })
@@ -351,9 +399,12 @@ labTest(t, 'damaged disks, backups, new addresses', { hosts: 4 }, async (t, lab)
 
   await t.test('the only manager moves: its workers are told', async () => {
     const next = h3.ip.replace(/\d+$/, (octet) => String(Number(octet) + 100))
-    await h3.kill9Daemon()
+    // While it runs, as when a lease ends.
     await moveTo(h3, next)
-    await h3.spawnDaemon([])
+    await eventually(async () => (h4.daemon?.log() ?? '').includes(`"manager":"${next}:2377"`), {
+      what: 'the worker registers at the new address',
+      timeoutMs: 60_000,
+    })
     await eventually(
       async () => {
         const answer = await h3.apiRequest('/nodes')
@@ -375,6 +426,7 @@ labTest(t, 'damaged disks, backups, new addresses', { hosts: 4 }, async (t, lab)
     await h3.swarmctl(['restore', file, '--passphrase-file', secret, ...h3.daemonFlags()], {
       timeoutMs: 60_000,
     })
-    t.strictSame(await identity(h3), before)
+    const { configs: _ids, ...same } = before
+    t.match(await identity(h3), same)
   })
 })
