@@ -42,6 +42,43 @@ t.test('a node follows the address of its device, and guesses nothing', async (t
   t.equal(movedAddresses(routed, { eth0: [ipv4('10.0.0.7')] }), routed)
 })
 
+t.test('a running node follows too, once the address has settled', async (t) => {
+  let tick = () => {}
+  let eth0 = [ipv4('10.0.0.1')]
+  let moved = 0
+  const record: NodeRecord = {
+    ...{ nodeId: 'n', clusterId: 'c', listenAddr: '0.0.0.0:2377', dataPathAddr: '10.0.0.1' },
+    ...{ advertiseAddr: '10.0.0.1:2377', device: 'eth0', managers: [] },
+  }
+  let current: NodeRecord | undefined
+  const clock = {
+    nowMs: () => 0,
+    schedule(_ms: number, run: () => void) {
+      tick = run
+      return () => {}
+    },
+  }
+  const onMoved = () => {
+    moved += 1
+    current = { ...record, ...movedAddresses(record, { eth0 }) }
+  }
+  const interfaces = () => ({ eth0 })
+  new AddressWatch({ clock, interfaces, record: () => current, onMoved }).start()
+  tick()
+  current = record
+  tick()
+  eth0 = []
+  tick()
+  eth0 = [ipv4('10.0.0.7')]
+  tick()
+  t.equal(moved, 0, 'it may still change back')
+  tick()
+  tick()
+  tick()
+  t.equal(moved, 1)
+  t.equal(current.advertiseAddr, '10.0.0.7:2377')
+})
+
 t.test(
   'a member at an unknown new address is answered on the connection that it made',
   async (t) => {
