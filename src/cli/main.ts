@@ -44,6 +44,16 @@ const usageLine = (text: string): string => {
   return `swarmctl: ${message}; --help shows the flags and an example\n`
 }
 
+const ROOT_HELP = `
+"swarmctl COMMAND --help" shows a command's flags and an example.
+
+Exit codes: 0 done; 1 failed, with one line why; 125 the command line can't be read; 130 ended by Ctrl-C;
+of exec the command's own.
+
+Example:
+  swarmctl init && swarmctl service create --name web --publish 8080:80 nginx
+`
+
 const rootCommand = (deps: CliDeps): Command =>
   new FlagCommand('swarmctl')
     .description('Swarm mode rebuilt outside the Docker Engine')
@@ -58,6 +68,7 @@ const rootCommand = (deps: CliDeps): Command =>
       outputError: (text, write) => write(usageLine(text)),
     })
     .enablePositionalOptions()
+    .addHelpText('after', ROOT_HELP)
     .exitOverride()
 
 /** The whole command tree. */

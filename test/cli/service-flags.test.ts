@@ -265,9 +265,8 @@ t.test('secrets and configs are bound by their ids', async (t) => {
     Privileges: { CredentialSpec: { Config: ConfigID } },
     Configs: [{ Runtime: {}, ConfigID, ConfigName: 'b' }],
   })
-  t.match(await run(['service', 'create', '-d', '--credential-spec', 'x', 'nginx']), {
-    err: /invalid value "x" for --credential-spec: expected file:/,
-  })
+  const bad = await run(['service', 'create', '-d', '--credential-spec', 'x', 'nginx'])
+  t.match(bad.err, /invalid value "x" for --credential-spec: expected file:/)
   const missing = await run(['service', 'create', '-d', '--secret', 'none', 'nginx'])
   t.strictSame([missing.code, missing.err], [1, 'swarmctl: secret not found: none\n'])
 })
