@@ -16,6 +16,7 @@ import type { ContainerCall, ContainerExchange } from '../../src/api/container-c
 import { AgentCalls } from '../../src/manager/dispatcher/agent-calls.ts'
 import { ContainerCalls } from '../../src/worker/docker/container-calls.ts'
 import { UsageCalls } from '../../src/worker/docker/usage-calls.ts'
+import { taskUsage } from '../../src/worker/node-usage.ts'
 import { type RunOptions, runCli } from '../support/cli/run-cli.ts'
 import { ApiNode } from '../support/http/api-node.ts'
 import { ContainerEngine } from '../support/http/container-engine.ts'
@@ -205,4 +206,59 @@ t.test('cp that can not be', async (t) => {
     [`cp ${here}/file web.2:/tmp`, /no running task/],
   ]
   for (const [line, err] of cases) t.match(await run(line), { code: 1, err }, line)
+})
+
+t.test('usage of every node, from the kernel and the Engine', async (t) => {
+  const { node, engine, agents } = await start(t)
+  const silent = { openStream: () => MemoryStream.pair()[0] }
+  engine.stats = {
+    cpu_stats: { cpu_usage: { total_usage: 5e9 } },
+    memory_stats: { usage: 1000, limit: 4000, stats: { inactive_file: 300 } },
+    networks: { eth0: { rx_bytes: 1, tx_bytes: 2 }, eth1: { rx_bytes: 10, tx_bytes: 20 } },
+    blkio_stats: {
+      io_service_bytes_recursive: [
+        { op: 'read', value: 7 },
+        { op: 'Write', value: 8 },
+      ],
+    },
+    pids_stats: { current: 3 },
+  }
+  const used = await agents.usage(new AbortController().signal)
+  t.strictSame(used.Nodes, [
+    {
+      NodeID: NODE_ID,
+      AtMs: 1000,
+      CPUs: 2,
+      CPUTotal: (10 + 20 + 1 + 2 + 3) * 1e7,
+      Memory: 600 * 1024,
+      MemoryTotal: 1000 * 1024,
+      Load: [0.5, 0.25, 0.1],
+      Error: '',
+      Tasks: [
+        {
+          TaskID: TASK_ID,
+          CPUTotal: 5e9,
+          Memory: 700,
+          MemoryLimit: 4000,
+          NetworkReceived: 11,
+          NetworkSent: 22,
+          DiskRead: 7,
+          DiskWritten: 8,
+          PIDs: 3,
+        },
+      ],
+    },
+  ])
+  t.match((await node.call('GET', '/swarmctl/usage')).body, { Nodes: [{ NodeID: NODE_ID }] })
+  const limit = new AbortController()
+  const waiting = new AgentCalls({
+    store: node.swarm.store,
+    connections: () => [['quiet', silent]],
+    connectionOf: () => silent,
+  }).usage(limit.signal)
+  limit.abort()
+  t.match(await waiting, {
+    Nodes: [{ NodeID: 'quiet', Error: /did not answer in time/, Tasks: [] }],
+  })
+  t.match(taskUsage('x', {}), { CPUTotal: 0, Memory: 0, PIDs: 0 }, 'a container that just ended')
 })

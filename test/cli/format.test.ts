@@ -38,7 +38,7 @@ t.test('templates print what Go prints', async (t) => {
     ['{{.Spec.Labels}}', 'map[a:1 b:2 com.example.x:dotted]'],
     ['{{index .Spec.Labels "com.example.x"}}', 'dotted'],
     ['{{.Spec.Labels.nope}}', '<no value>'],
-    ['{{index .Spec.Labels "nope"}}', '<no value>'],
+    ['{{index .Spec.Labels "nope"}}', ''],
     ['{{.Spec.TaskTemplate.ContainerSpec.Env}}', '[A=1 B=2]'],
     ['{{json .Spec.TaskTemplate.ContainerSpec}}', '{"Image":"nginx:1","Env":["A=1","B=2"]}'],
     ['{{join .Spec.TaskTemplate.ContainerSpec.Env ", "}}', 'A=1, B=2'],

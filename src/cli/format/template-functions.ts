@@ -33,7 +33,7 @@ const index = (value: unknown, ...keys: unknown[]): unknown =>
     }
     if (typeof at === 'object' && at !== null) {
       const member = String(key)
-      return Object.hasOwn(at, member) ? (at as Record<string, unknown>)[member] : undefined
+      return Object.hasOwn(at, member) ? (at as Record<string, unknown>)[member] : ''
     }
     throw badTemplate(`index of ${goText(at)}`)
   }, value)

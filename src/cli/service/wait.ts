@@ -84,7 +84,7 @@ export const waitForService = async (
 }
 
 const notConverged = (service: Service, now: Convergence, limit: string): string =>
-  `service ${service.Spec.Name} did not converge within ${limit}: ${now.summary}${now.message ? `; ${now.message}` : ''}. It goes on: see "swarmctl service ps ${service.Spec.Name}"`
+  `service ${service.Spec.Name} did not converge within ${limit}: ${now.summary}${now.message ? `; ${now.message}` : ''}. It goes on: see "swarmctl why ${service.Spec.Name}"`
 
 /** A rollback that nobody asked for means that the update failed, though the service runs. */
 const finish = (
