@@ -76,7 +76,7 @@ export const MEMBERSHIP_MUTATIONS: readonly Mutation[] = [
     name: 'nobody-leaves-the-joint-change',
     file: CORE,
     original: "this.proposeMembership({ kind: 'leave-joint' })\n",
-    mutated: 'state.transferee = null\n',
+    mutated: 'this.#state.transferee = null\n',
     reference: '§4.3: auto-leave',
   },
   {

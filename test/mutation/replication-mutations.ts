@@ -3,7 +3,6 @@ import type { Mutation } from './mutation.ts'
 const REPLICATION = 'src/raft/replication.ts'
 const FOLLOWER = 'src/raft/follower.ts'
 const CORE_STATE = 'src/raft/core-state.ts'
-const CORE = 'src/raft/core.ts'
 const LOG = 'src/raft/log.ts'
 
 export const REPLICATION_MUTATIONS: readonly Mutation[] = [

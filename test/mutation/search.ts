@@ -11,6 +11,8 @@ for (let seed = first; seed < first + count; seed += 1) {
   try {
     await new RaftSimulation(seed).run()
   } catch (error) {
+    // The mutation itself is no program: that is no find.
+    if (error instanceof ReferenceError || error instanceof SyntaxError) throw error
     const message = error instanceof Error ? error.message : String(error)
     process.stdout.write(`broken ${message.split('\n')[0]}\n`)
     process.exit(0)

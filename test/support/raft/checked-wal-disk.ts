@@ -1,4 +1,4 @@
-import type { Entry } from '../../../src/raft/entry.ts'
+import type { Entry, LogPosition } from '../../../src/raft/entry.ts'
 import { MemoryWalDisk } from '../../../src/raft/memory-wal.ts'
 import type { WalBatch } from '../../../src/raft/wal-port.ts'
 
@@ -20,6 +20,10 @@ export class CheckedWalDisk extends MemoryWalDisk {
     this.owner = owner
     this.generation = generation
     this.#observer = observer
+  }
+
+  get lastPosition(): LogPosition {
+    return this.entries.at(-1) ?? this.base
   }
 
   get lastIndex(): number {

@@ -13,11 +13,13 @@ export interface LifeRecord {
   committed: number
   /** Entries up to here were compared with what others committed. */
   compared: number
+  /** The outgoing voters while a change is joint; empty as well if its begin was not seen. */
+  outgoing: readonly string[]
   status: RaftStatus | undefined
 }
 
 export function newLifeRecord(): LifeRecord {
-  return { term: 0, committed: 0, compared: 0, status: undefined }
+  return { term: 0, committed: 0, compared: 0, outgoing: [], status: undefined }
 }
 
 interface Committed {
@@ -94,6 +96,19 @@ export class RaftChecker implements DiskObserver {
       throw new Error(`${owner} voted for ${known} and ${vote} in term ${term}`)
     }
     this.#votes.set(key, vote)
+    if (known === undefined) this.#checkVotedLog(disk, term, vote)
+  }
+
+  /** Election restriction (§3.6.1): nobody votes for a log that is older than its own. */
+  #checkVotedLog(disk: CheckedWalDisk, term: number, vote: string): void {
+    const candidate = this.#disksOf(vote).at(-1)
+    // Once it is in a later term its log may be another one than it asked with.
+    if (candidate === undefined || candidate.hardState.term !== term) return
+    const [own, asked] = [disk.lastPosition, candidate.lastPosition]
+    const isOlder = asked.term < own.term || (asked.term === own.term && asked.index < own.index)
+    if (isOlder) {
+      throw new Error(`${disk.owner} voted for ${vote} in term ${term}, whose log is older`)
+    }
   }
 
   #onReset(disk: CheckedWalDisk, reset: { index: number; term: number }): void {
@@ -154,24 +169,28 @@ export class RaftChecker implements DiskObserver {
     if (committed > lastIndex) throw new Error(`${id} committed ${committed}, beyond its log`)
     if (applied > committed) throw new Error(`${id} applied ${applied}, committed is ${committed}`)
     if (role === 'leader') {
-      this.#onLeader(disk, term)
+      this.#onLeader(disk, life, status)
       this.#checkQuorum(life, status)
       checkMembershipStep(life.status, status)
     }
     // While a snapshot is taken over the core is ahead of the disk.
     if (status.firstIndex - 1 <= disk.base.index) this.#onProgress(disk, life, status)
+    if (status.joint && life.status?.joint === false) life.outgoing = life.status.voters
+    if (!status.joint) life.outgoing = []
     life.term = term
     life.committed = committed
     life.status = status
   }
 
   /** Election safety and leader completeness. */
-  #onLeader(disk: CheckedWalDisk, term: number): void {
+  #onLeader(disk: CheckedWalDisk, life: LifeRecord, status: RaftStatus): void {
     const { owner } = disk
+    const { term } = status
     const known = this.#leaderOf.get(term)
     if (known === owner) return
     if (known !== undefined) throw new Error(`${known} and ${owner} both lead term ${term}`)
     this.#leaderOf.set(term, owner)
+    this.#checkVotes(life, status)
     for (let index = disk.base.index + 1; index < this.#committed.length; index += 1) {
       const committed = this.#committed[index]
       // A leader of an earlier term may still come, too late to do anything.
@@ -180,6 +199,20 @@ export class RaftChecker implements DiskObserver {
         throw new Error(`${owner} leads term ${term} without the committed entry ${index}`)
       }
     }
+  }
+
+  /** A leader has durable votes of a majority, in a joint configuration of both. */
+  #checkVotes(
+    { status: before, outgoing }: LifeRecord,
+    { id, term, voters, joint }: RaftStatus,
+  ): void {
+    const has = (voter: string) =>
+      this.#disksOf(voter).some(
+        (disk) => this.#votes.get(`${voter} ${disk.generation} ${term}`) === id,
+      )
+    const isElected = hasMajority(voters, has) || hasMajority(before?.voters ?? [], has)
+    if (isElected && (!joint || outgoing.length === 0 || hasMajority(outgoing, has))) return
+    throw new Error(`${id} leads term ${term} without the votes of a majority`)
   }
 
   /** A leader commits an entry of its own term, which a majority has on disk. */

@@ -2,6 +2,7 @@
 
 import type { Clock } from '../../../src/raft/clock.ts'
 import type { CoreOptions } from '../../../src/raft/core-options.ts'
+import { memberIds } from '../../../src/raft/membership.ts'
 import { MemoryStateDisk, MemoryStateStorage } from '../../../src/raft/memory-state-storage.ts'
 import { MemoryWal } from '../../../src/raft/memory-wal.ts'
 import { RaftNode } from '../../../src/raft/node.ts'
@@ -58,6 +59,12 @@ export class RaftMember {
 
   get isEmpty(): boolean {
     return this.walDisk.lastIndex === 0
+  }
+
+  /** Whether its stored state, which a crash leaves, knows a member. */
+  hasStored(id: string): boolean {
+    const membership = this.#stateDisk.meta?.membership
+    return membership === undefined || memberIds(membership).includes(id)
   }
 
   get status(): RaftStatus | undefined {

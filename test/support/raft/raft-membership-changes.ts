@@ -48,23 +48,31 @@ const demote: Change = (world, node, { voters, id }) => {
 }
 
 /** Learners that have the state take the places of voters, in one step: joint consensus. */
-const replace: Change = (world, node, { voters, learners, peers }) => {
+const replace: Change = (world, node, { id, voters, learners, peers }) => {
   const ready = learners.filter((id) => (peers.get(id)?.matched ?? 0) > 0)
   if (ready.length === 0) return undefined
   const shuffled = [...voters].sort(() => world.random() - 0.5)
   const gone = shuffled.slice(0, Math.min(ready.length, voters.length))
   const changes: MemberChange[] = ready.map((id) => ({ kind: 'add-voter', id }))
   const kind = world.random() < 0.5 ? 'remove' : 'add-learner'
+  // Half of the time the leader ends before the change does.
+  const leader = world.members.get(id)
+  if (leader !== undefined && world.random() < 0.5) {
+    world.later(world.random() * 200, () => leader.crash())
+    world.later(200 + world.random() * 400, () => leader.boot())
+  }
   return node.changeMembers([...changes, ...gone.map((id) => ({ kind, id }) as const)])
 }
 
 /** One that was removed, or never got in, is added, with an empty disk. */
-const comeBack: Change = (world, node, { members }) => {
+const comeBack: Change = (world, node, { members, voters }) => {
   const outside = [...world.members.values()].filter(
     (one) => one.life !== undefined && !members.has(one.id) && (one.isRemoved || one.isEmpty),
   )
   const member = world.pick(outside)
   if (member === undefined) return undefined
+  // Whoever still counts on it would wait for ever: see "Limits" in docs/design/raft.md.
+  if (voters.some((id) => world.members.get(id)?.hasStored(member.id))) return undefined
   if (member.isRemoved) member.wipe()
   return node.addLearner(member.id, member.asVoter.context)
 }
