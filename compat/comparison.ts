@@ -15,8 +15,8 @@ export interface Difference {
   readonly step: Step
   /** Lines of one side only: `-` Swarm's, `+` swarmctl's. */
   readonly lines: readonly string[]
-  /** Id of the known difference that it is, if it is one. */
-  readonly known: string | undefined
+  /** `unexplained`; `open`: known and still to be mended; `allowed`: docs/compatibility.md says why. */
+  readonly verdict: 'unexplained' | 'open' | 'allowed'
 }
 
 /** What a comparison found. */
@@ -66,14 +66,21 @@ const withoutLonger = (lines: readonly string[]): string[] => {
   return lines.filter((line) => !pairs.includes(line))
 }
 
-const knownAs = (
+/** What explains every line; several may do it together. */
+const explained = (
   known: readonly KnownDifference[],
   run: string,
   lines: readonly string[],
-): string | undefined =>
-  known.find(
-    (one) => one.command.test(run) && lines.every((line) => one.lines.some((re) => re.test(line))),
-  )?.id
+): KnownDifference[] | undefined => {
+  const candidates = known.filter(({ command }) => command.test(run))
+  const used = new Set<KnownDifference>()
+  for (const line of lines) {
+    const one = candidates.find((candidate) => candidate.lines.some((re) => re.test(line)))
+    if (one === undefined) return undefined
+    used.add(one)
+  }
+  return [...used]
+}
 
 /** Runs chapters on both sides and says where they differ. A step with a flag that the CLI does not have is left out. */
 export class Comparison {
@@ -135,10 +142,14 @@ export class Comparison {
     if (lines.length === 0) return
     const unexplained = withoutLonger(lines)
     if (unexplained.length === 0) return
-    const known = knownAs(this.#known, step.run, unexplained)
-    this.#differences.push({ chapter: chapter.name, step, lines: unexplained, known })
-    const mark = known === undefined ? 'DIFFERS' : `known (${known})`
-    this.#say(`${mark}: docker ${step.run}${step.on ? `  (on the ${step.on})` : ''}`)
-    if (known === undefined) for (const line of unexplained) this.#say(`    ${line}`)
+    const known = explained(this.#known, step.run, unexplained)
+    const isOpen = known?.some(({ kind }) => kind === 'open')
+    const verdict = known === undefined ? 'unexplained' : isOpen ? 'open' : 'allowed'
+    this.#differences.push({ chapter: chapter.name, step, lines: unexplained, verdict })
+    const ids =
+      known === undefined ? '' : ` (${[...new Set(known.map(({ id }) => id))].join(', ')})`
+    this.#say(`${verdict}${ids}: docker ${step.run}${step.on ? `  (on the ${step.on})` : ''}`)
+    if (verdict !== 'unexplained') return
+    for (const line of unexplained) this.#say(`    ${line}`)
   }
 }

@@ -20,7 +20,10 @@ const KINDS: readonly (readonly [RegExp, string])[] = [
   [/sha256:[0-9a-f]{64}/g, '<digest>'],
   [/\b[0-9a-f]{64}\b/g, '<id>'],
   [/\b[a-z0-9]{25}\b/g, '<id>'],
+  // Shortened ids: alone they need a digit not to be a word.
   [/\b(?=[a-z]*\d)(?=\d*[a-z])[a-z0-9]{12}\b/g, '<id>'],
+  [/(?<=^|\n)[a-z0-9]{12}(?= |\n|$)/g, '<id>'],
+  [/(?<=\.(?:\d+|<id>)\.)[a-z0-9]{12}\b/g, '<id>'],
   [/\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z| ?[+-]\d{4}(?: [A-Z]+)?| utc)?/gi, '<time>'],
   [/\b\d{1,3}(?:\.\d{1,3}){3}(?:\/\d+)?/g, '<ip>'],
   [AGO, '<ago>'],
@@ -89,7 +92,10 @@ export const shapeOf = (text: string, replacements: readonly Replacement[]): str
   const whole = parsed(trimmed)
   const documents = whole === undefined ? trimmed.split('\n').map(parsed) : [whole]
   if (documents.includes(undefined)) return shapeOfText(text, replacements)
-  const lines = documents.flatMap((document) => flatten(document, '', replacements))
+  const lines = documents
+    .flatMap((document) => flatten(document, '', replacements))
+    // What Swarm lacks has a place of its own.
+    .filter((line) => !/\.Swarmctl\b/.test(line))
   return [...new Set(lines)].sort()
 }
 

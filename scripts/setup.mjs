@@ -13,7 +13,7 @@ const APT_PAUSE_MS = 5000
 /** Debian asks it whether a package may start its service. */
 const SERVICE_POLICY = '/usr/sbin/policy-rc.d'
 
-/** Command to look for → Debian package that has it. */
+/** Command, or file, to look for → Debian package that has it. */
 const LAB_PACKAGES = {
   dockerd: 'docker.io',
   docker: 'docker.io',
@@ -26,6 +26,10 @@ const LAB_PACKAGES = {
   perl: 'perl-base',
   nsenter: 'util-linux',
   ldd: 'libc-bin',
+  // Other clients of the API that have to work unchanged.
+  'ansible-playbook': 'ansible',
+  prometheus: 'prometheus',
+  '/usr/lib/python3/dist-packages/docker/__init__.py': 'python3-docker',
 }
 const BENCH_PACKAGES = {
   wrk: 'wrk',
@@ -123,6 +127,7 @@ function apt(args) {
 
 function isAvailable(command) {
   if (command === 'busybox') return isStaticBusybox()
+  if (command.startsWith('/')) return existsSync(command)
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin']
   return folders.some((folder) => existsSync(join(folder, command)))
 }

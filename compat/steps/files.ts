@@ -11,7 +11,7 @@ const stepsOf = (noun: 'secret' | 'config'): Step[] => [
   { run: `${noun} create none {dir}/absent` },
   { run: `${noun} ls` },
   { run: `${noun} ls --quiet --filter name=t` },
-  { run: `${noun} ls --filter label=a=1 --format '{{.Name}} {{.Labels}} {{.CreatedAt}}'` },
+  { run: `${noun} ls --filter label=a=1 --format '{{.Name}} {{.CreatedAt}}'` },
   { run: `${noun} ls --filter label=absent` },
   { run: `${noun} ls --filter id=zzz` },
   { run: `${noun} ls --filter colour=red` },

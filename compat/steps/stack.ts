@@ -61,7 +61,7 @@ export const stack: Chapter = {
     { run: 'stack ps --filter colour=red st' },
     { run: 'service inspect st_web' },
     { run: 'service inspect st_other' },
-    { run: 'network inspect st_inner' },
+    { run: "network inspect --format '{{.Name}} {{.Scope}} {{json .Labels}}' st_inner" },
     { run: 'secret inspect st_key' },
     { run: deploy('--compose-file {dir}/stack.yml', '--with-registry-auth'), anyOrder: true },
     { run: deploy('--compose-file {dir}/smaller.yml', '--prune'), anyOrder: true },

@@ -22,11 +22,14 @@ export const serviceStatus = (
   }
 }
 
-/** A global service wants as many tasks as the orchestrator made for its nodes. */
+/** A global service wants as many tasks as the orchestrator made for its nodes; of a job's those that have not completed. */
 const desiredTasks = (service: Service, wanted: readonly Task[]): number => {
   const mode = service.Spec.Mode
   if (mode?.Replicated !== undefined) return mode.Replicated.Replicas ?? 1
   if (mode?.ReplicatedJob !== undefined) return mode.ReplicatedJob.MaxConcurrent ?? 1
-  const due = mode?.GlobalJob === undefined ? 'running' : 'complete'
-  return wanted.filter((task) => task.DesiredState === due).length
+  const isDue = (task: Task) =>
+    mode?.GlobalJob === undefined
+      ? task.DesiredState === 'running'
+      : task.DesiredState === 'complete' && task.Status.State !== 'complete'
+  return wanted.filter(isDue).length
 }
