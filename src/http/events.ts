@@ -1,23 +1,18 @@
 import type { IncomingMessage } from 'node:http'
 import { request as httpRequest } from 'node:http'
 import { engineUnavailable } from './engine-proxy.ts'
+import type { EventHistory } from './event-history.ts'
 import { parseFilters } from './filters.ts'
 import { sendError } from './reply.ts'
 import type { Exchange } from './routes.ts'
-import { eventMatches, swarmEvent } from './swarm-events.ts'
+import { eventMatches, type SwarmEvent, swarmEvent } from './swarm-events.ts'
 
 /** Events a slow client may leave unread before it is cut, in bytes. */
 export const EVENT_BUFFER_BYTES_MAX = 1 << 20
 
-/** `GET /events`: the Engine's own stream with the swarm's events between its lines. Only the Engine's past ones are kept. */
-export const streamEvents = ({
-  port,
-  engine,
-  clock,
-  engineUrl,
-  response,
-  query,
-}: Exchange): void => {
+/** `GET /events`: the swarm's past events that are asked for, then the Engine's own stream with the swarm's new ones between its lines. */
+export const streamEvents = (exchange: Exchange, history: EventHistory): void => {
+  const { port, engine, clock, engineUrl, response, query } = exchange
   const filters = parseFilters(query.get('filters'))
   const write = (text: string | Buffer) => {
     // The Engine's stream may have ended while a slow client still reads: to write then would be an error that nobody handles.
@@ -31,11 +26,12 @@ export const streamEvents = ({
     response.writeHead(answer.statusCode ?? 502, answer.headers)
     response.flushHeaders()
     if (answer.statusCode !== 200) return answer.pipe(response)
+    const send = (event: SwarmEvent | undefined) => {
+      if (event && eventMatches(event, filters)) write(`${JSON.stringify(event)}\n`)
+    }
+    for (const event of history.since(query)) send(event)
     const unwatch = port.watch((changes) => {
-      for (const change of changes) {
-        const event = swarmEvent(change, clock.nowMs())
-        if (event && eventMatches(event, filters)) write(`${JSON.stringify(event)}\n`)
-      }
+      for (const change of changes) send(swarmEvent(change, clock.nowMs()))
     })
     response.on('close', unwatch)
     copyLines(answer, write, () => response.end())

@@ -15,6 +15,7 @@ import { backupRoutes } from './backup-routes.ts'
 import { containerRoutes } from './container-routes.ts'
 import { EnginePing } from './engine-ping.ts'
 import { proxyToEngine, proxyUpgrade } from './engine-proxy.ts'
+import { EventHistory } from './event-history.ts'
 import { streamEvents } from './events.ts'
 import { forecastRoutes } from './forecast-routes.ts'
 import { info, swarmHeader, version } from './info.ts'
@@ -43,6 +44,7 @@ export interface SurfaceDeps {
 export class Surface {
   readonly #deps: SurfaceDeps
   readonly #ping: EnginePing
+  readonly #history: EventHistory
   /** Stands for the Engine in forwarded requests: knows its version, and is never asked. */
   readonly #notThisEngine: EnginePort = {
     address() {
@@ -56,6 +58,7 @@ export class Surface {
   constructor(deps: SurfaceDeps) {
     this.#deps = deps
     this.#ping = new EnginePing(deps)
+    this.#history = new EventHistory(deps)
     for (const route of [...this.#ownRoutes(), ...ALL_ROUTES]) {
       const handler = () => undefined
       this.#routes.set(handler, route)
@@ -111,6 +114,7 @@ export class Surface {
     engine: EnginePort,
   ): Promise<void> {
     const { port, clock } = this.#deps
+    this.#history.follow()
     const engineVersion = await engine.apiVersion()
     const [pathname, search] = splitUrl(request.url ?? '/')
     response.setHeader('Api-Version', advertisedApiVersion(engineVersion))
@@ -158,12 +162,13 @@ export class Surface {
 
   #ownRoutes(): Route[] {
     const ping = (exchange: Exchange) => this.#pong(exchange)
+    const events = (exchange: Exchange) => streamEvents(exchange, this.#history)
     return [
       { method: 'GET', path: '/_ping', place: 'local', handle: ping },
       { method: 'HEAD', path: '/_ping', place: 'local', handle: ping },
       { method: 'GET', path: '/info', place: 'mixed', handle: info },
       { method: 'GET', path: '/version', place: 'mixed', handle: version },
-      { method: 'GET', path: '/events', place: 'mixed', handle: streamEvents },
+      { method: 'GET', path: '/events', place: 'mixed', handle: events },
     ]
   }
 

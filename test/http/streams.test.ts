@@ -185,6 +185,45 @@ t.test('events: the swarm’s come between whole lines of the Engine’s', async
   await until(() => node.engine.eventReaders === 0)
 })
 
+t.test('events of the past: as many as the Engine keeps, within what is asked for', async (t) => {
+  const node = await start(t)
+  const read = async (query: string, count: number) => {
+    const answer = await node.open('GET', `/events?${query}`)
+    let text = ''
+    answer.on('data', (chunk: Buffer) => {
+      text += chunk
+    })
+    await until(() => text.split('\n').length > count)
+    answer.destroy()
+    const lines = text.trim().split('\n')
+    return lines.map((line) => JSON.parse(line).Actor.Attributes.name)
+  }
+  await node.call('GET', '/services')
+  const create = (Name: string) =>
+    node.call('POST', '/secrets/create', { body: { Name, Data: 'eA==' } })
+  await create('first')
+  t.strictSame(await read('since=0', 1), ['first'])
+  t.strictSame(await read(`since=${new Date(0).toISOString()}`, 1), ['first'])
+  const filters = encodeURIComponent('{"type":{"config":true}}')
+  const reading = node.open('GET', `/events?since=0&filters=${filters}`)
+  const ended = node.call('GET', '/events?since=0&until=1')
+  await until(() => node.engine.eventReaders >= 2)
+  node.engine.endEvents()
+  t.equal((await ended).body, '', 'all are later')
+  let filtered = ''
+  for await (const chunk of await reading) filtered += chunk
+  t.equal(filtered, '')
+  for (let i = 0; i < 300; i += 1) await create(`s${i}`)
+  const names = await read('since=0', 256)
+  t.strictSame([names.length, names[0], names.at(-1)], [256, 's44', 's299'])
+  node.swarm.state.role = 'worker'
+  await node.call('GET', '/_ping')
+  node.swarm.state.role = 'manager'
+  await node.call('GET', '/_ping')
+  await create('after')
+  t.strictSame(await read('since=0', 1), ['after'], 'a new membership begins anew')
+})
+
 t.test('events can be filtered, and the Engine’s refusal is passed on', async (t) => {
   const node = await start(t)
   const texts = ['{"type":["secret"]}', '{"event":["update"]}', '{"container":["x"]}'].map(
