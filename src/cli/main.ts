@@ -1,28 +1,13 @@
 import { type Command, CommanderError } from 'commander'
 import { toSwarmctlError } from '../api/errors.ts'
-import { applyVerb } from './apply/apply.ts'
 import { DEFAULT_HOST } from './client.ts'
-import { completionVerb, printCandidates } from './completion/command.ts'
+import { registerCommands } from './command-groups.ts'
 import { COMPLETE } from './completion/scripts.ts'
-import { configCommand } from './config/command.ts'
 import type { CliHost, Runner } from './context.ts'
 import { contextOf } from './context.ts'
 import type { DaemonLauncher } from './daemon/launcher.ts'
-import { daemonCommand } from './daemon/run.ts'
-import { eventsVerb } from './events.ts'
 import { ExitStatus } from './exit-status.ts'
 import { FlagCommand } from './flag-command.ts'
-import { networkCommand } from './network/command.ts'
-import { nodeCommand } from './node/command.ts'
-import { secretCommand } from './secret/command.ts'
-import { serviceCommand } from './service/command.ts'
-import { stackCommand } from './stack/command.ts'
-import { swarmCommands } from './swarm/command.ts'
-import { copyVerb } from './task/cp.ts'
-import { execVerb } from './task/exec.ts'
-import { topVerb } from './top/command.ts'
-import { versionVerb } from './version.ts'
-import { whyVerb } from './why/command.ts'
 
 /** What the executable injects, since the CLI itself never imports the daemon. */
 export interface CliDeps extends CliHost {
@@ -71,39 +56,28 @@ const rootCommand = (deps: CliDeps): Command =>
     .addHelpText('after', ROOT_HELP)
     .exitOverride()
 
-/** The whole command tree. */
-export const buildProgram = (deps: CliDeps): Command => {
+/** The command tree: all of it, or of a command line as much as it may mean. */
+export const buildProgram = async (
+  deps: CliDeps,
+  args: readonly string[] = [],
+): Promise<Command> => {
   const program = rootCommand(deps)
   const run: Runner =
     (action) =>
-    async (...args) => {
-      const command = args.at(-1) as Command
-      await action(contextOf(deps, command, DEFAULT_HOST), ...args)
+    async (...given) => {
+      const command = given.at(-1) as Command
+      await action(contextOf(deps, command, DEFAULT_HOST), ...given)
     }
-  swarmCommands(program, run, deps.launcher)
-  nodeCommand(program, run)
-  serviceCommand(program, run)
-  stackCommand(program, run)
-  applyVerb(program, run)
-  secretCommand(program, run)
-  configCommand(program, run)
-  networkCommand(program, run)
-  execVerb(program, run)
-  copyVerb(program, run)
-  topVerb(program, run)
-  whyVerb(program, run)
-  eventsVerb(program, run)
-  versionVerb(program, run, deps.version)
-  completionVerb(program, run)
-  daemonCommand(program, deps)
+  await registerCommands(program, run, deps, args)
   return program
 }
 
 /** Runs one command line; returns the exit code. Nothing but one line reaches the user when it fails. */
 export const main = async (args: readonly string[], deps: CliDeps): Promise<number> => {
   try {
-    const program = buildProgram(deps)
+    const program = await buildProgram(deps, args)
     if (args[0] === COMPLETE) {
+      const { printCandidates } = await import('./completion/command.ts')
       await printCandidates(program, args.slice(1), deps)
       return 0
     }

@@ -38,7 +38,7 @@ t.test('the docker CLI is here to compare with', async (t) => {
 
 t.test('nothing of the docker CLI is missing', async (t) => {
   const deps = { version: '1', output: { write() {}, writeError() {} } } as unknown as CliDeps
-  const program = buildProgram(deps)
+  const program = await buildProgram(deps)
   const missing: string[] = []
   let count = 0
   for (const noun of NOUNS) {

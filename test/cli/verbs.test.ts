@@ -64,7 +64,7 @@ const hasParsed = (line: string, all: readonly Command[]): boolean => {
 
 t.test('every command explains itself with an example that it can read', async (t) => {
   const deps = { version: '1', output: { write() {}, writeError() {} } } as unknown as CliDeps
-  const all = commands(buildProgram(deps))
+  const all = commands(await buildProgram(deps))
   t.ok(all.length > 40)
   for (const command of all) {
     const path = pathOf(command).split(' ').slice(1)
@@ -87,10 +87,22 @@ t.test('every command explains itself with an example that it can read', async (
   }
 })
 
+t.test('a command alone loads as it does among all', async (t) => {
+  const deps = { version: '1', output: { write() {}, writeError() {} } } as unknown as CliDeps
+  const whole = await buildProgram(deps)
+  for (const command of whole.commands) {
+    const alone = await buildProgram(deps, ['-H', 'unix:///x', command.name()])
+    t.ok(alone.commands.length < whole.commands.length, `${command.name()} loads few others`)
+    const same = alone.commands.find((one) => one.name() === command.name())
+    t.equal(same?.helpInformation(), command.helpInformation(), command.name())
+  }
+  t.equal((await buildProgram(deps, ['--help'])).commands.length, whole.commands.length)
+})
+
 t.test('the reference names every command and flag, and no other', async (t) => {
   const text = readFileSync(join(import.meta.dirname, '../../docs/cli.md'), 'utf8')
   const deps = { version: '1', output: { write() {}, writeError() {} } } as unknown as CliDeps
-  const all = commands(buildProgram(deps))
+  const all = commands(await buildProgram(deps))
   const leaves = all.filter((one) => one.commands.length === 0 && one.name() !== 'help')
   const unnamed = leaves.map(pathOf).filter((path) => {
     const verb = path.replace(/^swarmctl swarm (?!update)/, 'swarmctl ')
