@@ -249,6 +249,19 @@ t.test('§9.6 and §4.2.3: pre-votes and a leader that is heard of', async (t) =
   )
 })
 
+t.test(
+  'a leader that is told to campaign leads on, and is no candidate with heartbeats',
+  async (t) => {
+    const network = new CoreNetwork(IDS).elect('a')
+    network.get('a').core.campaign()
+    network
+      .get('a')
+      .step({ kind: 'timeout-now', ...from('b', 1) })
+      .take()
+    t.match(network.get('a').core, { role: 'leader', term: 1 }, 'openraft #1839')
+  },
+)
+
 t.test('§6.2 a leader that no quorum answers steps down', async (t) => {
   const network = new CoreNetwork(IDS).elect('a')
   network.cut('a').tickAll(45)
