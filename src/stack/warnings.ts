@@ -99,7 +99,7 @@ const addressWarnings = (name: string, service: ValueMap): StackWarning[] => {
       (key) => isMap(attachment) && entry(attachment, key) !== undefined,
     ).map((key) => ({
       kind: 'note',
-      text: `services.${name}.networks.${network}.${key} is ignored: overlays assign IPv4 addresses only`,
+      text: `services.${name}.networks.${network}.${key} is ignored: an overlay decides it by itself`,
     })),
   )
 }

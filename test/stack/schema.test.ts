@@ -61,7 +61,7 @@ t.test('what is accepted and not used is named', async (t) => {
     ],
     [
       service('networks: {n: {ipv4_address: 10.0.0.9, ipv6_address: "fd00::9"}}'),
-      ['services.a.networks.n.ipv6_address is ignored: overlays assign IPv4 addresses only'],
+      ['services.a.networks.n.ipv6_address is ignored: an overlay decides it by itself'],
     ],
     [
       service('hostname: "${A:-${B:-c}}"'),

@@ -2,15 +2,17 @@ import type { ResourceRequirements } from '../../api/service-spec.ts'
 import type { DeployConfig, ServiceConfig } from '../config.ts'
 import { parseCpus } from '../parse/cpus.ts'
 import { present } from '../present.ts'
+import { StackFileProblem } from '../stack-error.ts'
+import type { Path } from '../value.ts'
 
 type Limits = NonNullable<ResourceRequirements['Limits']>
 type Reservations = NonNullable<ResourceRequirements['Reservations']>
 
 /**
- * `deploy.resources`, and the keys beside it that mean the same (`mem_limit`, `cpus` …). Thrown: an Error for CPUs that are no number
- * and for two keys that say different things.
+ * `deploy.resources`, and the keys beside it that mean the same (`mem_limit`, `cpus` …). Thrown: a StackFileProblem in `place`, the service,
+ * for two keys that say different things.
  */
-export const convertResources = (service: ServiceConfig): ResourceRequirements => {
+export const convertResources = (service: ServiceConfig, place: Path): ResourceRequirements => {
   const { limits, reservations } = service.deploy?.resources ?? {}
   const { mem_limit, mem_reservation, memswap_limit, pids_limit } = service
   const ownCpus = service.cpus ? parseCpus(service.cpus) || undefined : undefined
@@ -19,11 +21,12 @@ export const convertResources = (service: ServiceConfig): ResourceRequirements =
   } as Limits
   const reserved = reservations && convertReservations(reservations)
   const both: Limits = present<Limits>({
-    NanoCPUs: same('cpus', 'cpus', ownCpus, limit.NanoCPUs),
-    MemoryBytes: same('mem_limit', 'memory', mem_limit || undefined, limit.MemoryBytes),
-    Pids: same('pids_limit', 'pids', pids_limit || undefined, limit.Pids),
+    NanoCPUs: same(place, 'cpus', 'cpus', ownCpus, limit.NanoCPUs),
+    MemoryBytes: same(place, 'mem_limit', 'memory', mem_limit || undefined, limit.MemoryBytes),
+    Pids: same(place, 'pids_limit', 'pids', pids_limit || undefined, limit.Pids),
   })
   const memory = same(
+    place,
     'mem_reservation',
     'memory',
     mem_reservation || undefined,
@@ -35,27 +38,38 @@ export const convertResources = (service: ServiceConfig): ResourceRequirements =
       reserved || memory !== undefined
         ? { ...reserved, ...(memory !== undefined && { MemoryBytes: memory }) }
         : undefined,
-    SwapBytes: swapBytes(memswap_limit, both.MemoryBytes),
+    SwapBytes: swapBytes(place, memswap_limit, both.MemoryBytes),
     MemorySwappiness: service.mem_swappiness,
   })
 }
 
 const same = (
+  place: Path,
   key: string,
   name: string,
   own: number | undefined,
   deployed: number | undefined,
 ): number | undefined => {
   if (own === undefined || deployed === undefined || own === deployed) return own ?? deployed
-  throw new Error(`${name} is not what ${key} says; keep one of them`)
+  const text = `is not what deploy.resources says of ${name}; keep one of them`
+  throw new StackFileProblem([...place, key], text)
 }
 
 /** Files say memory and swap together, the API swap alone; -1 is without limit in both. */
-const swapBytes = (total: number | undefined, memory: number | undefined): number | undefined => {
+const swapBytes = (
+  place: Path,
+  total: number | undefined,
+  memory: number | undefined,
+): number | undefined => {
   if (total === undefined || total === 0) return undefined
   if (total === -1) return -1
-  if (memory === undefined) throw new Error('memswap_limit needs mem_limit beside it')
-  if (total < memory) throw new Error('memswap_limit is memory and swap: not less than mem_limit')
+  if (memory === undefined)
+    throw new StackFileProblem([...place, 'memswap_limit'], 'needs mem_limit beside it')
+  if (total < memory)
+    throw new StackFileProblem(
+      [...place, 'memswap_limit'],
+      'is memory and swap: not less than mem_limit',
+    )
   return total - memory
 }
 

@@ -68,7 +68,7 @@ const convertTask = (key: string, config: StackConfig, namespace: string): TaskS
   const { driver, options } = service.logging ?? {}
   return present<TaskSpec>({
     ContainerSpec: convertContainer(key, config, namespace),
-    Resources: at(['services', key, 'deploy', 'resources'], () => convertResources(service)),
+    Resources: convertResources(service, ['services', key]),
     RestartPolicy: at(['services', key, 'restart'], () =>
       convertRestartPolicy(service.restart, restart_policy),
     ),

@@ -40,10 +40,10 @@ const readMode = (fields: Fields): number | undefined => {
 }
 
 /** A service's `ports`, short and long form. */
-export const readPorts = (service: Fields): ServicePort[] | undefined =>
+export const readPorts = (service: Fields, context: ReadContext): ServicePort[] | undefined =>
   service.list('ports')?.flatMap((item, index): ServicePort[] => {
     const place = [...service.at('ports'), index]
-    if (isMap(item)) return readLongPort(new Fields(item, place))
+    if (isMap(item)) return readLongPort(new Fields(item, place), context)
     const text = Array.isArray(item) ? '' : scalarText(item)
     return at(place, () => parsePortSpec(text)).map(({ protocol, target, published, hostIp }) =>
       present<ServicePort>({
@@ -62,7 +62,10 @@ const oneAddress = (address: string): string | undefined =>
   ANY_ADDRESSES.has(address) ? undefined : address
 
 /** A range of published numbers is as many ports, as in the short form. */
-const readLongPort = (port: Fields): ServicePort[] => {
+const readLongPort = (port: Fields, { note }: ReadContext): ServicePort[] => {
+  if (port.value('app_protocol') !== undefined) {
+    note(`${pathText(port.at('app_protocol'))} is ignored: a published port passes everything on`)
+  }
   const hostIp = port.text('host_ip') ?? ''
   if (hostIp !== '' && isIP(hostIp) === 0) {
     throw new StackFileProblem(port.at('host_ip'), `invalid IP address: ${hostIp}`)

@@ -11,7 +11,7 @@ import { parseDuration } from '../parse/duration.ts'
 import { splitShellWords } from '../parse/shell-words.ts'
 import { present } from '../present.ts'
 import { at } from '../stack-error.ts'
-import { isMap, type Scalar, scalarText } from '../value.ts'
+import { isMap, pathText, type Scalar, scalarText } from '../value.ts'
 import { DEPRECATED_KEYS, UNUSED_SERVICE_KEYS } from '../warnings.ts'
 import { readDeploy } from './deploy.ts'
 import { readEngine } from './engine.ts'
@@ -27,7 +27,7 @@ export const readService = (service: Fields, context: ReadContext): ServiceConfi
     ...readContainer(service),
     ...readEngine(service, context),
     container_name: service.text('container_name') || undefined,
-    depends_on: readDependencies(service),
+    depends_on: readDependencies(service, context),
     env_file: readEnvFiles(service, context),
     extends: readExtends(service),
     label_file: service.texts('label_file')?.map((file) => path.resolve(context.projectDir, file)),
@@ -39,7 +39,7 @@ export const readService = (service: Fields, context: ReadContext): ServiceConfi
     logging: readLogging(service.fields('logging')),
     networks: readNetworks(service),
     platform: service.text('platform') || undefined,
-    ports: readPorts(service),
+    ports: readPorts(service, context),
     profiles: service.texts('profiles'),
     restart: service.text('restart'),
     scale: service.count('scale'),
@@ -56,21 +56,28 @@ const UNUSED_KEYS = new Set([...UNUSED_SERVICE_KEYS, ...DEPRECATED_KEYS.keys()])
 const isForeignExtension = (key: string): boolean => key.startsWith('x-') && key !== 'x-swarmctl'
 
 /** The list form asks only for the order in which services start. */
-const readDependencies = (service: Fields): Record<string, DependencyConfig> | undefined => {
+const readDependencies = (
+  service: Fields,
+  { note }: ReadContext,
+): Record<string, DependencyConfig> | undefined => {
   const value = service.value('depends_on')
   if (value === undefined) return undefined
   if (!isMap(value)) {
     const names = service.texts('depends_on') ?? []
     return Object.fromEntries(names.map((name) => [name, { condition: 'service_started' }]))
   }
-  return service.fields('depends_on')?.each((dependency) =>
-    present<DependencyConfig>({
+  return service.fields('depends_on')?.each((dependency) => {
+    const restart = dependency.flag('restart')
+    if (restart === true) {
+      note(`${pathText(dependency.at('restart'))} is ignored: every service is restarted by itself`)
+    }
+    return present<DependencyConfig>({
       // The schema lets only these pass.
       condition: dependency.text('condition') as DependencyConfig['condition'],
-      restart: dependency.flag('restart'),
+      restart,
       required: dependency.flag('required'),
-    }),
-  )
+    })
+  })
 }
 
 const readExtends = (service: Fields): ServiceConfig['extends'] => {

@@ -71,11 +71,10 @@ const config = record({
   template_driver: string,
 })
 
-const include = record({
-  path: stringOrList,
-  env_file: stringOrList,
-  project_directory: string,
-})
+const include = record(
+  { path: stringOrList, env_file: stringOrList, project_directory: string },
+  { required: ['path'] },
+)
 
 const checkVersion = (text: string): void => {
   if (!/^[0-9]+(\.[0-9]+)?$/.test(text)) {

@@ -96,6 +96,6 @@ export const stringList = uniqueList(string)
 export const stringOrList = either(string, stringList)
 /** `KEY: value` pairs as a mapping, or a list of `KEY=value`. */
 export const pairs = either(mapOf(scalar('string', 'number', 'boolean', 'null'), /./), stringList)
-export const driverOptions = mapOf(scalar('string', 'number', 'boolean'))
+export const driverOptions = mapOf(scalar('string', 'number'))
 /** Command words, as one text or a list; null is the image's own. */
 export const shellCommand = either(scalar('null'), string, list(string))

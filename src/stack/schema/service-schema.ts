@@ -125,7 +125,10 @@ const extendsField = either(
   record({ service: string, file: string }, { required: ['service'] }),
 )
 
-const hostAddresses = either(mapOf(either(scalar('string', 'number', 'null'), list(string))), pairs)
+const hostAddresses = either(
+  mapOf(either(scalar('string', 'number', 'null'), list(string))),
+  stringList,
+)
 
 /** `services.*`: what the docker CLI takes, and what the Compose Specification has besides. */
 export const serviceSchema = record({
