@@ -1,22 +1,51 @@
 import { invalid, toSwarmctlError } from '../api/errors.ts'
 import { engineJson } from './engine-proxy.ts'
 import type { EnginePort } from './ports.ts'
-import { OVERLAY_BRIDGE_LABEL } from './render-network.ts'
+import { type LocalNetwork, OVERLAY_BRIDGE_LABEL, renderBridge } from './render-network.ts'
 
-/** The containers that this node's Engine has on an overlay's bridge, as `GET /networks/{id}` shows them; none while it is down. */
+/** The bridges of overlays on this node; none while its Engine is down, or when another manager asks. */
+export const overlayBridges = async (
+  engine: EnginePort,
+  networkId?: string,
+): Promise<LocalNetwork[]> => {
+  const label =
+    networkId === undefined ? OVERLAY_BRIDGE_LABEL : `${OVERLAY_BRIDGE_LABEL}=${networkId}`
+  const filters = encodeURIComponent(JSON.stringify({ label: [label] }))
+  return orNothing([], async () => {
+    return (await engineJson(engine, `/networks?filters=${filters}`)) as LocalNetwork[]
+  })
+}
+
+/** The containers that this node's Engine has on an overlay's bridge, as `GET /networks/{id}` shows them. */
 export const localContainers = async (engine: EnginePort, networkId: string): Promise<object> => {
-  const filters = JSON.stringify({ label: [`${OVERLAY_BRIDGE_LABEL}=${networkId}`] })
+  const [bridge] = await overlayBridges(engine, networkId)
+  if (bridge === undefined) return {}
+  const whole = await orNothing({}, () => engineJson(engine, `/networks/${bridge.Id}`))
+  return (whole as { Containers?: object }).Containers ?? {}
+}
+
+/** The whole bridge of the overlay that a worker was asked for by name, id or the beginning of the id. */
+export const findOverlayBridge = async (
+  engine: EnginePort,
+  reference: string,
+): Promise<LocalNetwork | undefined> => {
+  const bridges = await overlayBridges(engine)
+  const shown = (bridge: LocalNetwork) => renderBridge(bridge)
+  const found =
+    bridges.find((bridge) => [shown(bridge).Id, shown(bridge).Name].includes(reference)) ??
+    bridges.find((bridge) => shown(bridge).Id.startsWith(reference))
+  if (found === undefined) return undefined
+  return (await engineJson(engine, `/networks/${found.Id}`)) as LocalNetwork
+}
+
+/** What `ask` answers, or `otherwise` when the Engine is down or not ours, or what was asked for has just gone. */
+const orNothing = async <T>(otherwise: T, ask: () => Promise<T>): Promise<T> => {
   try {
-    const query = `filters=${encodeURIComponent(filters)}`
-    const [bridge] = (await engineJson(engine, `/networks?${query}`)) as { Id: string }[]
-    if (bridge === undefined) return {}
-    const whole = (await engineJson(engine, `/networks/${bridge.Id}`)) as { Containers?: object }
-    return whole.Containers ?? {}
+    return await ask()
   } catch (error) {
     const { code } = toSwarmctlError(error)
-    // Another manager's question, or a bridge that has just gone.
     if (code === 'ENGINE_UNAVAILABLE' || code === 'PERMISSION_DENIED' || code === 'NOT_FOUND') {
-      return {}
+      return otherwise
     }
     throw error
   }

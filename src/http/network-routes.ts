@@ -1,24 +1,24 @@
 import { SwarmctlError } from '../api/errors.ts'
-import { requireFilterKeys } from '../api/filters.ts'
+import { type Filters, matchesAny, matchesPart, requireFilterKeys } from '../api/filters.ts'
 import { type Network, NetworkCreate } from '../api/network.ts'
 import { withSchemaKeys } from '../api/validate/schema-keys.ts'
 import { parseJson, readBody } from './body.ts'
-import { localContainers, parseNames, pruneEngine } from './engine-networks.ts'
+import {
+  findOverlayBridge,
+  localContainers,
+  overlayBridges,
+  parseNames,
+  pruneEngine,
+} from './engine-networks.ts'
 import { engineJson, proxyToEngine } from './engine-proxy.ts'
 import { parseFilters } from './filters.ts'
 import { atLeader } from './leader.ts'
 import { isManager, requireManager } from './membership.ts'
 import type { NodeStatus } from './ports.ts'
-import { OVERLAY_BRIDGE_LABEL, renderNetwork } from './render-network.ts'
+import { isBridge, type LocalNetwork, renderBridge, renderNetwork } from './render-network.ts'
 import { sendEmpty, sendJson } from './reply.ts'
 import type { Exchange, Route } from './routes.ts'
 import { param, queryBool } from './routes.ts'
-
-interface LocalNetwork {
-  Labels?: Record<string, string> | null
-  Driver: string
-  Scope: string
-}
 
 const isUnavailable = (error: unknown): boolean =>
   error instanceof SwarmctlError && error.code === 'UNAVAILABLE'
@@ -46,22 +46,34 @@ const passOn = ({ engine, request, response, engineUrl }: Exchange, body?: Buffe
   proxyToEngine(engine, request, response, { url: engineUrl, ...(body && { body }) })
 
 const list = async (exchange: Exchange): Promise<void> => {
-  const text = exchange.query.get('filters')
-  const filters = parseFilters(text)
-  const wantsLocal = !filters.scope || filters.scope.includes('local')
-  const wantsSwarm = !filters.scope || filters.scope.includes('swarm')
-  const local = wantsLocal
-    ? ((await engineJson(exchange.engine, exchange.engineUrl)) as LocalNetwork[])
-    : []
-  const swarm =
-    wantsSwarm && isManager(exchange.port.status())
-      ? await exchange.port.control().listNetworks(filters, exchange.read)
-      : []
+  const { engine, engineUrl, port, query, version } = exchange
+  const filters = parseFilters(query.get('filters'))
+  const wants = (scope: string) => !filters.scope || filters.scope.includes(scope)
+  const local = wants('local') ? ((await engineJson(engine, engineUrl)) as LocalNetwork[]) : []
+  const shown = local.filter((network) => !isBridge(network))
+  if (!wants('swarm')) return sendJson(exchange.response, 200, shown)
+  if (!isManager(port.status())) {
+    const isWorker = port.status().localNodeState === 'active'
+    const overlays = (isWorker ? await overlayBridges(engine) : [])
+      .map(renderBridge)
+      .filter((network) => matchesList(filters, network))
+    return sendJson(exchange.response, 200, [...shown, ...overlays])
+  }
+  const swarm = await port.control().listNetworks(filters, exchange.read)
   sendJson(exchange.response, 200, [
-    ...local.filter((network) => network.Labels?.[OVERLAY_BRIDGE_LABEL] === undefined),
-    ...swarm.map((network) => renderNetwork(network, exchange.version)),
+    ...shown,
+    ...swarm.map((network) => renderNetwork(network, version)),
   ])
 }
+
+/** The filters that a worker can apply to what it knows of an overlay. */
+const matchesList = (filters: Filters, { Id, Name, Driver }: LocalNetwork): boolean =>
+  matchesPart(filters.id, Id) &&
+  matchesPart(filters.name, Name) &&
+  matchesAny(filters.driver, Driver) &&
+  matchesAny(filters.type, 'custom') &&
+  filters.label === undefined &&
+  filters.dangling === undefined
 
 /** A network of the cluster's with what this node and the managers know of its use. */
 const sendSwarmNetwork = async (exchange: Exchange, network: Network): Promise<void> => {
@@ -88,7 +100,11 @@ const inspect = async (exchange: Exchange): Promise<void> => {
       return passOn(exchange)
     default: {
       const network = await findSwarmNetwork(exchange, ref)
-      return network ? sendSwarmNetwork(exchange, network) : passOn(exchange)
+      if (network) return sendSwarmNetwork(exchange, network)
+      const bridge = isManager(exchange.port.status())
+        ? undefined
+        : await findOverlayBridge(exchange.engine, ref)
+      return bridge ? sendJson(exchange.response, 200, renderBridge(bridge)) : passOn(exchange)
     }
   }
 }

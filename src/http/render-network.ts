@@ -4,8 +4,33 @@ import { isOlder } from './api-version.ts'
 /** Older clients know no network without IPv4. */
 const IPV4_SINCE = '1.48'
 
-/** Label of the local bridge networks that implement an overlay on this node: hidden from `network ls`. */
-export const OVERLAY_BRIDGE_LABEL = 'swarmctl.overlay'
+/** Label of the local bridge networks that implement an overlay on this node (`overlay/names.ts`); its value is the overlay's id. */
+export const OVERLAY_BRIDGE_LABEL = 'swarmctl.network'
+/** The overlay's name, on the same bridges. */
+const OVERLAY_NAME_LABEL = 'com.docker.swarm.network.name'
+
+/** A network as the Engine lists it. */
+export interface LocalNetwork {
+  Id: string
+  Name: string
+  Driver: string
+  Scope: string
+  Labels?: Record<string, string> | null
+}
+
+/** An overlay's bridge as what it stands for: all that a worker knows of the overlay. */
+export const renderBridge = (bridge: LocalNetwork) => ({
+  ...bridge,
+  Id: bridge.Labels?.[OVERLAY_BRIDGE_LABEL] ?? '',
+  Name: bridge.Labels?.[OVERLAY_NAME_LABEL] ?? '',
+  Driver: 'overlay',
+  Scope: 'swarm',
+  Options: {},
+  Labels: {},
+})
+
+export const isBridge = ({ Labels }: LocalNetwork): boolean =>
+  Labels?.[OVERLAY_BRIDGE_LABEL] !== undefined
 
 /** A swarm-scoped network in the shape of `GET /networks` (which spells the id `Id`). */
 export const renderNetwork = (network: Network, version: string | undefined) => ({

@@ -1,4 +1,6 @@
 import t from 'tap'
+import { OVERLAY_BRIDGE_LABEL } from '../../src/http/render-network.ts'
+import { NETWORK_LABEL } from '../../src/overlay/names.ts'
 import { ApiNode } from '../support/http/api-node.ts'
 import { NODE_ID } from '../support/http/memory-swarm.ts'
 import { sampleTask } from '../support/objects.ts'
@@ -88,7 +90,7 @@ t.test('networks: who uses one, and the removal of those that nobody does', asyn
   const pruned = await node.call('POST', `/v1.41/networks/prune?filters=${filters}`)
   t.strictSame(pruned.body, { NetworksDeleted: ['idle', 'unused'] })
   const asked = node.engine.requests('POST', /^\/v1\.41\/networks\/prune/)[0]!
-  t.match(decodeURIComponent(asked.url), '"swarmctl.overlay":true', 'no bridge of ours goes')
+  t.match(decodeURIComponent(asked.url), '"swarmctl.network":true', 'no bridge of ours goes')
   const none = encodeURIComponent(JSON.stringify({ until: { '24h': true } }))
   const recent = await node.call('POST', `/networks/prune?filters=${none}`)
   t.strictSame(recent.body, { NetworksDeleted: ['unused'] }, 'all are younger')
@@ -117,4 +119,25 @@ t.test('a follower has its own Engine’s networks pruned and the leader the swa
   const { body } = await follower.call('POST', '/networks/prune')
   t.strictSame(body, { NetworksDeleted: ['idle', 'unused'] })
   t.equal(leader.engine.requests('POST', /prune/).length, 0)
+})
+
+t.test('a worker shows the overlays that it has a part of', async (t) => {
+  t.equal(OVERLAY_BRIDGE_LABEL, NETWORK_LABEL, 'what the overlay puts on its bridges')
+  const node = await start(t)
+  node.swarm.state.role = 'worker'
+  const names = async (filters: object) => {
+    const query = encodeURIComponent(JSON.stringify(filters))
+    const { body } = await node.call('GET', `/networks?filters=${query}`)
+    return body.map((one: { Name: string; Driver: string }) => `${one.Name} ${one.Driver}`)
+  }
+  t.strictSame(await names({}), ['bridge bridge', 'back overlay'])
+  t.strictSame(await names({ scope: ['swarm'] }), ['back overlay'])
+  t.strictSame(await names({ scope: ['swarm'], name: ['ac'] }), ['back overlay'])
+  t.strictSame(await names({ scope: ['swarm'], name: ['x'] }), [])
+  t.strictSame(await names({ scope: ['local'] }), ['bridge bridge'])
+  for (const reference of ['back', 'n1', 'n']) {
+    const { body } = await node.call('GET', `/networks/${reference}`)
+    t.match(body, { Id: 'n1', Scope: 'swarm', Containers: { c1: { Name: 'web.1.t1' } } })
+  }
+  t.equal((await node.call('GET', '/networks/other')).status, 404)
 })

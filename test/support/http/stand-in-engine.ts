@@ -13,16 +13,17 @@ const LOCAL_NETWORKS = [
     Name: 'swarmctl-1',
     Driver: 'bridge',
     Scope: 'local',
-    Labels: { 'swarmctl.overlay': '1' },
+    Labels: { 'swarmctl.network': 'n1', 'com.docker.swarm.network.name': 'back' },
   },
 ]
 
 /** Only the bridges of overlays have a label, which tells whose they are. */
 const localNetworks = (url: string, overlayId: string) => {
   const filters = new URLSearchParams(url.replace(/^[^?]*\??/, '')).get('filters') ?? ''
-  const wanted = /"label":\["swarmctl\.overlay=(\w+)"\]/.exec(filters)?.[1]
-  if (wanted !== undefined) {
-    return LOCAL_NETWORKS.filter(({ Name }) => Name === 'swarmctl-1' && wanted === overlayId)
+  const asked = /"label":\["swarmctl\.network(?:=(\w+))?"\]/.exec(filters)
+  if (asked !== null) {
+    const isWanted = asked[1] === undefined || asked[1] === overlayId
+    return LOCAL_NETWORKS.filter(({ Name }) => Name === 'swarmctl-1' && isWanted)
   }
   return filters.includes('"label"') ? [] : LOCAL_NETWORKS
 }
