@@ -5,7 +5,6 @@ import type { Control } from '../../../src/manager/control/control.ts'
 import type { Clients } from './clients.ts'
 import type { Host, Life, World } from './host.ts'
 import { isQuorum } from './manager-checker.ts'
-import { ACT_MS, FAULT_MS } from './manager-faults.ts'
 
 /** As the daemon: a demoted manager waits to be taken out of the group before it forgets everything. */
 const DEMOTE_WAIT_MS = 10_000
@@ -14,6 +13,8 @@ const DEMOTE_POLL_MS = 100
 const STOP_LIMIT_MS = 5_000
 /** An operator looks whether what he asked for was done. */
 const RETRY_MS = 500
+/** The leader's loops get something to do about this often. */
+const WORK_MS = 800
 const HOSTS_MAX = 12
 const MANAGERS_MAX = 7
 
@@ -39,13 +40,15 @@ export class Chaos {
   }
 
   start(): void {
-    this.#plan(ACT_MS, () => this.#act())
-    if (this.#world.faults.services) this.#plan(8 * ACT_MS, () => void this.#changeService())
-    if (this.#world.faults.bulkBytes > 0) this.#plan(3 * ACT_MS, () => void this.#storeBulk())
+    const { actMs, services, bulkBytes } = this.#world.faults
+    this.#plan(actMs, () => this.#act())
+    this.#world.checker.onMembersChange = (id) => this.#onMembersChange(id)
+    if (services) this.#plan(WORK_MS, () => void this.#changeService())
+    if (bulkBytes > 0) this.#plan(WORK_MS / 2, () => void this.#storeBulk())
   }
 
   /** The process of a host ends; it comes back after a while, in the quiet end at once. */
-  crash(host: Host, withinMs = FAULT_MS): void {
+  crash(host: Host, withinMs = this.#world.faults.faultMs): void {
     const { clock, random, trace, isFaulty } = this.#world
     if (host.life === undefined) return
     this.counts.crashes += 1
@@ -115,14 +118,25 @@ export class Chaos {
 
   // ---- faults ----
 
+  /** A change that only its leader knows to be committed is where members can lose each other. */
+  #onMembersChange(id: string): void {
+    const { clock, random, faults, isFaulty } = this.#world
+    const host = this.#deps.hosts.find((one) => one.id === id)
+    if (host === undefined || !isFaulty() || random() >= faults.killAtChange) return
+    clock.after(0, () => {
+      if (random() < 0.5) this.crash(host)
+      else this.#blackout()
+    })
+  }
+
   #blackout(): void {
     this.counts.blackouts += 1
-    for (const host of this.#deps.hosts) this.crash(host, FAULT_MS / 4)
+    for (const host of this.#deps.hosts) this.crash(host, this.#world.faults.faultMs / 4)
   }
 
   #pause(host: Host): void {
-    const { random, trace } = this.#world
-    const ms = random() * FAULT_MS
+    const { random, trace, faults } = this.#world
+    const ms = random() * faults.faultMs
     trace.note(`${host.id} pauses ${ms.toFixed(0)} ms`)
     this.counts.pauses += 1
     host.life?.process.pause(ms)
@@ -142,11 +156,11 @@ export class Chaos {
   }
 
   #fillDisk(host: Host): void {
-    const { clock, random, trace } = this.#world
+    const { clock, random, trace, faults } = this.#world
     trace.note(`${host.id} disk full`)
     this.counts.fullDisks += 1
     host.disk.isFull = true
-    clock.after(random() * 2 * FAULT_MS, () => {
+    clock.after(random() * 2 * faults.faultMs, () => {
       host.disk.isFull = false
     })
   }
@@ -170,7 +184,7 @@ export class Chaos {
     trace.note(`cut ${links.join(', ')}`)
     network.heal()
     network.separate(links)
-    clock.after(random() * 2 * FAULT_MS, () => network.heal())
+    clock.after(random() * 2 * faults.faultMs, () => network.heal())
   }
 
   /** Found at the next start, which comes before anything else is damaged. */
@@ -300,7 +314,8 @@ export class Chaos {
     const { random, isFaulty } = this.#world
     const managers = hosts.filter(({ state }) => state === 'manager').length
     if (managers >= MANAGERS_MAX) return
-    const worker = this.#pick(hosts.filter(({ state, life }) => state === 'worker' && !life))
+    const isWorker = (host: Host) => host.state === 'worker' && !this.#leaving.has(host)
+    const worker = this.#pick(hosts.filter(isWorker))
     if (worker !== undefined && random() < 0.5) {
       if (!(await this.#setRole(worker, 'manager')) || !isFaulty()) return
       this.counts.promotions += 1

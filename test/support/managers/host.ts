@@ -248,7 +248,12 @@ function isDiskError(error: unknown): boolean {
 
 function coreOptions({ electionTicks, appendBytesMax }: ManagerFaults) {
   const heartbeatTicks = electionTicks < 10 ? 2 : 4
-  return { electionTicks, heartbeatTicks, closedLeaderTicksMax: 8, appendBytesMax }
+  return {
+    electionTicks,
+    heartbeatTicks,
+    closedLeaderTicksMax: Math.min(8, electionTicks),
+    appendBytesMax,
+  }
 }
 
 function quietLog(id: string, trace: Trace): Log {

@@ -40,6 +40,8 @@ export interface Counts {
 export class ManagerChecker {
   readonly counts: Counts = { terms: 0, snapshots: 0, applied: 0, memberships: 0 }
   failure: Error | undefined
+  /** Called when the members changed, with the id of the manager that applied it first. */
+  onMembersChange: (id: string) => void = () => {}
   readonly #leaderOf = new Map<number, string>()
   readonly #votes = new Map<string, string>()
   readonly #chains = new Map<string, string>()
@@ -213,6 +215,7 @@ export class ManagerChecker {
     const isSame = last !== undefined && this.#memberships.get(last.index) === text
     if (last !== undefined && !isSame) {
       this.counts.memberships += 1
+      this.onMembersChange(id)
       if (!quorumsIntersect(last.membership, membership)) {
         throw this.fail(`the members at ${last.index} and ${index} can decide apart`)
       }

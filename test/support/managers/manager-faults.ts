@@ -2,18 +2,17 @@
 
 /** Raft's tick, milliseconds: the default. */
 const TICK_MS = 25
-/** Each fault ends by itself within this, so that there is always something to lose. */
-export const FAULT_MS = 2_500
-/** Something is tried about this often. Probabilities below are for each attempt. */
-export const ACT_MS = 100
-
 export interface ManagerFaults {
   readonly managers: number
   readonly clients: number
   readonly names: number
   readonly thinkMs: number
-  /** How long faults last. */
+  /** How long things fail. */
   readonly faultyMs: number
+  /** Each fault ends by itself within this, so that there is always something to lose. */
+  readonly faultMs: number
+  /** Something is tried about this often. Probabilities are for each attempt. */
+  readonly actMs: number
   readonly electionTicks: number
   readonly keepEntriesMax: number
   readonly segmentBytes: number
@@ -32,6 +31,8 @@ export interface ManagerFaults {
   readonly blackout: number
   /** At each call to a disk or the network. */
   readonly killAtCall: number
+  /** When the members have just changed: the one that knows it first, or all. */
+  readonly killAtChange: number
   readonly pause: number
   readonly ioError: number
   readonly diskFull: number
@@ -57,7 +58,7 @@ export function drawManagerFaults(random: () => number): ManagerFaults {
   const sometimes = (most: number, chance = 0.5) => (random() < chance ? random() * most : 0)
   const pick = <T>(...items: [T, ...T[]]): T =>
     items[Math.floor(random() * items.length)] ?? items[0]
-  const electionTicks = pick(8, 20, 20)
+  const electionTicks = pick(5, 8, 20)
   const ordered = random() < 0.4
   const bulkBytes = random() < 0.15 ? 60_000 : 0
   // One frame has to fit a segment, and may hold several objects.
@@ -69,6 +70,8 @@ export function drawManagerFaults(random: () => number): ManagerFaults {
     names: pick(1, 2, 4),
     thinkMs: pick(5, 50, 200),
     faultyMs: 6_000 + random() * 8_000,
+    faultMs: pick(400, 1_000, 2_500),
+    actMs: pick(40, 100),
     keepEntriesMax: pick(4, 20, 1_000),
     segmentBytes: segmentKiB * 1024,
     appendBytesMax: pick(1, 4) * 1024,
@@ -83,6 +86,7 @@ export function drawManagerFaults(random: () => number): ManagerFaults {
     crash: sometimes(0.08),
     blackout: sometimes(0.02),
     killAtCall: sometimes(0.002),
+    killAtChange: sometimes(0.3, 0.4),
     pause: sometimes(0.06),
     ioError: sometimes(0.003, 0.3),
     diskFull: sometimes(0.05, 0.4),
