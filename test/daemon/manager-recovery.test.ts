@@ -1,33 +1,13 @@
-import { cp, mkdtemp, open, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, open, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { unavailable } from '../../src/api/errors.ts'
-import { newId } from '../../src/api/id.ts'
 import { askToRejoin, hasLogOnDisk } from '../../src/daemon/manager-recovery.ts'
-import { ManagerRole } from '../../src/daemon/manager-role.ts'
 import type { NodeRecord } from '../../src/daemon/node-file.ts'
-import { NodeKeys } from '../../src/daemon/node-keys.ts'
-import { createCluster } from '../../src/manager/ca/create-cluster.ts'
-import { RpcHandlers } from '../../src/rpc/handlers.ts'
-import type { RpcPool } from '../../src/rpc/pool.ts'
-import { noLog, realClock } from '../support/rpc/cluster-fixture.ts'
+import { ManagerOnDisk, poolOf } from '../support/daemon/manager-on-disk.ts'
+import { noLog } from '../support/rpc/cluster-fixture.ts'
 
-const ADDR = '10.0.0.1:2377'
 const OTHER = { nodeId: 'other', addr: '10.0.0.2:2377' }
-
-/** Answers requests by address; what is not in it is not reached. */
-const poolOf = (answers: Record<string, () => unknown>): RpcPool =>
-  ({
-    current: () => undefined,
-    get: async (addr: string) => ({
-      request: async () => {
-        const answer = answers[addr]
-        if (!answer) throw unavailable(`no route to ${addr}`)
-        return answer()
-      },
-    }),
-  }) as unknown as RpcPool
 
 t.test('a leader is found through another manager, and asked until it agrees', async (t) => {
   let refusals = 2
@@ -64,35 +44,10 @@ t.test('a leader is found through another manager, and asked until it agrees', a
 
 /** A manager that led a cluster of one, and has stopped. */
 const managerOnDisk = async (t: Test) => {
-  const dataDir = await mkdtemp(join(tmpdir(), 'manager-'))
-  const { cluster, node, credentials } = await createCluster(
-    { clock: realClock, newId },
-    { spec: { Name: 'default', Labels: {} }, addr: ADDR },
-  )
-  const keys = await NodeKeys.create(dataDir)
-  let record: NodeRecord = {
-    ...{ nodeId: node.ID, clusterId: cluster.ID, listenAddr: ADDR, advertiseAddr: ADDR },
-    ...{ dataPathAddr: '10.0.0.1', managers: [{ nodeId: node.ID, addr: ADDR }] },
-  }
-  const role = () =>
-    new ManagerRole(
-      {
-        ...{ handlers: new RpcHandlers(), clock: realClock, log: noLog, random: Math.random },
-        ...{ pool: poolOf({}), bulkPool: poolOf({}), keys: () => keys },
-        record: () => record,
-        setRecord: async (changed) => {
-          record = changed
-        },
-        onLeader: () => {},
-        onFatal: (error) => t.fail(error.message),
-      },
-      { dataDir },
-    )
-  const first = role()
-  await first.start({ cluster, node })
-  while (!first.runtime?.isLeader) await new Promise((resolve) => setTimeout(resolve, 5))
+  const manager = await ManagerOnDisk.create(t)
+  const first = await manager.bootstrap()
   await first.stop()
-  t.teardown(() => rm(dataDir, { recursive: true }))
+  const { dataDir } = manager
   const damageLog = async () => {
     const [name = ''] = (await readdir(join(dataDir, 'raft/wal'))).filter((n) => /wal$/.test(n))
     const file = await open(join(dataDir, 'raft/wal', name), 'r+')
@@ -100,13 +55,14 @@ const managerOnDisk = async (t: Test) => {
     await file.close()
   }
   const knows = (managers: NodeRecord['managers']) => {
-    record = { ...record, managers }
+    manager.record = { ...manager.record, managers }
   }
-  return { dataDir, role, credentials, damageLog, knows, record: () => record }
+  const [role, record] = [() => manager.role(), () => manager.record]
+  return { dataDir, role, damageLog, knows, record, fatal: manager.fatal }
 }
 
 t.test('the only manager leaves a damaged log where it is, and says what to do', async (t) => {
-  const { dataDir, role, damageLog, record } = await managerOnDisk(t)
+  const { dataDir, role, damageLog, record, fatal } = await managerOnDisk(t)
   t.equal(record().hasLog, true, 'noted before anything was promised')
   await cp(join(dataDir, 'raft'), join(dataDir, 'copy'), { recursive: true })
   await damageLog()
@@ -122,10 +78,11 @@ t.test('the only manager leaves a damaged log where it is, and says what to do',
   await whole.start(undefined)
   t.equal(whole.damage, '', 'a whole one starts')
   await whole.stop()
+  t.strictSame(fatal, [])
 })
 
 t.test('one of several puts it aside, takes no part, and waits to be let in', async (t) => {
-  const { dataDir, role, damageLog, knows } = await managerOnDisk(t)
+  const { dataDir, role, damageLog, knows, fatal } = await managerOnDisk(t)
   knows([OTHER])
   await damageLog()
   const damaged = role()
@@ -143,4 +100,5 @@ t.test('one of several puts it aside, takes no part, and waits to be let in', as
   t.equal(again.runtime, undefined)
   await again.end()
   t.equal(again.damage, '', 'demoted: it need not be a manager any more')
+  t.strictSame(fatal, [])
 })

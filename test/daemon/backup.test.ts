@@ -1,0 +1,111 @@
+import t from 'tap'
+import { sealBackup } from '../../src/backup/sealed-file.ts'
+import { createBackup } from '../../src/daemon/backup.ts'
+import {
+  readBackup,
+  restoredAnswer,
+  restoredCredentials,
+  seedManager,
+} from '../../src/daemon/restore.ts'
+import { ManagerOnDisk, untilLeading } from '../support/daemon/manager-on-disk.ts'
+import { sampleNode, sampleSecret } from '../support/objects.ts'
+import { realClock } from '../support/rpc/cluster-fixture.ts'
+
+const PASSPHRASE = 'correct horse'
+
+const collect = async (bytes: AsyncIterable<Uint8Array>): Promise<Buffer> => {
+  const parts: Uint8Array[] = []
+  for await (const part of bytes) parts.push(part)
+  return Buffer.concat(parts)
+}
+
+async function* piecesOf(file: Buffer): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < file.length; at += 1000) yield file.subarray(at, at + 1000)
+}
+
+t.test('a backup of a running manager is the same swarm on another machine', async (t) => {
+  const first = await ManagerOnDisk.create(t)
+  const role = await first.bootstrap()
+  const store = role.runtime?.store
+  if (!store) throw new Error('it leads')
+  const other = { ...sampleNode('othermanager'.padEnd(25, '0'), 7) }
+  await store.update((tx) => {
+    tx.put('secret', sampleSecret('s'.padEnd(25, '0'), 'password'))
+    tx.put('node', { ...other, Spec: { ...other.Spec, Role: 'manager' } })
+    tx.put('node', sampleNode('worker'.padEnd(25, '0'), 8))
+  })
+  const nowMs = Date.UTC(2026, 0, 2)
+  const made = await createBackup(role.runtime, {
+    ...first.record,
+    ...{ passphrase: PASSPHRASE, nowMs },
+  })
+  // It is taken at one index: what comes now is not in it.
+  await store.update((tx) => tx.put('secret', sampleSecret('l'.padEnd(25, '0'), 'later')))
+  const file = await collect(made.bytes)
+  const cluster = store.view().cluster()
+  await role.stop()
+  t.notOk(file.includes('password'))
+
+  await t.rejects(readBackup(piecesOf(file), 'wrong'), { code: 'UNAUTHENTICATED' })
+  await t.rejects(readBackup(piecesOf(file.subarray(0, -1)), PASSPHRASE), /cut off/)
+  const backup = await readBackup(piecesOf(file), PASSPHRASE)
+  t.match(restoredAnswer(backup), {
+    NodeID: first.record.nodeId,
+    ClusterID: cluster?.ID,
+    CreatedAt: '2026-01-02T00:00:00.000Z',
+    Index: made.index,
+    RemovedManagers: [other.Description.Hostname],
+  })
+  const credentials = await restoredCredentials(backup, realClock)
+  t.match(credentials, { nodeId: first.record.nodeId, clusterId: cluster?.ID, role: 'manager' })
+  t.equal(credentials.rootCAPem, cluster?.Swarmctl.RootCACert, 'the same CA')
+
+  const managers = [{ nodeId: first.record.nodeId, addr: '10.9.9.9:2377' }]
+  const second = await ManagerOnDisk.create(t, {
+    ...{ ...first.record, advertiseAddr: '10.9.9.9:2377', managers },
+    ...{ hasLog: true, forcesNewCluster: true },
+  })
+  const { dataKey } = second.keys
+  await seedManager(second.dataDir, backup, { clock: realClock, dataKey })
+  const restored = second.role()
+  await restored.start(undefined)
+  await untilLeading(restored)
+  const view = restored.runtime?.store.view()
+  t.strictSame(view?.cluster()?.JoinTokens, cluster?.JoinTokens)
+  t.equal(view?.cluster()?.Swarmctl.RootCAKey, cluster?.Swarmctl.RootCAKey)
+  t.strictSame(
+    view?.list('secret').map(({ Spec }) => Spec.Name),
+    ['password'],
+  )
+  t.strictSame(
+    view
+      ?.list('node')
+      .map(({ ID }) => ID)
+      .sort(),
+    [...[first.record.nodeId, 'worker'.padEnd(25, '0')].sort()],
+  )
+  t.strictSame(view?.cluster()?.Swarmctl.RemovedNodes, [other.ID])
+  t.equal(view?.get('node', first.record.nodeId)?.Swarmctl.Addr, '10.9.9.9:2377')
+  const status = restored.runtime?.raftStatus()
+  t.strictSame(status?.voters, [first.record.nodeId])
+  t.equal(second.record.forcesNewCluster, undefined, 'it is a cluster as any')
+  await restored.runtime?.store.update((tx) =>
+    tx.put('secret', sampleSecret('n'.padEnd(25, '0'), 'new')),
+  )
+  await restored.stop()
+
+  const again = second.role()
+  await again.start(undefined)
+  await untilLeading(again)
+  t.equal(again.runtime?.store.view().list('secret').length, 2, 'it resumes')
+  await again.stop()
+  t.strictSame([...first.fatal, ...second.fatal], [])
+})
+
+t.test('a backup whose content makes no sense is refused', async (t) => {
+  async function* nonsense() {
+    yield Buffer.from('{"no":"head"}')
+  }
+  const file = await collect(sealBackup(nonsense(), PASSPHRASE, 4))
+  await t.rejects(readBackup(piecesOf(file), PASSPHRASE), /can not be read/)
+})

@@ -1,0 +1,88 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { unavailable } from '../../../src/api/errors.ts'
+import { newId } from '../../../src/api/id.ts'
+import { ManagerRole } from '../../../src/daemon/manager-role.ts'
+import type { NodeRecord } from '../../../src/daemon/node-file.ts'
+import { NodeKeys } from '../../../src/daemon/node-keys.ts'
+import { createCluster } from '../../../src/manager/ca/create-cluster.ts'
+import { RpcHandlers } from '../../../src/rpc/handlers.ts'
+import type { RpcPool } from '../../../src/rpc/pool.ts'
+import { noLog, realClock } from '../rpc/cluster-fixture.ts'
+
+const ADDR = '10.0.0.1:2377'
+
+/** Answers requests by address; what is not in it is not reached. */
+export const poolOf = (answers: Record<string, () => unknown>): RpcPool =>
+  ({
+    current: () => undefined,
+    get: async (addr: string) => ({
+      request: async () => {
+        const answer = answers[addr]
+        if (!answer) throw unavailable(`no route to ${addr}`)
+        return answer()
+      },
+    }),
+  }) as unknown as RpcPool
+
+/** Resolves when a manager's role leads. */
+export const untilLeading = async (role: ManagerRole): Promise<void> => {
+  while (!role.runtime?.isLeader) await new Promise((resolve) => setTimeout(resolve, 5))
+}
+
+/** A manager's part of a data directory: its keys, its record, and the role that runs on them. Nothing is started. */
+export class ManagerOnDisk {
+  readonly dataDir: string
+  readonly keys: NodeKeys
+  record: NodeRecord
+  readonly fatal: Error[] = []
+
+  private constructor(dataDir: string, keys: NodeKeys, record: NodeRecord) {
+    this.dataDir = dataDir
+    this.keys = keys
+    this.record = record
+  }
+
+  /** An empty directory, removed when the test ends. */
+  static async create(
+    t: { teardown(run: () => Promise<void>): void },
+    record: Partial<NodeRecord> = {},
+  ): Promise<ManagerOnDisk> {
+    const dataDir = await mkdtemp(join(tmpdir(), 'manager-'))
+    t.teardown(() => rm(dataDir, { recursive: true }))
+    const addresses = { listenAddr: ADDR, advertiseAddr: ADDR, dataPathAddr: '10.0.0.1' }
+    const whole = { nodeId: '', clusterId: '', managers: [], ...addresses, ...record }
+    return new ManagerOnDisk(dataDir, await NodeKeys.create(dataDir), whole)
+  }
+
+  role(): ManagerRole {
+    return new ManagerRole(
+      {
+        ...{ handlers: new RpcHandlers(), clock: realClock, log: noLog, random: Math.random },
+        ...{ pool: poolOf({}), bulkPool: poolOf({}), keys: () => this.keys },
+        record: () => this.record,
+        setRecord: async (changed) => {
+          this.record = changed
+        },
+        onLeader: () => {},
+        onFatal: (error) => void this.fatal.push(error),
+      },
+      { dataDir: this.dataDir },
+    )
+  }
+
+  /** Makes it the first manager of a new cluster, which leads when this resolves. */
+  async bootstrap(): Promise<ManagerRole> {
+    const { cluster, node } = await createCluster(
+      { clock: realClock, newId },
+      { spec: { Name: 'default', Labels: {} }, addr: ADDR },
+    )
+    const managers = [{ nodeId: node.ID, addr: ADDR }]
+    this.record = { ...this.record, nodeId: node.ID, clusterId: cluster.ID, managers }
+    const role = this.role()
+    await role.start({ cluster, node })
+    await untilLeading(role)
+    return role
+  }
+}
