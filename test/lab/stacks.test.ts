@@ -1,7 +1,13 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import t from 'tap'
-import { execInTask, runningTasksOf, serviceOf, untilRunning } from '../support/lab/api.ts'
+import {
+  execInTask,
+  inspectTask,
+  runningTasksOf,
+  serviceOf,
+  untilRunning,
+} from '../support/lab/api.ts'
 import { formCluster } from '../support/lab/cluster.ts'
 import { eventually } from '../support/lab/eventually.ts'
 import type { LabHost } from '../support/lab/host.ts'
@@ -192,7 +198,7 @@ labTest(t, 'stacks', { hosts: 3 }, async (t, lab) => {
     const secret = write('blog-secret.yml', `secrets: { password: { file: ${password} } }`)
     t.match(await deploy('blog', [...files, third, secret], { check: false }), {
       code: 1,
-      stderr: /update secret blog_password: .*its content changed; give the new/,
+      stderr: /secret blog_password: its content changed, .*give the new content another name/,
     })
     t.strictSame(await idsOf('blog_database'), [database?.ID])
 
@@ -256,29 +262,174 @@ labTest(t, 'stacks', { hosts: 3 }, async (t, lab) => {
     }
   })
 
-  await t.test('unsupported keys are named, the rest is deployed', async (t) => {
+  await t.test('what an Engine can do and Swarm can’t say', async (t) => {
     const file = write(
-      'warned.yml',
+      'beyond.yml',
       `
+name: beyond
 services:
   one:
     image: ${IMAGE}
     build: .
+    container_name: primary
     privileged: true
-    container_name: one
-    depends_on: [other]
-    tmpfs: /scratch
-    networks: { default: { ipv4_address: 10.9.9.9 } }
+    shm_size: 8m
+    ipc: private
+    pid: host
+    tmpfs: /scratch:size=1m
+    devices: ["/dev/null:/dev/nothing:r"]
+    security_opt: [label=disable]
+    mem_limit: 64m
+    cpu_shares: 512
+    uts: host
+    configs: [{ source: text, target: /text }]
+    secrets: [word]
+    depends_on: { prepare: { condition: service_completed_successfully } }
+    networks: { fixed: { ipv4_address: 10.77.5.77 } }
+    ports: ["127.0.0.1:18080:80"]
+  prepare:
+    image: ${IMAGE}
+    entrypoint: [sh, -c, "sleep 1"]
+    depends_on: { two: { condition: service_healthy } }
+    networks: [fixed]
+  two:
+    image: ${IMAGE}
+    healthcheck: { test: [CMD, sh, -c, "test $$(cut -d. -f1 /proc/uptime) -gt 0"], interval: 500ms }
+    networks: [fixed]
+  never: { image: none-such, profiles: [other] }
+networks: { fixed: { ipam: { config: [{ subnet: 10.77.0.0/16 }] } } }
+configs: { text: { content: "inline $$\n" } }
+secrets: { word: { environment: WORD } }
 `,
     )
-    const { stderr } = await deploy('warned', [file])
-    t.match(stderr, /^Ignoring unsupported options: build, privileged$/m)
-    t.match(stderr, /^Ignoring deprecated options:\n {2}container_name: /m)
-    t.match(stderr, /^services\.one\.depends_on is ignored/m)
-    t.match(stderr, /^services\.one\.tmpfs is ignored: write it under volumes/m)
-    t.match(stderr, /^services\.one\.networks\.default\.ipv4_address is ignored/m)
-    await untilRunning(h1, 'warned_one', 1)
-    await stack(['rm', 'warned'])
+    const env = { WORD: 's3cret' }
+    const done = await stack(['deploy', '-q', '--resolve-image', 'never', '-c', file], { env })
+    t.match(done.stderr, /^Ignoring unsupported options: build$/m)
+    t.match(
+      done.stdout,
+      /beyond_two[\s\S]*Waiting for beyond_two: service_healthy[\s\S]*beyond_one/,
+    )
+    const [task] = await untilRunning(h1, 'beyond_one', 1)
+    if (task === undefined) return
+    const { host, container } = await inspectTask(lab.hosts, task)
+    t.match(container.HostConfig, {
+      Privileged: true,
+      ShmSize: 8 << 20,
+      IpcMode: 'private',
+      PidMode: 'host',
+      UTSMode: 'host',
+      Tmpfs: { '/scratch': 'size=1m' },
+      Devices: [
+        { PathOnHost: '/dev/null', PathInContainer: '/dev/nothing', CgroupPermissions: 'r' },
+      ],
+      Memory: 64 << 20,
+      CpuShares: 512,
+    })
+    const sh = async (script: string) =>
+      (await execInTask(lab.hosts, task, ['sh', '-c', script])).stdout.trim()
+    t.equal(
+      await sh(
+        'cat /text; cat /run/secrets/word; test -c /dev/nothing && echo; df /scratch | tail -1 | cut -c1-5',
+      ),
+      'inline $\ns3cret\ntmpfs',
+    )
+    t.match(await sh('ip -4 addr; hostname -i'), /10\.77\.5\.77/)
+    const [other] = await untilRunning(h1, 'beyond_two', 1)
+    const ask =
+      other && (await execInTask(lab.hosts, other, ['curl', '-s', '-m', '5', 'http://primary']))
+    t.match(ask?.stdout, /"version":"1"/, 'the container’s name is an alias')
+    const port = (at: string) =>
+      host.exec('curl', ['-s', '-m', '5', `http://${at}:18080`], { check: false })
+    t.match((await port('127.0.0.1')).stdout, /"version":"1"/)
+    t.not((await port(host.ip)).code, 0, 'a port of the loopback is not published elsewhere')
+
+    const plan = (args: readonly string[]) =>
+      stack(['plan', ...args, '-c', file], { env, check: false })
+    t.match(await plan([]), { code: 0, stdout: /No changes\.\n$/ })
+    const bigger = write(
+      'bigger.yml',
+      'services: { one: { mem_limit: 96m, deploy: { placement: { constraints: [node.role==none] } } } }',
+    )
+    const planned = await plan(['--format', 'json', '-c', file, '-c', bigger])
+    t.equal(planned.code, 2)
+    const review = JSON.parse(planned.stdout)
+    t.match(
+      review.Placement.find(({ Service }: { Service: string }) => Service === 'beyond_one'),
+      {
+        Unplaced: [{ Tasks: 1, Reason: /constraint node\.role==none not met/ }],
+      },
+    )
+    await h1.swarmctl(['service', 'update', '-d', '--label-add', 'a=b', 'beyond_two'])
+    const late = await deploy('beyond', [file], {
+      env,
+      check: false,
+      args: ['--plan-index', String(review.Index)],
+    })
+    t.match(late, { code: 1, stderr: /the cluster moved on since the plan/ })
+    await stack(['rm', 'beyond'])
+  })
+
+  await t.test('a deployment that fails is taken back as a whole', async (t) => {
+    const good = (version: string) =>
+      `{ image: ${IMAGE}, environment: { STAGE: "${version}" }, deploy: { update_config: { monitor: 1s } } }`
+    await deploy('back', [write('good.yml', `services: { a: ${good('1')}, b: ${good('1')} }`)])
+    const before = await Promise.all(['back_a', 'back_b'].map((name) => serviceOf(h1, name)))
+    const broken = `
+services:
+  a: ${good('2')}
+  b:
+    image: ${IMAGE}
+    entrypoint: [sh, -c, "echo out of cheese; exit 7"]
+    deploy: { update_config: { monitor: 1s }, restart_policy: { delay: 1s } }
+    configs: [c]
+  c: ${good('2')}
+configs: { c: { content: new } }
+`
+    const failed = await deploy('back', [write('broken.yml', broken)], { check: false })
+    t.equal(failed.code, 1)
+    t.match(failed.stderr, /^service back_b failed: /m)
+    t.match(failed.stderr, /^ {2}task back_b\.1\.\S+ on node h\d: failed, exit code 7: /m)
+    t.match(failed.stderr, /^ {2}\| out of cheese$/m)
+    t.match(failed.stderr, /^Stack back is what it was before$/m)
+    const after = await Promise.all(['back_a', 'back_b'].map((name) => serviceOf(h1, name)))
+    t.strictSame(
+      after.map(({ Spec }) => Spec),
+      before.map(({ Spec }) => Spec),
+    )
+    const [running] = await untilRunning(h1, 'back_a', 1)
+    const env = running && (await inspectTask(lab.hosts, running)).container.Config.Env
+    t.match(env, ['STAGE=1'])
+    t.equal((await stack(['services', 'back', '--format', '{{.Name}}'])).stdout, 'back_a\nback_b\n')
+    t.notMatch((await h1.swarmctl(['config', 'ls'])).stdout, /back_c/)
+    await stack(['rm', 'back'])
+  })
+
+  await t.test('a Deployment of Kubernetes', async (t) => {
+    const text = readFileSync(join(EXAMPLES, 'kubernetes/web.yml'), 'utf8')
+    const file = write(
+      'deployment.yml',
+      text.replace('nginx:1.27-alpine', IMAGE).replace('port: 8080', 'port: 18090'),
+    )
+    const applied = await h1.swarmctl(['apply', '-q', '--resolve-image', 'never', '-f', file], {
+      timeoutMs: TIMEOUT_MS,
+    })
+    t.match(applied.stdout, /Creating service web/)
+    const [task] = await untilRunning(h1, 'web', 3)
+    const page =
+      task && (await execInTask(lab.hosts, task, ['cat', '/usr/share/nginx/html/index.html']))
+    t.equal(page?.stdout, '<h1>It runs</h1>\n')
+    t.match(await webAnswer(h3, 18090), /"version":"1"/, 'published by the Service, on every node')
+    const named =
+      task &&
+      (await execInTask(lab.hosts, task, [
+        'curl',
+        '-s',
+        '-m',
+        '5',
+        'http://front.default.svc.cluster.local',
+      ]))
+    t.match(named?.stdout, /"version":"1"/)
+    await stack(['rm', 'default'])
   })
 
   await t.test('a bad file is refused in words that name file and key', async (t) => {
