@@ -36,15 +36,29 @@ export const verifiedPeer = (socket: TLSSocket): VerifiedPeer | undefined => {
   return identity && { identity, notAfterMs: Date.parse(certificate.valid_to) }
 }
 
+/**
+ * Who is at the other end of sockets that were judged: reading a certificate costs more than a small request. TLS 1.3 has no
+ * renegotiation, so a socket's peer stays who it is; only the certificate's time goes on.
+ */
+const known = new WeakMap<TLSSocket, VerifiedPeer>()
+
 /** Judges what a client showed to a server that verifies but does not refuse by itself, so that the client is told why. */
 export const judgeClient = (socket: TLSSocket, nowMs: number): PeerVerdict => {
+  const before = known.get(socket)
+  if (before !== undefined) {
+    return nowMs <= before.notAfterMs
+      ? { kind: 'node', peer: before }
+      : refused(`your ${certificateProblem('CERT_HAS_EXPIRED', nowMs)}`)
+  }
   const certificate = socket.getPeerCertificate()
   if (Object.keys(certificate ?? {}).length === 0) return { kind: 'anonymous' }
   if (!socket.authorized) {
     return refused(`your ${certificateProblem(String(socket.authorizationError), nowMs)}`)
   }
   const peer = verifiedPeer(socket)
-  return peer ? { kind: 'node', peer } : refused('your certificate names no node of a cluster')
+  if (peer === undefined) return refused('your certificate names no node of a cluster')
+  known.set(socket, peer)
+  return { kind: 'node', peer }
 }
 
 /** One line of what is wrong with a certificate, from OpenSSL's code, and what to do. Begins with "certificate". */

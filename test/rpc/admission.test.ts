@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { request as httpsRequest } from 'node:https'
 import { createServer } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
@@ -268,6 +269,45 @@ t.test('garbage closes its connection and nothing else', async (t) => {
   t.equal(await good.request('echo', 'fine'), 'fine')
   good.close()
 })
+
+t.test(
+  'a kept-alive connection of a node that was removed, or whose certificate expired, is refused',
+  async (t) => {
+    const credentials = await cluster.issue()
+    let nowMs = Date.now()
+    const server = new RpcServer(
+      {
+        ...{ ...deps, handlers, clock: { ...realClock, nowMs: () => nowMs } },
+        isRemoved: (nodeId) => removed.has(nodeId),
+      },
+      {
+        ...{ listenAddr: '127.0.0.1:0', credentials: manager },
+        httpHandler: (_request, response, peer) => response.end(peer.nodeId),
+      },
+    )
+    await server.start()
+    t.teardown(() => server.stop())
+    const socket = tlsConnect({
+      ...{ host: '127.0.0.1', port: server.port, ca: manager.rootCAPem },
+      ...{ key: credentials.keyPem, cert: credentials.certPem },
+      checkServerIdentity: () => undefined,
+    })
+    t.teardown(() => socket.destroy())
+    const get = async () => {
+      socket.write('GET /services HTTP/1.1\r\nhost: manager\r\n\r\n')
+      const [bytes] = await once(socket, 'data')
+      return String(bytes)
+    }
+    t.equal(await get(), `200 ${credentials.nodeId}`)
+    t.equal(await get(), `200 ${credentials.nodeId}`)
+    nowMs += 10 * 365 * DAY_MS
+    t.match(await get(), /^401 .*certificate has expired/)
+    nowMs = Date.now()
+    removed.add(credentials.nodeId)
+    t.match(await get(), /^401 .*removed from the cluster/)
+    t.equal(sockets.size, 1, 'all on one connection')
+  },
+)
 
 t.test('plain HTTPS is for managers alone', async (t) => {
   const seen: string[] = []
