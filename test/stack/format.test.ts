@@ -70,7 +70,7 @@ t.test('the examples load and convert without a warning', async (t) => {
   const io = { readText: (path: string) => readFile(path, 'utf8'), readBytes: readFile }
   const files = (await readdir(folder)).filter((name) => name.endsWith('.yml'))
   t.ok(files.length > 0)
-  const env = { SHOP_VERSION: 'v1' }
+  const env = { SHOP_VERSION: 'v1', DB_PASSWORD: 'x' }
   for (const file of files) {
     const { config, warnings } = await loadStack({ files: [file], env, workdir: folder, io })
     t.strictSame(warnings, [], file)
