@@ -12,6 +12,7 @@ import {
 } from './engine-networks.ts'
 import { engineJson, proxyToEngine } from './engine-proxy.ts'
 import { parseFilters } from './filters.ts'
+import { findSwarmNetwork } from './find-network.ts'
 import { atLeader } from './leader.ts'
 import { isManager, requireManager } from './membership.ts'
 import type { NodeStatus } from './ports.ts'
@@ -19,28 +20,6 @@ import { isBridge, type LocalNetwork, renderBridge, renderNetwork } from './rend
 import { sendEmpty, sendJson } from './reply.ts'
 import type { Exchange, Route } from './routes.ts'
 import { param, queryBool } from './routes.ts'
-
-const isUnavailable = (error: unknown): boolean =>
-  error instanceof SwarmctlError && error.code === 'UNAVAILABLE'
-
-/**
- * The swarm's network of this name, or none: then it is a local one. What this manager has is enough for a hit; before a miss it asks
- * for the latest. Without a leader local networks are still to be had.
- */
-const findSwarmNetwork = async (exchange: Exchange, ref: string): Promise<Network | undefined> => {
-  if (!isManager(exchange.port.status())) return undefined
-  const control = exchange.port.control()
-  const isAbsent = (error: unknown): undefined => {
-    if (error instanceof SwarmctlError && error.code === 'NOT_FOUND') return undefined
-    throw error
-  }
-  return (
-    (await control.getNetwork(ref, { stale: true }).catch(isAbsent)) ??
-    (await control
-      .getNetwork(ref)
-      .catch((error) => (isUnavailable(error) ? undefined : isAbsent(error))))
-  )
-}
 
 const passOn = ({ engine, request, response, engineUrl }: Exchange, body?: Buffer): void =>
   proxyToEngine(engine, request, response, { url: engineUrl, ...(body && { body }) })

@@ -11,6 +11,7 @@ import {
   requireKnownVersion,
   splitVersion,
 } from './api-version.ts'
+import { attachRoutes } from './attach-routes.ts'
 import { backupRoutes } from './backup-routes.ts'
 import { containerRoutes } from './container-routes.ts'
 import { EnginePing } from './engine-ping.ts'
@@ -205,4 +206,5 @@ const ALL_ROUTES: readonly Route[] = [
   ...forecastRoutes,
   ...secretAndConfigRoutes,
   ...networkRoutes,
+  ...attachRoutes,
 ]
