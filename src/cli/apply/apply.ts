@@ -2,8 +2,7 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { SwarmctlError } from '../../api/errors.ts'
-import { type ConvertedNamespace, convertManifests } from '../../kubernetes/convert-manifests.ts'
-import { parseManifests } from '../../kubernetes/manifest.ts'
+import type { ConvertedNamespace } from '../../kubernetes/convert-manifests.ts'
 import type { ResolveImage } from '../../stack/plan/plan.ts'
 import { collect } from '../arguments.ts'
 import type { CliContext, Runner } from '../context.ts'
@@ -52,6 +51,11 @@ const convert = async (
   if (files.length === 0) {
     throw new SwarmctlError('INVALID_ARGUMENT', `${sources.join(', ')}: there is no manifest`)
   }
+  // Only this command needs them: the others start without.
+  const [{ convertManifests }, { parseManifests }] = await Promise.all([
+    import('../../kubernetes/convert-manifests.ts'),
+    import('../../kubernetes/manifest.ts'),
+  ])
   return convertManifests(files.flatMap(({ file, text }) => parseManifests(file, text)))
 }
 
