@@ -280,7 +280,8 @@ export class RaftCore {
     const progress = this.#state.progress.get(to)
     if (progress === undefined || progress.state !== 'snapshot') return
     if (outcome === 'failed') {
-      progress.becomeProbe()
+      // From where the log begins, not from 0: its answer says whether it has a log (see `welcome`).
+      progress.becomeProbe(this.#state.log.firstIndex)
       // The next try waits for a sign of life, so that a follower that can't take it isn't flooded.
       progress.recentActive = false
       return

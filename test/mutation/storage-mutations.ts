@@ -13,6 +13,13 @@ export const STORAGE_MUTATIONS: readonly Mutation[] = [
     reference: '§5; Redis-Raft #43',
   },
   {
+    name: 'failed-snapshot-looks-like-a-newcomer',
+    file: 'src/raft/core.ts',
+    original: '      progress.becomeProbe(this.#state.log.firstIndex)\n',
+    mutated: '      progress.becomeProbe()\n',
+    reference: 'this project: a leader waits for what only that follower could commit',
+  },
+  {
     name: 'snapshot-throws-a-matching-tail-away',
     file: FOLLOWER,
     original: '    if (log.matches(meta.index, meta.term)) {\n',

@@ -402,6 +402,28 @@ t.test('§5 snapshots', async (t) => {
     t.same(one.commands, ['e10'])
   })
 
+  t.test(
+    'a new leader that depends on a follower whose snapshot failed is not stuck',
+    async (t) => {
+      const entries = Array.from({ length: 5 }, (_, at) => command(at + 1, 1))
+      const network = new CoreNetwork(IDS, { entries: entries.slice(0, 1), term: 1, commit: 1 })
+      network.drivers.set(
+        'a',
+        new Driver(coreOf('a', { voters: IDS, entries, term: 1, commit: 5 })),
+      )
+      network.get('a').settle().core.compact({ to: 5, keepEntriesMax: 0, keepBytesMax: 0 })
+      network.cut('c').elect('a')
+      const leader = network.get('a')
+      t.same(leader.snapshotsToSend, ['b'])
+      t.notOk(leader.core.isCurrentLeader, 'without b it can commit nothing')
+      leader.core.onSnapshotSent('b', 'failed')
+      network.tickAll(5)
+      t.same(leader.snapshotsToSend, ['b', 'b'])
+      network.sendSnapshot('a', 'b').sendSnapshot('a', 'b')
+      t.ok(leader.core.isCurrentLeader)
+    },
+  )
+
   t.test('a failed transfer is tried again when the follower shows that it lives', async (t) => {
     const network = new CoreNetwork(IDS).elect('a').cut('c').propose('a', 'x').propose('a', 'y')
     const leader = network.get('a')
