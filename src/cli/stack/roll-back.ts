@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { toSwarmctlError } from '../../api/errors.ts'
 import type { Service } from '../../api/service.ts'
 import type { Task } from '../../api/task.ts'
@@ -67,7 +68,7 @@ const withVersion = async (
 ): Promise<StackOperation | undefined> => {
   if (operation.kind === 'update-service') {
     const { Version, Spec } = await client.call<Service>({ path: `/services/${operation.id}` })
-    const isSame = JSON.stringify(Spec) === JSON.stringify(operation.body)
+    const isSame = isDeepStrictEqual(Spec, operation.body)
     return isSame ? undefined : { ...operation, version: Version.Index }
   }
   if (operation.kind === 'update-secret' || operation.kind === 'update-config') {
