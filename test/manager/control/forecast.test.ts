@@ -1,0 +1,108 @@
+import t from 'tap'
+import { newControl, spec } from '../../support/control/control-fixture.ts'
+import { sampleNode, sampleSecret, sampleTask } from '../../support/objects.ts'
+
+const GB = 1e9
+
+const reserving = (name: string, bytes: number, change: Record<string, unknown> = {}) => {
+  const base = spec(name, change)
+  const Resources = { Reservations: { MemoryBytes: bytes } }
+  return { ...base, TaskTemplate: { ...base.TaskTemplate, Resources } }
+}
+
+const replicas = (Replicas: number) => ({ Mode: { Replicated: { Replicas } } })
+
+/** Two nodes of 8 GB, and a service `old` whose one task holds 6 GB of the first. */
+const cluster = async () => {
+  const { store, control } = newControl()
+  const { ID } = await control.createService(reserving('old', 6 * GB))
+  await store.update((tx) => {
+    tx.put('node', sampleNode('n1', 1))
+    tx.put('node', sampleNode('n2', 2))
+    const service = tx.get('service', ID)!
+    tx.put(
+      'task',
+      sampleTask('t1', ID, {
+        NodeID: 'n1',
+        Spec: service.Spec.TaskTemplate,
+        Status: { Timestamp: '', State: 'running', Message: '' },
+        Swarmctl: {
+          ...sampleTask('', '').Swarmctl,
+          SpecVersion: service.Swarmctl.SpecVersion,
+          Endpoint: { Mode: 'vip' },
+        },
+      }),
+    )
+  })
+  return { store, control }
+}
+
+t.test('where services would be placed', async (t) => {
+  const { store, control } = await cluster()
+  const before = store.view().index
+  const [fits, not] = await control.forecast({
+    Services: [reserving('new', 4 * GB, replicas(2)), reserving('more', 3 * GB)],
+  })
+  t.match(fits, {
+    Service: 'new',
+    Wanted: 2,
+    Replaced: 2,
+    Placed: [{ NodeID: 'n2', Hostname: 'host-2', Tasks: 2 }],
+    Unplaced: [],
+  })
+  t.match(not, {
+    Service: 'more',
+    Placed: [],
+    Unplaced: [{ Tasks: 1, Reason: /insufficient memory/ }],
+  })
+  const [freed] = await control.forecast({
+    Services: [reserving('new', 4 * GB, replicas(4))],
+    Removed: ['old', 'unknown'],
+  })
+  t.strictSame(
+    freed?.Placed.map(({ Tasks }) => Tasks),
+    [2, 2],
+    'what is to go makes room',
+  )
+  t.equal(store.view().index, before, 'nothing was changed')
+})
+
+t.test('a service that exists', async (t) => {
+  const { control } = await cluster()
+  const forecast = async (body: unknown) => (await control.forecast({ Services: [body] }))[0]
+  t.match(await forecast(reserving('old', 6 * GB)), {
+    Replaced: 0,
+    Placed: [{ NodeID: 'n1', Tasks: 1 }],
+  })
+  t.match(
+    await forecast(reserving('old', 6 * GB, replicas(3))),
+    {
+      Wanted: 3,
+      Replaced: 2,
+      Placed: [{ NodeID: 'n1' }, { NodeID: 'n2', Tasks: 1 }],
+      Unplaced: [{ Tasks: 1 }],
+    },
+    'its task stays, one finds room',
+  )
+  const changed = await forecast(reserving('old', 7 * GB))
+  t.match(changed, { Replaced: 1, Placed: [{ Tasks: 1 }], Unplaced: [] }, 'its old task makes room')
+  const everywhere = spec('agent', { Mode: { Global: {} } })
+  t.match(await forecast(everywhere), { Wanted: 2, Placed: [{ Tasks: 1 }, { Tasks: 1 }] })
+  const Mode = { ReplicatedJob: { MaxConcurrent: 2, TotalCompletions: 5 } }
+  t.match(await forecast(spec('job', { Mode })), { Wanted: 2, Replaced: 2 })
+  t.match(await forecast(spec('none', replicas(0))), { Wanted: 0, Placed: [], Unplaced: [] })
+  await t.rejects(forecast({ Name: 'x' }), { code: 'INVALID_ARGUMENT', message: /missing runtime/ })
+  await t.rejects(forecast(spec('x', replicas(1e6))), { message: /more than 20000 tasks/ })
+})
+
+t.test('a secret’s digest is told, its data is not', async (t) => {
+  const { store, control } = newControl()
+  await store.update((tx) => tx.put('secret', sampleSecret('s1', 'key')))
+  const secret = await control.getSecret('key')
+  t.equal(secret.Spec.Data, undefined)
+  t.equal(
+    secret.Swarmctl?.Digest,
+    '2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b',
+  )
+  t.strictSame(await control.listSecrets(), [secret])
+})
