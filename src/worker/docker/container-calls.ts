@@ -37,6 +37,9 @@ async function* chunksOf(stream: CallStream): AsyncGenerator<Buffer> {
   for await (const message of stream.messages()) yield Buffer.from(message as Uint8Array)
 }
 
+const isCutOff = (error: unknown): boolean =>
+  ['EPIPE', 'ECONNRESET'].includes((error as NodeJS.ErrnoException).code ?? '')
+
 const ended = (source: Duplex): Promise<void> =>
   new Promise((resolve) => {
     source.once('close', resolve)
@@ -164,6 +167,9 @@ export class ContainerCalls {
       void this.#feed(socket, stream)
       if (begun.first && begun.first.length > 0) await stream.send(begun.first)
       for await (const chunk of socket as AsyncIterable<Buffer>) await stream.send(chunk)
+    } catch (error) {
+      // A command may end before it has read all of its input: what is still sent then meets a closed connection.
+      if (!isCutOff(error)) throw error
     } finally {
       signal.removeEventListener('abort', close)
       socket.destroy()
