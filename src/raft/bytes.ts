@@ -13,6 +13,25 @@ export class DecodeError extends Error {
   override readonly name = 'DecodeError'
 }
 
+/** Small buffers share one of this size: one of its own for each entry is work for the garbage collector. */
+const SLAB_BYTES = 64 * 1024
+/** What is larger gets a buffer of its own, so that a slab isn't wasted. */
+const SHARED_BYTES_MAX = 4 * 1024
+
+let slab = new Uint8Array(0)
+let used = 0
+
+/** Zeros that nobody else uses; they may lie in a larger buffer. */
+export function allocate(count: number): Uint8Array {
+  if (count > SHARED_BYTES_MAX) return new Uint8Array(count)
+  if (used + count > slab.length) {
+    slab = new Uint8Array(SLAB_BYTES)
+    used = 0
+  }
+  used += count
+  return slab.subarray(used - count, used)
+}
+
 /** Appends values to one growing buffer. */
 export class ByteWriter {
   #bytes: Uint8Array

@@ -1,4 +1,4 @@
-import { ByteReader, DecodeError, writeU64 } from './bytes.ts'
+import { allocate, ByteReader, DecodeError, writeU64 } from './bytes.ts'
 
 /** kind (1), term (8), index (8), length of the data (4). */
 const HEADER_BYTES = 21
@@ -32,8 +32,8 @@ export function createEntry(
   kind: EntryKind,
   data: Uint8Array = new Uint8Array(0),
 ): Entry {
-  const bytes = new Uint8Array(HEADER_BYTES + data.length)
-  const view = new DataView(bytes.buffer)
+  const bytes = allocate(HEADER_BYTES + data.length)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   view.setUint8(0, KINDS.indexOf(kind))
   writeU64(view, 1, position.term)
   writeU64(view, 9, position.index)

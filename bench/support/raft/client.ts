@@ -8,8 +8,8 @@ import { ManagerClient } from './manager-client.ts'
 import type { StoreClient } from './store-client.ts'
 import { MEMBERS } from './subject.ts'
 
-/** More connections made neither side faster. */
-const CONNECTIONS_MAX = 8
+/** More connections made neither side faster: each is one more write and one more process to wake. */
+const CONNECTIONS_MAX = 2
 /** Keys that reads are spread over. */
 const READ_KEYS = 1_000
 const FILL_WORKERS = 256

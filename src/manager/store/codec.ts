@@ -37,7 +37,8 @@ export interface Transaction {
 }
 
 const withFormat = (payload: Uint8Array): Uint8Array => {
-  const bytes = new Uint8Array(payload.length + 1)
+  // From Node's pool: a buffer of its own for each object is work for the garbage collector.
+  const bytes = Buffer.allocUnsafe(payload.length + 1)
   bytes[0] = FORMAT
   bytes.set(payload, 1)
   return bytes
