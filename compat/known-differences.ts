@@ -68,6 +68,12 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     lines: [/^- out <id> ingress overlay swarm$/],
   },
   {
+    id: 'no-leftovers',
+    kind: 'improvement',
+    command: /^network ls$/,
+    lines: [/^- out <id> (full|plain) overlay swarm$/],
+  },
+  {
     id: 'early-refusal',
     kind: 'improvement',
     command: /overlap$|type=bind,target=\/a |target=relative |--sysctl kernel\.hostname/,
@@ -109,7 +115,7 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   {
     id: 'standalone-containers',
     kind: 'open',
-    command: /^run .*--network full|^network (connect|disconnect)|^exec alone/,
+    command: /^run .*--network full|^network (connect|disconnect)|^exec alone|^rm --force alone/,
     lines: [ANY],
   },
   { id: 'encrypted', kind: 'open', command: /--opt encrypted/, lines: [ANY] },

@@ -43,7 +43,7 @@ export const withKinds = (text: string, replacements: readonly Replacement[]): s
 
 /** How far something is, as the docker CLI shows it while it waits: how often and in which states is chance. */
 const isProgress = (line: string): boolean =>
-  /^(?:\d+\/\d+: |overall progress: |verify: (?:Waiting|Service is being)|\w+: (?:new|pending|assigned|preparing|ready|starting|running)\s*)/.test(
+  /^(?:\d+\/\d+: |overall progress: |job progress: waiting|active tasks: |verify: (?:Waiting|Service is being)|\w+: (?:new|pending|assigned|preparing|ready|starting|running)\s*)/.test(
     line,
   ) || /^<id>: /.test(line)
 
