@@ -1,5 +1,5 @@
 /** The process of the clients: does the jobs that the bench sends, one at a time. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EtcdClient } from './etcd-client.ts'
 import { HttpClient } from './http-client.ts'
@@ -41,6 +41,8 @@ const leaderOf = async ({ client }: Session): Promise<number> => {
 const cpuMs = (pids: readonly number[]): number => {
   let ticks = 0
   for (const pid of pids) {
+    // The follower that is down in the row about memory.
+    if (!existsSync(`/proc/${pid}`)) continue
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     // After the name in parentheses; user and system time are fields 14 and 15.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
