@@ -22,6 +22,8 @@ export interface AwaitOptions {
   quiet: boolean
   /** Milliseconds until it is given up; Infinity: never. */
   limitMs: number
+  /** Of several that are waited for at the same time: its name, and whether the wait has lost its sense. */
+  among?: { name: string; isOver(): boolean }
 }
 
 /** How often the daemon is asked (Docker's too). */
@@ -152,17 +154,35 @@ const settled = ({ UpdateStatus }: Service): Outcome =>
 export const awaitService = async (
   context: CliContext,
   id: string,
-  { goal, quiet, limitMs }: AwaitOptions,
+  { goal, quiet, limitMs, among }: AwaitOptions,
 ): Promise<Outcome> => {
-  const display = quiet ? undefined : new ProgressDisplay(context.output)
+  const display = quiet ? undefined : displayOf(context, among?.name)
   const watch = new Watch(goal, context.nowMs())
   for (;;) {
     const seen = await look(context, id)
     display?.show(seen.now)
+    if (among?.isOver()) return { kind: 'failed', reason: 'another service failed before' }
     const outcome = watch.judge(seen, context.nowMs(), limitMs)
-    if (outcome?.kind === 'reached') display?.end(`service ${seen.service.ID} ${WORDS[goal]}`)
+    if (outcome?.kind === 'reached')
+      display?.end(among ? WORDS[goal] : `service ${seen.service.ID} ${WORDS[goal]}`)
     if (outcome !== undefined) return outcome
     await context.sleep(POLL_MS)
+  }
+}
+
+type Display = Pick<ProgressDisplay, 'show' | 'end'>
+
+/** Bars for a service that is waited for alone; of several each says its name and what changes. */
+const displayOf = ({ output }: CliContext, name: string | undefined): Display => {
+  if (name === undefined) return new ProgressDisplay(output)
+  let last = ''
+  const say = (text: string): void => {
+    if (text !== last) output.write(`${name}: ${text}\n`)
+    last = text
+  }
+  return {
+    show: ({ summary, message }) => say(`${summary}${message ? ` (${message})` : ''}`),
+    end: say,
   }
 }
 

@@ -78,17 +78,33 @@ const execute = async (
   deployment: Deployment,
   operations: readonly StackOperation[],
 ): Promise<void> => {
-  const { context, options, limits, performed } = deployment
+  const { context, options, performed } = deployment
   for (const operation of operations) {
     const isService = operation.kind === 'create-service' || operation.kind === 'update-service'
     if (isService) await awaitDependencies(deployment, operation.body)
     performed.push({ operation, id: await perform(context, operation, options) })
   }
-  if (options.detach) return
-  for (const { operation, id } of performed) {
-    if (operation.kind !== 'create-service' && operation.kind !== 'update-service') continue
-    const outcome = await awaitService(context, id, { ...limits, goal: 'settled' })
-    if (outcome.kind === 'failed') throw new DeployFailure(id, outcome.reason, isOurs(operation))
+  if (!options.detach) await awaitSettled(deployment)
+}
+
+/** Waits for all services at the same time; the first that fails ends it. */
+const awaitSettled = async ({ context, limits, performed }: Deployment): Promise<void> => {
+  const sent = performed.filter(
+    ({ operation }) => operation.kind === 'create-service' || operation.kind === 'update-service',
+  )
+  let isOver = false
+  const settle = async ({ operation, id }: PerformedOperation): Promise<void> => {
+    const among = { name: operation.name, isOver: () => isOver }
+    const goal = sent.length === 1 ? {} : { among }
+    const outcome = await awaitService(context, id, { ...limits, ...goal, goal: 'settled' })
+    if (outcome.kind === 'reached' || isOver) return
+    isOver = true
+    throw new DeployFailure(id, outcome.reason, isOurs(operation))
+  }
+  try {
+    await Promise.all(sent.map(settle))
+  } finally {
+    isOver = true
   }
 }
 
