@@ -225,7 +225,9 @@ export class RaftChecker implements DiskObserver {
         (disk) => disk.base.index >= committed || disk.termAt(committed) === term,
       )
     // Within one event it may count, commit and then apply a change of who counts.
-    if (hasMajority(life.status.voters, has) || hasMajority(status.voters, has)) return
+    const isIncoming = hasMajority(life.status.voters, has) || hasMajority(status.voters, has)
+    const isJoint = life.status.joint && status.joint && life.outgoing.length > 0
+    if (isIncoming && (!isJoint || hasMajority(life.outgoing, has))) return
     throw new Error(`${id} committed ${committed} in term ${term} without a majority`)
   }
 
