@@ -279,7 +279,7 @@ t.test('how waiting ends otherwise', async (t) => {
   const limited = await run([...CREATE, '--wait-limit', '2s', '-q', 'nginx'])
   t.match(limited, {
     code: 1,
-    err: /^swarmctl: service web did not converge within 2s: 0 out of 1 tasks.*"swarmctl service ps web"\n$/,
+    err: /^swarmctl: service web did not converge within 2s: 0 out of 1 tasks.*"swarmctl why web"\n$/,
   })
   t.equal(time.nowMs - 1_000_000, 2200)
   script.set(time.pauses + 1, () => setUpdate('paused', 'task task1 failed'))
