@@ -38,11 +38,15 @@ export class SegmentWriter {
   readonly #nonces = new NonceSource()
   #current: Current | undefined
   #segments: KnownSegment[] = []
+  /** The newest segment with a whole frame. A newer one is empty until its checkpoint is durable. */
+  #newest: KnownSegment | undefined
   #sequence = 0
   #tag: Uint8Array = new Uint8Array(TAG_BYTES)
   #hardState: HardState = EMPTY_HARD_STATE
   #last: LogPosition = { index: 0, term: 0 }
   #spareReady = false
+  /** The spare is about to become the current segment: until then its name is taken. */
+  #takingSpare = false
   #allocating: Promise<void> | undefined
   #hasRoom = true
   #syncCount = 0
@@ -96,10 +100,11 @@ export class SegmentWriter {
     const before = this.#compacting.catch(() => undefined)
     this.#compacting = before.then(async () => {
       for (let first = this.#segments[0]; first !== undefined; first = this.#segments[0]) {
-        if (first === this.#current?.known || first.lastIndex > index) return
-        // Out of the list first: the name is free for nobody else, numbers only grow.
+        if (first === this.#newest || first === this.#current?.known || first.lastIndex > index)
+          return
+        // Out of the list last: one that stays, while those after it go, would look like damage.
+        await this.#release(first).catch(passIfGone)
         this.#segments.shift()
-        await this.#release(first)
       }
     })
     return this.#compacting
@@ -144,6 +149,7 @@ export class SegmentWriter {
       if (!this.#spareReady) await this.#waitForRoom()
     }
     this.#spareReady = false
+    this.#takingSpare = true
     const { files, dataKey } = this.#deps
     const number = (this.#segments.at(-1)?.number ?? 0) + 1
     const { header, key } = createSegmentHeader(dataKey, number)
@@ -151,12 +157,14 @@ export class SegmentWriter {
     // The header is durable before the name is: a segment with a bad header is damage, never a crash.
     await file.write(header, 0)
     await files.rename(SPARE_NAME, segmentName(number))
+    this.#takingSpare = false
     await this.#current?.file.close()
     const known: KnownSegment = { number, lastIndex: 0 }
     this.#segments.push(known)
     this.#current = { file, key: sealKey(key), known, offset: SECTOR_BYTES }
     const checkpoint = { kind: 'checkpoint', hardState: this.#hardState, last: this.#last } as const
     await this.#writeFrame(encodeRecords([checkpoint]))
+    this.#newest = known
   }
 
   async #writeFrame(payload: Uint8Array): Promise<void> {
@@ -188,18 +196,29 @@ export class SegmentWriter {
   async #release(segment: KnownSegment): Promise<void> {
     const { files } = this.#deps
     const name = segmentName(segment.number)
-    if (this.#spareReady || this.#allocating !== undefined) {
+    if (this.#spareReady || this.#takingSpare || this.#allocating !== undefined) {
       await files.remove(name)
       return
     }
-    await files.rename(name, SPARE_NAME)
-    this.#spareReady = true
-    this.#setRoom(true)
+    // While this goes on nobody may make a spare of the same name: the next segment would be the wrong file.
+    const renamed = files.rename(name, SPARE_NAME)
+    this.#allocating = renamed.then(
+      () => {
+        this.#allocating = undefined
+        this.#spareReady = true
+        this.#setRoom(true)
+      },
+      () => {
+        this.#allocating = undefined
+        this.#allocate()
+      },
+    )
+    await renamed
   }
 
   /** Makes the spare segment in the background, while the current one fills. */
   #allocate(): void {
-    if (this.#spareReady || this.#allocating !== undefined) return
+    if (this.#spareReady || this.#takingSpare || this.#allocating !== undefined) return
     const { files, segmentBytes } = this.#deps
     const done = files.allocate(SPARE_NAME, segmentBytes).then(
       () => {
@@ -232,4 +251,9 @@ export class SegmentWriter {
     this.#wake = undefined
     if (this.#stopping) throw new StoppedError()
   }
+}
+
+/** An attempt before may have failed after the file was gone. */
+function passIfGone(error: unknown): void {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
 }

@@ -15,7 +15,7 @@ import type { ManagerFaults } from './manager-faults.ts'
 import { ObservedState } from './observed-state.ts'
 import { LogRecord, ObservedWal } from './observed-wal.ts'
 import { Process } from './process.ts'
-import { SimulatedDisk } from './simulated-disk.ts'
+import { isDiskFault, SimulatedDisk } from './simulated-disk.ts'
 import type { Endpoint, SimulatedNetwork } from './simulated-network.ts'
 import { SimulatedPool } from './simulated-pool.ts'
 import type { Trace } from './trace.ts'
@@ -175,7 +175,7 @@ export class Host {
         trace.note(`${this.id} did not start: ${error.message}`)
         const isCorrupt = error instanceof RaftError && error.code === 'RAFT_STORAGE_CORRUPT'
         if (isCorrupt && this.disk.rottenBits > 0) this.state = 'lost'
-        else if (!isDiskError(error)) checker.fail(`${this.id} did not start: ${error.stack}`)
+        else if (!isDiskFault(error)) checker.fail(`${this.id} did not start: ${error.stack}`)
         this.#world.onCrash(this)
       },
     )
@@ -195,7 +195,7 @@ export class Host {
         onFatal: (error) => {
           if (!process.alive) return
           trace.note(`${this.id} ends itself: ${error.message}`)
-          if (!isDiskError(error)) checker.fail(`${this.id} ended itself: ${error.stack}`)
+          if (!isDiskFault(error)) checker.fail(`${this.id} ended itself: ${error.stack}`)
           this.#world.onCrash(this)
         },
         storage: this.#storage(process),
@@ -236,14 +236,6 @@ export class Host {
       }),
     }
   }
-}
-
-/** Errors that a simulated disk made. */
-function isDiskError(error: unknown): boolean {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if ('code' in cause && (cause.code === 'EIO' || cause.code === 'ENOSPC')) return true
-  }
-  return false
 }
 
 function coreOptions({ electionTicks, appendBytesMax }: ManagerFaults) {

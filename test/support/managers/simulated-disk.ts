@@ -28,7 +28,8 @@ export interface DiskDeps {
   ioError: () => number
 }
 
-const errnoError = (code: string): Error => Object.assign(new Error(`${code}: simulated`), { code })
+const errnoError = (code: string, what = 'simulated'): Error =>
+  Object.assign(new Error(`${code}: ${what}`), { code })
 
 /** One manager's disk, over all of its lives. */
 export class SimulatedDisk {
@@ -172,8 +173,8 @@ export class SimulatedDisk {
 
   #file(name: string, verb = 'open'): StoredFile {
     const file = this.#files.get(name)
-    if (file === undefined) throw new Error(`${this.#id}: ${verb} of ${name}, which is not there`)
-    return file
+    if (file !== undefined) return file
+    throw errnoError('ENOENT', `${this.#id}: ${verb} of ${name}`)
   }
 
   #do<T>(process: Process, what: string, effect: () => T, tear = () => {}): Promise<T> {
@@ -202,4 +203,12 @@ export class SimulatedDisk {
       })
     })
   }
+}
+
+/** Whether an error comes of a fault of a simulated disk. */
+export function isDiskFault(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if ('code' in cause && (cause.code === 'EIO' || cause.code === 'ENOSPC')) return true
+  }
+  return false
 }
