@@ -208,11 +208,18 @@ class Run {
   }
 }
 
+/** From the shell's convention: 128 + the signal's number. */
+const SIGNAL_EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
+
 const main = async (options: Options): Promise<void> => {
+  for (const [signal, code] of Object.entries(SIGNAL_EXIT_CODES)) {
+    process.once(signal, () => process.exit(code))
+  }
   if (process.platform !== 'linux' || process.getuid?.() !== 0) {
     throw new Error('this needs Linux and root: it makes network namespaces')
   }
   const directory = mkdtempSync(join(tmpdir(), 'swraft-'))
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
   const network = new BenchNetwork(MEMBERS)
   const run = new Run(options, network, directory)
   try {
@@ -220,7 +227,6 @@ const main = async (options: Options): Promise<void> => {
     for (const row of options.rows) if (row.kind !== 'load') await run.special(row)
   } finally {
     network.close()
-    rmSync(directory, { recursive: true, force: true })
   }
   const results = run.results()
   process.stdout.write(

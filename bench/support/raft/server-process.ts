@@ -6,6 +6,13 @@ const POLL_MS = 25
 const STOP_TIMEOUT_MS = 15_000
 const LOG_TAIL_LINES = 15
 
+const living = new Set<ChildProcess>()
+
+/** However the bench ends, no server outlives it. */
+process.once('exit', () => {
+  for (const child of living) child.kill('SIGKILL')
+})
+
 /** One server that is measured; its output goes to a file. */
 export class ServerProcess {
   readonly logFile: string
@@ -21,6 +28,8 @@ export class ServerProcess {
     })
     closeSync(log)
     this.#child.on('error', () => {})
+    living.add(this.#child)
+    this.#child.once('exit', () => living.delete(this.#child))
   }
 
   get pid(): number {
