@@ -25,7 +25,7 @@ import type { ManagerRuntime } from './manager-runtime.ts'
 import type { MemberStart } from './member.ts'
 import { Member } from './member.ts'
 import { availabilityOf, newCluster } from './new-cluster.ts'
-import { CLUSTER_PORT, movedAddresses, nodeAddresses } from './node-addresses.ts'
+import { CLUSTER_PORT, movedRecord, nodeAddresses } from './node-addresses.ts'
 import {
   isMember,
   loadNodeRecord,
@@ -339,6 +339,7 @@ export class Daemon implements SwarmPort {
   async #restart(): Promise<void> {
     const member = this.#member
     if (this.#isChanging || !member) return
+    this.#deps.log.info({}, 'the address of this machine changed: the node begins again')
     this.#isChanging = true
     this.#member = undefined
     this.#state = 'pending'
@@ -353,9 +354,9 @@ export class Daemon implements SwarmPort {
     const { dataDir } = this.#options
     const stored = await loadNodeRecord(dataDir)
     if (!stored) return undefined
-    const record = { ...stored, ...movedAddresses(stored, networkInterfaces()) }
-    if (record.advertiseAddr === stored.advertiseAddr) return stored
+    const record = movedRecord(stored, networkInterfaces())
     const [before, now] = [stored.advertiseAddr, record.advertiseAddr]
+    if (before === now) return stored
     this.#deps.log.info({ before, now }, 'this node has another address')
     await new NodeFile(dataDir).store(record)
     return record

@@ -56,3 +56,13 @@ export const movedAddresses = (record: NodeAddresses, interfaces: Interfaces): N
     dataPathAddr: record.dataPathAddr === host ? next : record.dataPathAddr,
   }
 }
+
+/** A node's record as it is after a move: a manager looks for itself at its new address, too. */
+export const movedRecord = (record: NodeRecord, interfaces: Interfaces): NodeRecord => {
+  const moved = movedAddresses(record, interfaces)
+  const addr = moved.advertiseAddr
+  const managers = record.managers.map((manager) =>
+    manager.nodeId === record.nodeId ? { ...manager, addr } : manager,
+  )
+  return { ...record, ...moved, managers }
+}

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
 import { z } from 'zod'
 import { invalid } from '../api/errors.ts'
 import { RestoreRequest } from '../api/swarm.ts'
@@ -38,7 +39,24 @@ const backup = async ({ port, request, response }: Exchange): Promise<void> => {
   }
 }
 
-const restore = async ({ port, request, response, query }: Exchange): Promise<void> => {
+const restore = async (exchange: Exchange): Promise<void> => {
+  try {
+    await restoreFrom(exchange)
+  } catch (error) {
+    // A client that is still writing would see its connection break instead of the answer.
+    await drained(exchange.request)
+    throw error
+  }
+}
+
+/** Resolves when nothing more comes. */
+const drained = async (request: IncomingMessage): Promise<void> => {
+  if (request.readableEnded || request.destroyed) return
+  request.resume()
+  await Promise.race([once(request, 'end'), once(request, 'close')])
+}
+
+const restoreFrom = async ({ port, request, response, query }: Exchange): Promise<void> => {
   requireNoSwarm(port.status())
   const header = request.headers[PASSPHRASE_HEADER]
   if (typeof header !== 'string') throw invalid('the passphrase of the backup is missing')

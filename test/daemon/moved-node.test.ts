@@ -1,7 +1,7 @@
 import type { NetworkInterfaceInfo } from 'node:os'
 import t from 'tap'
 import { AddressWatch } from '../../src/daemon/address-watch.ts'
-import { movedAddresses, nodeAddresses } from '../../src/daemon/node-addresses.ts'
+import { movedAddresses, movedRecord, nodeAddresses } from '../../src/daemon/node-addresses.ts'
 import type { NodeRecord } from '../../src/daemon/node-file.ts'
 import { RaftLink } from '../../src/daemon/raft-link.ts'
 import type { RpcConnection } from '../../src/rpc/connection.ts'
@@ -48,7 +48,11 @@ t.test('a running node follows too, once the address has settled', async (t) => 
   let moved = 0
   const record: NodeRecord = {
     ...{ nodeId: 'n', clusterId: 'c', listenAddr: '0.0.0.0:2377', dataPathAddr: '10.0.0.1' },
-    ...{ advertiseAddr: '10.0.0.1:2377', device: 'eth0', managers: [] },
+    ...{ advertiseAddr: '10.0.0.1:2377', device: 'eth0' },
+    managers: [
+      { nodeId: 'n', addr: '10.0.0.1:2377' },
+      { nodeId: 'o', addr: '10.0.0.2:2377' },
+    ],
   }
   let current: NodeRecord | undefined
   const clock = {
@@ -60,7 +64,7 @@ t.test('a running node follows too, once the address has settled', async (t) => 
   }
   const onMoved = () => {
     moved += 1
-    current = { ...record, ...movedAddresses(record, { eth0 }) }
+    current = movedRecord(record, { eth0 })
   }
   const interfaces = () => ({ eth0 })
   new AddressWatch({ clock, interfaces, record: () => current, onMoved }).start()
@@ -77,6 +81,7 @@ t.test('a running node follows too, once the address has settled', async (t) => 
   tick()
   t.equal(moved, 1)
   t.equal(current.advertiseAddr, '10.0.0.7:2377')
+  t.match(current.managers, [{ addr: '10.0.0.7:2377' }, { addr: '10.0.0.2:2377' }], 'itself, too')
 })
 
 t.test(
