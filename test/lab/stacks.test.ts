@@ -211,7 +211,7 @@ labTest(t, 'stacks', { hosts: 3 }, async (t, lab) => {
     const env = { SHOP_IMAGE: 'swarmctl-test', SHOP_VERSION: '1', TOWN: 'Bern' }
     const unset = await deploy('shop', [SHOP], { check: false, env: { SHOP_IMAGE: 'x' } })
     t.equal(unset.code, 1)
-    t.match(unset.stderr, /shop\.yml: .*SHOP_VERSION.*say which version to deploy/)
+    t.match(unset.stderr, /shop\.yml:\d+: .*SHOP_VERSION.*say which version to deploy/)
     for (const [what, create, input] of [
       ['network "market"', ['network', 'create', 'market'], ''],
       ['secret "shop-key"', ['secret', 'create', 'shop-key', '-'], 'k3y'],
@@ -298,7 +298,7 @@ services:
     networks: [fixed]
   never: { image: none-such, profiles: [other] }
 networks: { fixed: { ipam: { config: [{ subnet: 10.77.0.0/16 }] } } }
-configs: { text: { content: "inline $$\n" } }
+configs: { text: { content: "inline $$\\n" } }
 secrets: { word: { environment: WORD } }
 `,
     )
