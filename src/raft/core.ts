@@ -67,11 +67,13 @@ export class RaftCore {
   readonly #state: CoreState
   #savedTerm: number
   #savedVote: RaftNodeId | null
+  #savedCommit: number
 
   constructor(start: CoreStart, options?: Partial<CoreOptions>) {
     const { hardState, applied } = start
     this.#savedTerm = hardState.term
     this.#savedVote = hardState.vote
+    this.#savedCommit = hardState.commit
     this.#state = {
       id: start.id,
       options: coreOptions(options),
@@ -338,7 +340,8 @@ export class RaftCore {
   #takePersistBatch(): PersistBatch | null {
     const state = this.#state
     const { term, vote, log } = state
-    const changed = term !== this.#savedTerm || vote !== this.#savedVote
+    const changed =
+      term !== this.#savedTerm || vote !== this.#savedVote || this.#hasUnsavedMembership()
     const snapshot = state.snapshotToInstall
     const responses = state.messagesAfterPersist
     if (!changed && !log.hasUnpersisted && responses.length === 0) return null
@@ -350,8 +353,21 @@ export class RaftCore {
     const { index, term: lastTerm } = log.last
     const writes = changed || entries.length > 0 || snapshot !== null
     const hardState = writes ? { term, vote, commit: log.committed } : null
+    if (writes) this.#savedCommit = log.committed
     const ioId = { term, position: { index, term: lastTerm } }
     return { ioId, hardState, entries, snapshot, responses }
+  }
+
+  /**
+   * That a change of members is committed goes to the disk at once, not with the next entry: after a crash this node would
+   * otherwise need the vote of a member that has left, and forgotten everything, for ever.
+   */
+  #hasUnsavedMembership(): boolean {
+    const { log } = this.#state
+    for (let at = Math.max(this.#savedCommit, log.base.index) + 1; at <= log.committed; at += 1) {
+      if (log.at(at)?.kind === 'membership') return true
+    }
+    return false
   }
 
   #takeCommitted(): Entry[] {
