@@ -57,6 +57,7 @@ export const node: Chapter = {
     { run: 'node rm {worker}' },
     { run: 'node rm {manager}' },
     { run: 'node rm absent' },
+    { run: 'node rm --force absent' },
     { run: 'service rm busy' },
   ],
 }
