@@ -102,6 +102,8 @@ export class ManagerRuntime {
   #unregister: (() => void)[] = []
   #isReady = false
   #isLooping = false
+  /** The other managers are forgotten: once, since who became a manager later belongs to the cluster. */
+  #isForced = false
   /** Starting and stopping of the leader's loops, one after the other. */
   #transition: Promise<void> = Promise.resolve()
   #waiting: (() => void)[] = []
@@ -356,9 +358,10 @@ export class ManagerRuntime {
   async #lead(): Promise<void> {
     if (this.#isLooping) return
     const { bootstrap, forcesNewCluster, ...self } = this.#options
-    if (forcesNewCluster) {
+    if (forcesNewCluster && !this.#isForced) {
       await this.store.update((tx) => forgetOtherManagers(tx, self))
       await this.#deps.onForced?.()
+      this.#isForced = true
     }
     if (bootstrap && !this.store.view().cluster()) {
       await this.store.update((tx) => {

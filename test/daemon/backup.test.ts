@@ -7,7 +7,8 @@ import {
   restoredCredentials,
   seedManager,
 } from '../../src/daemon/restore.ts'
-import { ManagerOnDisk, untilLeading } from '../support/daemon/manager-on-disk.ts'
+import { RpcHandlers } from '../../src/rpc/handlers.ts'
+import { ManagerOnDisk, tellLaterTerm, untilLeading } from '../support/daemon/manager-on-disk.ts'
 import { sampleNode, sampleSecret } from '../support/objects.ts'
 import { realClock } from '../support/rpc/cluster-fixture.ts'
 
@@ -67,7 +68,8 @@ t.test('a backup of a running manager is the same swarm on another machine', asy
   })
   const { dataKey } = second.keys
   await seedManager(second.dataDir, backup, { clock: realClock, dataKey })
-  const restored = second.role()
+  const handlers = new RpcHandlers()
+  const restored = second.role(handlers)
   await restored.start(undefined)
   await untilLeading(restored)
   const view = restored.runtime?.store.view()
@@ -92,6 +94,15 @@ t.test('a backup of a running manager is the same swarm on another machine', asy
   await restored.runtime?.store.update((tx) =>
     tx.put('secret', sampleSecret('n'.padEnd(25, '0'), 'new')),
   )
+
+  const later = sampleNode('latermanager'.padEnd(25, '0'), 9)
+  await restored.runtime?.store.update((tx) =>
+    tx.put('node', { ...later, Spec: { ...later.Spec, Role: 'manager' } }),
+  )
+  tellLaterTerm(restored, handlers, later.ID)
+  while (restored.runtime?.isLeader) await new Promise(setImmediate)
+  await untilLeading(restored)
+  t.ok(restored.runtime?.store.view().get('node', later.ID), 'who came later is not forgotten')
   await restored.stop()
 
   const again = second.role()

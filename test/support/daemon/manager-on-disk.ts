@@ -7,6 +7,8 @@ import { ManagerRole } from '../../../src/daemon/manager-role.ts'
 import type { NodeRecord } from '../../../src/daemon/node-file.ts'
 import { NodeKeys } from '../../../src/daemon/node-keys.ts'
 import { createCluster } from '../../../src/manager/ca/create-cluster.ts'
+import { encodeMessage } from '../../../src/raft/wire.ts'
+import type { CallContext, RpcConnection } from '../../../src/rpc/connection.ts'
 import { RpcHandlers } from '../../../src/rpc/handlers.ts'
 import type { RpcPool } from '../../../src/rpc/pool.ts'
 import { noLog, realClock } from '../rpc/cluster-fixture.ts'
@@ -29,6 +31,22 @@ export const poolOf = (answers: Record<string, () => unknown>): RpcPool =>
 /** Resolves when a manager's role leads. */
 export const untilLeading = async (role: ManagerRole): Promise<void> => {
   while (!role.runtime?.isLeader) await new Promise((resolve) => setTimeout(resolve, 5))
+}
+
+/** Makes a leader believe that another member is in a later term: it steps down. */
+export const tellLaterTerm = (role: ManagerRole, handlers: RpcHandlers, from: string): void => {
+  const { id = '', term = 0 } = role.runtime?.raftStatus() ?? {}
+  const peer = { nodeId: from, role: 'manager', clusterId: '' } as const
+  const connection = { isOpen: false, onClose: () => {} } as unknown as RpcConnection
+  const message = {
+    kind: 'heartbeat-response',
+    from,
+    to: id,
+    term: term + 1,
+    readRound: 0,
+  } as const
+  const context = { peer, connection } as CallContext
+  handlers.find('notify', 'raft.message', peer).handler(encodeMessage(message), context)
 }
 
 /** A manager's part of a data directory: its keys, its record, and the role that runs on them. Nothing is started. */
@@ -56,10 +74,10 @@ export class ManagerOnDisk {
     return new ManagerOnDisk(dataDir, await NodeKeys.create(dataDir), whole)
   }
 
-  role(): ManagerRole {
+  role(handlers = new RpcHandlers()): ManagerRole {
     return new ManagerRole(
       {
-        ...{ handlers: new RpcHandlers(), clock: realClock, log: noLog, random: Math.random },
+        ...{ handlers, clock: realClock, log: noLog, random: Math.random },
         ...{ pool: poolOf({}), bulkPool: poolOf({}), keys: () => this.keys },
         record: () => this.record,
         setRecord: async (changed) => {
