@@ -11,6 +11,8 @@ const DEMOTE_WAIT_MS = 10_000
 const DEMOTE_POLL_MS = 100
 /** A graceful stop that takes longer is killed, as systemd does; it is patient for much longer. */
 const STOP_LIMIT_MS = 5_000
+/** What was proposed and not answered is decided by then, if there is a leader. */
+const UNCLEAR_MS = 2_000
 /** An operator looks whether what he asked for was done. */
 const RETRY_MS = 500
 /** The leader's loops get something to do about this often. */
@@ -256,11 +258,21 @@ export class Chaos {
     // Who sends away another while one is lost may end without a majority: no fault of the managers.
     if (this.#leaving.has(host) || !this.#isWhole()) return
     this.#leaving.add(host)
-    if (!(await this.#setRole(host, 'worker'))) this.#leaving.delete(host)
-    else {
-      this.counts.demotions += 1
-      await this.#becomeWorker(host)
+    if (!(await this.#setRole(host, 'worker')) && !(await this.#isDemoted(host))) return
+    this.counts.demotions += 1
+    await this.#becomeWorker(host)
+  }
+
+  /** Whether a demotion without an answer took effect. Until that is certain nobody else may go. */
+  async #isDemoted(host: Host): Promise<boolean> {
+    while (this.#world.isFaulty()) {
+      await this.#sleep(UNCLEAR_MS)
+      if (await this.#hasRole(host, 'worker')) return true
+      if (!(await this.#hasRole(host, 'manager'))) continue
+      this.#leaving.delete(host)
+      return false
     }
+    return false
   }
 
   /** `swarm leave --force` of a manager. */
@@ -278,8 +290,7 @@ export class Chaos {
       })
     })
     if (!isAsked || !(await this.#hasRole(host, 'worker'))) {
-      this.#leaving.delete(host)
-      return
+      if (!(await this.#isDemoted(host))) return
     }
     this.counts.leaves += 1
     await this.#becomeWorker(host)
