@@ -136,9 +136,13 @@ export class LevelStateStorage implements StateStorage {
   }
 
   async beginInstall(meta: SnapshotMeta): Promise<StateInstall> {
-    const generation = other(this.#generation)
     const digest = new StateDigest()
-    await this.#exclusive(() => this.#clear(generation))
+    // Which one is free is known when it is this one's turn: an install before it may be about to switch.
+    const generation = await this.#exclusive(async () => {
+      const free = other(this.#generation)
+      await this.#clear(free)
+      return free
+    })
     return {
       add: (entries) =>
         this.#exclusive(async () => {

@@ -115,3 +115,22 @@ t.test('changes are stored after a short time, only the newest of each key', asy
   t.equal(state.flushedIndex, 100, 'one write for all')
   await state.close()
 })
+
+t.test(
+  'a snapshot that begins while the one before comes into use leaves that one alone',
+  async (t) => {
+    await write(10)
+    const state = storage()
+    await state.open()
+    await state.load()
+    const first = await state.beginInstall(metaAt(50))
+    await first.add([['service/new', value('of the first')]])
+    const switched = first.commit()
+    const second = await state.beginInstall(metaAt(60))
+    await switched
+    await second.add([['service/newer', value('of the second')]])
+    await second.abort()
+    await state.close()
+    t.equal(await loadAll(), 1)
+  },
+)
