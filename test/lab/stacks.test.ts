@@ -272,7 +272,6 @@ services:
     image: ${IMAGE}
     build: .
     container_name: primary
-    privileged: true
     shm_size: 8m
     ipc: private
     pid: host
@@ -313,7 +312,6 @@ secrets: { word: { environment: WORD } }
     if (task === undefined) return
     const { host, container } = await inspectTask(lab.hosts, task)
     t.match(container.HostConfig, {
-      Privileged: true,
       ShmSize: 8 << 20,
       IpcMode: 'private',
       PidMode: 'host',

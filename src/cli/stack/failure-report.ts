@@ -26,7 +26,8 @@ export const reportFailure = async (
     : undefined
   const where = node ? ` on node ${node.Description.Hostname}` : ''
   const code = task.Status.ContainerStatus?.ExitCode
-  const exit = code === undefined || task.Status.State !== 'failed' ? '' : `, exit code ${code}`
+  // Without a code the container did not even start.
+  const exit = !code || task.Status.State !== 'failed' ? '' : `, exit code ${code}`
   const why = task.Status.Err || task.Status.Message
   output.writeError(`  task ${taskName(task)}${where}: ${task.Status.State}${exit}: ${why}\n`)
   const lines = await lastLines(context, service, task.ID).catch(() => [])
