@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts'
+import type { Entry } from './entry.ts'
 import type { RaftNodeId } from './membership.ts'
 import type { AppendRequest } from './message.ts'
 import type { WireMessage } from './wire.ts'
@@ -44,10 +45,9 @@ export class HeldAppends {
     this.#transmit(message)
   }
 
-  /** Everybody is to know soon that an index is committed: a change of members takes effect with it. */
-  onUrgent(index: number): void {
-    this.#urgentIndex = index
-    this.#flush()
+  /** Entries came into the log. That a change of members among them is committed everybody is told at once: it takes effect then. */
+  onEntries(entries: readonly Entry[]): void {
+    for (const { kind, index } of entries) if (kind === 'membership') this.#urgentIndex = index
   }
 
   stop(): void {

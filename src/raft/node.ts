@@ -223,9 +223,10 @@ export class RaftNode {
       try {
         this.#giveInputs(core)
         const ready = core.ready()
-        if (ready.persist !== null) this.#persister.persist(ready.persist)
-        const lastCommitted = ready.committed.at(-1)
-        if (lastCommitted?.kind === 'membership') this.#held.onUrgent(lastCommitted.index)
+        if (ready.persist !== null) {
+          this.#persister.persist(ready.persist)
+          this.#held.onEntries(ready.persist.entries)
+        }
         for (const message of ready.messages) this.#send(message)
         this.#apply(core, ready.committed)
         for (const read of ready.reads) this.#reads.onConfirmed(read.token, read.index)
