@@ -1,7 +1,7 @@
 import t from 'tap'
 import { LogSimulation } from '../support/managers/log-simulation.ts'
 
-/** Seeds are cheap here: 50 broke with each of the defects that this test found (docs/design/simulation.md). */
+/** Seeds are cheap here. Before the defects that it found were mended, one in five broke (docs/design/simulation.md). */
 const SEEDS = 400
 
 t.test(
