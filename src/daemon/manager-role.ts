@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
 import type { Clock } from '../api/clock.ts'
+import { toSwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
 import { StorageCorruptError } from '../raft/errors.ts'
 import type { RpcHandlers } from '../rpc/handlers.ts'
@@ -19,6 +20,8 @@ import type { NodeKeys } from './node-keys.ts'
 
 /** How often a manager that began anew looks whether it has its vote again. */
 const VOTER_POLL_MS = 200
+/** When its new log could not be begun it is tried again after this time. */
+const RUN_RETRY_MS = 1_000
 
 export interface ManagerRoleDeps {
   handlers: RpcHandlers
@@ -89,10 +92,10 @@ export class ManagerRole {
   /** The daemon ends, or the node leaves: what is on disk stays. */
   async stop(): Promise<void> {
     this.#isOver = true
-    this.#autolock?.stop()
-    const runtime = this.#runtime
-    await runtime?.stop()
+    // First: it may be about to start what is stopped here.
     await this.#recovering
+    this.#autolock?.stop()
+    await this.#runtime?.stop()
     this.#runtime = undefined
   }
 
@@ -104,7 +107,9 @@ export class ManagerRole {
     const { hasLog, ...record } = this.#deps.record()
     if (hasLog) await this.#deps.setRecord(record)
     await rm(raftDirectory(this.#dataDir), { recursive: true, force: true })
-    if (wasActive) await this.#deps.keys().renew()
+    const keys = this.#deps.keys()
+    // A crash during the demotion may have left a lock, whose key a worker is never told.
+    if (wasActive || keys.isLocked) await keys.renew()
   }
 
   #others() {
@@ -127,13 +132,26 @@ export class ManagerRole {
     const { pool, clock, log } = this.#deps
     const isOver = () => this.#isOver
     if (!(await askToRejoin({ pool, clock, log, isOver, managers: () => this.#others() }))) return
-    await this.#run(undefined)
+    await this.#runAnew()
     while (!this.#isOver && !this.#runtime?.isVoter) {
       await new Promise<void>((resolve) => clock.schedule(VOTER_POLL_MS, resolve))
     }
     if (this.#isOver) return
     this.#damage = ''
     log.info({}, 'this manager has the state again and votes')
+  }
+
+  /** What its disk refuses for now is tried again: the other managers went on without it anyway. */
+  async #runAnew(): Promise<void> {
+    const { clock, log } = this.#deps
+    while (!this.#isOver) {
+      try {
+        return await this.#run(undefined)
+      } catch (error) {
+        log.warn({ error: toSwarmctlError(error).message }, 'can not begin anew yet')
+        await new Promise<void>((resolve) => clock.schedule(RUN_RETRY_MS, resolve))
+      }
+    }
   }
 
   async #run(bootstrap: ManagerRuntimeOptions['bootstrap']): Promise<void> {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Credentials } from '../pki/credentials.ts'
+import { type Credentials, LOCKED_KEY } from '../pki/credentials.ts'
 import { loadCredentials, storeCredentials } from '../pki/credentials-file.ts'
 import { DATA_KEY_BYTES, loadDataKey, storeDataKey } from '../pki/data-key.ts'
 
@@ -46,19 +46,27 @@ export class NodeKeys {
     // A worker has nothing that the data key seals: one that a crash left locked during its demotion gets a new one.
     const isUseless =
       stored === undefined || (dataKey === undefined && credentials.role === 'worker')
-    if (isUseless && credentials.keyPem !== '') {
+    if (isUseless && credentials.keyPem !== LOCKED_KEY) {
       return { kind: 'open', keys: await NodeKeys.create(directory), credentials }
     }
     if (dataKey === undefined) return { kind: 'locked', credentials }
     const isSealed = (await loadDataKey(directory))?.kind === 'locked'
     const keys = new NodeKeys(directory, dataKey, isSealed ? unlockKey : undefined)
     keys.#credentials = credentials
+    // A crash between the two writes of a lock left the private key as it was.
+    const isHalfLocked = isSealed && (await loadCredentials(directory))?.keyPem !== LOCKED_KEY
+    if (isHalfLocked) await keys.storeCredentials(credentials)
     return { kind: 'open', keys, credentials }
   }
 
   /** Seals the raft log and state. */
   get dataKey(): Uint8Array {
     return this.#dataKey
+  }
+
+  /** Whether what is on the disk is sealed with the cluster's unlock key. */
+  get isLocked(): boolean {
+    return this.#unlockKey !== undefined
   }
 
   /** Replaces the stored credentials. */

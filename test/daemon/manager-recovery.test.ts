@@ -1,9 +1,10 @@
-import { cp, open, readdir, rm } from 'node:fs/promises'
+import { cp, open, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { unavailable } from '../../src/api/errors.ts'
 import { askToRejoin, hasLogOnDisk } from '../../src/daemon/manager-recovery.ts'
 import type { NodeRecord } from '../../src/daemon/node-file.ts'
+import { RpcHandlers } from '../../src/rpc/handlers.ts'
 import { ManagerOnDisk, poolOf } from '../support/daemon/manager-on-disk.ts'
 import { noLog } from '../support/rpc/cluster-fixture.ts'
 
@@ -58,7 +59,7 @@ const managerOnDisk = async (t: Test) => {
     manager.record = { ...manager.record, managers }
   }
   const [role, record] = [() => manager.role(), () => manager.record]
-  return { dataDir, role, damageLog, knows, record, fatal: manager.fatal }
+  return { manager, dataDir, role, damageLog, knows, record, fatal: manager.fatal }
 }
 
 t.test('the only manager leaves a damaged log where it is, and says what to do', async (t) => {
@@ -101,4 +102,51 @@ t.test('one of several puts it aside, takes no part, and waits to be let in', as
   await again.end()
   t.equal(again.damage, '', 'demoted: it need not be a manager any more')
   t.strictSame(fatal, [])
+})
+
+t.test('it ends while it begins anew: nothing of it runs on', async (t) => {
+  const { manager, dataDir, knows, fatal } = await managerOnDisk(t)
+  knows([OTHER])
+  await rm(join(dataDir, 'raft'), { recursive: true })
+  const handlers = new RpcHandlers()
+  let stopping: Promise<void> | undefined
+  const pool = poolOf({
+    [OTHER.addr]: () => {
+      stopping = role.stop()
+      return { kind: 'done' }
+    },
+  })
+  const role = manager.role(handlers, pool)
+  await role.start(undefined)
+  while (!stopping) await new Promise(setImmediate)
+  await stopping
+  const peer = { nodeId: 'other', role: 'manager', clusterId: '' } as const
+  t.throws(() => handlers.find('notify', 'raft.message', peer), /not served/)
+  t.equal(role.runtime, undefined)
+  t.strictSame(fatal, [])
+})
+
+t.test('a disk that refuses the new log is tried again', async (t) => {
+  const { manager, dataDir, knows, fatal } = await managerOnDisk(t)
+  knows([OTHER])
+  const raft = join(dataDir, 'raft')
+  await rm(raft, { recursive: true })
+  let isAnswered = false
+  const pool = poolOf({
+    [OTHER.addr]: async () => {
+      await writeFile(raft, 'in the way')
+      isAnswered = true
+      return { kind: 'done' }
+    },
+  })
+  const role = manager.role(undefined, pool)
+  await role.start(undefined)
+  while (!isAnswered) await new Promise(setImmediate)
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  t.equal(role.runtime, undefined)
+  await rm(raft)
+  while (!role.runtime) await new Promise((resolve) => setTimeout(resolve, 20))
+  t.match(role.damage, /does not vote/, 'until the others have let it in')
+  await role.stop()
+  t.strictSame(fatal, [], 'no reason to end the daemon')
 })

@@ -7,7 +7,7 @@ import { NodeKeys } from '../../src/daemon/node-keys.ts'
 import { createCluster } from '../../src/manager/ca/create-cluster.ts'
 import { readCredentials } from '../../src/pki/credentials.ts'
 import { createKeyAndCsr } from '../../src/pki/csr.ts'
-import { newUnlockKey } from '../../src/pki/data-key.ts'
+import { newUnlockKey, storeDataKey } from '../../src/pki/data-key.ts'
 import { signNodeCertificate } from '../../src/pki/root-ca.ts'
 
 const clock = { nowMs: () => Date.now(), schedule: () => () => {} }
@@ -76,6 +76,17 @@ t.test('a lock, another one, and none', async (t) => {
   await opened.keys.lockWith(undefined)
   t.match(await NodeKeys.open(path), { kind: 'open', credentials: created.credentials })
   t.match(await onDisk(path), /PRIVATE KEY/)
+})
+
+t.test('a lock that a crash cut short is whole after the next unlock', async (t) => {
+  const path = await directory(t)
+  const keys = await NodeKeys.create(path)
+  await keys.storeCredentials(created.credentials)
+  const key = newUnlockKey()
+  await storeDataKey(path, keys.dataKey, key)
+  t.equal((await NodeKeys.open(path))?.kind, 'locked')
+  t.match(await NodeKeys.open(path, key), { kind: 'open', credentials: created.credentials })
+  t.notMatch(await onDisk(path), /PRIVATE KEY/)
 })
 
 t.test('a demoted manager gets a new data key, and no lock', async (t) => {

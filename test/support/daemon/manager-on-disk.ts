@@ -74,11 +74,11 @@ export class ManagerOnDisk {
     return new ManagerOnDisk(dataDir, await NodeKeys.create(dataDir), whole)
   }
 
-  role(handlers = new RpcHandlers()): ManagerRole {
+  role(handlers = new RpcHandlers(), pool = poolOf({})): ManagerRole {
     return new ManagerRole(
       {
         ...{ handlers, clock: realClock, log: noLog, random: Math.random },
-        ...{ pool: poolOf({}), bulkPool: poolOf({}), keys: () => this.keys },
+        ...{ pool, bulkPool: poolOf({}), keys: () => this.keys },
         record: () => this.record,
         setRecord: async (changed) => {
           this.record = changed
