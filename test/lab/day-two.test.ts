@@ -384,6 +384,7 @@ labTest(t, 'damaged disks, backups, new addresses', { hosts: 4 }, async (t, lab)
   })
 
   await t.test('leaving while the Engine is down loses no container', async (t) => {
+    const old = (await nodesByName(h3)).get('h4')?.ID as string
     await h4.killEngine()
     t.match(await refused(h4, ['leave']), /Start the Engine and leave again; with --force/)
     t.equal(await nodeState(h4), 'active', 'nothing changed')
@@ -392,6 +393,7 @@ labTest(t, 'damaged disks, backups, new addresses', { hosts: 4 }, async (t, lab)
     await h4.startEngine()
     const kept = async () => (await h4.docker(['ps', '-aq'])).stdout.trim()
     await eventually(async () => (await kept()) === '', { what: 'its containers are removed' })
+    await h3.swarmctl(['node', 'rm', '--force', old])
     const token = (await h3.swarmctl(['join-token', '-q', 'worker'])).stdout.trim()
     await joinHost(h4, h3, token)
     await untilRunning(h3, 'web', 1)
