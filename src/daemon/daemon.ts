@@ -7,7 +7,7 @@ import { SwarmctlError, toSwarmctlError, unavailable } from '../api/errors.ts'
 import type { ObjectChange } from '../api/object.ts'
 import type { InitRequest, JoinRequest, Restored, RestoreRequest } from '../api/swarm.ts'
 import type { ClusterUsage } from '../api/usage.ts'
-import { LOCKED, WORKER } from '../http/membership.ts'
+import { LOCKED, requireNoSwarm, WORKER } from '../http/membership.ts'
 import type { LeaderRoute, NodeStatus, SwarmPort } from '../http/ports.ts'
 import { Surface } from '../http/surface.ts'
 import { joinCluster } from '../manager/ca/join-cluster.ts'
@@ -22,8 +22,7 @@ import { Departure } from './departure.ts'
 import { Engine } from './engine.ts'
 import { FORWARDED_HEADER } from './forward.ts'
 import type { ManagerRuntime } from './manager-runtime.ts'
-import type { MemberStart } from './member.ts'
-import { Member } from './member.ts'
+import { Member, type MemberStart } from './member.ts'
 import { availabilityOf, newCluster } from './new-cluster.ts'
 import { CLUSTER_PORT, movedRecord, nodeAddresses } from './node-addresses.ts'
 import {
@@ -41,6 +40,7 @@ import {
   LEAVE_LOCKED,
   LEAVE_MANAGER,
   NOT_LOCKED,
+  NOT_WRITTEN,
   NOTHING_TO_FORCE,
 } from './refusals.ts'
 import {
@@ -197,6 +197,7 @@ export class Daemon implements SwarmPort {
 
   join(request: JoinRequest): Promise<void> {
     return this.#exclusively(async () => {
+      requireNoSwarm(this.status())
       await checkEngine(this.#engine.client)
       const addresses = nodeAddresses(request, networkInterfaces())
       const credentials = await joinCluster(this.#deps, {
@@ -260,6 +261,7 @@ export class Daemon implements SwarmPort {
     bytes: AsyncIterable<Uint8Array>,
   ): Promise<Restored> {
     return this.#exclusively(async () => {
+      requireNoSwarm(this.status())
       await checkEngine(this.#engine.client)
       const addresses = nodeAddresses(request, networkInterfaces())
       const backup = await readBackup(bytes, passphrase)
@@ -273,6 +275,8 @@ export class Daemon implements SwarmPort {
   }
 
   async #createCluster(request: InitRequest): Promise<string> {
+    // Here again: it may have come into one since its route looked, and would lose all that it has of it.
+    requireNoSwarm(this.status())
     await checkEngine(this.#engine.client)
     const addresses = nodeAddresses(request, networkInterfaces())
     const created = await newCluster(request, {
@@ -321,6 +325,10 @@ export class Daemon implements SwarmPort {
         return
       }
       const { credentials } = stored
+      // Whoever unlocked it need not do so again because a port was taken or its address changed.
+      if (stored.kind === 'locked' && this.#stalled?.keys) {
+        return await this.#resumeAs({ ...this.#stalled, record })
+      }
       if (stored.kind === 'locked') {
         this.#stalled = { record, credentials, keys: undefined }
         this.#state = 'locked'
@@ -342,6 +350,7 @@ export class Daemon implements SwarmPort {
     this.#deps.log.info({}, 'the address of this machine changed: the node begins again')
     this.#isChanging = true
     this.#member = undefined
+    this.#stalled = member.start
     this.#state = 'pending'
     await member.stop().finally(() => {
       this.#isChanging = false
@@ -407,11 +416,7 @@ export class Daemon implements SwarmPort {
       // What the cluster begins with is in the log before a restart could ask for it.
       if (origin) {
         const leads = () => this.#member?.runtime?.isLeader === true
-        await waitUntil(
-          this.#deps.clock,
-          leads,
-          'the first manager could not write its state: see its log',
-        )
+        await waitUntil(this.#deps.clock, leads, NOT_WRITTEN)
       }
       // The record last: without it a crash in between leaves a node that is in no swarm.
       await keys.storeCredentials(credentials)

@@ -5,6 +5,8 @@ export const JOIN_TIMEOUT =
 
 export const NOT_LOCKED = 'swarm is not locked'
 
+export const NOT_WRITTEN = 'the first manager could not write its state: see its log'
+
 export const LEAVE_LOCKED =
   'Swarm is encrypted and locked. Please unlock it first or use `--force` to ignore this message.'
 

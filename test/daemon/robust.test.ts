@@ -5,16 +5,19 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
-import t from 'tap'
+import t, { type Test } from 'tap'
+import type { Clock } from '../../src/api/clock.ts'
 import { newId } from '../../src/api/id.ts'
 import type { Log } from '../../src/api/log.ts'
 import { SwarmSpec } from '../../src/api/swarm.ts'
 import { Daemon } from '../../src/daemon/daemon.ts'
 import { Forwarder } from '../../src/daemon/forward.ts'
 import { NodeFile } from '../../src/daemon/node-file.ts'
+import { NodeKeys } from '../../src/daemon/node-keys.ts'
 import { systemClock } from '../../src/daemon/system-clock.ts'
 import { createCluster } from '../../src/manager/ca/create-cluster.ts'
 import { storeCredentials } from '../../src/pki/credentials-file.ts'
+import { newUnlockKey } from '../../src/pki/data-key.ts'
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
 
@@ -61,20 +64,21 @@ t.test('a request that waits for a lost leader ends when there is another', asyn
   t.equal(statusCode, 503)
 })
 
-t.test('a manager that can not resume joins nothing else, and leaves by force only', async (t) => {
-  const dir = await mkdtemp(join(tmpdir(), 'swarmctl-daemon-'))
-  const { credentials } = await cluster(Date.now() - YEAR_MS)
-  await storeCredentials(dir, credentials)
+interface OnDisk {
+  clusterId: string
+  nodeId: string
+}
+
+/** A daemon on a directory where a member's files are; it has no Engine. */
+const daemonIn = async (t: Test, dir: string, { nodeId, clusterId }: OnDisk, clock: Clock) => {
   await new NodeFile(dir).store({
-    nodeId: credentials.nodeId,
-    clusterId: credentials.clusterId,
+    ...{ nodeId, clusterId, managers: [] },
     listenAddr: '127.0.0.1:0',
     advertiseAddr: '127.0.0.1:2377',
     dataPathAddr: '127.0.0.1',
-    managers: [],
   })
   const daemon = new Daemon(
-    { clock: systemClock, log: silent, random: Math.random, onFatal: () => {} },
+    { clock, log: silent, random: Math.random, onFatal: () => {} },
     {
       dataDir: dir,
       runDir: dir,
@@ -90,6 +94,14 @@ t.test('a manager that can not resume joins nothing else, and leaves by force on
     await rm(dir, { recursive: true })
   })
   await daemon.start()
+  return daemon
+}
+
+t.test('a manager that can not resume joins nothing else, and leaves by force only', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'swarmctl-daemon-'))
+  const { credentials } = await cluster(Date.now() - YEAR_MS)
+  await storeCredentials(dir, credentials)
+  const daemon = await daemonIn(t, dir, credentials, systemClock)
   t.match(daemon.status(), { localNodeState: 'error', error: /expired/ })
   const socket = join(dir, 'docker.sock')
   const status = await new Promise<number | undefined>((resolve, reject) => {
@@ -104,5 +116,30 @@ t.test('a manager that can not resume joins nothing else, and leaves by force on
     request.end('{}')
   })
   t.equal(status, 503, 'it is in a swarm')
+  const addresses = { ListenAddr: '', AdvertiseAddr: '', DataPathAddr: '' }
+  const request = { ...addresses, RemoteAddrs: [], JoinToken: '', Availability: '' }
+  await t.rejects(daemon.join(request), /already part/, 'also when its route looked before')
   await t.rejects(daemon.leave(false), /--force/, 'its log may be the last copy')
+})
+
+t.test('an unlocked manager that can not resume yet need not be unlocked again', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'swarmctl-daemon-'))
+  const { credentials } = await cluster(Date.now() - YEAR_MS)
+  const key = newUnlockKey()
+  const keys = await NodeKeys.create(dir, key)
+  await keys.storeCredentials(credentials)
+  let waits = 0
+  const clock: Clock = {
+    ...systemClock,
+    schedule(delayMs, run) {
+      waits += 1
+      return systemClock.schedule(Math.min(delayMs, 20), run)
+    },
+  }
+  const daemon = await daemonIn(t, dir, credentials, clock)
+  t.equal(daemon.status().localNodeState, 'locked')
+  await t.rejects(daemon.unlock(key), /expired/)
+  const before = waits
+  while (waits < before + 20) await new Promise((resolve) => setTimeout(resolve, 5))
+  t.match(daemon.status(), { localNodeState: 'error', error: /expired/ })
 })
