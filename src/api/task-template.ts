@@ -42,6 +42,8 @@ const lookUp = (context: TemplateContext, path: string): unknown => {
 
 const indexed = /^index\s+(\.[\w.]+)\s+"([^"]*)"$/
 const called = /^(\w+)\s+"([^"]*)"$/
+/** Go's way to write `{{` itself. */
+const quoted = /^"([^"\\]*)"$/
 
 const evaluate = (
   expression: string,
@@ -59,13 +61,16 @@ const evaluate = (
   const call = called.exec(expression)
   const run = functions[call?.[1] ?? '']
   if (call !== null && run !== undefined) return run(call[2] ?? '')
+  const text = quoted.exec(expression)
+  if (text !== null) return text[1] ?? ''
   const value = expression.startsWith('.') ? lookUp(context, expression) : undefined
   if (typeof value === 'string') return value
   throw invalid(`"${expression}" is not a placeholder that can be filled in`)
 }
 
 /**
- * Fills in the placeholders of a text: `{{.Service.Name}}`, `{{index .Service.Labels "a"}}`, and `{{ env "A" }}` where `functions` has it.
+ * Fills in the placeholders of a text: `{{.Service.Name}}`, `{{index .Service.Labels "a"}}`, `{{"text"}}`, and `{{ env "A" }}` where
+ * `functions` has it.
  * Other statements of Go templates (`if`, `range`, pipelines) are refused.
  * @throws SwarmctlError INVALID_ARGUMENT
  */

@@ -1,10 +1,12 @@
 import t from 'tap'
 import type { SwarmctlError } from '../../src/api/errors.ts'
 import type { ServiceSpec } from '../../src/api/service-spec.ts'
+import { expandTemplate, templateContext } from '../../src/api/task-template.ts'
 import { parseServiceRequest } from '../../src/api/validate/service.ts'
 import { convertManifests } from '../../src/kubernetes/convert-manifests.ts'
 import { parseManifests } from '../../src/kubernetes/manifest.ts'
 import { parseQuantity } from '../../src/kubernetes/quantity.ts'
+import { sampleTask } from '../support/objects.ts'
 
 const convert = (text: string) => convertManifests(parseManifests('app.yml', text))
 
@@ -140,6 +142,27 @@ t.test('what a container says', async (t) => {
   )
   const host = serviceOf(deployment('', 'hostNetwork: true,'))
   t.match(host.TaskTemplate.Networks, [{ Target: 'host' }])
+})
+
+t.test('braces of a manifest are text, fields of the pod are not', async (t) => {
+  const { Env, Args } =
+    serviceOf(
+      deployment(
+        `args: ["-f=$(FORMAT)"], env: [{name: FORMAT, value: "{{.Name}}"}, {name: POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}},
+         {name: BOTH, value: "$(POD) $(FORMAT)"}]`,
+      ),
+    ).TaskTemplate.ContainerSpec ?? {}
+  t.strictSame(Args, ['-f={{.Name}}'])
+  const context = templateContext(sampleTask('t', 's'), {
+    Hostname: 'h',
+    Platform: { Architecture: 'x86_64', OS: 'linux' },
+  })
+  const filled = Env?.map((line) => expandTemplate(line, context))
+  t.strictSame(filled, [
+    'FORMAT={{.Name}}',
+    `POD=${context.Task.Name}`,
+    `BOTH=${context.Task.Name} {{.Name}}`,
+  ])
 })
 
 t.test('rolling updates', async (t) => {
@@ -320,6 +343,20 @@ t.test('DaemonSets, Jobs, Lists and namespaces', async (t) => {
       Networks: [{ Target: 'ops_pods' }],
     },
   })
+  t.strictSame(
+    serviceOf(job.replace('backoffLimit: 1', 'backoffLimit: 0')).TaskTemplate.RestartPolicy,
+    { Condition: 'none' },
+    'the API takes 0 attempts for any number',
+  )
+  const refused: [text: string, message: RegExp][] = [
+    [job.replace('completions: 5, ', ''), /Job j: spec\.parallelism needs completions/],
+    [job.replace('parallelism: 2', 'parallelism: 0'), /Job j: spec\.parallelism must not be 0/],
+    [
+      `{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: d}, spec: {selector: {matchLabels: {a: b}}, updateStrategy: {rollingUpdate: {maxSurge: 1}}, ${pod.replace('RESTART', '')}}}`,
+      /rollingUpdate\.maxSurge is not supported: a node runs one task/,
+    ],
+  ]
+  for (const [text, message] of refused) t.throws(() => convert(text), { message })
   const list = convert(
     `{apiVersion: v1, kind: List, items: [${job}, ${job.replace(', namespace: ops', '')}]}`,
   )
@@ -405,6 +442,16 @@ t.test('the rest is refused by name, in one line', async (t) => {
     [
       bad('').replace('}]}}}', '}, {image: i2}]}}}'),
       /spec\.template\.spec\.containers\.1 a task is one container/,
+    ],
+    [
+      bad('securityContext: {runAsGroup: 5}'),
+      /containers\.0\.securityContext\.runAsGroup needs runAsUser/,
+    ],
+    [
+      bad(
+        'command: ["x", "$(P)"], env: [{name: P, valueFrom: {fieldRef: {fieldPath: metadata.uid}}}]',
+      ),
+      /containers\.0\.command\.1 names P, a field of the pod/,
     ],
     [bad('resources: {limits: {cpu: lots}}'), /resources\.limits\.cpu lots is no quantity$/],
     [

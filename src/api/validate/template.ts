@@ -15,13 +15,13 @@ const SAMPLE: TemplateContext = {
 
 const requireTemplate = (field: string, text: string): void => {
   if (!text.includes('{{')) return
-  let expanded: string
   try {
-    expanded = expandTemplate(text, SAMPLE)
+    expandTemplate(text, SAMPLE)
   } catch (error) {
     throw invalid(`invalid template in ${field} "${text}": ${(error as Error).message}`)
   }
-  if (expanded.includes('{{')) {
+  // What is filled in may itself have braces: `{{"{{"}}`.
+  if (text.replace(/\{\{[^}]*\}\}/g, '').includes('{{')) {
     throw invalid(`invalid template in ${field} "${text}": unclosed action`)
   }
 }

@@ -18,8 +18,13 @@ export interface EnvContext {
   note(text: string): void
 }
 
-/** `env` and `envFrom` as `NAME=value`; later ones win, and `$(NAME)` is replaced by what came before. */
-export const convertEnv = (container: Container, context: EnvContext): string[] => {
+/** How a task's template says `{{`: what a manifest says is no template. */
+const LITERAL_BRACES = '{{"{{"}}'
+
+const literal = (text: string): string => text.replaceAll('{{', LITERAL_BRACES)
+
+/** `env` and `envFrom` by name, as a task's template; later ones win, and `$(NAME)` is replaced by what came before. */
+export const convertEnv = (container: Container, context: EnvContext): Map<string, string> => {
   const values = new Map<string, string>()
   for (const [index, source] of (container.envFrom ?? []).entries()) {
     const path = [...context.path, 'envFrom', index]
@@ -31,14 +36,14 @@ export const convertEnv = (container: Container, context: EnvContext): string[] 
     if (isMissing && reference.optional === true) continue
     if (kind === 'Secret') noteSecret(reference.name, context)
     for (const key of context.data.keysOf(kind, reference.name, path)) {
-      values.set(`${prefix}${key}`, context.data.textOf(kind, reference.name, key, path))
+      values.set(`${prefix}${key}`, literal(context.data.textOf(kind, reference.name, key, path)))
     }
   }
   for (const [index, variable] of (container.env ?? []).entries()) {
     const value = variableValue(variable, [...context.path, 'env', index], context)
     if (value !== undefined) values.set(variable.name, expand(value, values))
   }
-  return [...values].map(([name, value]) => `${name}=${value}`)
+  return values
 }
 
 const noteSecret = (name: string, { note }: EnvContext): void =>
@@ -51,7 +56,7 @@ const variableValue = (
   path: (string | number)[],
   context: EnvContext,
 ): string | undefined => {
-  if (valueFrom === undefined) return value ?? ''
+  if (valueFrom === undefined) return literal(value ?? '')
   const { configMapKeyRef, secretKeyRef, fieldRef } = valueFrom
   if (fieldRef !== undefined) {
     const { fieldPath } = fieldRef
@@ -66,11 +71,32 @@ const variableValue = (
   const known = context.data.valuesOf(kind, reference.name)?.has(reference.key) === true
   if (!known && reference.optional === true) return undefined
   if (kind === 'Secret') noteSecret(reference.name, context)
-  return context.data.textOf(kind, reference.name, reference.key, [...path, 'valueFrom'])
+  return literal(context.data.textOf(kind, reference.name, reference.key, [...path, 'valueFrom']))
 }
 
+const REFERENCE = /\$\$\(|\$\(([A-Za-z_][\w.-]*)\)/g
+
 /** `$(NAME)` of a variable that is known; `$$(NAME)` is the text itself. */
-export const expand = (text: string, values: ReadonlyMap<string, string>): string =>
-  text.replace(/\$\$\(|\$\(([A-Za-z_][\w.-]*)\)/g, (all, name?: string) =>
+const expand = (text: string, values: ReadonlyMap<string, string>): string =>
+  text.replace(REFERENCE, (all, name?: string) =>
     name === undefined ? '$(' : (values.get(name) ?? all),
   )
+
+/**
+ * A word of `command` or `args` with the values of variables in it. A field of the pod is known only on the node, which fills in
+ * variables alone. Thrown: ManifestProblem.
+ */
+export const expandWord = (
+  word: string,
+  values: ReadonlyMap<string, string>,
+  path: (string | number)[],
+): string => {
+  const plain = new Map([...values].map(([name, value]) => [name, value.split(LITERAL_BRACES)]))
+  const named = [...word.matchAll(REFERENCE)].map(([, name]) => name ?? '')
+  const field = named.find((name) => plain.get(name)?.some((part) => part.includes('{{')))
+  if (field !== undefined) {
+    const text = `names ${field}, a field of the pod: have a shell read the variable`
+    throw new ManifestProblem(path, text)
+  }
+  return expand(word, new Map([...plain].map(([name, parts]) => [name, parts.join('{{')])))
+}

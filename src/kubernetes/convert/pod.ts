@@ -9,7 +9,7 @@ import type {
 import { ManifestProblem } from '../manifest-error.ts'
 import { memoryBytes, nanoCpus } from '../quantity.ts'
 import type { Container, PodSpec, PodTemplate } from '../schema/pod.ts'
-import { convertEnv, type EnvContext, expand } from './env.ts'
+import { convertEnv, type EnvContext, expandWord } from './env.ts'
 import { convertProbes } from './probes.ts'
 import { convertVolumes, type VolumeContext } from './volumes.ts'
 
@@ -68,19 +68,19 @@ const convertContainer = (
   context: PodContext & { path: (string | number)[] },
 ): ContainerSpec => {
   const { path, note } = context
-  const Env = convertEnv(container, context)
-  const values = new Map(Env.map((line) => splitOnce(line)))
-  const words = (list: string[] | undefined) => list?.map((word) => expand(word, values))
+  const values = convertEnv(container, context)
+  const words = (key: 'command' | 'args') =>
+    container[key]?.map((word, index) => expandWord(word, values, [...path, key, index]))
   const { mounts, configs, secrets } = convertVolumes(pod, container, context)
   const Healthcheck = convertProbes(container, path, note)
   if (container.imagePullPolicy === 'Never') note('imagePullPolicy: Never is ignored')
   if (pod.imagePullSecrets) note('imagePullSecrets are ignored: use --with-registry-auth')
   return defined<ContainerSpec>({
     Image: container.image,
-    Command: words(container.command),
-    Args: words(container.args),
+    Command: words('command'),
+    Args: words('args'),
     Dir: container.workingDir,
-    Env,
+    Env: [...values].map(([name, value]) => `${name}=${value}`),
     Hostname: pod.hostname,
     Hosts: pod.hostAliases?.map(({ ip, hostnames }) => `${ip} ${hostnames.join(' ')}`),
     DNSConfig: pod.dnsConfig && {
@@ -99,26 +99,33 @@ const convertContainer = (
     TTY: container.tty,
     OpenStdin: container.stdin,
     StopGracePeriod: (pod.terminationGracePeriodSeconds ?? GRACE_SECONDS) * NS_PER_SECOND,
-    ...convertSecurity(pod, container),
+    ...convertSecurity(pod, container, context),
     Swarmctl: convertExtension(pod, container, path),
   })
-}
-
-const splitOnce = (line: string): [string, string] => {
-  const equals = line.indexOf('=')
-  return [line.slice(0, equals), line.slice(equals + 1)]
 }
 
 const defined = <T extends object>(fields: { [K in keyof T]: T[K] | undefined }): T =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T
 
-const convertSecurity = (pod: PodSpec, { securityContext = {} }: Container) => {
+const convertSecurity = (
+  pod: PodSpec,
+  { securityContext = {} }: Container,
+  { path, note }: PodContext & { path: (string | number)[] },
+) => {
   const own = { ...pod.securityContext, ...securityContext }
+  if (own.runAsGroup !== undefined && own.runAsUser === undefined) {
+    const holder = securityContext.runAsGroup === undefined ? SPEC : path
+    const text = "needs runAsUser: an Engine can't give the image's own user another group"
+    throw new ManifestProblem([...holder, 'securityContext', 'runAsGroup'], text)
+  }
+  if (own.runAsNonRoot && own.runAsUser === undefined) {
+    note("runAsNonRoot: is not checked: the image's own user is taken; say runAsUser")
+  }
   const { fsGroup, supplementalGroups = [], sysctls } = pod.securityContext ?? {}
   const groups = [...(fsGroup === undefined ? [] : [fsGroup]), ...supplementalGroups].map(String)
   const group = own.runAsGroup === undefined ? '' : `:${own.runAsGroup}`
   return defined<Partial<ContainerSpec>>({
-    User: own.runAsUser === undefined && group === '' ? undefined : `${own.runAsUser ?? 0}${group}`,
+    User: own.runAsUser === undefined ? undefined : `${own.runAsUser}${group}`,
     Groups: groups.length === 0 ? undefined : groups,
     ReadOnly: securityContext.readOnlyRootFilesystem,
     Sysctls: sysctls && Object.fromEntries(sysctls.map(({ name, value }) => [name, value])),

@@ -41,7 +41,7 @@ export const convertWorkload = (
   tree: unknown,
   context: PodContext,
 ): Workload => {
-  const shape = shapeOf(kind, tree)
+  const shape = shapeOf(kind, tree, context)
   const podLabels = shape.template.metadata?.labels ?? {}
   for (const [key, value] of Object.entries(shape.selector ?? {})) {
     if (podLabels[key] === value) continue
@@ -73,38 +73,64 @@ export const convertWorkload = (
 const inPlace = (update: UpdateConfig, hasHostPorts: boolean): UpdateConfig =>
   hasHostPorts && update.Order === 'start-first' ? { ...update, Order: 'stop-first' } : update
 
-const shapeOf = (kind: 'Deployment' | 'DaemonSet' | 'Job', tree: unknown): Shape => {
+const shapeOf = (
+  kind: 'Deployment' | 'DaemonSet' | 'Job',
+  tree: unknown,
+  { note }: PodContext,
+): Shape => {
   switch (kind) {
     case 'Deployment':
       return deploymentShape(checked(Deployment, tree))
-    case 'DaemonSet': {
-      const { spec, metadata } = checked(DaemonSet, tree)
-      requireRestart(spec.template, ['Always'])
-      const { maxUnavailable = 1 } = spec.updateStrategy?.rollingUpdate ?? {}
-      const Parallelism = typeof maxUnavailable === 'number' ? Math.max(1, maxUnavailable) : 1
-      return {
-        metadata,
-        template: spec.template,
-        selector: spec.selector.matchLabels,
-        mode: { Global: {} },
-        restart: { Condition: 'any' },
-        update: { Parallelism, Order: 'stop-first', ...monitor(spec.minReadySeconds) },
-      }
-    }
-    case 'Job': {
-      const { spec, metadata } = checked(Job, tree)
-      requireRestart(spec.template, ['Never', 'OnFailure'])
-      const TotalCompletions = spec.completions ?? 1
-      const MaxConcurrent = Math.min(spec.parallelism ?? 1, TotalCompletions)
-      return {
-        metadata,
-        template: spec.template,
-        mode: { ReplicatedJob: { TotalCompletions, MaxConcurrent } },
-        restart: { Condition: 'on-failure', MaxAttempts: spec.backoffLimit ?? BACKOFF_LIMIT },
-      }
-    }
+    case 'DaemonSet':
+      return daemonSetShape(checked(DaemonSet, tree), note)
+    case 'Job':
+      return jobShape(checked(Job, tree))
     default:
       return kind satisfies never
+  }
+}
+
+const daemonSetShape = ({ spec, metadata }: DaemonSet, note: (text: string) => void): Shape => {
+  requireRestart(spec.template, ['Always'])
+  const { maxUnavailable = 1, maxSurge = 0 } = spec.updateStrategy?.rollingUpdate ?? {}
+  if (amount(maxSurge, 100, Math.ceil) > 0) {
+    const path = ['spec', 'updateStrategy', 'rollingUpdate', 'maxSurge']
+    throw new ManifestProblem(path, 'is not supported: a node runs one task of a global service')
+  }
+  const isCount = typeof maxUnavailable === 'number'
+  if (!isCount) note(`maxUnavailable: ${maxUnavailable} of the nodes is taken as one at a time`)
+  const Parallelism = isCount ? Math.max(1, maxUnavailable) : 1
+  return {
+    metadata,
+    template: spec.template,
+    selector: spec.selector.matchLabels,
+    mode: { Global: {} },
+    restart: { Condition: 'any' },
+    update: { Parallelism, Order: 'stop-first', ...monitor(spec.minReadySeconds) },
+  }
+}
+
+const jobShape = ({ spec, metadata }: Job): Shape => {
+  requireRestart(spec.template, ['Never', 'OnFailure'])
+  const { completions, parallelism = 1, backoffLimit = BACKOFF_LIMIT } = spec
+  if (parallelism === 0) {
+    throw new ManifestProblem(['spec', 'parallelism'], 'must not be 0: a Job is not paused here')
+  }
+  if (parallelism > 1 && completions === undefined) {
+    const text = 'needs completions: tasks that share one queue of work are not known here'
+    throw new ManifestProblem(['spec', 'parallelism'], text)
+  }
+  const TotalCompletions = completions ?? 1
+  const MaxConcurrent = Math.min(parallelism, TotalCompletions)
+  return {
+    metadata,
+    template: spec.template,
+    mode: { ReplicatedJob: { TotalCompletions, MaxConcurrent } },
+    // 0 attempts would be any number of them in the API.
+    restart:
+      backoffLimit === 0
+        ? { Condition: 'none' }
+        : { Condition: 'on-failure', MaxAttempts: backoffLimit },
   }
 }
 
