@@ -29,13 +29,18 @@ export interface Backup extends Pick<BackupHead, 'clusterId' | 'index'> {
 }
 
 async function* chunksOf(head: BackupHead, view: StateView): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(JSON.stringify(head))
+  for (;;) {
+    const entries = await view.next(CHUNK_BYTES)
+    if (entries === null) return
+    yield encodeStateEntries(entries)
+  }
+}
+
+/** The view is closed however it ends: a reader that went away after the file's header never began with the chunks. */
+async function* bytesOf(head: BackupHead, view: StateView, passphrase: string) {
   try {
-    yield Buffer.from(JSON.stringify(head))
-    for (;;) {
-      const entries = await view.next(CHUNK_BYTES)
-      if (entries === null) return
-      yield encodeStateEntries(entries)
-    }
+    yield* sealBackup(chunksOf(head, view), passphrase)
   } finally {
     await view.close()
   }
@@ -56,5 +61,5 @@ export const createBackup = async (
     meta: Buffer.from(encodeSnapshotMeta(view.meta)).toString('base64'),
   }
   const { clusterId, index } = head
-  return { clusterId, index, bytes: sealBackup(chunksOf(head, view), options.passphrase) }
+  return { clusterId, index, bytes: bytesOf(head, view, options.passphrase) }
 }

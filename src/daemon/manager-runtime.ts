@@ -261,6 +261,8 @@ export class ManagerRuntime {
 
   /** A manager lost its log: what it was is removed; the membership manager then adds it as a learner. */
   async #rejoin(nodeId: string): Promise<RejoinAnswer> {
+    // Who was replaced as the leader and does not know it yet could say of a voter that it is none.
+    if (this.#isReady) await this.store.readBarrier()
     if (!this.#isReady) {
       const leader = this.leader()
       if (!leader || leader.nodeId === nodeId) throw unavailable(NO_LEADER)

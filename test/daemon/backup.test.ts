@@ -1,12 +1,14 @@
 import t from 'tap'
 import { sealBackup } from '../../src/backup/sealed-file.ts'
 import { createBackup } from '../../src/daemon/backup.ts'
+import type { ManagerRuntime } from '../../src/daemon/manager-runtime.ts'
 import {
   readBackup,
   restoredAnswer,
   restoredCredentials,
   seedManager,
 } from '../../src/daemon/restore.ts'
+import { EMPTY_MEMBERSHIP } from '../../src/raft/membership.ts'
 import { RpcHandlers } from '../../src/rpc/handlers.ts'
 import { ManagerOnDisk, tellLaterTerm, untilLeading } from '../support/daemon/manager-on-disk.ts'
 import { sampleNode, sampleSecret } from '../support/objects.ts'
@@ -119,4 +121,21 @@ t.test('a backup whose content makes no sense is refused', async (t) => {
   }
   const file = await collect(sealBackup(nonsense(), PASSPHRASE, 4))
   await t.rejects(readBackup(piecesOf(file), PASSPHRASE), /can not be read/)
+})
+
+t.test('a view of the state is closed when the reader goes away early', async (t) => {
+  const meta = { index: 1, term: 1, membership: EMPTY_MEMBERSHIP }
+  let isClosed = false
+  const close = async () => {
+    isClosed = true
+  }
+  const view = { meta, next: async () => null, close }
+  const runtime = { openStateView: async () => view } as unknown as ManagerRuntime
+  const options = { nodeId: 'n', clusterId: 'c', passphrase: PASSPHRASE, nowMs: 0 }
+  const { bytes } = await createBackup(runtime, options)
+  for await (const header of bytes) {
+    t.ok(header.length > 0)
+    break
+  }
+  t.ok(isClosed)
 })

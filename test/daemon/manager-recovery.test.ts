@@ -2,10 +2,11 @@ import { cp, open, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { unavailable } from '../../src/api/errors.ts'
-import { askToRejoin, hasLogOnDisk } from '../../src/daemon/manager-recovery.ts'
+import { askToRejoin, hasLogOnDisk, REJOIN_METHOD } from '../../src/daemon/manager-recovery.ts'
 import type { NodeRecord } from '../../src/daemon/node-file.ts'
+import type { CallContext } from '../../src/rpc/connection.ts'
 import { RpcHandlers } from '../../src/rpc/handlers.ts'
-import { ManagerOnDisk, poolOf } from '../support/daemon/manager-on-disk.ts'
+import { ManagerOnDisk, poolOf, tellLaterTerm } from '../support/daemon/manager-on-disk.ts'
 import { noLog } from '../support/rpc/cluster-fixture.ts'
 
 const OTHER = { nodeId: 'other', addr: '10.0.0.2:2377' }
@@ -149,4 +150,22 @@ t.test('a disk that refuses the new log is tried again', async (t) => {
   t.match(role.damage, /does not vote/, 'until the others have let it in')
   await role.stop()
   t.strictSame(fatal, [], 'no reason to end the daemon')
+})
+
+t.test('only who leads for certain says that a member is removed', async (t) => {
+  const manager = await ManagerOnDisk.create(t)
+  const handlers = new RpcHandlers()
+  const role = await manager.bootstrap(handlers)
+  const peer = { nodeId: 'other', role: 'manager', clusterId: '' } as const
+  const { handler } = handlers.find('request', REJOIN_METHOD, peer)
+  const ask = () => handler({}, { peer } as CallContext)
+  t.strictSame(await ask(), { kind: 'done' }, 'it is no member')
+  tellLaterTerm(role, handlers, 'other')
+  t.equal(role.runtime?.isLeader, true, 'it does not know yet')
+  const seen = await ask().then(
+    () => role.runtime?.raftStatus().role,
+    ({ code }) => code,
+  )
+  t.match(seen, /leader|UNAVAILABLE/)
+  await role.stop()
 })

@@ -91,14 +91,14 @@ export class ManagerOnDisk {
   }
 
   /** Makes it the first manager of a new cluster, which leads when this resolves. */
-  async bootstrap(): Promise<ManagerRole> {
+  async bootstrap(handlers = new RpcHandlers()): Promise<ManagerRole> {
     const { cluster, node } = await createCluster(
       { clock: realClock, newId },
       { spec: { Name: 'default', Labels: {} }, addr: ADDR },
     )
     const managers = [{ nodeId: node.ID, addr: ADDR }]
     this.record = { ...this.record, nodeId: node.ID, clusterId: cluster.ID, managers }
-    const role = this.role()
+    const role = this.role(handlers)
     await role.start({ cluster, node })
     await untilLeading(role)
     return role
