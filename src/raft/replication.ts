@@ -58,6 +58,9 @@ export function onHeartbeatResponse(state: CoreState, message: HeartbeatResponse
   // Also recovers a probe whose message was lost.
   if (progress.match < state.log.lastIndex || progress.state === 'probe') {
     sendAppend(state, message.from, true)
+  } else if (state.transferee === message.from) {
+    // It may not have campaigned for want of applying a change of members (`mayCampaign`), or never have heard of it.
+    sendTimeoutNow(state, message.from)
   }
   const confirmed = state.reads.acknowledge(message.from, message.readRound, (acks) =>
     hasQuorum(state.membership, (id) => id === state.id || acks.has(id)),

@@ -313,6 +313,13 @@ t.test('§3.10 transfer of leadership', async (t) => {
     },
   )
 
+  t.test('a word to take over that got lost is said again', async (t) => {
+    const network = new CoreNetwork(IDS).elect('a').cut('b')
+    t.ok(network.get('a').core.transferLeadership('b'))
+    network.run().heal().tickAll(5)
+    t.equal(network.get('b').core.role, 'leader')
+  })
+
   t.test('it ends after an election timeout, and proposals are taken again', async (t) => {
     const network = new CoreNetwork(IDS).elect('a').cut('b')
     network.get('a').core.transferLeadership('b')
