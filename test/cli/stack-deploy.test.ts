@@ -11,7 +11,7 @@ import { sampleTask } from '../support/objects.ts'
 
 /** What becomes of the tasks of an image: `bad` ones end, `stuck` ones find no node, jobs complete, the others run. */
 const statusOf = (image: string, isJob: boolean): Partial<TaskStatus> => {
-  if (/bad/.test(image)) {
+  if (/bad|@sha256/.test(image)) {
     const ContainerStatus = { ContainerID: 'c', PID: 0, ExitCode: 3 }
     return { State: 'failed', Message: 'started', Err: 'task: non-zero exit (3)', ContainerStatus }
   }
@@ -89,12 +89,19 @@ const start = async (t: Test) => {
     rmSync(dir, { recursive: true })
   })
   let nowMs = 1_700_000_000_000
+  let silentSleeps = 0
+  /** From the next look on nobody leads, for so many looks. */
+  const silence = (looks: number): void => {
+    silentSleeps = looks
+  }
   const run = (line: string) =>
     runCli(['-H', node.host, ...line.split(' ')], {
       nowMs: () => nowMs,
       sleep: async (ms) => {
         nowMs += ms * 10
         await tasks.step()
+        const isSilent = silentSleeps-- > 0
+        node.swarm.leader = isSilent ? { kind: 'none', message: 'nobody leads' } : { kind: 'self' }
       },
     })
   const file = (text: string, name = 'stack.yml'): string => {
@@ -105,7 +112,7 @@ const start = async (t: Test) => {
     run(`stack deploy --resolve-image never -q ${flags}${flags && ' '}-c ${path} demo`)
   const spec = (name: string) => node.swarm.store.view().byName('service', name)?.Spec
   const imageOf = (name: string) => spec(name)?.TaskTemplate.ContainerSpec?.Image
-  return { node, tasks, run, file, deploy, spec, imageOf }
+  return { node, tasks, run, file, deploy, silence, spec, imageOf }
 }
 
 const SHOP = `
@@ -279,4 +286,33 @@ services:
   const failed = await deploy(broken, '--rollback=false')
   t.match(failed, { code: 1, err: /^service demo_db failed: / })
   t.match(spec('demo_app')?.Swarmctl, { DependsOn: [{ Service: 'demo_migrate' }] }, 'not sent')
+})
+
+t.test('a service that depends on one with the name of a network waits for it, too', async (t) => {
+  const { file, deploy } = await start(t)
+  const done = await deploy(
+    file(
+      'services: {app: {image: app, depends_on: [db]}, db: {image: db, networks: [db]}}\nnetworks: {db: {}}',
+    ),
+  )
+  t.match(done, { code: 0, out: /^Waiting for demo_db: service_started$/m })
+})
+
+t.test('a change of the leader fails no deployment', async (t) => {
+  const { file, deploy, silence, imageOf } = await start(t)
+  silence(3)
+  t.match(await deploy(file('services: {a: {image: a:1}}')), { code: 0, err: '' })
+  t.equal(imageOf('demo_a'), 'a:1')
+  silence(1000)
+  const lost = await deploy(file('services: {a: {image: a:2}}'), '--rollback=false')
+  t.match(lost, { code: 1, err: /nobody leads/ }, 'it is told when it lasts')
+})
+
+t.test('a tag that stands for another image is a change of this deployment', async (t) => {
+  const { run, file, deploy, imageOf } = await start(t)
+  const path = file('services: {a: {image: app}}')
+  t.match(await deploy(path), { code: 0 })
+  const failed = await run(`stack deploy -q -c ${path} demo`)
+  t.match(failed, { code: 1, err: /^Stack demo is what it was before$/m })
+  t.equal(imageOf('demo_a'), 'app:latest')
 })

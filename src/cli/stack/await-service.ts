@@ -6,6 +6,7 @@ import { isTerminal, isWanted } from '../../api/task-state.ts'
 import type { CliContext } from '../context.ts'
 import { type Convergence, convergence } from '../service/convergence.ts'
 import { ProgressDisplay } from '../service/progress-display.ts'
+import { patiently } from './patiently.ts'
 
 /**
  * What is waited for: a first task that runs, all that run (those with a health check are healthy then), all that completed, or all that run
@@ -159,7 +160,7 @@ export const awaitService = async (
   const display = quiet ? undefined : displayOf(context, among?.name)
   const watch = new Watch(goal, context.nowMs())
   for (;;) {
-    const seen = await look(context, id)
+    const seen = await patiently(context, () => look(context, id))
     display?.show(seen.now)
     if (among?.isOver()) return { kind: 'failed', reason: 'another service failed before' }
     const outcome = watch.judge(seen, context.nowMs(), limitMs)

@@ -7,7 +7,7 @@ import type { ExistingObjects } from '../../stack/plan/plan.ts'
 import { type PerformedOperation, rollbackOperations } from '../../stack/plan/rollback.ts'
 import type { CliContext } from '../context.ts'
 import { awaitService } from './await-service.ts'
-import { perform } from './perform.ts'
+import { type PerformOptions, perform } from './perform.ts'
 
 /** Tasks of a removed service drain and stop before what they used can go. */
 const GONE_LIMIT_MS = 120_000
@@ -24,7 +24,7 @@ export const rollBack = async (
   stack: string,
   performed: readonly PerformedOperation[],
   existing: ExistingObjects,
-  quiet: boolean,
+  { quiet = false, withRegistryAuth = false }: PerformOptions & { quiet?: boolean },
 ): Promise<boolean> => {
   const { output } = context
   output.writeError(`Rolling back stack ${stack} to what ran before\n`)
@@ -36,7 +36,9 @@ export const rollBack = async (
       if (!operation.kind.endsWith('-service')) await waitUntilGone(context, removed.splice(0))
       const current = await withVersion(context, operation)
       if (current === undefined) continue
-      const id = await perform(context, current, {})
+      // A service that comes back as a new one has lost the credentials that it had.
+      const isNew = current.kind === 'create-service'
+      const id = await perform(context, current, isNew ? { withRegistryAuth } : {})
       if (operation.kind === 'remove-service') removed.push(id)
       else if (operation.kind.endsWith('-service')) restored.push(id)
     } catch (thrown) {

@@ -2,13 +2,15 @@ import { toSwarmctlError } from '../../api/errors.ts'
 import type { Service } from '../../api/service.ts'
 import type { ServiceSpec } from '../../api/service-spec.ts'
 import type { StackOperation } from '../../stack/plan/operation.ts'
-import { type PlanStackInput, planStack } from '../../stack/plan/plan.ts'
+import { type ExistingObjects, type PlanStackInput, planStack } from '../../stack/plan/plan.ts'
 import type { PerformedOperation } from '../../stack/plan/rollback.ts'
 import type { CliContext } from '../context.ts'
 import { ExitStatus } from '../exit-status.ts'
 import { durationNs } from '../service/flag-values.ts'
+import { findOrNone } from '../task-target.ts'
 import { type AwaitOptions, awaitService, type Goal } from './await-service.ts'
 import { reportFailure } from './failure-report.ts'
+import { patiently } from './patiently.ts'
 import { type PerformOptions, perform } from './perform.ts'
 import { rollBack } from './roll-back.ts'
 
@@ -47,7 +49,8 @@ interface Deployment {
   context: CliContext
   options: DeploymentOptions
   limits: Omit<AwaitOptions, 'goal'>
-  performed: PerformedOperation[]
+  existing: ExistingObjects
+  performed: (PerformedOperation & { isChange: boolean })[]
 }
 
 /** Waits for what the service depends on. */
@@ -58,21 +61,41 @@ const awaitDependencies = async (
   for (const { Service: name, Condition, Required } of body.Swarmctl?.DependsOn ?? []) {
     // Who doesn't wait for the stack waits only where something must be ready.
     if (options.detach && Condition === 'service_started') continue
-    const sent = performed.find(({ operation }) => operation.name === name)
-    const service = await context.client
-      .call<Service>({ path: `/services/${sent?.id ?? encodeURIComponent(name)}` })
-      .catch(() => undefined)
+    // A network or a secret may have the service's name.
+    const sent = performed.find(
+      ({ operation }) => isServiceSent(operation) && operation.name === name,
+    )
+    const path = `/services/${sent?.id ?? encodeURIComponent(name)}`
+    const service = await patiently(context, () => findOrNone<Service>(context, path))
     if (service === undefined) continue
     context.output.write(`Waiting for ${name}: ${Condition}\n`)
     const goal = GOALS[Condition]
     const outcome = await awaitService(context, service.ID, { ...limits, goal })
     if (outcome.kind === 'reached' || Required === false) continue
-    throw new DeployFailure(service.ID, outcome.reason, isOurs(sent?.operation))
+    throw new DeployFailure(service.ID, outcome.reason, sent?.isChange === true)
   }
 }
 
-const isOurs = (operation: StackOperation | undefined): boolean =>
-  operation !== undefined && (operation.kind !== 'update-service' || operation.fields.length > 0)
+type ServiceOperation = Extract<StackOperation, { kind: 'create-service' | 'update-service' }>
+
+const isServiceSent = (operation: StackOperation): operation is ServiceOperation =>
+  operation.kind === 'create-service' || operation.kind === 'update-service'
+
+/** Whether what was sent made a difference. A tag may stand for another image than before, though no field of the file changed. */
+const isChange = async (
+  { context, existing }: Deployment,
+  operation: StackOperation,
+  id: string,
+): Promise<boolean> => {
+  if (operation.kind !== 'update-service' || operation.fields.length > 0) return true
+  if (!operation.resolveImage) return false
+  const before = existing.services.find(({ ID }) => ID === id)?.Spec
+  const now = await patiently(context, () => findOrNone<Service>(context, `/services/${id}`))
+  return imageOf(now?.Spec) !== imageOf(before)
+}
+
+const imageOf = (spec: ServiceSpec | undefined): string | undefined =>
+  spec?.TaskTemplate.ContainerSpec?.Image
 
 const execute = async (
   deployment: Deployment,
@@ -80,26 +103,30 @@ const execute = async (
 ): Promise<void> => {
   const { context, options, performed } = deployment
   for (const operation of operations) {
-    const isService = operation.kind === 'create-service' || operation.kind === 'update-service'
-    if (isService) await awaitDependencies(deployment, operation.body)
-    performed.push({ operation, id: await perform(context, operation, options) })
+    if (isServiceSent(operation)) await awaitDependencies(deployment, operation.body)
+    const id = await perform(context, operation, options)
+    const sent = { operation, id, isChange: true }
+    performed.push(sent)
+    sent.isChange = await isChange(deployment, operation, id)
   }
   if (!options.detach) await awaitSettled(deployment)
 }
 
 /** Waits for all services at the same time; the first that fails ends it. */
 const awaitSettled = async ({ context, limits, performed }: Deployment): Promise<void> => {
-  const sent = performed.filter(
-    ({ operation }) => operation.kind === 'create-service' || operation.kind === 'update-service',
-  )
+  const sent = performed.filter(({ operation }) => isServiceSent(operation))
   let isOver = false
-  const settle = async ({ operation, id }: PerformedOperation): Promise<void> => {
+  const settle = async ({
+    operation,
+    id,
+    isChange,
+  }: Deployment['performed'][number]): Promise<void> => {
     const among = { name: operation.name, isOver: () => isOver }
     const goal = sent.length === 1 ? {} : { among }
     const outcome = await awaitService(context, id, { ...limits, ...goal, goal: 'settled' })
     if (outcome.kind === 'reached' || isOver) return
     isOver = true
-    throw new DeployFailure(id, outcome.reason, isOurs(operation))
+    throw new DeployFailure(id, outcome.reason, isChange)
   }
   try {
     await Promise.all(sent.map(settle))
@@ -124,7 +151,8 @@ export const runDeployment = async (
       ? Number.POSITIVE_INFINITY
       : durationNs('--wait-limit', options.waitLimit) / NS_PER_MS
   const limits = { quiet: options.quiet === true, limitMs }
-  const deployment: Deployment = { context, options, limits, performed: [] }
+  const { existing } = input
+  const deployment: Deployment = { context, options, limits, existing, performed: [] }
   try {
     await execute(deployment, operations)
   } catch (thrown) {
@@ -135,8 +163,8 @@ export const runDeployment = async (
 
 /** Says what failed, and takes the stack back unless the user keeps it. */
 const giveUp = async (
-  { context, options, limits, performed }: Deployment,
-  { namespace, existing }: PlanStackInput,
+  { context, options, existing, performed }: Deployment,
+  { namespace }: PlanStackInput,
   thrown: unknown,
 ): Promise<never> => {
   const isFailure = thrown instanceof DeployFailure
@@ -145,7 +173,7 @@ const giveUp = async (
   if (isFailure && !thrown.isOurs) {
     context.output.writeError('It failed before as well: this deployment did not change it\n')
   } else if (options.rollback && performed.length > 0) {
-    await rollBack(context, namespace, performed, existing, limits.quiet)
+    await rollBack(context, namespace, performed, existing, options)
   }
   throw new ExitStatus(1)
 }
