@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -161,8 +162,10 @@ t.test('cp copies files and folders both ways', async (t) => {
   t.equal(there('tmp/file'), 'text')
   await run(`cp ${here}/file web:/tmp/other`)
   t.equal(there('tmp/other'), 'text')
+  chmodSync(join(here, 'folder/a'), 0o666)
   await run(`cp ${here}/folder web:/tmp`)
   t.equal(there('tmp/folder/deep/b'), 'B')
+  t.equal(statSync(join(engine.root, 'tmp/folder/a')).mode % 0o1000, 0o666, 'whatever the umask')
   await run(`cp ${here}/folder web:/tmp/renamed`)
   t.equal(there('tmp/renamed/.hidden'), 'H')
   mkdirSync(join(engine.root, 'into'))
@@ -180,7 +183,7 @@ t.test('cp copies files and folders both ways', async (t) => {
   await run(`cp web:/tmp/folder/. ${here}/contents`)
   t.equal(readlinkSync(join(here, 'contents/mtab')), '/proc/mounts', 'a link stays one')
   t.equal(at('contents/deep/b'), 'B')
-  t.equal(statSync(join(here, 'contents/a')).isFile(), true)
+  t.equal(statSync(join(here, 'contents/a')).mode % 0o1000, 0o666)
 
   const chunks: Uint8Array[] = []
   await run('cp web:/tmp/file -', { onBytes: (chunk) => chunks.push(chunk) })
@@ -206,6 +209,28 @@ t.test('cp that can not be', async (t) => {
     [`cp ${here}/file web.2:/tmp`, /no running task/],
   ]
   for (const [line, err] of cases) t.match(await run(line), { code: 1, err }, line)
+})
+
+t.test('cp writes nothing beside the folder that it was told', async (t) => {
+  const { run, engine } = await start(t)
+  const here = t.testdir({ outside: { keys: 'mine' }, target: {} })
+  const outside = join(here, 'outside')
+  mkdirSync(join(engine.root, 'bad/one'), { recursive: true })
+  symlinkSync(outside, join(engine.root, 'bad/a'))
+  symlinkSync('/etc/hostname', join(engine.root, 'bad/one/keys'))
+  engine.nameInArchive = (name) => name.replace('one', 'a')
+  const both = await run(`cp web:/bad ${here}/target`)
+  t.match(both, { code: 1, err: /^swarmctl: [^\n]+\n$/ })
+  t.equal(readFileSync(join(outside, 'keys'), 'utf8'), 'mine', 'through a link of the archive')
+
+  rmSync(join(engine.root, 'bad/a'))
+  rmSync(join(here, 'target'), { recursive: true })
+  mkdirSync(join(here, 'target/bad'), { recursive: true })
+  symlinkSync(outside, join(here, 'target/bad/a'))
+  engine.nameInArchive = (name) => name.replace('bad/one/', 'bad/a/')
+  const here2 = await run(`cp web:/bad ${here}/target`)
+  t.match(here2, { code: 1, err: /keys is not copied: .*bad\/a is a symbolic link\n$/ })
+  t.equal(readFileSync(join(outside, 'keys'), 'utf8'), 'mine', 'through a link that was here')
 })
 
 t.test('usage of every node, from the kernel and the Engine', async (t) => {

@@ -1,5 +1,5 @@
 import { lstat, mkdir, realpath, rm, stat, symlink } from 'node:fs/promises'
-import { basename, dirname, join, posix, resolve } from 'node:path'
+import { basename, dirname, join, posix, relative, resolve, sep } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Command } from 'commander'
@@ -93,6 +93,21 @@ const renameRoot = (from: string, to: string) => {
   }
 }
 
+/** For tar-fs, which else takes away what this process' umask does; its types don't know the option. */
+const MODES_AS_THEY_ARE: object = { umask: 0 }
+
+/** @throws SwarmctlError for a link's place that another link of the archive, or one that was here, leads to somewhere else */
+const requireNoLinkAbove = async (path: string, folder: string): Promise<void> => {
+  let above = folder
+  for (const part of relative(folder, dirname(path)).split(sep)) {
+    above = join(above, part)
+    const found = await lstat(above).catch(() => undefined)
+    if (part !== '' && found?.isSymbolicLink()) {
+      throw bad(`${path} is not copied: ${above} is a symbolic link`)
+    }
+  }
+}
+
 /** Unpacks an archive. Symbolic links come last: whatever they lead to, nothing is written through them. */
 const unpack = async (
   archive: Readable,
@@ -105,6 +120,7 @@ const unpack = async (
   const target = extract(folder, {
     map,
     chown: keepsOwner === true,
+    ...MODES_AS_THEY_ARE,
     ignore(path: string, header?: Headers & { linkname?: string | null }) {
       if (header?.type !== 'symlink') return false
       links.push({ path, target: header.linkname ?? '' })
@@ -114,6 +130,7 @@ const unpack = async (
   } as Parameters<typeof extract>[1])
   await pipeline(archive, target as Writable)
   for (const { path, target: to } of links) {
+    await requireNoLinkAbove(path, folder)
     await mkdir(dirname(path), { recursive: true })
     await rm(path, { force: true })
     await symlink(to, path)
@@ -220,6 +237,7 @@ const copyIn = async (
   const { pack } = await import('tar-fs')
   const isPlain = !entry.isDirectory()
   const archive = pack(isPlain ? dirname(full) : full, {
+    ...MODES_AS_THEY_ARE,
     ...(isPlain && { entries: [basename(full)] }),
     map(header) {
       const inside = isPlain ? '' : header.name
