@@ -113,7 +113,14 @@ export class ManagerRuntime {
     this.#options = options
     const { clock, log } = deps
     const state = new StoreState()
-    this.#link = new RaftLink({ ...deps, addrOf: (id) => this.#addrOf(id) })
+    this.#link = new RaftLink({
+      ...deps,
+      addrOf: (id) => this.#addrOf(id),
+      senderOf: (id) => ({
+        isDemoted: this.isDemoted(id),
+        isKnown: deps.knownManagers().some(({ nodeId }) => nodeId === id),
+      }),
+    })
     this.#raft = this.#createRaft(state)
     const proposer = new RaftProposer(() => this.#raft)
     this.store = new Store({ state, proposer, clock })

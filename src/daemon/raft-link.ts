@@ -1,7 +1,9 @@
 import type { RaftTransport } from '../raft/node-ports.ts'
+import { kindOf } from '../raft/wire.ts'
 import type { RpcConnection } from '../rpc/connection.ts'
 import type { RpcHandlers } from '../rpc/handlers.ts'
 import type { RpcPool } from '../rpc/pool.ts'
+import { passesToRaft, type RaftSender } from './raft-admission.ts'
 
 /** Rpc notify that carries one raft message. */
 const METHOD = 'raft.message'
@@ -14,6 +16,8 @@ export interface RaftLinkDeps {
   bulkPool: Pick<RpcPool, 'get' | 'current'>
   /** host:port of a member, undefined when unknown. */
   addrOf(id: string): string | undefined
+  /** What this manager knows now of who sent a message. */
+  senderOf(id: string): RaftSender
 }
 
 /** Raft's transport over the cluster port: each side sends on the connection that it opened itself. */
@@ -67,11 +71,12 @@ export class RaftLink implements RaftTransport {
       METHOD,
       (body, { peer, connection }) => {
         if (!peer || !(body instanceof Uint8Array)) return
+        if (!passesToRaft(kindOf(body), this.#deps.senderOf(peer.nodeId))) return
         this.#inbound.set(peer.nodeId, connection)
         this.#watch(peer.nodeId, connection)
         handler(peer.nodeId, body)
       },
-      // Raft tells a member that it was removed, and listens to none that was.
+      // A manager that was demoted while it was away has to be told so; what else of it counts is decided for each message.
       { roles: ['manager'], trustsCertificate: true },
     )
   }

@@ -53,6 +53,11 @@ export function decodeMessage(bytes: Uint8Array): WireMessage {
   return readBody(reader, kind, { from, to, term: reader.u64() })
 }
 
+/** The kind of an encoded message; undefined for what is none. */
+export function kindOf(bytes: Uint8Array): WireMessage['kind'] | undefined {
+  return bytes[0] === VERSION ? KINDS[bytes[1] ?? KINDS.length] : undefined
+}
+
 function writeBody(writer: ByteWriter, message: WireMessage): void {
   switch (message.kind) {
     case 'vote':

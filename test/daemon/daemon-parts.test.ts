@@ -9,6 +9,7 @@ import { parseEngineAddress } from '../../src/daemon/engine.ts'
 import { HostSubnets, subnetsOfRoutes } from '../../src/daemon/host-subnets.ts'
 import { loadNodeRecord, NodeFile, type NodeRecord } from '../../src/daemon/node-file.ts'
 import { parseDaemonOptions } from '../../src/daemon/options.ts'
+import { passesToRaft } from '../../src/daemon/raft-admission.ts'
 import { fromRaft, NO_LEADER } from '../../src/daemon/raft-proposer.ts'
 import { LogFullError, NotLeaderError, OutcomeUnknownError } from '../../src/raft/errors.ts'
 
@@ -110,4 +111,15 @@ t.test("raft's errors in the catalogue of the API", async (t) => {
   const other = new Error('x')
   t.equal(fromRaft(other), other, 'what is not of raft passes')
   t.equal(new SwarmctlError('DISK_FULL', 'x').httpStatus, 507)
+})
+
+t.test('which messages of whom raft gets', async (t) => {
+  const demoted = { isDemoted: true, isKnown: false }
+  const kinds = ['append', 'vote', 'heartbeat', 'snapshot-chunk', 'removed', 'timeout-now'] as const
+  for (const kind of [...kinds, 'pre-vote-response' as const, undefined]) {
+    t.equal(passesToRaft(kind, demoted), false, `${kind} of a demoted manager`)
+    t.equal(passesToRaft(kind, { ...demoted, isKnown: true }), true, 'it came back')
+    t.equal(passesToRaft(kind, { isDemoted: false, isKnown: false }), true, 'a new manager')
+  }
+  t.equal(passesToRaft('pre-vote', demoted), true, 'it is told that it was removed')
 })

@@ -6,7 +6,13 @@ import { askToRejoin, hasLogOnDisk, REJOIN_METHOD } from '../../src/daemon/manag
 import type { NodeRecord } from '../../src/daemon/node-file.ts'
 import type { CallContext } from '../../src/rpc/connection.ts'
 import { RpcHandlers } from '../../src/rpc/handlers.ts'
-import { ManagerOnDisk, poolOf, tellLaterTerm } from '../support/daemon/manager-on-disk.ts'
+import {
+  ManagerOnDisk,
+  poolOf,
+  sendRaft,
+  tellLaterTerm,
+} from '../support/daemon/manager-on-disk.ts'
+import { sampleNode } from '../support/objects.ts'
 import { noLog } from '../support/rpc/cluster-fixture.ts'
 
 const OTHER = { nodeId: 'other', addr: '10.0.0.2:2377' }
@@ -169,3 +175,33 @@ t.test('only who leads for certain says that a member is removed', async (t) => 
   t.match(seen, /leader|UNAVAILABLE/)
   await role.stop()
 })
+
+t.test(
+  "a demoted manager's certificate moves no leader, until it is a manager again",
+  async (t) => {
+    const manager = await ManagerOnDisk.create(t)
+    const handlers = new RpcHandlers()
+    const role = await manager.bootstrap(handlers)
+    await role.runtime?.store.update((tx) => tx.put('node', sampleNode('old', 2)))
+    const { id: to = '', term = 0 } = role.runtime?.raftStatus() ?? {}
+    const [from, later] = ['old', { term: term + 5, lastIndex: 1000, lastTerm: term + 4 }]
+    const isMoved = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      return role.runtime?.raftStatus().term !== term || !role.runtime.isLeader
+    }
+    const vote = { kind: 'vote', from, to, ...later, force: true } as const
+    const position = { term: later.term, prevIndex: 1, prevTerm: 1, commit: 1 }
+  const append = { kind: 'append', from, to, ...position, entries: [] } as const
+    sendRaft(handlers, vote)
+    sendRaft(handlers, append)
+    tellLaterTerm(role, handlers, from)
+    t.equal(await isMoved(), false)
+    const answers = sendRaft(handlers, { kind: 'pre-vote', from, to, ...later })
+    t.equal(await isMoved(), false)
+    t.strictSame(answers, [], 'a leader in office has nothing to say to who was no member')
+    manager.record = { ...manager.record, managers: [{ nodeId: from, addr: OTHER.addr }] }
+    sendRaft(handlers, vote)
+    t.equal(await isMoved(), true, 'the leader told of it: this one may lag behind')
+    await role.stop()
+  },
+)

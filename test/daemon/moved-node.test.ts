@@ -98,7 +98,9 @@ t.test(
     const handlers = new RpcHandlers()
     let dial: () => Promise<RpcConnection> = () => Promise.reject(new Error('no route'))
     const pool = { current: () => undefined, get: () => dial() }
-    const link = new RaftLink({ handlers, pool, bulkPool: pool, addrOf: () => 'old:2377' })
+    const senderOf = () => ({ isDemoted: false, isKnown: true })
+    const deps = { handlers, pool, bulkPool: pool, senderOf }
+    const link = new RaftLink({ ...deps, addrOf: () => 'old:2377' })
     link.onMessage(() => {})
     const send = async (text: string) => {
       link.send('b', Buffer.from(text), { bulk: false })

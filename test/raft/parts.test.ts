@@ -18,7 +18,7 @@ import {
   encodeMembershipCommand,
 } from '../../src/raft/membership-codec.ts'
 import { committedIndex, hasQuorum, voteResult } from '../../src/raft/quorum.ts'
-import { decodeMessage, encodeMessage, type WireMessage } from '../../src/raft/wire.ts'
+import { decodeMessage, encodeMessage, kindOf, type WireMessage } from '../../src/raft/wire.ts'
 
 const id = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f')
 const index = fc.nat({ max: 2 ** 40 })
@@ -191,7 +191,9 @@ const message = fc.oneof(
 t.test('every message comes back as it was', async (t) => {
   fc.assert(
     fc.property(message, (sent) => {
-      t.same(decodeMessage(encodeMessage(sent)), sent)
+      const bytes = encodeMessage(sent)
+      t.same(decodeMessage(bytes), sent)
+      t.equal(kindOf(bytes), sent.kind)
     }),
     { numRuns: 200 },
   )
@@ -212,6 +214,9 @@ t.test('what is no message is refused, never misread', async (t) => {
   const newer = good.slice()
   newer[0] = 2
   t.throws(() => decodeMessage(newer), /version 2/)
+  for (const none of [newer, good.subarray(0, 1), new Uint8Array(0), new Uint8Array([1, 200])]) {
+    t.equal(kindOf(none), undefined)
+  }
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 60 }), (noise) => {
       try {

@@ -64,7 +64,10 @@ const start = async (options: BareStart): Promise<void> => {
   const pool = () => new RpcPool({ ...deps, random: Math.random }, { credentials })
   const server = new RpcServer(deps, { listenAddr: addrs[id] as string, credentials })
   await server.start()
-  const link = new RaftLink({ handlers, pool: pool(), bulkPool: pool(), addrOf: (to) => addrs[to] })
+  const link = new RaftLink({
+    ...{ handlers, pool: pool(), bulkPool: pool(), addrOf: (to) => addrs[to] },
+    senderOf: () => ({ isDemoted: false, isKnown: true }),
+  })
   const clock = {
     after: realClock.schedule,
     defer: (callback: () => void) => void setImmediate(callback),

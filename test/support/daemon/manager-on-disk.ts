@@ -7,7 +7,7 @@ import { ManagerRole } from '../../../src/daemon/manager-role.ts'
 import type { NodeRecord } from '../../../src/daemon/node-file.ts'
 import { NodeKeys } from '../../../src/daemon/node-keys.ts'
 import { createCluster } from '../../../src/manager/ca/create-cluster.ts'
-import { encodeMessage } from '../../../src/raft/wire.ts'
+import { decodeMessage, encodeMessage, type WireMessage } from '../../../src/raft/wire.ts'
 import type { CallContext, RpcConnection } from '../../../src/rpc/connection.ts'
 import { RpcHandlers } from '../../../src/rpc/handlers.ts'
 import type { RpcPool } from '../../../src/rpc/pool.ts'
@@ -33,20 +33,24 @@ export const untilLeading = async (role: ManagerRole): Promise<void> => {
   while (!role.runtime?.isLeader) await new Promise((resolve) => setTimeout(resolve, 5))
 }
 
+/** A raft message that comes from a node with a manager's certificate. Returns what goes back on the same connection. */
+export const sendRaft = (handlers: RpcHandlers, message: WireMessage): WireMessage[] => {
+  const answers: WireMessage[] = []
+  const peer = { nodeId: message.from, role: 'manager', clusterId: '' } as const
+  const connection = {
+    isOpen: true,
+    onClose: () => {},
+    notify: (_method: string, bytes: Uint8Array) => answers.push(decodeMessage(bytes)),
+  } as unknown as RpcConnection
+  const context = { peer, connection } as CallContext
+  handlers.find('notify', 'raft.message', peer).handler(encodeMessage(message), context)
+  return answers
+}
+
 /** Makes a leader believe that another member is in a later term: it steps down. */
 export const tellLaterTerm = (role: ManagerRole, handlers: RpcHandlers, from: string): void => {
   const { id = '', term = 0 } = role.runtime?.raftStatus() ?? {}
-  const peer = { nodeId: from, role: 'manager', clusterId: '' } as const
-  const connection = { isOpen: false, onClose: () => {} } as unknown as RpcConnection
-  const message = {
-    kind: 'heartbeat-response',
-    from,
-    to: id,
-    term: term + 1,
-    readRound: 0,
-  } as const
-  const context = { peer, connection } as CallContext
-  handlers.find('notify', 'raft.message', peer).handler(encodeMessage(message), context)
+  sendRaft(handlers, { kind: 'heartbeat-response', from, to: id, term: term + 1, readRound: 0 })
 }
 
 /** A manager's part of a data directory: its keys, its record, and the role that runs on them. Nothing is started. */

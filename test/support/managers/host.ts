@@ -1,5 +1,6 @@
 // A machine with one manager: its disk, which survives, and the process that runs on it now.
 
+import type { ManagerAddr } from '../../../src/api/assignment.ts'
 import type { Log } from '../../../src/api/log.ts'
 import type { Node } from '../../../src/api/node.ts'
 import { ManagerRuntime } from '../../../src/daemon/manager-runtime.ts'
@@ -23,6 +24,8 @@ import type { Trace } from './trace.ts'
 /** How long what is applied waits until it is stored, milliseconds: as LevelStateStorage. */
 const FLUSH_DELAY_MS = 75
 const DISK_FULL_RETRY_MS = 1_000
+/** How late a node's agent hears of another list of managers, milliseconds. */
+const AGENT_MS = 200
 const DATA_KEY = new Uint8Array(32).fill(7)
 
 /** What all hosts share. */
@@ -36,6 +39,8 @@ export interface World {
   /** Faults happen; false in the quiet end. */
   isFaulty: () => boolean
   newId: () => string
+  /** The managers as a leader tells them to a node's agent; undefined while none reaches it. */
+  managersToldTo: (host: Host) => readonly ManagerAddr[] | undefined
   /** A manager ended itself, or did not start. */
   onCrash: (host: Host) => void
   /** A process died in the middle of a call. */
@@ -76,6 +81,8 @@ export class Host {
   #mayBegin: boolean
   #rate = 1
   #offsetMs = 0
+  /** What the node's agent was told last; it outlives the process. */
+  #managers: readonly ManagerAddr[] = []
 
   constructor(world: World, number: number) {
     this.#world = world
@@ -133,6 +140,7 @@ export class Host {
     this.#mayBegin = false
     network.attach(endpoint)
     hop.serve()
+    this.#listen(process)
     this.#start(this.life)
   }
 
@@ -157,6 +165,12 @@ export class Host {
   setClock(offsetMs: number): void {
     this.#offsetMs = offsetMs
     if (this.life) this.life.process.offsetMs = offsetMs
+  }
+
+  /** The node's agent, as far as managers need it: it knows who they are. */
+  #listen(process: Process): void {
+    this.#managers = this.#world.managersToldTo(this) ?? this.#managers
+    process.enter(AGENT_MS, () => this.#listen(process))
   }
 
   #start(life: Life): void {
@@ -190,7 +204,7 @@ export class Host {
         pool: new SimulatedPool(network, self),
         bulkPool: new SimulatedPool(network, self),
         log: quietLog(this.id, trace),
-        knownManagers: () => [],
+        knownManagers: () => this.#managers,
         onLeader: (nodeId) => hop.onLeader(nodeId),
         onFatal: (error) => {
           if (!process.alive) return

@@ -1,6 +1,8 @@
 // A cluster of whole managers (the runtime that the daemon runs, on its real log) on virtual time, with a network, disks and clocks
 // that fail as the seed says; then a core that heals and must go on, and a quiet end in which all must agree.
 
+import type { ManagerAddr } from '../../../src/api/assignment.ts'
+import { managersList } from '../../../src/manager/dispatcher/managers-list.ts'
 import { seededRandom, VirtualClock } from '../raft/virtual-clock.ts'
 import { Chaos } from './chaos.ts'
 import { Clients } from './clients.ts'
@@ -52,6 +54,7 @@ export class ManagerSimulation {
       ...{ clock, random, trace: this.trace, network: this.#network, checker: this.checker },
       ...{ faults: this.faults, isFaulty: () => this.#isFaulty },
       newId: () => this.#newId(),
+      managersToldTo: (host) => this.#managersToldTo(host),
       onCrash: (host) => this.#chaos.crash(host),
       onKilled: (host) => this.#chaos.onKilled(host),
       onTouched: (host) => void this.#touched.add(host),
@@ -188,6 +191,21 @@ export class ManagerSimulation {
     const host = new Host(this.#world, this.#hosts.length + 1)
     this.#hosts.push(host)
     return host
+  }
+
+  #managersToldTo(host: Host): readonly ManagerAddr[] | undefined {
+    const network = this.#network
+    const leader = this.#hosts.find(
+      ({ id, life }) =>
+        life?.started &&
+        life.process.alive &&
+        !life.process.isPaused &&
+        life.runtime.isLeader &&
+        network.isOpen(id, host.id) &&
+        network.isOpen(host.id, id),
+    )
+    const store = leader?.life?.runtime.store
+    return store && managersList(store.view())
   }
 
   #newId(): string {
