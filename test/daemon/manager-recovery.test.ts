@@ -191,7 +191,7 @@ t.test(
     }
     const vote = { kind: 'vote', from, to, ...later, force: true } as const
     const position = { term: later.term, prevIndex: 1, prevTerm: 1, commit: 1 }
-  const append = { kind: 'append', from, to, ...position, entries: [] } as const
+    const append = { kind: 'append', from, to, ...position, entries: [] } as const
     sendRaft(handlers, vote)
     sendRaft(handlers, append)
     tellLaterTerm(role, handlers, from)
