@@ -16,6 +16,7 @@ export class Autolock {
   #unwatch: () => void = () => {}
   #cancel: () => void = () => {}
   #isBusy = false
+  #running: Promise<void> = Promise.resolve()
   #isDirty = false
   #isRunning = false
   /** The last failure, which is told once. */
@@ -33,16 +34,18 @@ export class Autolock {
     this.#look()
   }
 
-  stop(): void {
+  /** Nothing begins any more; resolves when the keys are left alone. A read that is under way has to end by itself. */
+  async stop(): Promise<void> {
     this.#isRunning = false
     this.#unwatch()
     this.#cancel()
+    await this.#running
   }
 
   /** One look at a time; what happens meanwhile makes it look once more. */
   #look(): void {
     this.#isDirty = true
-    if (!this.#isBusy && this.#isRunning) void this.#run()
+    if (!this.#isBusy && this.#isRunning) this.#running = this.#run()
   }
 
   async #run(): Promise<void> {
@@ -64,7 +67,7 @@ export class Autolock {
         this.#told = message
       }
       this.#cancel()
-      this.#cancel = clock.schedule(RETRY_MS, () => this.#look())
+      if (this.#isRunning) this.#cancel = clock.schedule(RETRY_MS, () => this.#look())
     } finally {
       this.#isBusy = false
     }

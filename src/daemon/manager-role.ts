@@ -94,8 +94,10 @@ export class ManagerRole {
     this.#isOver = true
     // First: it may be about to start what is stopped here.
     await this.#recovering
-    this.#autolock?.stop()
+    const unlocking = this.#autolock?.stop()
     await this.#runtime?.stop()
+    // After that: it may wait for a read, which ends with the runtime. Whoever comes next writes the same files.
+    await unlocking
     this.#runtime = undefined
   }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { ManagerAddr } from '../api/assignment.ts'
 import type { Clock } from '../api/clock.ts'
-import { toSwarmctlError, unavailable } from '../api/errors.ts'
+import { unavailable } from '../api/errors.ts'
 import { type NewId, newId } from '../api/id.ts'
 import type { Log } from '../api/log.ts'
 import type { Node } from '../api/node.ts'
@@ -29,6 +29,7 @@ import type { Wal } from '../raft/wal-port.ts'
 import type { RpcHandlers } from '../rpc/handlers.ts'
 import type { RpcPool } from '../rpc/pool.ts'
 import { LeaderLoops } from './leader-loops.ts'
+import { Leadership } from './leadership.ts'
 import { REJOIN_METHOD, type RejoinAnswer, raftDirectory } from './manager-recovery.ts'
 import { decodeAddr, encodeAddr, raftGroup, raftReport } from './raft-group.ts'
 import { RaftLink } from './raft-link.ts'
@@ -98,14 +99,14 @@ export class ManagerRuntime {
   readonly #raft: RaftNode
   readonly #link: RaftLink
   readonly #loops: LeaderLoops
+  readonly #leadership: Leadership
   #openView: () => Promise<StateView> = () => Promise.reject(new Error('not created'))
   #unregister: (() => void)[] = []
   #isReady = false
+  #isStopped = false
   #isLooping = false
   /** The other managers are forgotten: once, since who became a manager later belongs to the cluster. */
   #isForced = false
-  /** Starting and stopping of the leader's loops, one after the other. */
-  #transition: Promise<void> = Promise.resolve()
   #waiting: (() => void)[] = []
 
   constructor(deps: ManagerRuntimeDeps, options: ManagerRuntimeOptions) {
@@ -150,10 +151,21 @@ export class ManagerRuntime {
       },
       { selfId: options.nodeId },
     )
+    this.#leadership = new Leadership({
+      ...{ clock, log },
+      lead: () => this.#lead(),
+      follow: () => this.#follow(),
+    })
   }
 
   /** Opens log and state, serves the managers' methods, takes part in elections. */
   async start(): Promise<void> {
+    // Before the log is open nothing can be answered; until then others are told that this node does not serve it (yet).
+    await this.#raft.start()
+    if (!this.#isStopped) this.#serve()
+  }
+
+  #serve(): void {
     const { handlers, clock, log } = this.#deps
     const authority = new CertificateAuthority({
       store: this.store,
@@ -178,14 +190,14 @@ export class ManagerRuntime {
         { roles: ['manager'] },
       ),
     ]
-    await this.#raft.start()
   }
 
   async stop(): Promise<void> {
+    this.#isStopped = true
     for (const unregister of this.#unregister) unregister()
     this.#unregister = []
-    this.#setReady(false)
-    await this.#transition
+    this.#isReady = false
+    await this.#leadership.stop()
     await this.#raft.stop()
     this.#link.close()
     for (const wake of this.#waiting.splice(0)) wake()
@@ -354,14 +366,7 @@ export class ManagerRuntime {
   #setReady(isReady: boolean): void {
     // Requests wait for a bootstrapped store; `isLeader` tells when.
     if (!isReady) this.#isReady = false
-    this.#transition = this.#transition
-      .then(() => (isReady ? this.#lead() : this.#follow()))
-      .catch((error) => {
-        this.#deps.log.error(
-          { error: toSwarmctlError(error).message },
-          'change of leadership failed',
-        )
-      })
+    this.#leadership.set(isReady)
   }
 
   async #lead(): Promise<void> {

@@ -59,6 +59,8 @@ export class ManagerOnDisk {
   readonly keys: NodeKeys
   record: NodeRecord
   readonly fatal: Error[] = []
+  /** The disk refuses the record so often. */
+  refusedRecords = 0
 
   private constructor(dataDir: string, keys: NodeKeys, record: NodeRecord) {
     this.dataDir = dataDir
@@ -85,6 +87,7 @@ export class ManagerOnDisk {
         ...{ pool, bulkPool: poolOf({}), keys: () => this.keys },
         record: () => this.record,
         setRecord: async (changed) => {
+          if (this.refusedRecords-- > 0) throw unavailable('no space left on device')
           this.record = changed
         },
         onLeader: () => {},

@@ -1,0 +1,134 @@
+import t from 'tap'
+import type { Clock } from '../../src/api/clock.ts'
+import { unavailable } from '../../src/api/errors.ts'
+import { Autolock } from '../../src/daemon/autolock.ts'
+import { Leadership } from '../../src/daemon/leadership.ts'
+import { REJOIN_METHOD } from '../../src/daemon/manager-recovery.ts'
+import type { NodeKeys } from '../../src/daemon/node-keys.ts'
+import type { Store } from '../../src/manager/store/store.ts'
+import type { CallContext } from '../../src/rpc/connection.ts'
+import { RpcHandlers } from '../../src/rpc/handlers.ts'
+import { ManagerOnDisk, untilLeading } from '../support/daemon/manager-on-disk.ts'
+import { noLog, realClock } from '../support/rpc/cluster-fixture.ts'
+
+const settled = () => new Promise<void>((resolve) => setImmediate(resolve))
+
+/** Time stands still; what is planned is run by hand. */
+const manualClock = () => {
+  const planned: { delayMs: number; run: () => void }[] = []
+  const clock: Clock = {
+    nowMs: () => 0,
+    schedule(delayMs, run) {
+      const plan = { delayMs, run }
+      planned.push(plan)
+      return () => {
+        const at = planned.indexOf(plan)
+        if (at >= 0) planned.splice(at, 1)
+      }
+    },
+  }
+  return { clock, planned }
+}
+
+t.test('a beginning of leadership that fails is tried again while this node leads', async (t) => {
+  const { clock, planned } = manualClock()
+  const done: string[] = []
+  let failures = 8
+  const leadership = new Leadership({
+    ...{ clock, log: noLog },
+    async lead() {
+      if (failures-- > 0) throw unavailable('a full disk')
+      done.push('lead')
+    },
+    async follow() {
+      done.push('follow')
+    },
+  })
+  leadership.set(true)
+  const delays: number[] = []
+  for (await settled(); planned.length > 0; await settled()) {
+    const { delayMs, run } = planned.shift() as (typeof planned)[0]
+    delays.push(delayMs)
+    run()
+  }
+  t.strictSame(delays, [100, 200, 400, 800, 1600, 3200, 5000, 5000])
+  t.strictSame(done, ['lead'])
+
+  failures = 1
+  leadership.set(false)
+  leadership.set(true)
+  await settled()
+  t.equal(planned.length, 1)
+  leadership.set(false)
+  await settled()
+  t.strictSame(planned, [], 'another leads: no more of it')
+  failures = 1
+  leadership.set(true)
+  await leadership.stop()
+  t.strictSame(planned, [])
+  t.strictSame(done, ['lead', 'follow', 'follow', 'follow'])
+})
+
+t.test('a manager that goes on alone leads although its disk refused a note first', async (t) => {
+  const manager = await ManagerOnDisk.create(t)
+  await (await manager.bootstrap()).stop()
+  manager.record = { ...manager.record, forcesNewCluster: true }
+  manager.refusedRecords = 1
+  const role = manager.role()
+  await role.start(undefined)
+  await untilLeading(role)
+  t.equal(manager.record.forcesNewCluster, undefined)
+  await role.stop()
+})
+
+t.test('what is asked of a manager before its log is open is not served yet', async (t) => {
+  const manager = await ManagerOnDisk.create(t)
+  await (await manager.bootstrap()).stop()
+  const handlers = new RpcHandlers()
+  const role = manager.role(handlers)
+  let isStarted = false
+  const started = role.start(undefined).then(() => {
+    isStarted = true
+  })
+  const peer = { nodeId: 'other', role: 'manager', clusterId: '' } as const
+  const codes = new Set<unknown>()
+  for (; !isStarted; await settled()) {
+    for (const method of [REJOIN_METHOD, 'manager.step-down']) {
+      const ask = async () =>
+        handlers.find('request', method, peer).handler({}, { peer } as CallContext)
+      await ask().catch(({ code }) => codes.add(code))
+    }
+  }
+  await started
+  t.strictSame([...codes], ['UNAVAILABLE'])
+  await role.stop()
+})
+
+t.test('autolock lets go of the keys before whoever stops it goes on', async (t) => {
+  let finish = () => {}
+  const locked = new Promise<void>((resolve) => {
+    finish = resolve
+  })
+  const events: string[] = []
+  const store = {
+    watch: () => () => {},
+    readBarrier: async () => {},
+    view: () => ({ cluster: () => ({ Swarmctl: { UnlockKey: 'key' } }) }),
+  } as unknown as Store
+  const keys = {
+    async lockWith() {
+      events.push('writes')
+      await locked
+      events.push('written')
+    },
+  } as unknown as NodeKeys
+  const autolock = new Autolock({ store, keys, clock: realClock, log: noLog })
+  autolock.start()
+  await settled()
+  const stopped = autolock.stop().then(() => events.push('stopped'))
+  await settled()
+  t.strictSame(events, ['writes'])
+  finish()
+  await stopped
+  t.strictSame(events, ['writes', 'written', 'stopped'])
+})
