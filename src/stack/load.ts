@@ -5,11 +5,11 @@ import type { Environment } from './interpolate/interpolate.ts'
 import { Locations } from './location.ts'
 import { withDotEnv, withEnvFiles } from './source/environment.ts'
 import { withProfiles } from './source/profiles.ts'
-import { loadProject, rootsOf } from './source/project.ts'
+import { loadProject } from './source/project.ts'
 import { type ParsedFile, parseStackFile } from './source/stack-file.ts'
 import type { StackFiles } from './source/stack-files.ts'
 import { inFileAsync, reasonOf, stackFileError } from './stack-error.ts'
-import { entry } from './value.ts'
+import { entry, type ValueMap } from './value.ts'
 import { keyWarnings, type StackWarning } from './warnings.ts'
 
 /** What `loadStack` reads. */
@@ -52,9 +52,10 @@ export const loadStack = async (options: LoadStackOptions): Promise<LoadedStack>
   const note = (text: string): void => void notes.push({ kind: 'note', text })
   const env = withProjectName(await environmentOf(options, projectDir, note), files)
   const including = options.files.map((file) => path.resolve(workdir, file))
-  const project = { files, projectDir, env, io, note, including }
+  const roots: ValueMap[] = []
+  const project = { files, projectDir, env, io, note, including, roots }
   const config = withProfiles(await loadProject(project), activeProfiles(options, env))
-  return { config, warnings: [...keyWarnings(rootsOf(project)), ...notes] }
+  return { config, warnings: [...keyWarnings(roots), ...notes] }
 }
 
 const parseFile = async (file: string, options: LoadStackOptions): Promise<ParsedFile> => {

@@ -137,6 +137,25 @@ t.test('include: a project of its own', async (t) => {
   t.strictSame(Object.keys(config.networks), ['back'], 'the same in both is one')
 })
 
+t.test('keys that are ignored in a file that another one names are told, too', async (t) => {
+  const files = {
+    'part/compose.yml':
+      'services: {db: {image: db, network_mode: host, networks: {n: {priority: 1}}}}\nnetworks: {n: {}}',
+    'base.yml': 'services: {base: {image: base, links: [x]}, other: {image: o, mac_address: "a"}}',
+  }
+  const { warnings } = await load(
+    'include: [part/compose.yml]\nservices: {a: {extends: {file: base.yml, service: base}}}',
+    { files },
+  )
+  t.strictSame(warnings, [
+    { kind: 'unsupported', keys: ['links', 'network_mode'] },
+    {
+      kind: 'note',
+      text: 'services.db.networks.n.priority is ignored: an overlay decides it by itself',
+    },
+  ])
+})
+
 t.test('!reset and !override', async (t) => {
   const base =
     'services: {a: {image: i, ports: ["80:80"], environment: {A: "1", B: "2"}, command: [x], deploy: {replicas: 3}}, b: {image: i}}'

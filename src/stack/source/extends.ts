@@ -4,13 +4,15 @@ import type { Locations } from '../location.ts'
 import { mergeService, withoutPaths } from '../merge.ts'
 import type { ReadContext } from '../read/read-context.ts'
 import { located, StackFileProblem } from '../stack-error.ts'
-import { entry, isMap, type Path } from '../value.ts'
+import { entry, isMap, type Path, type ValueMap } from '../value.ts'
 import { type ParsedFile, parseStackFile, readStackFile } from './stack-file.ts'
 import { readNamed, type StackFiles } from './stack-files.ts'
 
 /** What extending reads from. */
 export interface ExtendsContext extends ReadContext {
   io: StackFiles
+  /** Gets the trees that are read, for warnings about their keys. */
+  roots: ValueMap[]
 }
 
 /** Services that one may extend through: a longer chain is a mistake. */
@@ -96,6 +98,7 @@ const resolveBase = async (
   if (needed === undefined) {
     throw new StackFileProblem(place, `there is no service ${service} in ${file}`)
   }
+  context.roots.push(needed.root)
   const read = readStackFile(needed, inner)
   return resolveService(service, read, needed, { context: inner, chain })
 }

@@ -23,6 +23,8 @@ export interface Project {
   note(text: string): void
   /** Absolute paths of the files on the way here. */
   including: readonly string[]
+  /** Gets the trees of all files that are read, for warnings about their keys. */
+  roots: ValueMap[]
 }
 
 /** Files that may include each other in a chain; more is a mistake. */
@@ -30,8 +32,15 @@ const INCLUDE_DEPTH_MAX = 16
 
 /** One configuration of all files, with what they include and extend. Thrown: SwarmctlError, naming file, line and key. */
 export const loadProject = async (project: Project): Promise<StackConfig> => {
-  const { env, io, note, projectDir } = project
-  const context: ReadContext & { io: StackFiles } = { env, projectDir, note, io }
+  const { env, io, note, projectDir, roots } = project
+  const context: ReadContext & { io: StackFiles; roots: ValueMap[] } = {
+    env,
+    projectDir,
+    note,
+    io,
+    roots,
+  }
+  roots.push(...project.files.map(({ root }) => root))
   const configs: StackConfig[] = []
   for (const parsed of project.files) {
     const included = await inFileAsync(parsed.locations, () => loadIncluded(parsed, project))
@@ -85,7 +94,7 @@ const loadEntry = async (
   place: (string | number)[],
   project: Project,
 ): Promise<StackConfig> => {
-  const { io, note } = project
+  const { io, note, roots } = project
   const absolute = paths.map((file) => localPath(file, place, project))
   const [first = ''] = absolute
   if (project.including.length >= INCLUDE_DEPTH_MAX || project.including.includes(first)) {
@@ -109,7 +118,7 @@ const loadEntry = async (
       ? await withDotEnv(project.env, projectDir, { io, note })
       : await withEnvFiles(project.env, named, place, { io, note })
   const including = [...project.including, first]
-  return loadProject({ files, projectDir, env, io, note, including })
+  return loadProject({ files, projectDir, env, io, note, including, roots })
 }
 
 const localPath = (file: string, place: (string | number)[], { projectDir }: Project): string => {
@@ -138,6 +147,3 @@ const imported = (own: StackConfig, included: StackConfig): StackConfig => {
   }
   return merged
 }
-
-/** The trees of all files, for warnings about their keys. */
-export const rootsOf = ({ files }: Project): ValueMap[] => files.map(({ root }) => root)
