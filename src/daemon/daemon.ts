@@ -7,7 +7,7 @@ import { SwarmctlError, toSwarmctlError, unavailable } from '../api/errors.ts'
 import type { ObjectChange } from '../api/object.ts'
 import type { InitRequest, JoinRequest, Restored, RestoreRequest } from '../api/swarm.ts'
 import type { ClusterUsage } from '../api/usage.ts'
-import { LOCKED, requireNoSwarm, WORKER } from '../http/membership.ts'
+import { requireNoSwarm } from '../http/membership.ts'
 import type { LeaderRoute, NodeStatus, SwarmPort } from '../http/ports.ts'
 import { Surface } from '../http/surface.ts'
 import { joinCluster } from '../manager/ca/join-cluster.ts'
@@ -20,6 +20,7 @@ import { createBackup } from './backup.ts'
 import type { DaemonDeps } from './daemon-deps.ts'
 import { Departure } from './departure.ts'
 import { Engine } from './engine.ts'
+import { forcedStart } from './force-new-cluster.ts'
 import { FORWARDED_HEADER } from './forward.ts'
 import type { ManagerRuntime } from './manager-runtime.ts'
 import { Member, type MemberStart } from './member.ts'
@@ -35,14 +36,7 @@ import {
 import { NodeKeys } from './node-keys.ts'
 import type { DaemonOptions } from './options.ts'
 import { NO_LEADER } from './raft-proposer.ts'
-import {
-  JOIN_TIMEOUT,
-  LEAVE_LOCKED,
-  LEAVE_MANAGER,
-  NOT_LOCKED,
-  NOT_WRITTEN,
-  NOTHING_TO_FORCE,
-} from './refusals.ts'
+import { JOIN_TIMEOUT, LEAVE_LOCKED, LEAVE_MANAGER, NOT_LOCKED, NOT_WRITTEN } from './refusals.ts'
 import {
   type OpenedBackup,
   readBackup,
@@ -293,23 +287,17 @@ export class Daemon implements SwarmPort {
 
   /** What this manager has becomes the cluster; the other managers are forgotten. */
   async #forceNewCluster(request: InitRequest): Promise<string> {
-    if (this.#state === 'inactive') throw unavailable(NOTHING_TO_FORCE)
-    if (this.#state === 'locked') throw unavailable(LOCKED)
-    const start = this.#member?.start ?? this.#stalled
-    if (start?.credentials.role !== 'manager') throw unavailable(WORKER)
-    const before = this.#member?.record ?? start.record
-    const asked = request.AdvertiseAddr === '' ? {} : nodeAddresses(request, networkInterfaces())
-    const self = { nodeId: before.nodeId, addr: { ...before, ...asked }.advertiseAddr }
-    const record = { ...before, ...asked, managers: [self], forcesNewCluster: true }
+    const node = { state: this.#state, member: this.#member, stalled: this.#stalled }
+    const start = forcedStart(node, request, networkInterfaces())
     await this.#member?.stop()
     this.#member = undefined
     this.#state = 'pending'
-    await new NodeFile(this.#options.dataDir).store(record)
-    await this.#resumeAs({ ...start, record })
+    await new NodeFile(this.#options.dataDir).store(start.record)
+    await this.#resumeAs(start)
     if (this.#error !== '') throw unavailable(this.#error)
     const leads = () => this.#member?.runtime?.isLeader === true
     await waitUntil(this.#deps.clock, leads, 'this manager could not go on alone: see its log')
-    return record.nodeId
+    return start.record.nodeId
   }
 
   async #resume(): Promise<void> {

@@ -17,6 +17,7 @@ const CODES: Record<RaftErrorCode, ErrorCode> = {
   RAFT_STORAGE_KEY: 'INTERNAL',
   RAFT_STORAGE_VERSION: 'UNIMPLEMENTED',
   RAFT_STORAGE_FAILED: 'INTERNAL',
+  RAFT_NOTHING_STORED: 'FAILED_PRECONDITION',
 }
 
 /** Docker's words for a cluster without a leader. */

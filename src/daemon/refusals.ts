@@ -13,6 +13,9 @@ export const LEAVE_LOCKED =
 export const NOTHING_TO_FORCE =
   'this node is in no swarm: there is no state to make a new cluster from. Leave --force-new-cluster out, or use "swarmctl restore" with a backup'
 
+export const NO_STATE_TO_FORCE =
+  'this manager has no state to make a new cluster from: its log is damaged, or it did not get the state yet. Do it on another manager, or run "swarmctl leave --force" and then "swarmctl restore FILE" with a backup'
+
 export const LEAVE_MANAGER =
   'You are attempting to leave the swarm on a node that is participating as a manager. Demote it first ("swarmctl node demote"), or leave with --force; when the last manager leaves, the state of the swarm is lost.'
 

@@ -14,6 +14,7 @@ export type RaftErrorCode =
   | 'RAFT_STORAGE_KEY'
   | 'RAFT_STORAGE_VERSION'
   | 'RAFT_STORAGE_FAILED'
+  | 'RAFT_NOTHING_STORED'
 
 /** The base of every operating error of Raft. */
 export class RaftError extends Error {
@@ -139,5 +140,17 @@ export class StorageFailedError extends RaftError {
 
   constructor(what: string, options?: ErrorOptions) {
     super('RAFT_STORAGE_FAILED', what, options)
+  }
+}
+
+/** Thrown when a member that got nothing of its cluster yet is to go on alone. */
+export class NothingStoredError extends RaftError {
+  override readonly name = 'NothingStoredError'
+
+  constructor() {
+    super(
+      'RAFT_NOTHING_STORED',
+      'this manager never got the state of its swarm, so there is nothing to go on with: run "swarmctl leave --force", and then join again or "swarmctl restore FILE"',
+    )
   }
 }

@@ -2,7 +2,7 @@
 
 import type { CoreStart } from './core.ts'
 import { createEntry } from './entry.ts'
-import { StorageCorruptError, StorageKeyError } from './errors.ts'
+import { NothingStoredError, StorageCorruptError, StorageKeyError } from './errors.ts'
 import {
   applyMembership,
   EMPTY_MEMBERSHIP,
@@ -113,7 +113,8 @@ function raisedTerm(
 /**
  * Disaster recovery, when the majority is lost for good: all of the log counts as committed (what was acknowledged and got
  * here is kept, committed or not as far as this node knew), and entries after it leave this node as the only member. The
- * others' ids end up among the removed ones: they are refused. Done again it changes nothing.
+ * others' ids end up among the removed ones: they are refused. Done again it changes nothing. Throws NothingStoredError where there is no
+ * cluster to go on with.
  */
 async function forceNewCluster(wal: Wal, known: Stored, self: InitialVoter): Promise<Stored> {
   const { hardState, base, entries, applied } = known
@@ -123,6 +124,8 @@ async function forceNewCluster(wal: Wal, known: Stored, self: InitialVoter): Pro
     (before, { data }) => applyMembership(before, decodeMembershipCommand(data)),
     known.membership,
   )
+  // A newcomer that waits for its snapshot: it would lead a cluster without anything in it.
+  if (memberIds(membership).length === 0) throw new NothingStoredError()
   const commands = survivorCommands(membership, self)
   const term = Math.max(hardState.term, last.term) + (commands.length > 0 ? 1 : 0)
   const added = commands.map((command, at) => {

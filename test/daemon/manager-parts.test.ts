@@ -1,9 +1,12 @@
 import t from 'tap'
 import type { Clock } from '../../src/api/clock.ts'
 import { unavailable } from '../../src/api/errors.ts'
+import { InitRequest } from '../../src/api/swarm.ts'
 import { Autolock } from '../../src/daemon/autolock.ts'
+import { type ForceableNode, forcedStart } from '../../src/daemon/force-new-cluster.ts'
 import { Leadership } from '../../src/daemon/leadership.ts'
 import { REJOIN_METHOD } from '../../src/daemon/manager-recovery.ts'
+import type { MemberStart } from '../../src/daemon/member.ts'
 import type { NodeKeys } from '../../src/daemon/node-keys.ts'
 import type { Store } from '../../src/manager/store/store.ts'
 import type { CallContext } from '../../src/rpc/connection.ts'
@@ -131,4 +134,32 @@ t.test('autolock lets go of the keys before whoever stops it goes on', async (t)
   finish()
   await stopped
   t.strictSame(events, ['writes', 'written', 'stopped'])
+})
+
+t.test('only a manager with a state goes on alone', async (t) => {
+  const manager = await ManagerOnDisk.create(t)
+  const role = await manager.bootstrap()
+  const { record } = manager
+  const request = InitRequest.parse({ ForceNewCluster: true })
+  const credentials = { role: 'manager' } as MemberStart['credentials']
+  const stalled = { record, credentials, keys: undefined }
+  const force = (node: Partial<ForceableNode>) =>
+    forcedStart({ state: 'active', member: undefined, stalled: undefined, ...node }, request, {})
+  const member = { record, start: stalled, runtime: role.runtime }
+  const wanted = { ...record, forcesNewCluster: true }
+  t.match(force({ member }).record, wanted)
+  t.match(force({ state: 'error', stalled }).record, wanted, 'a port was taken')
+  t.throws(() => force({ member: { ...member, runtime: undefined } }), /no state/, 'a damaged log')
+  const empty = { store: { view: () => ({ cluster: () => undefined }) } } as unknown
+  const runtime = empty as NonNullable<typeof role.runtime>
+  t.throws(
+    () => force({ member: { ...member, runtime } }),
+    /no state/,
+    'begun anew, not let in yet',
+  )
+  const worker = { ...stalled, credentials: { ...credentials, role: 'worker' as const } }
+  t.throws(() => force({ stalled: worker }), /not a swarm manager/)
+  t.throws(() => force({ state: 'inactive' }), /in no swarm/)
+  t.throws(() => force({ state: 'locked', stalled }), /locked/)
+  await role.stop()
 })

@@ -86,3 +86,12 @@ t.test('a learner can go on alone, too', async (t) => {
   await alone.node.propose(set('k', 2))
   t.strictSame(alone.node.status().voters, ['b'])
 })
+
+t.test('whoever got nothing of its cluster yet does not go on alone', async (t) => {
+  const c = new Cluster()
+  t.teardown(() => c.close())
+  await c.start('b')
+  await c.stop('b')
+  const survivor = { id: 'b', context: encoder.encode('host-b') }
+  await t.rejects(c.start('b', { survivor }), { code: 'RAFT_NOTHING_STORED' })
+})
