@@ -1,6 +1,7 @@
 // The applied state in LevelDB, sealed, written behind. Two generations of keys let a snapshot come in
 // beside the state in use: which one counts is part of the meta value, so one write switches.
 
+import { dirname } from 'node:path'
 import { Level } from 'level'
 import { assert } from './assert.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
@@ -16,6 +17,7 @@ import { decodeSnapshotMeta, encodeSnapshotMeta } from './snapshot-message.ts'
 import { StateDigest } from './state-digest.ts'
 import type { StateEntry, StateInstall, StateStorage, StateView, StateWrite } from './state-port.ts'
 import { StateSeal } from './state-seal.ts'
+import { syncDirectory } from './wal-files.ts'
 
 /** Changes wait this long for others to the same keys: a status that changes often costs one write. */
 export const FLUSH_DELAY_MS = 75
@@ -44,6 +46,7 @@ export interface LevelStateStorageDeps {
 /** The {@link StateStorage} on disk. */
 export class LevelStateStorage implements StateStorage {
   readonly #db: Level<string, Uint8Array>
+  readonly #directory: string
   readonly #deps: LevelStateStorageDeps
   readonly #seal: StateSeal
   #generation: Generation = 'a'
@@ -63,6 +66,7 @@ export class LevelStateStorage implements StateStorage {
     // Sealed values don't compress.
     const options = { valueEncoding: 'view', compression: false } as const
     this.#db = new Level<string, Uint8Array>(directory, options)
+    this.#directory = directory
     this.#deps = deps
     this.#seal = new StateSeal(deps.dataKey)
   }
@@ -78,6 +82,8 @@ export class LevelStateStorage implements StateStorage {
     const version = await this.#db.get(VERSION_KEY)
     if (version === undefined) {
       await this.#db.put(VERSION_KEY, new Uint8Array([VERSION]), SYNC)
+      // LevelDB syncs what is in its directory; the directory's own name is in the parent.
+      await syncDirectory(dirname(this.#directory))
     } else if (version[0] !== VERSION) {
       throw new StorageVersionError('the state', version[0], VERSION)
     }

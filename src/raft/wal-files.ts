@@ -2,7 +2,7 @@
 
 import { constants, write } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 
 /** Zeros are written in pieces of this size when a segment is allocated. */
 const ZERO_BYTES = 1024 * 1024
@@ -47,6 +47,24 @@ function writeWhole(fd: number, bytes: Uint8Array, offset: number): Promise<void
   })
 }
 
+/** Makes the names in a directory durable. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
+
+/** The name of a directory is in its parent: for all that were made, from the innermost to the first. */
+async function syncParents(innermost: string, first: string): Promise<void> {
+  for (let made = innermost; ; made = dirname(made)) {
+    await syncDirectory(dirname(made))
+    if (made === first || made === dirname(made)) return
+  }
+}
+
 /** The {@link WalFiles} of a directory on disk. */
 export class NodeWalFiles implements WalFiles {
   readonly #directory: string
@@ -56,7 +74,8 @@ export class NodeWalFiles implements WalFiles {
   }
 
   async list(): Promise<string[]> {
-    await mkdir(this.#directory, { recursive: true, mode: DIRECTORY_MODE })
+    const made = await mkdir(this.#directory, { recursive: true, mode: DIRECTORY_MODE })
+    if (made !== undefined) await syncParents(resolve(this.#directory), resolve(made))
     return readdir(this.#directory)
   }
 
@@ -101,12 +120,7 @@ export class NodeWalFiles implements WalFiles {
     await this.#syncDirectory()
   }
 
-  async #syncDirectory(): Promise<void> {
-    const directory = await open(this.#directory, 'r')
-    try {
-      await directory.sync()
-    } finally {
-      await directory.close()
-    }
+  #syncDirectory(): Promise<void> {
+    return syncDirectory(this.#directory)
   }
 }

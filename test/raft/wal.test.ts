@@ -1,7 +1,18 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { readlinkSync } from 'node:fs'
+import {
+  type FileHandle,
+  mkdtemp,
+  open as openFile,
+  readdir,
+  readFile,
+  realpath,
+  rm,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { LevelStateStorage } from '../../src/raft/state-storage.ts'
 import { FileWal } from '../../src/raft/wal.ts'
 import { NodeWalFiles, type WalFiles } from '../../src/raft/wal-files.ts'
 import { batch, entry } from '../contract/wal-suite.ts'
@@ -261,4 +272,35 @@ t.test('a failed write ends the log: nothing more is acknowledged', async (t) =>
   await t.rejects(wal.append(batch([entry(2, 1)])), { code: 'RAFT_STORAGE_FAILED' })
   await wal.close()
   t.equal(await lastIndexAfterReopen(), 1)
+})
+
+/** What is synced while something runs: the paths, in their order. */
+async function syncedBy(run: () => Promise<void>): Promise<string[]> {
+  const handle = await openFile(directory, 'r')
+  await handle.close()
+  const prototype = Object.getPrototypeOf(handle) as FileHandle
+  const { sync } = prototype
+  const paths: string[] = []
+  prototype.sync = function (this: FileHandle) {
+    paths.push(readlinkSync(`/proc/self/fd/${this.fd}`))
+    return sync.call(this)
+  }
+  await run().finally(() => {
+    prototype.sync = sync
+  })
+  return paths
+}
+
+t.test('a directory that is made for the log or the state is there after a crash', async (t) => {
+  const root = await realpath(directory)
+  const files = new NodeWalFiles(join(root, 'raft/wal'))
+  const list = async () => void (await files.list())
+  t.strictSame(await syncedBy(list), [join(root, 'raft'), root])
+  t.strictSame(await syncedBy(list), [], 'it was there')
+  const state = new LevelStateStorage(join(root, 'raft/state'), {
+    ...{ clock: systemClock, dataKey, onFlushFailed: () => {} },
+  })
+  const opened = await syncedBy(async () => void (await state.open()))
+  t.strictSame(opened, [join(root, 'raft')])
+  await state.close()
 })
