@@ -17,6 +17,8 @@ export interface CliContext {
   readStdin(): Promise<Buffer>
   /** One line that must not be seen: asked for on a terminal without echo, else the first line of standard input. */
   readSecret(prompt: string): Promise<string>
+  /** Cryptographically random. */
+  randomBytes(length: number): Uint8Array
 }
 
 /** What the process gives to the CLI; `runDaemon` and `startDaemon` come from the executable. */
@@ -33,6 +35,8 @@ export interface CliHost {
   readStdin(): Promise<Buffer>
   /** One line that must not be seen: asked for on a terminal without echo, else the first line of standard input. */
   readSecret(prompt: string): Promise<string>
+  /** Cryptographically random. */
+  randomBytes(length: number): Uint8Array
 }
 
 /** The context of a command, from the host and the global flags. */
@@ -49,6 +53,7 @@ export const contextOf = (host: CliHost, command: Command, defaultHost: string):
     signal: host.signal,
     readStdin: host.readStdin,
     readSecret: host.readSecret,
+    randomBytes: host.randomBytes,
     nowMs: host.nowMs,
     sleep: host.sleep,
   }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { askSecret } from './ask-secret.ts'
 import type { CliHost } from './context.ts'
@@ -30,6 +31,7 @@ export const createHost = (): CliHost => {
     },
     terminal: processTerminal(),
     readStdin,
+    randomBytes,
     async readSecret(prompt) {
       if (process.stdin.isTTY) return askSecret(process.stdin, process.stderr, prompt)
       return ((await readStdin()).toString('utf8').split('\n', 1)[0] as string).trim()

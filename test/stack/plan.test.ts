@@ -243,6 +243,8 @@ t.test('the index changes with what the stack is made of, and with nothing else'
   t.not(index({ secrets: [] }), before)
 })
 
+const KEY = Buffer.from('of this plan')
+
 t.test('a review says what changes, with hashes for data', async (t) => {
   const existing = await deployed(FILE)
   const changed = `${FILE.replace('80:80', '81:80')
@@ -256,7 +258,7 @@ t.test('a review says what changes, with hashes for data', async (t) => {
     Placed: [{ NodeID: 'n1', Hostname: 'h1', Tasks: 1 }],
     Unplaced: [{ Tasks: 2, Reason: 'no suitable node (2 nodes: is down)' }],
   }
-  const review = reviewPlan('demo', 42, planned, [forecast])
+  const review = reviewPlan('demo', 42, planned, [forecast], KEY)
   t.match(review, { Stack: 'demo', Index: 42, Changed: true })
   t.equal(
     formatReview(review),
@@ -279,9 +281,27 @@ Placement
 Deploy exactly this with: swarmctl stack deploy --plan-index 42 … demo
 `,
   )
-  const same = reviewPlan('demo', 42, await plan(FILE, existing), [])
+  const same = reviewPlan('demo', 42, await plan(FILE, existing), [], KEY)
   t.equal(same.Changed, false)
   t.match(formatReview(same), /\n\nNo changes\.\n$/)
+})
+
+t.test('a printed plan lets nobody guess its secrets', async (t) => {
+  const text = `${FILE.replace('secrets: {s: {file: s}}', 'secrets: {s: {file: s}, same: {file: s}, other: {file: c}}')}`
+  const planned = await plan(text, { ...NOTHING, networks: [EXTERNAL] })
+  const shown = (key: string) => {
+    const review = reviewPlan('demo', 42, planned, [], Buffer.from(key))
+    const secrets = review.Objects.filter(({ Kind }) => Kind === 'secret')
+    const data = new Map(secrets.map(({ Name, Fields }) => [Name, `${Fields[0]?.After}`]))
+    return { data, text: `${JSON.stringify(review)}${formatReview(review)}` }
+  }
+  const one = shown('a')
+  t.match(one.data.get('demo_s'), /^hmac:[0-9a-f]{12}$/)
+  t.equal(one.data.get('demo_same'), one.data.get('demo_s'), 'equal ones can be told')
+  t.not(one.data.get('demo_other'), one.data.get('demo_s'), 'and different ones')
+  t.not(shown('b').data.get('demo_s'), one.data.get('demo_s'), 'but not across plans')
+  const plain = digestText(Buffer.from('secret').toString('base64')).slice('sha256:'.length)
+  t.notMatch(one.text, plain.slice(0, 8))
 })
 
 t.test('a deployment is taken back in the opposite order, services first', async (t) => {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { SwarmctlError } from '../../api/errors.ts'
 import type { ConvertedNamespace } from '../../kubernetes/convert-manifests.ts'
+import { SECRET_KEY_BYTES } from '../../stack/plan/digest.ts'
 import type { ResolveImage } from '../../stack/plan/plan.ts'
 import { collect } from '../arguments.ts'
 import type { CliContext, Runner } from '../context.ts'
@@ -65,7 +66,8 @@ const apply = async (context: CliContext, options: ApplyOptions): Promise<void> 
     for (const note of notes) context.output.writeError(`${note}\n`)
   }
   if (options.plan) {
-    context.output.write(formatBodies(namespaces, options.format))
+    const secretKey = context.randomBytes(SECRET_KEY_BYTES)
+    context.output.write(formatBodies(namespaces, options.format, secretKey))
     return
   }
   for (const desired of namespaces) {

@@ -1,12 +1,13 @@
 import type { ConvertedNamespace } from '../../kubernetes/convert-manifests.ts'
-import { digestText } from '../../stack/plan/digest.ts'
+import { digestText, secretText } from '../../stack/plan/digest.ts'
 import { fieldChanges, valueText } from '../../stack/plan/field-changes.ts'
 import { withoutEmpty } from '../../stack/plan/without-empty.ts'
 
-/** What manifests become: the API's requests as JSON, or a line a field. */
+/** What manifests become: the API's requests as JSON, or a line a field. `secretKey` is random and of this run alone. */
 export const formatBodies = (
   namespaces: readonly ConvertedNamespace[],
   format: 'table' | 'json',
+  secretKey: Uint8Array,
 ): string => {
   const all = <K extends 'networks' | 'secrets' | 'configs' | 'services'>(kind: K) =>
     namespaces.flatMap((one) => one[kind] as ConvertedNamespace[K][number][])
@@ -22,7 +23,7 @@ export const formatBodies = (
   return [
     ...all('networks').map(({ Name }) => `network ${Name}\n`),
     ...all('secrets').map(
-      ({ Name, Data = '' }) => `secret ${Name}\n    Data: ${digestText(Data)}\n`,
+      ({ Name, Data = '' }) => `secret ${Name}\n    Data: ${secretText(Data, secretKey)}\n`,
     ),
     ...all('configs').map(({ Name, Data }) => `config ${Name}\n    Data: ${digestText(Data)}\n`),
     ...all('services').map(({ Name, ...body }) => `service ${Name}\n${fieldLines(body)}`),

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import type { ForecastRequest, ServiceForecast } from '../../api/forecast.ts'
+import { SECRET_KEY_BYTES } from '../../stack/plan/digest.ts'
 import { planIndex } from '../../stack/plan/index-of.ts'
 import type { StackOperation } from '../../stack/plan/operation.ts'
 import { type PlanStackInput, planStack, type StackPlan } from '../../stack/plan/plan.ts'
@@ -60,7 +61,13 @@ const plan = async (
   }
   const planned = planStack(input)
   const forecasts = await forecast(context, planned, input)
-  const review = reviewPlan(stack, planIndex(input), planned, forecasts)
+  const review = reviewPlan(
+    stack,
+    planIndex(input),
+    planned,
+    forecasts,
+    context.randomBytes(SECRET_KEY_BYTES),
+  )
   context.output.write(
     options.format === 'json' ? `${JSON.stringify(review, null, 2)}\n` : formatReview(review),
   )

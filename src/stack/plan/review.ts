@@ -1,5 +1,5 @@
 import type { ServiceForecast } from '../../api/forecast.ts'
-import { digestText } from './digest.ts'
+import { digestText, secretText } from './digest.ts'
 import type { FieldChange } from './field-changes.ts'
 import { valueText } from './field-changes.ts'
 import type { StackOperation } from './operation.ts'
@@ -10,7 +10,7 @@ export interface ReviewedObject {
   Kind: 'service' | 'network' | 'secret' | 'config'
   Name: string
   Action: 'create' | 'update' | 'remove' | 'none'
-  /** By path; secrets' and configs' data as `sha256:…`. */
+  /** By path; configs' data as `sha256:…`, secrets' as `hmac:…` under this plan's own key. */
   Fields: { Path: string; Before: unknown; After: unknown }[]
   /** Whether running tasks are ended and made anew. */
   ReplacesTasks: boolean
@@ -27,14 +27,15 @@ export interface StackReview {
   Notes: string[]
 }
 
-/** A plan and what the scheduler says to it, for people and programs. Pure. */
+/** A plan and what the scheduler says to it, for people and programs. `secretKey` is random and of this plan alone. Pure. */
 export const reviewPlan = (
   stack: string,
   index: number,
   { operations, notes }: StackPlan,
   forecasts: readonly ServiceForecast[],
+  secretKey: Uint8Array,
 ): StackReview => {
-  const Objects = operations.map(reviewOperation)
+  const Objects = operations.map((operation) => reviewOperation(operation, secretKey))
   return {
     Stack: stack,
     Index: index,
@@ -45,7 +46,7 @@ export const reviewPlan = (
   }
 }
 
-const reviewOperation = (operation: StackOperation): ReviewedObject => {
+const reviewOperation = (operation: StackOperation, secretKey: Uint8Array): ReviewedObject => {
   const Name = operation.name
   const object = (
     Kind: ReviewedObject['Kind'],
@@ -63,9 +64,11 @@ const reviewOperation = (operation: StackOperation): ReviewedObject => {
     case 'create-network':
       return object('network', 'create')
     case 'create-secret':
-      return object('secret', 'create', [dataChange(operation.body.Data ?? '')])
+      return object('secret', 'create', [
+        dataChange(secretText(operation.body.Data ?? '', secretKey)),
+      ])
     case 'create-config':
-      return object('config', 'create', [dataChange(operation.body.Data)])
+      return object('config', 'create', [dataChange(digestText(operation.body.Data))])
     case 'create-service':
       return object('service', 'create', creation(operation.body))
     case 'update-secret':
@@ -90,11 +93,7 @@ const reviewOperation = (operation: StackOperation): ReviewedObject => {
   }
 }
 
-const dataChange = (base64: string): FieldChange => ({
-  path: 'Data',
-  before: undefined,
-  after: digestText(base64),
-})
+const dataChange = (after: string): FieldChange => ({ path: 'Data', before: undefined, after })
 
 /** What is worth seeing of a new service. */
 const creation = (body: Extract<StackOperation, { kind: 'create-service' }>['body']) => [

@@ -1,4 +1,5 @@
 /** Runs one `swarmctl` command line in this process and keeps what it printed. */
+import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { CliDeps } from '../../../src/cli/main.ts'
 import { main } from '../../../src/cli/main.ts'
@@ -53,6 +54,7 @@ export const runCli = async (args: readonly string[], options: RunOptions = {}):
     },
     readStdin: async () => Buffer.from(options.stdin ?? ''),
     readSecret: async () => ((options.stdin ?? '').split('\n', 1)[0] as string).trim(),
+    randomBytes,
     version: '1.2.3',
     launcher: options.launcher ?? {
       start: () => Promise.reject(new Error('this test starts no daemon')),
