@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { SwarmctlError } from '../../src/api/errors.ts'
 import type { Service } from '../../src/api/service.ts'
 import type { Task, TaskStatus } from '../../src/api/task.ts'
 import { runCli } from '../support/cli/run-cli.ts'
@@ -307,6 +308,49 @@ t.test('a change of the leader fails no deployment', async (t) => {
   silence(1000)
   const lost = await deploy(file('services: {a: {image: a:2}}'), '--rollback=false')
   t.match(lost, { code: 1, err: /nobody leads/ }, 'it is told when it lasts')
+})
+
+t.test('a write whose answer is lost counts when it took effect, and is taken back', async (t) => {
+  const { node, run, file, deploy, silence, spec, imageOf } = await start(t)
+  const control = node.swarm.control()
+  const [create, update] = [
+    control.createService.bind(control),
+    control.updateService.bind(control),
+  ]
+  let diesFirst = false
+  /** The leader dies with its answer, and nobody leads for a while. */
+  const die = () => {
+    node.swarm.leader = { kind: 'none', message: 'nobody leads' }
+    silence(3)
+    return new SwarmctlError('UNAVAILABLE', 'the leader is gone')
+  }
+  control.createService = async (...args) => {
+    if (!diesFirst) await create(...args)
+    throw die()
+  }
+  control.updateService = async (...args) => {
+    await update(...args)
+    throw die()
+  }
+  const failing = file('services: {a: {image: a}, b: {image: stuck}}\nconfigs: {a: {content: x}}')
+  t.match(await deploy(failing), { code: 1, err: /demo_b failed: [\s\S]*is what it was before$/m })
+  t.strictSame(node.swarm.store.view().list('service'), [])
+  t.strictSame(node.swarm.store.view().list('config'), [])
+
+  const one = file('services: {a: {image: a:1}}', 'one.yml')
+  t.match(await deploy(one), { code: 0, err: '' }, 'it goes on with what is there')
+  t.match(await deploy(file('services: {a: {image: a:2}}', 'two.yml')), { code: 0, err: '' })
+  t.equal(imageOf('demo_a'), 'a:2')
+
+  diesFirst = true
+  const more = file('services: {a: {image: a:2}, b: {image: b}}', 'more.yml')
+  const before = await deploy(more)
+  t.match(before, {
+    code: 1,
+    err: /^swarmctl: failed to create service demo_b: the leader is gone$/m,
+  })
+  t.equal(spec('demo_b'), undefined)
+  t.match(await run('service inspect demo_a'), { code: 0 })
 })
 
 t.test('a tag that stands for another image is a change of this deployment', async (t) => {

@@ -2,6 +2,7 @@ import t from 'tap'
 import type { Meta } from '../../src/api/meta.ts'
 import { bindReferences } from '../../src/stack/convert/references.ts'
 import { digestText } from '../../src/stack/plan/digest.ts'
+import { effectOf } from '../../src/stack/plan/effect.ts'
 import { planIndex } from '../../src/stack/plan/index-of.ts'
 import { describeOperation, type StackOperation } from '../../src/stack/plan/operation.ts'
 import { type ExistingObjects, type PlanStackInput, planStack } from '../../src/stack/plan/plan.ts'
@@ -302,6 +303,39 @@ t.test('a printed plan lets nobody guess its secrets', async (t) => {
   t.not(shown('b').data.get('demo_s'), one.data.get('demo_s'), 'but not across plans')
   const plain = digestText(Buffer.from('secret').toString('base64')).slice('sha256:'.length)
   t.notMatch(one.text, plain.slice(0, 8))
+})
+
+t.test('what a request without an answer did is seen from what is there', async (t) => {
+  const desired = await convert(FILE, FILES)
+  const existing = { ...NOTHING, networks: [EXTERNAL] }
+  const first: PlanStackInput = { namespace: 'demo', desired, existing }
+  const { operations } = planStack(first)
+  const effects = (input: PlanStackInput, sent: StackOperation[], now: ExistingObjects) =>
+    sent.map((operation) => effectOf(operation, input, now))
+  const done = await deployed(FILE)
+  t.strictSame(effects(first, operations, done), ['net-demo_default', 's0', 'c0', 'svc0', 'svc1'])
+  t.strictSame(effects(first, operations, existing).filter(Boolean), [])
+  const others = await deployed(FILE.replace('image: nginx', 'image: other'))
+  t.equal(effects(first, operations, others).at(-1), undefined, 'another’s of the same name')
+  const foreign = done.networks.map((network) => ({ ...network, Labels: {} }))
+  t.equal(effects(first, operations, { ...done, networks: foreign })[0], undefined)
+
+  const changed = FILE.replace('image: nginx', 'image: nginx:2').replace(/^ {2}job.*\n/m, '')
+  const next = { ...first, desired: await convert(changed, FILES), existing: done, prune: true }
+  const sent = planStack(next).operations
+  t.strictSame(
+    sent.map(brief).map((text) => text.split(':')[0]),
+    ['remove-service demo_job', 'update-service demo_web'],
+  )
+  t.strictSame(effects(next, sent, done), [undefined, undefined])
+  const now = await deployed(changed)
+  const services = now.services.map((one) => ({ ...one, ID: 'svc1', Version: { Index: 8 } }))
+  t.strictSame(effects(next, sent, { ...now, services }), ['svc0', 'svc1'])
+  t.strictSame(
+    effects(next, sent, { ...done, services: [{ ...done.services[1]!, Version: { Index: 8 } }] }),
+    ['svc0', undefined],
+    'another’s change',
+  )
 })
 
 t.test('a deployment is taken back in the opposite order, services first', async (t) => {

@@ -2,7 +2,7 @@ import { toSwarmctlError } from '../../api/errors.ts'
 import type { Service } from '../../api/service.ts'
 import type { ServiceSpec } from '../../api/service-spec.ts'
 import type { StackOperation } from '../../stack/plan/operation.ts'
-import { type ExistingObjects, type PlanStackInput, planStack } from '../../stack/plan/plan.ts'
+import { type PlanStackInput, planStack } from '../../stack/plan/plan.ts'
 import type { PerformedOperation } from '../../stack/plan/rollback.ts'
 import type { CliContext } from '../context.ts'
 import { ExitStatus } from '../exit-status.ts'
@@ -11,7 +11,8 @@ import { findOrNone } from '../task-target.ts'
 import { type AwaitOptions, awaitService, type Goal } from './await-service.ts'
 import { reportFailure } from './failure-report.ts'
 import { patiently } from './patiently.ts'
-import { type PerformOptions, perform } from './perform.ts'
+import type { PerformOptions } from './perform.ts'
+import { performSurely } from './perform-surely.ts'
 import { rollBack } from './roll-back.ts'
 
 /** How a deployment is sent and waited for. */
@@ -49,7 +50,7 @@ interface Deployment {
   context: CliContext
   options: DeploymentOptions
   limits: Omit<AwaitOptions, 'goal'>
-  existing: ExistingObjects
+  input: PlanStackInput
   performed: (PerformedOperation & { isChange: boolean })[]
 }
 
@@ -83,13 +84,13 @@ const isServiceSent = (operation: StackOperation): operation is ServiceOperation
 
 /** Whether what was sent made a difference. A tag may stand for another image than before, though no field of the file changed. */
 const isChange = async (
-  { context, existing }: Deployment,
+  { context, input }: Deployment,
   operation: StackOperation,
   id: string,
 ): Promise<boolean> => {
   if (operation.kind !== 'update-service' || operation.fields.length > 0) return true
   if (!operation.resolveImage) return false
-  const before = existing.services.find(({ ID }) => ID === id)?.Spec
+  const before = input.existing.services.find(({ ID }) => ID === id)?.Spec
   const now = await patiently(context, () => findOrNone<Service>(context, `/services/${id}`))
   return imageOf(now?.Spec) !== imageOf(before)
 }
@@ -101,10 +102,10 @@ const execute = async (
   deployment: Deployment,
   operations: readonly StackOperation[],
 ): Promise<void> => {
-  const { context, options, performed } = deployment
+  const { context, options, input, performed } = deployment
   for (const operation of operations) {
     if (isServiceSent(operation)) await awaitDependencies(deployment, operation.body)
-    const id = await perform(context, operation, options)
+    const id = await performSurely(context, operation, input, options)
     const sent = { operation, id, isChange: true }
     performed.push(sent)
     sent.isChange = await isChange(deployment, operation, id)
@@ -151,20 +152,18 @@ export const runDeployment = async (
       ? Number.POSITIVE_INFINITY
       : durationNs('--wait-limit', options.waitLimit) / NS_PER_MS
   const limits = { quiet: options.quiet === true, limitMs }
-  const { existing } = input
-  const deployment: Deployment = { context, options, limits, existing, performed: [] }
+  const deployment: Deployment = { context, options, limits, input, performed: [] }
   try {
     await execute(deployment, operations)
   } catch (thrown) {
     if (context.signal.aborted) throw thrown
-    await giveUp(deployment, input, thrown)
+    await giveUp(deployment, thrown)
   }
 }
 
 /** Says what failed, and takes the stack back unless the user keeps it. */
 const giveUp = async (
-  { context, options, existing, performed }: Deployment,
-  { namespace }: PlanStackInput,
+  { context, options, input, performed }: Deployment,
   thrown: unknown,
 ): Promise<never> => {
   const isFailure = thrown instanceof DeployFailure
@@ -173,7 +172,7 @@ const giveUp = async (
   if (isFailure && !thrown.isOurs) {
     context.output.writeError('It failed before as well: this deployment did not change it\n')
   } else if (options.rollback && performed.length > 0) {
-    await rollBack(context, namespace, performed, existing, options)
+    await rollBack(context, input.namespace, performed, input.existing, options)
   }
   throw new ExitStatus(1)
 }
