@@ -24,6 +24,7 @@ import { Persister } from './persister.ts'
 import { type ProposalResult, Proposals } from './proposals.ts'
 import { ReadBarriers } from './read-barriers.ts'
 import type { PersistBatch } from './ready.ts'
+import { commitInstall } from './snapshot-install.ts'
 import { SnapshotReceiver, type StagedSnapshot } from './snapshot-receiver.ts'
 import { SnapshotSender } from './snapshot-sender.ts'
 import type { StateWrite } from './state-port.ts'
@@ -262,7 +263,9 @@ export class RaftNode {
   async #installSnapshot(batch: PersistBatch): Promise<void> {
     const staged = this.#staged
     assert(staged !== undefined && staged.meta === batch.snapshot, 'a snapshot that never came')
-    await staged.install.commit()
+    const { clock, log } = this.#deps
+    const isStopped = () => this.#state === 'stopped' || this.#failed
+    await commitInstall(staged.install, { clock, log, isStopped })
   }
 
   #onInstalled(core: RaftCore): void {
@@ -346,7 +349,8 @@ export class RaftNode {
   #take(core: RaftCore, message: WireMessage): void {
     switch (message.kind) {
       case 'snapshot-chunk':
-        // Only of the leader that the core knows; what is dropped comes again.
+        // Only of the leader that the core knows, one snapshot after the other; what is dropped comes again.
+        if (this.#persister.isInstalling) return
         if (message.term === core.term && message.from === core.leader)
           this.#receiver.onChunk(message)
         return
@@ -356,6 +360,7 @@ export class RaftNode {
       case 'append':
         // Without room for them entries are dropped as if lost; the leader comes back to them.
         if (message.entries.length > 0 && !this.#deps.wal.hasRoom) return
+        if (this.#persister.isFull) return
         core.step(message)
         return
       default:

@@ -1,6 +1,9 @@
 import type { PersistBatch } from './ready.ts'
 import type { Wal } from './wal-port.ts'
 
+/** More batches than these don't wait for a snapshot: a disk may refuse it for long, while a leader probes ten times a second. */
+const HELD_MAX = 1_000
+
 export interface PersisterDeps {
   readonly wal: Wal
   /** Makes the state of the batch's snapshot durable. */
@@ -26,6 +29,11 @@ export class Persister {
 
   get isInstalling(): boolean {
     return this.#held !== undefined
+  }
+
+  /** Whether so much waits for a snapshot that nothing more should be taken from a leader. */
+  get isFull(): boolean {
+    return (this.#held?.length ?? 0) >= HELD_MAX
   }
 
   persist(batch: PersistBatch): void {

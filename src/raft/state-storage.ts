@@ -60,6 +60,8 @@ export class LevelStateStorage implements StateStorage {
   /** One operation on the database at a time. */
   #last: Promise<unknown> = Promise.resolve()
   #isFailing = false
+  /** How many installs have begun: the last one alone may still be committed. */
+  #installs = 0
   #closed = false
 
   constructor(directory: string, deps: LevelStateStorageDeps) {
@@ -144,21 +146,26 @@ export class LevelStateStorage implements StateStorage {
   async beginInstall(meta: SnapshotMeta): Promise<StateInstall> {
     const digest = new StateDigest()
     // Which one is free is known when it is this one's turn: an install before it may be about to switch.
-    const generation = await this.#exclusive(async () => {
+    const { generation, number } = await this.#exclusive(async () => {
+      this.#installs += 1
       const free = other(this.#generation)
-      await this.#clear(free)
-      return free
+      await this.#writing(() => this.#clear(free))
+      return { generation: free, number: this.#installs }
     })
     return {
       add: (entries) =>
         this.#exclusive(async () => {
           const operations = entries.map(([key, value]) => this.#put(generation + key, value))
-          await this.#db.batch(operations, SYNC)
+          await this.#writing(() => this.#db.batch(operations, SYNC))
           for (const { key, value } of operations) digest.set(key, value)
         }),
       load: () => this.#readAll(generation, new StateDigest()),
-      commit: () => this.#exclusive(() => this.#switchTo(generation, meta, digest)),
-      abort: () => this.#exclusive(() => this.#clear(generation)),
+      commit: () =>
+        this.#exclusive(() => {
+          assert(number === this.#installs, 'what was staged is replaced by a later snapshot')
+          return this.#switchTo(generation, meta, digest)
+        }),
+      abort: () => this.#exclusive(() => this.#writing(() => this.#clear(generation))),
     }
   }
 
@@ -207,15 +214,31 @@ export class LevelStateStorage implements StateStorage {
     const error = new StorageFailedError(what, { cause })
     if (!this.#isFailing) this.#deps.onFlushFailed(error)
     this.#isFailing = true
-    // After a failed write LevelDB refuses all others until it is opened again.
-    await this.#db.close().catch(() => {})
-    await this.#db.open().catch(() => {})
+    await this.#reopen()
     this.#flushIn(RETRY_MS)
     throw error
   }
 
+  /** After a failed write LevelDB refuses all others until it is opened again. */
+  async #reopen(): Promise<void> {
+    if (this.#closed) return
+    await this.#db.close().catch(() => {})
+    await this.#db.open().catch(() => {})
+  }
+
+  /** Throws StorageFailedError when the disk refuses it; then it can be done again. */
+  async #writing(write: () => Promise<void>): Promise<void> {
+    try {
+      await write()
+    } catch (cause) {
+      await this.#reopen()
+      throw new StorageFailedError(`the disk refused the state (${String(cause)})`, { cause })
+    }
+  }
+
   async #switchTo(generation: Generation, meta: SnapshotMeta, digest: StateDigest): Promise<void> {
-    await this.#db.batch([this.#putMeta(generation, meta, digest)], SYNC)
+    const operation = this.#putMeta(generation, meta, digest)
+    await this.#writing(() => this.#db.batch([operation], SYNC))
     // What was taken for the old state is part of the new one.
     if ((this.#dirtyMeta?.index ?? 0) <= meta.index) {
       this.#dirty = new Map()
@@ -224,7 +247,8 @@ export class LevelStateStorage implements StateStorage {
     this.#generation = generation
     this.#digest = digest
     this.#stored = meta
-    await this.#clear(other(generation))
+    // What is left of the old one takes only room: the next install and the next start clear it as well.
+    await this.#writing(() => this.#clear(other(generation))).catch(() => {})
   }
 
   #flushIn(delayMs: number): void {

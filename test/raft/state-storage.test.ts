@@ -134,3 +134,68 @@ t.test(
     t.equal(await loadAll(), 1)
   },
 )
+
+/** LevelDB on a disk that is full for the named operations, until the test ends or they are taken out. */
+function fullFor(
+  t: { teardown(run: () => void): void },
+  names: ('batch' | 'clear')[],
+): ('batch' | 'clear')[] {
+  const prototype = Level.prototype as unknown as Record<string, (...args: unknown[]) => unknown>
+  for (const name of ['batch', 'clear'] as const) {
+    const real = prototype[name] as (...args: unknown[]) => unknown
+    const isOwn = Object.hasOwn(prototype, name)
+    prototype[name] = function (this: unknown, ...args) {
+      if (names.includes(name)) return Promise.reject(new Error('ENOSPC'))
+      return real.apply(this, args)
+    }
+    t.teardown(() => {
+      if (isOwn) prototype[name] = real
+      else delete prototype[name]
+    })
+  }
+  return names
+}
+
+t.test('a snapshot that the disk refused comes into use when there is room', async (t) => {
+  await write(10)
+  const state = storage()
+  await state.open()
+  await state.load()
+  state.write(metaAt(6), [{ key: 'service/0', value: value('before the snapshot') }])
+  const refused = fullFor(t, ['clear'])
+  await t.rejects(state.beginInstall(metaAt(50)), { code: 'RAFT_STORAGE_FAILED' })
+  refused.splice(0)
+  const install = await state.beginInstall(metaAt(50))
+  await install.add([['service/new', value('of the snapshot')]])
+  refused.push('batch')
+  await t.rejects(install.add([['service/two', value('2')]]), { code: 'RAFT_STORAGE_FAILED' })
+  for (const _attempt of [1, 2]) {
+    await t.rejects(install.commit(), { code: 'RAFT_STORAGE_FAILED' })
+  }
+  refused.splice(0)
+  await state.flush()
+  t.equal(state.flushedIndex, 6, 'the old state is the one in use')
+  await install.commit()
+  t.equal(state.flushedIndex, 50)
+  await state.close()
+  t.equal(await loadAll(), 1)
+})
+
+t.test("what is left of the old state is in nobody's way", async (t) => {
+  await write(10)
+  const state = storage()
+  await state.open()
+  await state.load()
+  const install = await state.beginInstall(metaAt(50))
+  await install.add([['service/new', value('of the snapshot')]])
+  const refused = fullFor(t, ['clear'])
+  await install.commit()
+  t.equal(state.flushedIndex, 50, 'the snapshot is in use')
+  refused.splice(0)
+  state.write(metaAt(51), [{ key: 'service/newer', value: value('after it') }])
+  const later = await state.beginInstall(metaAt(60))
+  await t.rejects(install.commit(), /later snapshot/, 'what it staged is gone')
+  await later.abort()
+  await state.close()
+  t.equal(await loadAll(), 2)
+})

@@ -13,7 +13,7 @@ const HAPPENS = [
   ...['terms', 'snapshots', 'memberships', 'done', 'unknown', 'reads', 'staleReads', 'torn'],
   ...['ioErrors', 'crashes', 'blackouts', 'partitions', 'pauses', 'resets', 'fullDisks', 'rots'],
   ...['damaged', 'lostDisks', 'restarts', 'demotions', 'promotions', 'leaves', 'jumps', 'services'],
-  ...['kills', 'rolls', 'bulk'],
+  ...['kills', 'rolls', 'bulk', 'refusedSnapshots'],
 ]
 
 t.test(`managers keep their promises under faults (${count} seeds from ${first})`, async (t) => {

@@ -26,6 +26,8 @@ const FLUSH_DELAY_MS = 75
 const DISK_FULL_RETRY_MS = 1_000
 /** How late a node's agent hears of another list of managers, milliseconds. */
 const AGENT_MS = 200
+/** So many whole snapshots find a full disk when they are to come into use: the moment is a short one. */
+const REFUSED_SNAPSHOTS = 0.1
 const DATA_KEY = new Uint8Array(32).fill(7)
 
 /** What all hosts share. */
@@ -223,7 +225,7 @@ export class Host {
   }
 
   #storage(process: Process) {
-    const { checker, faults, random } = this.#world
+    const { checker, faults, random, isFaulty } = this.#world
     const { record, disk } = this
     const files = disk.filesOf(process)
     const { segmentBytes, diskMs } = faults
@@ -247,6 +249,8 @@ export class Host {
       }),
       state: new ObservedState({
         ...{ inner, process, checker, record, latencyMs: () => random() * diskMs },
+        isFull: () => disk.isFull,
+        refusesSnapshot: () => disk.isFull || (isFaulty() && random() < REFUSED_SNAPSHOTS),
       }),
     }
   }

@@ -32,13 +32,17 @@ export interface AppliedTo {
 export interface Counts {
   terms: number
   snapshots: number
+  /** Whole ones that a full disk did not put in use at once. */
+  refusedSnapshots: number
   applied: number
   memberships: number
 }
 
 /** Sees everything; the first thing that must not be is kept in `failure`. */
 export class ManagerChecker {
-  readonly counts: Counts = { terms: 0, snapshots: 0, applied: 0, memberships: 0 }
+  readonly counts: Counts = {
+    ...{ terms: 0, snapshots: 0, refusedSnapshots: 0, applied: 0, memberships: 0 },
+  }
   failure: Error | undefined
   /** Called when the members changed, with the id of the manager that applied it first. */
   onMembersChange: (id: string) => void = () => {}

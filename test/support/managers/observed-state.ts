@@ -1,3 +1,4 @@
+import { StorageFailedError } from '../../../src/raft/errors.ts'
 import type { MemoryStateStorage } from '../../../src/raft/memory-state-storage.ts'
 import type { SnapshotMeta } from '../../../src/raft/message.ts'
 import type {
@@ -19,6 +20,10 @@ export interface ObservedStateDeps {
   record: LogRecord
   /** Milliseconds that one operation takes. */
   latencyMs: () => number
+  /** The disk has no room: what is installed is refused. */
+  isFull: () => boolean
+  /** It took a snapshot and has no room for the note that it is the state now. */
+  refusesSnapshot: () => boolean
 }
 
 /** A state storage that takes time, dies between any two steps, and tells the checker what is applied. */
@@ -79,10 +84,12 @@ export class ObservedState implements StateStorage {
 
   async beginInstall(meta: SnapshotMeta): Promise<StateInstall> {
     await this.#step()
+    this.#takeRoom()
     const install = await this.#deps.inner.beginInstall(meta)
     return {
       add: async (entries) => {
         await this.#step()
+        this.#takeRoom()
         await install.add(entries)
       },
       load: async () => {
@@ -91,6 +98,10 @@ export class ObservedState implements StateStorage {
       },
       commit: async () => {
         await this.#step()
+        if (this.#deps.refusesSnapshot()) {
+          this.#deps.checker.counts.refusedSnapshots += 1
+          throw new StorageFailedError('no space left on device')
+        }
         const entries = await install.load()
         if (!this.#deps.process.alive) return
         await install.commit()
@@ -113,6 +124,11 @@ export class ObservedState implements StateStorage {
     for (const [key, value] of entries) this.#hash.set(key, value)
     this.#applied = meta?.index ?? 0
     if (meta !== null) this.#deps.checker.onState(this.#deps.process.id, meta, this.#hash.value)
+  }
+
+  /** As LevelDB: a full disk refuses every write. */
+  #takeRoom(): void {
+    if (this.#deps.isFull()) throw new StorageFailedError('no space left on device')
   }
 
   #step(): Promise<void> {
