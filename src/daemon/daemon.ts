@@ -179,8 +179,8 @@ export class Daemon implements SwarmPort {
     return runtime
   }
 
-  watch(run: (changes: ObjectChange[]) => void): () => void {
-    return this.#member?.runtime?.store.watch(run) ?? (() => {})
+  watch(run: (changes: ObjectChange[]) => void, onOver: () => void): (() => void) | undefined {
+    return this.#member?.runtime?.watch(run, onOver)
   }
 
   init(request: InitRequest): Promise<string> {

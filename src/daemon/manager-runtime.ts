@@ -5,6 +5,7 @@ import { unavailable } from '../api/errors.ts'
 import { type NewId, newId } from '../api/id.ts'
 import type { Log } from '../api/log.ts'
 import type { Node } from '../api/node.ts'
+import type { ObjectChange } from '../api/object.ts'
 import type { Cluster } from '../api/swarm.ts'
 import { CertificateAuthority } from '../manager/ca/certificate-authority.ts'
 import { Control } from '../manager/control/control.ts'
@@ -108,6 +109,8 @@ export class ManagerRuntime {
   /** The other managers are forgotten: once, since who became a manager later belongs to the cluster. */
   #isForced = false
   #waiting: (() => void)[] = []
+  /** Of those who watch the state. */
+  readonly #onOver = new Set<() => void>()
 
   constructor(deps: ManagerRuntimeDeps, options: ManagerRuntimeOptions) {
     this.#deps = deps
@@ -201,6 +204,19 @@ export class ManagerRuntime {
     await this.#raft.stop()
     this.#link.close()
     for (const wake of this.#waiting.splice(0)) wake()
+    for (const end of this.#onOver) end()
+    this.#onOver.clear()
+  }
+
+  /** Changes of the applied state until the returned function is called, or this runtime stops and says so by `onOver`. */
+  watch(run: (changes: ObjectChange[]) => void, onOver: () => void): () => void {
+    const unwatch = this.store.watch(run)
+    const end = () => onOver()
+    this.#onOver.add(end)
+    return () => {
+      unwatch()
+      this.#onOver.delete(end)
+    }
   }
 
   /** Whether this manager leads and its store holds all that was committed before. */

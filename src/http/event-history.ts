@@ -23,7 +23,7 @@ export class EventHistory {
   readonly #events: SwarmEvent[] = []
   /** The membership that it listens to; a node that joins anew is another one. */
   #nodeId = ''
-  #stop: () => void = () => {}
+  #stop: (() => void) | undefined
 
   constructor(deps: { port: SwarmPort; clock: Clock }) {
     this.#port = deps.port
@@ -34,16 +34,22 @@ export class EventHistory {
   follow(): void {
     const status = this.#port.status()
     const nodeId = isManager(status) ? status.nodeId : ''
-    if (nodeId === this.#nodeId) return
-    this.#stop()
-    this.#nodeId = nodeId
-    this.#events.length = 0
-    this.#stop =
-      nodeId === ''
-        ? () => {}
-        : this.#port.watch((changes) => {
-            for (const change of changes) this.#keep(swarmEvent(change, this.#clock.nowMs()))
-          })
+    if (nodeId !== this.#nodeId) {
+      this.#stop?.()
+      this.#stop = undefined
+      this.#nodeId = nodeId
+      this.#events.length = 0
+    }
+    if (nodeId === '') return
+    // A node that was demoted and promoted, or went on alone, is the same and has another state.
+    this.#stop ??= this.#port.watch(
+      (changes) => {
+        for (const change of changes) this.#keep(swarmEvent(change, this.#clock.nowMs()))
+      },
+      () => {
+        this.#stop = undefined
+      },
+    )
   }
 
   /** Those that a client asks for by `since`; without it none, as with the Engine. */

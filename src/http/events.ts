@@ -30,10 +30,14 @@ export const streamEvents = (exchange: Exchange, history: EventHistory): void =>
       if (event && eventMatches(event, filters)) write(`${JSON.stringify(event)}\n`)
     }
     for (const event of history.since(query)) send(event)
-    const unwatch = port.watch((changes) => {
-      for (const change of changes) send(swarmEvent(change, clock.nowMs()))
-    })
-    response.on('close', unwatch)
+    const unwatch = port.watch(
+      (changes) => {
+        for (const change of changes) send(swarmEvent(change, clock.nowMs()))
+      },
+      // The reader would wait for events that never come; who asks again gets those of the state that there is then.
+      () => response.end(),
+    )
+    if (unwatch) response.on('close', unwatch)
     copyLines(answer, write, () => response.end())
     return undefined
   })

@@ -85,18 +85,24 @@ export class LogStream {
 
   #follow(isWanted: (task: Task) => boolean): Promise<void> {
     return new Promise((resolve) => {
-      const stop = this.#port.watch((changes) => {
-        for (const change of changes) {
-          if (change.kind !== 'task' || change.action === 'remove') continue
-          const task = change.object
-          if (isWanted(task) && hasLog(task) && !this.#reading.has(task.ID)) {
-            // All that a new task says is new: the tail is of what was there before.
-            this.#read(task, 'all')
+      const see = (task: Task) => {
+        if (!isWanted(task) || !hasLog(task) || this.#reading.has(task.ID)) return
+        // All that a new task says is new: the tail is of what was there before.
+        this.#read(task, 'all')
+      }
+      const stop = this.#port.watch(
+        (changes) => {
+          for (const change of changes) {
+            if (change.kind === 'task' && change.action !== 'remove') see(change.object)
           }
-        }
-      })
+        },
+        () => {
+          this.#missing.push('this node is no manager any more, or began anew as one: ask again')
+          this.#abort.abort()
+        },
+      )
       const end = () => {
-        stop()
+        stop?.()
         resolve()
       }
       if (this.#abort.signal.aborted) end()

@@ -63,8 +63,11 @@ export interface SwarmPort {
   taskContainer(taskId: string, call: ContainerCall): ContainerExchange
   /** On the leader: what every connected node uses now. */
   usage(signal: AbortSignal): Promise<ClusterUsage>
-  /** Changes of the applied state, for `/events` and followed logs; returns the unsubscriber. */
-  watch(run: (changes: ObjectChange[]) => void): () => void
+  /**
+   * Changes of the applied state, for `/events` and followed logs; returns the unsubscriber, or undefined while this node has no state. `onOver`: no
+   * more will come, since the node is no manager any more or begins anew as one.
+   */
+  watch(run: (changes: ObjectChange[]) => void, onOver: () => void): (() => void) | undefined
 }
 
 /** The local Docker Engine, as an HTTP server behind a socket. */

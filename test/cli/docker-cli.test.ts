@@ -67,7 +67,7 @@ const runTasks = (node: ApiNode): void => {
       }
     })
   }
-  node.swarm.watch((changes) => {
+  node.swarm.store.watch((changes) => {
     for (const change of changes) {
       if (change.kind === 'service' && change.action !== 'remove') void run(change.object)
     }

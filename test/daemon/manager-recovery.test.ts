@@ -12,7 +12,7 @@ import {
   sendRaft,
   tellLaterTerm,
 } from '../support/daemon/manager-on-disk.ts'
-import { sampleNode } from '../support/objects.ts'
+import { sampleNode, sampleSecret } from '../support/objects.ts'
 import { noLog } from '../support/rpc/cluster-fixture.ts'
 
 const OTHER = { nodeId: 'other', addr: '10.0.0.2:2377' }
@@ -205,3 +205,27 @@ t.test(
     await role.stop()
   },
 )
+
+t.test('who watches the state is told when the manager ends', async (t) => {
+  const manager = await ManagerOnDisk.create(t)
+  const role = await manager.bootstrap()
+  const { runtime } = role
+  const told: string[] = []
+  const watch = (name: string) =>
+    runtime?.watch(
+      (changes) => {
+        // The leader's own loops write as well.
+        if (changes.some(({ kind }) => kind === 'secret')) told.push(`${name} change`)
+      },
+      () => told.push(`${name} over`),
+    )
+  const write = (name: string) =>
+    runtime?.store.update((tx) => tx.put('secret', sampleSecret(name.padEnd(25, '0'), name)))
+  const unwatch = watch('goes')
+  watch('stays')
+  await write('a')
+  unwatch?.()
+  await write('b')
+  await role.stop()
+  t.strictSame(told, ['goes change', 'stays change', 'stays change', 'stays over'])
+})

@@ -222,6 +222,21 @@ t.test('events of the past: as many as the Engine keeps, within what is asked fo
   await node.call('GET', '/_ping')
   await create('after')
   t.strictSame(await read('since=0', 1), ['after'], 'a new membership begins anew')
+  node.swarm.beginAnew()
+  await create('later')
+  t.strictSame(await read('since=0', 2), ['after', 'later'], 'the same node with another state')
+})
+
+t.test('open streams end with the state that they tell of', async (t) => {
+  const node = await start(t)
+  await addService(node)
+  const events = await node.open('GET', '/events')
+  const logs = await node.open('GET', '/services/web1/logs?stdout=1&follow=1')
+  await until(() => node.engine.eventReaders === 1)
+  node.swarm.beginAnew()
+  t.equal(String(await bytesOf(events)), '')
+  t.match(frames(await bytesOf(logs)), [/^3 incomplete log stream.*no manager any more/])
+  await until(() => node.engine.eventReaders === 0)
 })
 
 t.test('events can be filtered, and the Engine’s refusal is passed on', async (t) => {

@@ -50,6 +50,7 @@ export class MemorySwarm implements SwarmPort {
   /** What nodes say that they use, one after the other; the last one stays. */
   readonly usages: ClusterUsage[] = []
   readonly #control: Control
+  readonly #watching = new Map<() => void, () => void>()
 
   constructor() {
     const state = new StoreState()
@@ -205,7 +206,22 @@ export class MemorySwarm implements SwarmPort {
     return first
   }
 
-  watch(run: (changes: ObjectChange[]) => void): () => void {
-    return this.store.watch((changes) => run(changes))
+  watch(run: (changes: ObjectChange[]) => void, onOver: () => void): () => void {
+    const unwatch = this.store.watch((changes) => run(changes))
+    this.#watching.set(unwatch, onOver)
+    return () => {
+      unwatch()
+      this.#watching.delete(unwatch)
+    }
+  }
+
+  /** The manager's runtime ends, and another one has the state. */
+  beginAnew(): void {
+    const watching = [...this.#watching]
+    this.#watching.clear()
+    for (const [unwatch, onOver] of watching) {
+      unwatch()
+      onOver()
+    }
   }
 }
