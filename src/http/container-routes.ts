@@ -37,6 +37,8 @@ const feed = async (exchange: Exchange, call: ContainerExchange): Promise<void> 
 const passOn = async (exchange: Exchange, call: ContainerCall, hasBody = false): Promise<void> => {
   const { port, response } = exchange
   const task = await port.control().getTask(param(exchange, 'id'))
+  // Nobody would end the call of a client that went away while its task was looked up: 'close' is told once.
+  if (response.destroyed) return
   const under = port.taskContainer(task.ID, call)
   response.on('close', () => under.abort())
   if (hasBody) void feed(exchange, under)

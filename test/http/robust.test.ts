@@ -1,11 +1,12 @@
 import { createServer, request as httpRequest, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
+import { SwarmctlError } from '../../src/api/errors.ts'
 import type { Log } from '../../src/api/log.ts'
 import { engineJson } from '../../src/http/engine-proxy.ts'
 import { Surface } from '../../src/http/surface.ts'
 import { ApiNode, until } from '../support/http/api-node.ts'
-import { sampleService } from '../support/objects.ts'
+import { sampleService, sampleTask } from '../support/objects.ts'
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
 
@@ -72,6 +73,40 @@ t.test('what another manager forwards concerns the cluster, never this machine',
     'its Engine was not asked',
   )
   t.strictSame(swarm.calls, [])
+})
+
+t.test('a client that goes away while its task is looked up leaves no call behind', async (t) => {
+  const node = await ApiNode.start()
+  t.teardown(() => node.stop())
+  const { swarm } = node
+  await swarm.store.update((tx) => {
+    tx.put('service', sampleService('web1', 'web'))
+    tx.put('task', sampleTask('task1', 'web1'))
+  })
+  let asked = 0
+  swarm.container = () => {
+    asked += 1
+    throw new SwarmctlError('UNAVAILABLE', 'its node was asked')
+  }
+  const path = '/tasks/task1/container'
+  t.equal((await node.call('GET', path)).status, 503)
+  const control = swarm.control()
+  const getTask = control.getTask.bind(control)
+  const client = httpRequest({ socketPath: node.socketPath, path, agent: false })
+  let isOver = false
+  control.getTask = async (...args) => {
+    client.destroy()
+    // The server hears of it, then the task comes.
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    setImmediate(() => {
+      isOver = true
+    })
+    return getTask(...args)
+  }
+  client.on('error', () => {})
+  client.end()
+  await until(() => isOver)
+  t.equal(asked, 1, 'its node is not asked')
 })
 
 t.test('an Engine that hangs is not waited for', async (t) => {
