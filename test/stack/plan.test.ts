@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { Meta } from '../../src/api/meta.ts'
+import type { Service } from '../../src/api/service.ts'
 import { bindReferences } from '../../src/stack/convert/references.ts'
 import { digestText } from '../../src/stack/plan/digest.ts'
 import { effectOf } from '../../src/stack/plan/effect.ts'
@@ -137,6 +138,45 @@ t.test('changes are named', async (t) => {
     'update-service demo_job: Labels.com.docker.stack.image, TaskTemplate.ContainerSpec.Hostname, TaskTemplate.ContainerSpec.Image',
     'update-service demo_web: EndpointSpec.Ports.80:80/tcp, EndpointSpec.Ports.81:80/tcp',
   ])
+})
+
+t.test('what the orchestrator replaces tasks for is a change', async (t) => {
+  const text = (keys: string) => `services: {a: {image: nginx, ${keys}}}`
+  const given = text('environment: [A, B=1], volumes: [x:/x, y:/y], ports: ["1:1", "2:2"]')
+  const existing = await deployed(`${given}\nvolumes: {x: {}, y: {}}`)
+  const container = (service: ExistingObjects['services'][number] | undefined) =>
+    service!.Spec.TaskTemplate.ContainerSpec!
+  const before = existing.services[0]
+  /** The fields that differ when what is there is as `change` makes it. */
+  const fields = async (change: (spec: Service['Spec']) => void) => {
+    const one = structuredClone(before)!
+    change(one.Spec)
+    const now = await plan(`${given}\nvolumes: {x: {}, y: {}}`, { ...existing, services: [one] })
+    return now.operations.filter(({ kind }) => kind === 'update-service').map(brief)
+  }
+  const inContainer = (key: 'Env' | 'Mounts', change: (list: unknown[]) => unknown[]) =>
+    fields((spec) => {
+      const target = container({ ...before!, Spec: spec })
+      target[key] = change(target[key] ?? []) as never
+    })
+  const said = (path: string) => [`update-service demo_a: TaskTemplate.ContainerSpec.${path}`]
+  t.strictSame(await fields(() => {}), ['update-service demo_a'])
+  t.strictSame(await inContainer('Env', (env) => env.toReversed()), said('Env'))
+  t.strictSame(await inContainer('Env', () => ['A=', 'B=1']), said('Env.A'))
+  t.strictSame(await inContainer('Mounts', (mounts) => mounts.toReversed()), said('Mounts'))
+  t.strictSame(
+    await fields((spec) => {
+      container({ ...before!, Spec: spec }).Init = false
+    }),
+    said('Init'),
+  )
+  t.strictSame(
+    await fields((spec) => {
+      spec.EndpointSpec!.Ports!.reverse()
+    }),
+    ['update-service demo_a'],
+    'the order of ports makes no difference',
+  )
 })
 
 t.test(

@@ -16,8 +16,17 @@ export const fieldChanges = (before: unknown, after: unknown, path = ''): FieldC
   const [a, b] = [asRecord(before ?? missing, path), asRecord(after ?? missing, path)]
   if (a === undefined || b === undefined) return [{ path, before, after }]
   const keys = [...new Set([...Object.keys(a), ...Object.keys(b)])].sort()
-  return keys.flatMap((key) => fieldChanges(a[key], b[key], path === '' ? key : `${path}.${key}`))
+  const changes = keys.flatMap((key) =>
+    fieldChanges(a[key], b[key], path === '' ? key : `${path}.${key}`),
+  )
+  const isOrderAlone = changes.length === 0 && Array.isArray(before) && Array.isArray(after)
+  return isOrderAlone && !UNORDERED.has(listName(path)) ? [{ path, before, after }] : changes
 }
+
+/** Lists whose order makes no difference to the orchestrator, which replaces tasks whose environment or mounts are in another one. */
+const UNORDERED: ReadonlySet<string> = new Set(['Ports', 'DependsOn'])
+
+const listName = (path: string): string => path.split('.').at(-1) ?? ''
 
 /** Lists whose items have a name: what it is. */
 const NAMED: Readonly<Record<string, (item: never) => string>> = {
@@ -41,16 +50,17 @@ const asRecord = (value: unknown, path: string): Record<string, unknown> | undef
       ? (value as Record<string, unknown>)
       : undefined
   }
-  const list = path.split('.').at(-1) ?? ''
+  const list = listName(path)
   if (list === 'Env') return byName(value, (line) => String(line).split('=', 1)[0] ?? '', envValue)
   const nameOf = NAMED[list] as ((item: unknown) => string) | undefined
   return nameOf === undefined ? undefined : byName(value, nameOf, (item) => item)
 }
 
-const envValue = (line: unknown): string => {
+/** Null for a name alone, which takes the image's variable away: another thing than an empty one. */
+const envValue = (line: unknown): string | null => {
   const text = String(line)
   const equals = text.indexOf('=')
-  return equals === -1 ? '' : text.slice(equals + 1)
+  return equals === -1 ? null : text.slice(equals + 1)
 }
 
 /** Undefined when two items have the same name. */
@@ -69,6 +79,7 @@ const SHOWN_LENGTH_MAX = 100
 /** A value as one line of a printed plan has it. */
 export const valueText = (value: unknown): string => {
   if (value === undefined) return '(none)'
+  if (value === null) return '(unset)'
   const text = typeof value === 'string' ? value : JSON.stringify(value)
   const line = text.replaceAll('\n', '\\n')
   return line.length > SHOWN_LENGTH_MAX ? `${line.slice(0, SHOWN_LENGTH_MAX - 1)}…` : line || '""'

@@ -1,4 +1,4 @@
-/** `value` without properties that say nothing: undefined, null, '', false, empty lists and mappings. */
+/** `value` without properties that say nothing, as the orchestrator sees it: undefined, null, empty lists and mappings. */
 export const withoutEmpty = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(withoutEmpty)
   if (!isRecord(value)) return value
@@ -13,4 +13,6 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const isNothing = (value: unknown): boolean =>
-  value === 0 ? false : !value || (typeof value === 'object' && Object.keys(value).length === 0)
+  value === undefined ||
+  value === null ||
+  (typeof value === 'object' && Object.keys(value).length === 0)
