@@ -3,17 +3,9 @@ import { SwarmctlError } from '../../api/errors.ts'
 import { planIndex } from '../../stack/plan/index-of.ts'
 import type { PlanStackInput, ResolveImage } from '../../stack/plan/plan.ts'
 import type { CliContext, Runner } from '../context.ts'
-import { existingObjects } from './existing.ts'
+import { readPlanInput } from './plan-input.ts'
 import { type DeploymentOptions, runDeployment } from './run-deployment.ts'
-import type { FileOptions } from './stack-input.ts'
-import {
-  convertFiles,
-  readStack,
-  STACK_ARGUMENT,
-  stackName,
-  tellWarnings,
-  withFiles,
-} from './stack-input.ts'
+import { type FileOptions, STACK_ARGUMENT, withFiles } from './stack-input.ts'
 
 interface DeployOptions extends FileOptions, DeploymentOptions {
   prune?: boolean
@@ -50,16 +42,7 @@ const deploy = async (
   given: string | undefined,
   options: DeployOptions,
 ): Promise<void> => {
-  const loaded = await readStack(context, options)
-  tellWarnings(context, loaded)
-  const stack = stackName(given, loaded)
-  const input: PlanStackInput = {
-    namespace: stack,
-    desired: await convertFiles(loaded, stack),
-    existing: await existingObjects(context),
-    prune: options.prune === true,
-    resolveImage: options.resolveImage,
-  }
+  const input = await readPlanInput(context, given, options, options.resolveImage)
   if (options.planIndex !== undefined) requireIndex(options.planIndex, input)
   await runDeployment(context, input, options)
 }

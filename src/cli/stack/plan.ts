@@ -7,16 +7,8 @@ import { type PlanStackInput, planStack, type StackPlan } from '../../stack/plan
 import { formatReview, reviewPlan } from '../../stack/plan/review.ts'
 import type { CliContext, Runner } from '../context.ts'
 import { ExitStatus } from '../exit-status.ts'
-import { existingObjects } from './existing.ts'
-import type { FileOptions } from './stack-input.ts'
-import {
-  convertFiles,
-  readStack,
-  STACK_ARGUMENT,
-  stackName,
-  tellWarnings,
-  withFiles,
-} from './stack-input.ts'
+import { readPlanInput } from './plan-input.ts'
+import { type FileOptions, STACK_ARGUMENT, withFiles } from './stack-input.ts'
 
 interface PlanOptions extends FileOptions {
   prune?: boolean
@@ -49,20 +41,11 @@ const plan = async (
   given: string | undefined,
   options: PlanOptions,
 ): Promise<void> => {
-  const loaded = await readStack(context, options)
-  tellWarnings(context, loaded)
-  const stack = stackName(given, loaded)
-  const input: PlanStackInput = {
-    namespace: stack,
-    desired: await convertFiles(loaded, stack),
-    existing: await existingObjects(context),
-    prune: options.prune === true,
-    resolveImage: 'never',
-  }
+  const input = await readPlanInput(context, given, options, 'never')
   const planned = planStack(input)
   const forecasts = await forecast(context, planned, input)
   const review = reviewPlan(
-    stack,
+    input.namespace,
     planIndex(input),
     planned,
     forecasts,
