@@ -9,8 +9,10 @@ import { Lab } from '../test/support/lab/lab.ts'
 import { DockerSwarm } from './support/docker-swarm.ts'
 import { removeContainers } from './support/engine-containers.ts'
 import { measureFloor } from './support/floor.ts'
+import { readCount, readFormat, readNames } from './support/options.ts'
 import { formatTable, hasFailures, linesOf, type Measured, type Sample } from './support/report.ts'
 import { ROWS, type Row } from './support/rows.ts'
+import { runMain } from './support/run-main.ts'
 import { type Subject, untilWhole } from './support/subject.ts'
 import { Swarmctl } from './support/swarmctl.ts'
 
@@ -37,21 +39,16 @@ const readOptions = (): Options => {
       format: { type: 'string', default: 'table' },
     },
   })
-  const rounds = Number(values.rounds)
-  const { format } = values
-  if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds ${values.rounds}`)
-  if (format !== 'table' && format !== 'json') throw new Error(`--format ${format}`)
-  const names = values.rows?.split(',') ?? ROWS.map(({ name }) => name)
-  const unknown = names.filter((name) => ROWS.every((row) => row.name !== name))
-  if (unknown.length > 0) throw new Error(`--rows: no ${unknown.join(', ')}`)
-  const subjects = values.subjects?.split(',') ?? ALL
-  const strange = subjects.filter((name) => !ALL.some((who) => who === name))
-  if (strange.length > 0) throw new Error(`--subjects: no ${strange.join(', ')}`)
+  const names = readNames(
+    'rows',
+    values.rows,
+    ROWS.map(({ name }) => name),
+  )
   return {
-    rounds,
+    rounds: readCount('rounds', values.rounds),
     rows: ROWS.filter(({ name }) => names.includes(name)),
-    subjects: ALL.filter((who) => subjects.includes(who)),
-    format,
+    subjects: readNames('subjects', values.subjects, ALL),
+    format: readFormat(values.format),
   }
 }
 
@@ -149,11 +146,4 @@ const main = async (options: Options): Promise<void> => {
   if (hasFailures(lines)) process.exitCode = 1
 }
 
-let options: Options | undefined
-try {
-  options = readOptions()
-} catch (error) {
-  say(`${(error as Error).message}\n${USAGE}`)
-  process.exitCode = 2
-}
-if (options !== undefined) await main(options)
+await runMain(readOptions, USAGE, main)

@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { readCount, readFormat, readNames } from './support/options.ts'
 import { ClientProcess } from './support/raft/client-process.ts'
 import { EtcdCluster } from './support/raft/etcd.ts'
 import type { SubjectName } from './support/raft/job.ts'
@@ -29,6 +30,7 @@ import {
   untilHealthy,
 } from './support/raft/special-rows.ts'
 import { MEMBERS, type RaftSubject } from './support/raft/subject.ts'
+import { runMain } from './support/run-main.ts'
 
 const ROUNDS = 5
 /** Of the row about memory. */
@@ -54,25 +56,18 @@ const readOptions = (): Options => {
       format: { type: 'string', default: 'table' },
     },
   })
-  const positive = (flag: string, text: string): number => {
-    const value = Number(text)
-    if (!Number.isInteger(value) || value < 1) throw new Error(`--${flag} ${text}`)
-    return value
-  }
-  const { format } = values
-  if (format !== 'table' && format !== 'json') throw new Error(`--format ${format}`)
-  const names = values.rows?.split(',') ?? DEFAULT_ROWS.map(({ name }) => name)
-  const unknown = names.filter((name) => ROWS.every((row) => row.name !== name))
-  if (unknown.length > 0) throw new Error(`--rows: no ${unknown.join(', ')}`)
-  const subjects = values.subjects?.split(',') ?? SUBJECTS
-  const strange = subjects.filter((name) => !SUBJECTS.some((who) => who === name))
-  if (strange.length > 0) throw new Error(`--subjects: no ${strange.join(', ')}`)
+  const names = readNames(
+    'rows',
+    values.rows,
+    ROWS.map(({ name }) => name),
+    DEFAULT_ROWS.map(({ name }) => name),
+  )
   return {
-    rounds: positive('rounds', values.rounds),
+    rounds: readCount('rounds', values.rounds),
     rows: ROWS.filter(({ name }) => names.includes(name)),
-    subjects: SUBJECTS.filter((who) => subjects.includes(who)),
-    writes: positive('writes', values.writes),
-    format,
+    subjects: readNames('subjects', values.subjects, SUBJECTS),
+    writes: readCount('writes', values.writes),
+    format: readFormat(values.format),
   }
 }
 
@@ -237,11 +232,4 @@ const main = async (options: Options): Promise<void> => {
   if (results.failures.length > 0) process.exitCode = 1
 }
 
-let options: Options | undefined
-try {
-  options = readOptions()
-} catch (error) {
-  say(`${(error as Error).message}\n${USAGE}`)
-  process.exitCode = 2
-}
-if (options !== undefined) await main(options)
+await runMain(readOptions, USAGE, main)

@@ -11,20 +11,22 @@ import {
   type Outcome,
   type Round,
 } from '../test/support/robustness/campaign.ts'
+import { median } from './support/median.ts'
+import { readCount, readFormat } from './support/options.ts'
+import { runMain } from './support/run-main.ts'
 
 const ROUNDS = 100
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: String(ROUNDS) },
-    format: { type: 'string', default: 'table' },
-  },
-})
-const rounds = Number(values.rounds)
-if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds ${values.rounds}`)
-if (!['table', 'json'].includes(values.format)) throw new Error(`--format ${values.format}`)
+const USAGE = `usage: npm run bench:robustness -- [--rounds ${ROUNDS}] [--format table|json]`
 
-const quantile = (sorted: readonly number[], share: number): number =>
-  Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] as number)
+const readOptions = () => {
+  const { values } = parseArgs({
+    options: {
+      rounds: { type: 'string', default: String(ROUNDS) },
+      format: { type: 'string', default: 'table' },
+    },
+  })
+  return { rounds: readCount('rounds', values.rounds), format: readFormat(values.format) }
+}
 
 const formatTable = (results: readonly Round[]): string => {
   const table = new Table({
@@ -38,9 +40,10 @@ const formatTable = (results: readonly Round[]): string => {
     style: { head: [], border: [] },
   })
   for (const [fault, of] of Map.groupBy(results, (round) => round.fault)) {
-    const still = of.map((round) => round.recoveryMs).sort((a, b) => a - b)
-    const healed = of.map((round) => round.healedMs).sort((a, b) => a - b)
-    table.push([fault, of.length, quantile(still, 0.5), quantile(still, 1), quantile(healed, 0.5)])
+    const still = of.map((round) => round.recoveryMs)
+    const healed = of.map((round) => round.healedMs)
+    const cells = [median(still), Math.max(...still), median(healed)]
+    table.push([fault, of.length, ...cells.map(Math.round)])
   }
   return table.toString()
 }
@@ -54,9 +57,13 @@ const report = (outcome: Outcome): string =>
     ...outcome.violations,
   ].join('\n')
 
-await using lab = await Lab.create({ hosts: MANAGERS, name: 'robustness' })
-const outcome = await new Campaign(lab, (line) => process.stderr.write(`${line}\n`)).run(rounds)
-process.stdout.write(
-  `${values.format === 'json' ? JSON.stringify(outcome, null, 2) : report(outcome)}\n`,
-)
-if (outcome.lost.length + outcome.violations.length > 0) process.exitCode = 1
+const main = async ({ rounds, format }: ReturnType<typeof readOptions>): Promise<void> => {
+  await using lab = await Lab.create({ hosts: MANAGERS, name: 'robustness' })
+  const say = (line: string): boolean => process.stderr.write(`${line}\n`)
+  const outcome = await new Campaign(lab, say).run(rounds)
+  const text = format === 'json' ? JSON.stringify(outcome, null, 2) : report(outcome)
+  process.stdout.write(`${text}\n`)
+  if (outcome.lost.length + outcome.violations.length > 0) process.exitCode = 1
+}
+
+await runMain(readOptions, USAGE, main)

@@ -1,3 +1,4 @@
+import { median } from './median.ts'
 import type { Row } from './rows.ts'
 
 /** One measurement: its time in milliseconds, or why there is none. */
@@ -24,14 +25,8 @@ export interface Line {
 const ALL: readonly Measured[] = ['floor', 'swarm', 'swarmctl']
 
 /** A failed measurement counts as endless, so that failures make a median worse, never better. */
-export const medianMs = (samples: readonly Sample[]): number => {
-  const sorted = samples
-    .map((sample) => ('ms' in sample ? sample.ms : Number.POSITIVE_INFINITY))
-    .sort((a, b) => a - b)
-  const middle = sorted.length / 2
-  const upper = sorted[Math.floor(middle)] ?? Number.POSITIVE_INFINITY
-  return Number.isInteger(middle) ? ((sorted[middle - 1] as number) + upper) / 2 : upper
-}
+const medianMs = (samples: readonly Sample[]): number =>
+  median(samples.map((sample) => ('ms' in sample ? sample.ms : Number.POSITIVE_INFINITY)))
 
 /** The table's lines as data. */
 export const linesOf = (rows: readonly Row[], samples: Samples): Line[] =>

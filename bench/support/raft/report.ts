@@ -1,3 +1,4 @@
+import { median } from '../median.ts'
 import type { LoadResult, SubjectName } from './job.ts'
 import type { LoadRow } from './rows.ts'
 import type { Fact } from './special-rows.ts'
@@ -24,13 +25,6 @@ export interface Results {
 
 const SUBJECTS: readonly SubjectName[] = ['etcd', 'swarmctl']
 const FAILOVER_RATIO = { max: 0.5, aim: 0.25 }
-
-export const median = (values: readonly number[]): number => {
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = sorted.length / 2
-  const upper = sorted[Math.floor(middle)] ?? Number.NaN
-  return Number.isInteger(middle) ? ((sorted[middle - 1] as number) + upper) / 2 : upper
-}
 
 /** swarmctl's rate divided by etcd's, round by round. */
 export const ratiosOf = (line: LoadLine): number[] =>
