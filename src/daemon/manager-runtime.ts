@@ -20,7 +20,6 @@ import { newJoinToken } from '../pki/join-token.ts'
 import type { Clock as RaftClock } from '../raft/clock.ts'
 import { RaftNode } from '../raft/node.ts'
 import type { RaftNodeOptions } from '../raft/node-options.ts'
-import type { StateMachine } from '../raft/node-ports.ts'
 import type { RaftStatus } from '../raft/node-status.ts'
 import type { StateStorage, StateView } from '../raft/state-port.ts'
 import { LevelStateStorage } from '../raft/state-storage.ts'
@@ -79,15 +78,6 @@ const LOG_ENTRIES_FOR_SLOW_FOLLOWERS = 1000
 const raftClock = (clock: Clock): RaftClock => ({
   after: (delayMs, callback) => clock.schedule(delayMs, callback),
   defer: (callback) => void setImmediate(callback),
-})
-
-/** The store's state as raft applies it: a key without a value is one to delete. */
-const stateMachine = (state: StoreState): StateMachine => ({
-  apply(index, data) {
-    const { result, writes } = state.apply(index, data)
-    return { result, writes: writes.map(({ key, value }) => ({ key, value: value ?? null })) }
-  },
-  restore: (index, entries) => state.restore(index, entries),
 })
 
 /** What a node runs while it is a manager: the replicated store with everything on it. */
@@ -327,7 +317,7 @@ export class ManagerRuntime {
       {
         ...storage,
         transport: this.#link,
-        stateMachine: stateMachine(state),
+        stateMachine: state,
         clock,
         random,
         log: {

@@ -48,14 +48,6 @@ const nothing: StateMachine = {
   restore: () => {},
 }
 
-const storeMachine = (state: StoreState): StateMachine => ({
-  apply: (index, data) => {
-    const { result, writes } = state.apply(index, data)
-    return { result, writes: writes.map(({ key, value }) => ({ key, value: value ?? null })) }
-  },
-  restore: (index, entries) => state.restore(index, entries),
-})
-
 const start = async (options: BareStart): Promise<void> => {
   const { id, addrs, voters, directory, hasStore } = options
   const credentials: Credentials = readCredentials(options.credentials)
@@ -82,7 +74,7 @@ const start = async (options: BareStart): Promise<void> => {
         ...{ clock, dataKey, onFlushFailed: (error: Error) => fail(error) },
       }),
       transport: link,
-      stateMachine: hasStore ? storeMachine(state) : nothing,
+      stateMachine: hasStore ? state : nothing,
       clock,
       random: Math.random,
       log: { info: () => {}, warn: () => {} },
