@@ -1,6 +1,6 @@
 import Docker from 'dockerode'
 import t from 'tap'
-import { ApiNode } from '../support/http/api-node.ts'
+import { type ApiNode, startNode } from '../support/http/api-node.ts'
 import { sampleTask } from '../support/objects.ts'
 
 // Issue "Drop-in", other clients: every method that dockerode has for a swarm.
@@ -19,8 +19,7 @@ const versionOf = (object: { Version?: { Index?: number } }): number =>
   Number(object.Version?.Index)
 
 t.test('dockerode: the swarm and its nodes', async (t) => {
-  const api = await ApiNode.start({ seed: false })
-  t.teardown(() => api.stop())
+  const api = await startNode(t, { seed: false })
   const docker = connect(api)
   const nodeId = await docker.swarmInit({
     ListenAddr: '0.0.0.0:2377',
@@ -49,8 +48,7 @@ t.test('dockerode: the swarm and its nodes', async (t) => {
 })
 
 t.test('dockerode: secrets, configs, networks, services and tasks', async (t) => {
-  const api = await ApiNode.start()
-  t.teardown(() => api.stop())
+  const api = await startNode(t)
   const docker = connect(api)
   const Data = Buffer.from('hidden').toString('base64')
   for (const kind of ['Secret', 'Config'] as const) {

@@ -1,27 +1,12 @@
 import t from 'tap'
 import { OVERLAY_BRIDGE_LABEL } from '../../src/http/render-network.ts'
 import { NETWORK_LABEL } from '../../src/overlay/names.ts'
-import { ApiNode } from '../support/http/api-node.ts'
+import { serviceBody, startNode } from '../support/http/api-node.ts'
 import { NODE_ID } from '../support/http/memory-swarm.ts'
 import { sampleTask } from '../support/objects.ts'
 
-const start = async (t: Tap.Test, options?: Parameters<typeof ApiNode.start>[0]) => {
-  const node = await ApiNode.start(options)
-  t.teardown(() => node.stop())
-  return node
-}
-declare namespace Tap {
-  type Test = Pick<typeof t, 'teardown'>
-}
-
-const spec = (name: string, change: object = {}) => ({
-  Name: name,
-  TaskTemplate: { ContainerSpec: { Image: 'nginx:1' } },
-  ...change,
-})
-
 t.test('networks: the swarm’s are the cluster’s, all others the Engine’s', async (t) => {
-  const node = await start(t)
+  const node = await startNode(t)
   const made = await node.call('POST', '/v1.41/networks/create', {
     body: { Name: 'back', Driver: 'overlay', IPAM: null, Options: null, Labels: { a: 'b' } },
   })
@@ -53,13 +38,13 @@ t.test('networks: the swarm’s are the cluster’s, all others the Engine’s',
 })
 
 t.test('networks: who uses one, and the removal of those that nobody does', async (t) => {
-  const node = await start(t)
+  const node = await startNode(t)
   const create = (Name: string, more: object = {}) =>
     node.call('POST', '/networks/create', { body: { Name, Driver: 'overlay', ...more } })
   const id = (await create('used', { IPAM: { Options: { a: 'b' } } })).body.Id
   await create('kept', { Labels: { keep: '1' } })
   await create('idle')
-  const body = spec('web', { Networks: [{ Target: 'used' }] })
+  const body = serviceBody('web', { Networks: [{ Target: 'used' }] })
   const service = (await node.call('POST', '/services/create', { body })).body.ID
   await node.swarm.store.update((tx) => {
     const task = sampleTask('t1'.padEnd(25, '0'), service)
@@ -111,8 +96,8 @@ t.test('networks: who uses one, and the removal of those that nobody does', asyn
 })
 
 t.test('a follower has its own Engine’s networks pruned and the leader the swarm’s', async (t) => {
-  const leader = await start(t)
-  const follower = await start(t)
+  const leader = await startNode(t)
+  const follower = await startNode(t)
   await leader.call('POST', '/networks/create', { body: { Name: 'idle', Driver: 'overlay' } })
   follower.swarm.leader = { kind: 'forward', nodeId: 'x' }
   follower.swarm.leaderSocket = leader.socketPath
@@ -123,7 +108,7 @@ t.test('a follower has its own Engine’s networks pruned and the leader the swa
 
 t.test('a worker shows the overlays that it has a part of', async (t) => {
   t.equal(OVERLAY_BRIDGE_LABEL, NETWORK_LABEL, 'what the overlay puts on its bridges')
-  const node = await start(t)
+  const node = await startNode(t)
   node.swarm.state.role = 'worker'
   const names = async (filters: object) => {
     const query = encodeURIComponent(JSON.stringify(filters))
@@ -145,7 +130,7 @@ t.test('a worker shows the overlays that it has a part of', async (t) => {
 t.test(
   'a standalone container on a network of the cluster’s is refused before it exists',
   async (t) => {
-    const node = await start(t)
+    const node = await startNode(t)
     for (const Attachable of [true, false]) {
       const Name = Attachable ? 'open' : 'closed'
       await node.call('POST', '/networks/create', { body: { Name, Driver: 'overlay', Attachable } })

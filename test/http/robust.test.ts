@@ -2,19 +2,15 @@ import { createServer, request as httpRequest, type IncomingMessage } from 'node
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { SwarmctlError } from '../../src/api/errors.ts'
-import type { Log } from '../../src/api/log.ts'
 import { engineJson } from '../../src/http/engine-proxy.ts'
 import { Surface } from '../../src/http/surface.ts'
-import { ApiNode, until } from '../support/http/api-node.ts'
+import { silentLog, startNode, until } from '../support/http/api-node.ts'
 import { sampleService, sampleTask } from '../support/objects.ts'
-
-const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
 
 t.test(
   'an event after the Engine’s end, for a client that has not read all, ends nobody',
   async (t) => {
-    const node = await ApiNode.start()
-    t.teardown(() => node.stop())
+    const node = await startNode(t)
     const uncaught: unknown[] = []
     const onUncaught = (error: unknown): void => void uncaught.push(error)
     process.on('uncaughtException', onUncaught)
@@ -37,10 +33,9 @@ t.test(
 )
 
 t.test('what another manager forwards concerns the cluster, never this machine', async (t) => {
-  const node = await ApiNode.start()
-  t.teardown(() => node.stop())
+  const node = await startNode(t)
   const { swarm, engine } = node
-  const surface = new Surface({ port: swarm, engine, clock: swarm.clock, log: silent })
+  const surface = new Surface({ port: swarm, engine, clock: swarm.clock, log: silentLog })
   const server = createServer((request, response) => {
     void surface.handleForwarded(request, response)
   })
@@ -76,8 +71,7 @@ t.test('what another manager forwards concerns the cluster, never this machine',
 })
 
 t.test('a client that goes away while its task is looked up leaves no call behind', async (t) => {
-  const node = await ApiNode.start()
-  t.teardown(() => node.stop())
+  const node = await startNode(t)
   const { swarm } = node
   await swarm.store.update((tx) => {
     tx.put('service', sampleService('web1', 'web'))

@@ -1,12 +1,11 @@
 import t from 'tap'
-import { ApiNode } from '../support/http/api-node.ts'
+import { startNode } from '../support/http/api-node.ts'
 import { fullSpec } from '../support/http/full-spec.ts'
 
 // Issue "Drop-in": a spec that an API client sent comes back unchanged from inspect, also what nobody acts on, which is warned of.
 
-const start = async (teardown: (run: () => Promise<void>) => void) => {
-  const node = await ApiNode.start()
-  teardown(() => node.stop())
+const start = async (t: Parameters<typeof startNode>[0]) => {
+  const node = await startNode(t)
   const create = async (path: string, body: object) => {
     const answer = await node.call('POST', `${path}/create`, { body })
     return String(answer.body.ID ?? answer.body.Id)
@@ -18,7 +17,7 @@ const start = async (teardown: (run: () => Promise<void>) => void) => {
 }
 
 t.test('a service’s spec comes back field for field', async (t) => {
-  const { node, spec } = await start((run) => t.teardown(run))
+  const { node, spec } = await start(t)
   const sent = { ...spec, TaskTemplate: { ...spec.TaskTemplate } }
   const created = await node.call('POST', '/services/create', { body: sent })
   t.equal(created.status, 201, created.body.message)
@@ -43,7 +42,7 @@ t.test('a service’s spec comes back field for field', async (t) => {
 })
 
 t.test('what no schema knows is kept at every level and warned of', async (t) => {
-  const { node } = await start((run) => t.teardown(run))
+  const { node } = await start(t)
   const spec = {
     Name: 'novel',
     Labels: {},
@@ -76,7 +75,7 @@ t.test('what no schema knows is kept at every level and warned of', async (t) =>
 })
 
 t.test('specs of nodes, the swarm, secrets and configs come back too', async (t) => {
-  const { node } = await start((run) => t.teardown(run))
+  const { node } = await start(t)
   const [first] = (await node.call('GET', '/nodes')).body
   const nodeSpec = { ...first.Spec, Name: 'n', Labels: { a: '' }, Availability: 'pause', New: 1 }
   const update = `update?version=${first.Version.Index}`
@@ -142,7 +141,7 @@ t.test('specs of nodes, the swarm, secrets and configs come back too', async (t)
 })
 
 t.test('keys are the same in any case, as for Go’s decoder', async (t) => {
-  const { node } = await start((run) => t.teardown(run))
+  const { node } = await start(t)
   const body = {
     name: 'low',
     labels: { Keep: 'Case' },

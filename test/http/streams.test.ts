@@ -2,15 +2,9 @@ import { type IncomingMessage, request } from 'node:http'
 import { createConnection } from 'node:net'
 import t from 'tap'
 import type { LogMessage } from '../../src/api/assignment.ts'
-import { ApiNode, until } from '../support/http/api-node.ts'
+import { type ApiNode, startNode, until } from '../support/http/api-node.ts'
 import { NODE_ID } from '../support/http/memory-swarm.ts'
 import { sampleService, sampleTask } from '../support/objects.ts'
-
-const start = async (t: { teardown(end: () => Promise<void>): void }) => {
-  const node = await ApiNode.start()
-  t.teardown(() => node.stop())
-  return node
-}
 
 const line = (text: string, stream: LogMessage['stream'] = 'stdout'): LogMessage => ({
   timestamp: '2026-01-02T03:04:05.000000006Z',
@@ -63,7 +57,7 @@ const addService = (node: ApiNode, tty = false) =>
   })
 
 t.test('logs come as frames of one line each, with what was asked for', async (t) => {
-  const node = await start(t)
+  const node = await startNode(t)
   await addService(node)
   await addTask(node, 'task1', 1)
   node.swarm.logs.set('task1', [line('one\n'), line('two\n', 'stderr')])
@@ -83,7 +77,7 @@ t.test('logs come as frames of one line each, with what was asked for', async (t
 })
 
 t.test('a log that is not whole says so after all that there is', async (t) => {
-  const node = await start(t)
+  const node = await startNode(t)
   await addService(node)
   await addTask(node, 'task1', 1)
   await addTask(node, 'task2', 2)
@@ -98,7 +92,7 @@ t.test('a log that is not whole says so after all that there is', async (t) => {
 })
 
 t.test('a terminal’s log is raw', async (t) => {
-  const node = await start(t)
+  const node = await startNode(t)
   await addService(node, true)
   await addTask(node, 'task1', 1)
   node.swarm.logs.set('task1', [line('\u001b[1mone\r\n')])
@@ -108,7 +102,7 @@ t.test('a terminal’s log is raw', async (t) => {
 })
 
 t.test('following goes on with tasks that come later', async (t) => {
-  const node = await start(t)
+  const node = await startNode(t)
   await addService(node)
   node.swarm.logs.set('task1', [line('first\n')])
   node.swarm.logs.set('task2', [line('second\n')])
@@ -129,7 +123,7 @@ t.test('following goes on with tasks that come later', async (t) => {
 })
 
 t.test('events: the swarm’s come between whole lines of the Engine’s', async (t) => {
-  const node = await start(t)
+  const node = await startNode(t)
   const answer = await node.open('GET', '/v1.41/events')
   let text = ''
   answer.on('data', (chunk) => {
@@ -186,7 +180,7 @@ t.test('events: the swarm’s come between whole lines of the Engine’s', async
 })
 
 t.test('events of the past: as many as the Engine keeps, within what is asked for', async (t) => {
-  const node = await start(t)
+  const node = await startNode(t)
   const read = async (query: string, count: number) => {
     const answer = await node.open('GET', `/events?${query}`)
     let text = ''
@@ -228,7 +222,7 @@ t.test('events of the past: as many as the Engine keeps, within what is asked fo
 })
 
 t.test('open streams end with the state that they tell of', async (t) => {
-  const node = await start(t)
+  const node = await startNode(t)
   await addService(node)
   const events = await node.open('GET', '/events')
   const logs = await node.open('GET', '/services/web1/logs?stdout=1&follow=1')
@@ -240,7 +234,7 @@ t.test('open streams end with the state that they tell of', async (t) => {
 })
 
 t.test('events can be filtered, and the Engine’s refusal is passed on', async (t) => {
-  const node = await start(t)
+  const node = await startNode(t)
   const texts = ['{"type":["secret"]}', '{"event":["update"]}', '{"container":["x"]}'].map(
     async (filters, at) => {
       const answer = await node.open('GET', `/events?filters=${encodeURIComponent(filters)}`)
@@ -268,7 +262,7 @@ t.test('events can be filtered, and the Engine’s refusal is passed on', async 
 })
 
 t.test('everything else goes to the Engine, both bodies streamed', async (t) => {
-  const node = await start(t)
+  const node = await startNode(t)
   const path = '/v1.41/build?t=x'
   const upload = request({
     socketPath: node.socketPath,
@@ -300,7 +294,7 @@ t.test('everything else goes to the Engine, both bodies streamed', async (t) => 
 t.test(
   'a hijacked connection passes both ways, and each side may end its half first',
   async (t) => {
-    const node = await start(t)
+    const node = await startNode(t)
     const attach = () => {
       const socket = createConnection({ path: node.socketPath, allowHalfOpen: true })
       socket.write(

@@ -1,25 +1,10 @@
 import t from 'tap'
-import { ApiNode } from '../support/http/api-node.ts'
+import { serviceBody, startNode } from '../support/http/api-node.ts'
 import { NODE_ID } from '../support/http/memory-swarm.ts'
 import { sampleTask } from '../support/objects.ts'
 
-const start = async (t: Tap.Test, options?: Parameters<typeof ApiNode.start>[0]) => {
-  const node = await ApiNode.start(options)
-  t.teardown(() => node.stop())
-  return node
-}
-declare namespace Tap {
-  type Test = Pick<typeof t, 'teardown'>
-}
-
-const spec = (name: string, change: object = {}) => ({
-  Name: name,
-  TaskTemplate: { ContainerSpec: { Image: 'nginx:1' } },
-  ...change,
-})
-
 t.test('ping, version and info are the Engine’s with the swarm’s part', async (t) => {
-  const node = await start(t)
+  const node = await startNode(t)
   for (const method of ['HEAD', 'GET']) {
     const { status, headers, body } = await node.call(method, '/_ping')
     t.equal(status, 200)
@@ -65,12 +50,17 @@ t.test('ping, version and info are the Engine’s with the swarm’s part', asyn
 })
 
 t.test('services: every verb', async (t) => {
-  const node = await start(t)
+  const node = await startNode(t)
   const auth = Buffer.from('{"password":"hush"}').toString('base64url')
   const created = await node.call('POST', '/v1.41/services/create', {
     // As a Go client writes it: null for every empty slice, map and pointer.
     body: {
-      ...spec('web', { Labels: null, UpdateConfig: null, Networks: null, EndpointSpec: null }),
+      ...serviceBody('web', {
+        Labels: null,
+        UpdateConfig: null,
+        Networks: null,
+        EndpointSpec: null,
+      }),
       Mode: { Replicated: { Replicas: 2 }, Global: null },
     },
     headers: { 'X-Registry-Auth': auth },
@@ -95,7 +85,7 @@ t.test('services: every verb', async (t) => {
   const none = await node.call('GET', '/services?filters={"name":["x"]}')
   t.same(none.body, [])
   const version = got.body.Version.Index
-  const change = spec('web', { Labels: { v: '2' } })
+  const change = serviceBody('web', { Labels: { v: '2' } })
   const path = `/services/web/update?version=${version}&registryAuthFrom=spec&rollback=none`
   const updated = await node.call('POST', path, { body: change })
   t.same([updated.status, updated.body], [200, { Warnings: [] }])
@@ -113,8 +103,8 @@ t.test('services: every verb', async (t) => {
 })
 
 t.test('errors have Docker’s statuses and texts', async (t) => {
-  const node = await start(t)
-  await node.call('POST', '/services/create', { body: spec('web') })
+  const node = await startNode(t)
+  await node.call('POST', '/services/create', { body: serviceBody('web') })
   const at = (await node.call('GET', '/services/web')).body.Version.Index
   const nodeAt = (await node.call('GET', `/nodes/${NODE_ID}`)).body
   const cases: [method: string, path: string, body: unknown, status: number, text: RegExp][] = [
@@ -125,13 +115,13 @@ t.test('errors have Docker’s statuses and texts', async (t) => {
     ['GET', '/secrets/nope', undefined, 404, /^secret nope not found$/],
     ['GET', '/configs/nope', undefined, 404, /^config nope not found$/],
     ['GET', '/networks/nope?scope=swarm', undefined, 404, /^network nope not found$/],
-    ['POST', '/services/create', spec('web'), 409, /already exists/],
-    ['POST', '/services/create', spec('a b'), 400, /valid as a DNS name/],
+    ['POST', '/services/create', serviceBody('web'), 409, /already exists/],
+    ['POST', '/services/create', serviceBody('a b'), 400, /valid as a DNS name/],
     ['POST', '/services/create', '{"Name":', 400, /invalid JSON in the request body/],
     ['POST', '/services/create', 'null', 400, /invalid body/],
     ['POST', '/services/create', { Name: 3 }, 400, /^invalid Name/],
-    ['POST', '/services/web/update', spec('web'), 400, /^invalid service version/],
-    ['POST', '/services/web/update?version=x', spec('web'), 400, /^invalid service version/],
+    ['POST', '/services/web/update', serviceBody('web'), 400, /^invalid service version/],
+    ['POST', '/services/web/update?version=x', serviceBody('web'), 400, /^invalid service version/],
     [
       'POST',
       `/services/web/update?version=${at}&rollback=x`,
@@ -139,11 +129,11 @@ t.test('errors have Docker’s statuses and texts', async (t) => {
       400,
       /unrecognized rollback option x/,
     ],
-    ['POST', `/services/web/update?version=${at}`, spec('other'), 501, /renaming services/],
+    ['POST', `/services/web/update?version=${at}`, serviceBody('other'), 501, /renaming services/],
     [
       'POST',
       `/services/web/update?version=${at}`,
-      spec('web', { Mode: { Global: {} } }),
+      serviceBody('web', { Mode: { Global: {} } }),
       501,
       /service mode change is not allowed/,
     ],
@@ -186,7 +176,7 @@ t.test('errors have Docker’s statuses and texts', async (t) => {
 })
 
 t.test('secrets and configs: every verb; a secret’s data stays inside', async (t) => {
-  const node = await start(t)
+  const node = await startNode(t)
   for (const [kind, noun] of [
     ['secrets', 'secret'],
     ['configs', 'config'],
@@ -211,7 +201,7 @@ t.test('secrets and configs: every verb; a secret’s data stays inside', async 
       kind === 'secrets'
         ? { Secrets: [{ SecretID: got.ID, SecretName: 'a', File: file }] }
         : { Configs: [{ ConfigID: got.ID, ConfigName: 'a', File: file }] }
-    const service = spec(`uses-${noun}`)
+    const service = serviceBody(`uses-${noun}`)
     await node.call('POST', '/services/create', {
       body: { ...service, TaskTemplate: { ContainerSpec: { Image: 'nginx', ...reference } } },
     })
@@ -224,7 +214,7 @@ t.test('secrets and configs: every verb; a secret’s data stays inside', async 
 })
 
 t.test('nodes, tasks and the swarm: every verb', async (t) => {
-  const node = await start(t)
+  const node = await startNode(t)
   const nodes = (await node.call('GET', '/nodes')).body
   t.equal(nodes.length, 2)
   const { ID, Version, Spec } = nodes.find(
@@ -236,7 +226,7 @@ t.test('nodes, tasks and the swarm: every verb', async (t) => {
   t.equal(update.status, 200)
   t.equal((await node.call('GET', '/nodes/host-2')).body.Spec.Availability, 'drain')
   t.equal((await node.call('DELETE', `/nodes/${ID}?force=1`)).status, 200)
-  const web = (await node.call('POST', '/services/create', { body: spec('web') })).body.ID
+  const web = (await node.call('POST', '/services/create', { body: serviceBody('web') })).body.ID
   await node.swarm.store.update((tx) => {
     const task = sampleTask('task1', web)
     tx.put('task', { ...task, Spec: { ...task.Spec, PullOptions: { RegistryAuth: 'hush' } } })
@@ -265,13 +255,13 @@ t.test('nodes, tasks and the swarm: every verb', async (t) => {
 })
 
 t.test('init, join and unlock', async (t) => {
-  const node = await start(t, { seed: false })
+  const node = await startNode(t, { seed: false })
   const init = await node.call('POST', '/v1.41/swarm/init', {
     body: { ListenAddr: '0.0.0.0:2377', DefaultAddrPool: null, Spec: { Labels: null } },
   })
   t.same([init.status, init.body], [200, NODE_ID])
   t.match(node.swarm.calls[0], ['init', { DefaultAddrPool: [], Spec: { Name: 'default' } }])
-  const other = await start(t, { seed: false })
+  const other = await startNode(t, { seed: false })
   const body = { RemoteAddrs: ['192.168.0.1:2377'], JoinToken: 'SWMTKN-1-a-b' }
   t.equal((await other.call('POST', '/swarm/join', { body })).status, 200)
   t.match(other.swarm.calls, [['join', body]])
@@ -285,7 +275,7 @@ t.test('init, join and unlock', async (t) => {
 })
 
 t.test('workers and nodes without a swarm answer 503, but serve what is local', async (t) => {
-  const node = await start(t)
+  const node = await startNode(t)
   const paths = ['/services', '/tasks', '/nodes', '/secrets', '/configs', '/swarm', '/services/x']
   const check = async (
     text: RegExp,
@@ -317,11 +307,13 @@ t.test('workers and nodes without a swarm answer 503, but serve what is local', 
 })
 
 t.test('a follower forwards to the leader; without one it answers 503', async (t) => {
-  const leader = await start(t)
-  const follower = await start(t)
+  const leader = await startNode(t)
+  const follower = await startNode(t)
   follower.swarm.leader = { kind: 'forward', nodeId: 'leader1' }
   follower.swarm.leaderSocket = leader.socketPath
-  const created = await follower.call('POST', '/v1.41/services/create', { body: spec('web') })
+  const created = await follower.call('POST', '/v1.41/services/create', {
+    body: serviceBody('web'),
+  })
   t.equal(created.status, 201)
   t.ok(leader.swarm.store.view().get('service', created.body.ID), 'it is the leader’s')
   t.same(follower.swarm.calls, [['forward', 'leader1', '/v1.41/services/create']])
@@ -337,7 +329,7 @@ t.test('a follower forwards to the leader; without one it answers 503', async (t
 })
 
 t.test('an Engine that is down hides nothing of the swarm', async (t) => {
-  const node = await start(t)
+  const node = await startNode(t)
   node.engine.isDown = true
   t.equal((await node.call('GET', '/_ping')).status, 200)
   t.equal((await node.call('GET', '/services')).status, 200)

@@ -1,26 +1,11 @@
 import t from 'tap'
 import { withoutNewerFields } from '../../src/http/newer-fields.ts'
-import { ApiNode } from '../support/http/api-node.ts'
-
-const start = async (t: Tap.Test, options?: Parameters<typeof ApiNode.start>[0]) => {
-  const node = await ApiNode.start(options)
-  t.teardown(() => node.stop())
-  return node
-}
-declare namespace Tap {
-  type Test = Pick<typeof t, 'teardown'>
-}
-
-const spec = (name: string, change: object = {}) => ({
-  Name: name,
-  TaskTemplate: { ContainerSpec: { Image: 'nginx:1' } },
-  ...change,
-})
+import { serviceBody, startNode } from '../support/http/api-node.ts'
 
 t.test(
   'the lower API version is advertised; the swarm’s endpoints know every version',
   async (t) => {
-    const node = await start(t, { engineVersion: '1.41' })
+    const node = await startNode(t, { engineVersion: '1.41' })
     t.equal((await node.call('GET', '/_ping')).headers['api-version'], '1.41')
     const { body } = await node.call('GET', '/version')
     t.match(body, { ApiVersion: '1.41', Components: [{ Details: { ApiVersion: '1.41' } }] })
@@ -52,10 +37,10 @@ t.test(
 )
 
 t.test('what a version of the API does not have', async (t) => {
-  const node = await start(t)
+  const node = await startNode(t)
   await node.call('POST', '/networks/create', { body: { Name: 'back', Driver: 'overlay' } })
   const Networks = [{ Target: 'back' }]
-  await node.call('POST', '/v1.24/services/create', { body: spec('old', { Networks }) })
+  await node.call('POST', '/v1.24/services/create', { body: serviceBody('old', { Networks }) })
   const old = (await node.call('GET', '/v1.24/services/old')).body
   t.match(old.Spec, { Networks: [{ Target: /^id/ }], TaskTemplate: { Networks: [{}] } })
   t.match((await node.call('GET', '/v1.24/services')).body[0].Spec, { Networks: [{}] })
@@ -88,7 +73,7 @@ t.test('what a version of the API does not have', async (t) => {
     ['/swarm/update?version=1&rotateWorkerToken=x', 'invalid value for rotateWorkerToken: x'],
     ['/nodes/x/update', `invalid node version '': strconv.ParseUint: parsing "": invalid syntax`],
   ]) {
-    t.match(await node.call('POST', path!, { body: spec('old') }), {
+    t.match(await node.call('POST', path!, { body: serviceBody('old') }), {
       status: 400,
       body: { message },
     })
@@ -121,8 +106,8 @@ t.test('fields that a client’s API version does not have are not taken from it
   t.match(withoutNewerFields(sent, '1.41'), { Mode: { ReplicatedJob: {} } })
   t.same(withoutNewerFields(sent, '1.46'), sent)
   t.equal(withoutNewerFields(null, '1.24'), null)
-  const node = await start(t)
-  const body = spec('web', {
+  const node = await startNode(t)
+  const body = serviceBody('web', {
     TaskTemplate: { ContainerSpec: { Image: 'nginx', OomScoreAdj: 5 } },
   })
   await node.call('POST', '/v1.45/services/create', { body })

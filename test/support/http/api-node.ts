@@ -20,12 +20,18 @@ export interface CallOptions {
   headers?: Record<string, string>
 }
 
-const silent: Log = {
+/** Drops every line. */
+export const silentLog: Log = {
   debug() {},
   info() {},
   warn() {},
   error() {},
-  child: () => silent,
+  child: () => silentLog,
+}
+
+interface StartOptions {
+  engineVersion?: string
+  seed?: boolean
 }
 
 export class ApiNode {
@@ -43,11 +49,11 @@ export class ApiNode {
       port: swarm,
       engine,
       clock: swarm.clock,
-      log: silent,
+      log: silentLog,
     }).createServer()
   }
 
-  static async start(options: { engineVersion?: string; seed?: boolean } = {}): Promise<ApiNode> {
+  static async start(options: StartOptions = {}): Promise<ApiNode> {
     const node = new ApiNode(options.engineVersion)
     await node.engine.start()
     await new Promise<void>((resolve) => node.#server.listen(node.socketPath, resolve))
@@ -92,6 +98,23 @@ export class ApiNode {
     return { status: answer.statusCode!, headers: answer.headers, body }
   }
 }
+
+/** A node that ends with the test. */
+export const startNode = async (
+  t: { teardown(end: () => Promise<void>): void },
+  options?: StartOptions,
+): Promise<ApiNode> => {
+  const node = await ApiNode.start(options)
+  t.teardown(() => node.stop())
+  return node
+}
+
+/** Body of a service's create request: the least that one needs, with `change` in its place. */
+export const serviceBody = (name: string, change: object = {}) => ({
+  Name: name,
+  TaskTemplate: { ContainerSpec: { Image: 'nginx:1' } },
+  ...change,
+})
 
 /** Waits until `check` holds; the test's own time limit ends it. */
 export const until = async (check: () => boolean): Promise<void> => {
