@@ -4,6 +4,7 @@
  */
 import { type ClientHttp2Session, connect as connectHttp2, constants } from 'node:http2'
 import { Agent, get } from 'node:https'
+import { Connections } from './connections.ts'
 import type { MemberStatus, Target } from './job.ts'
 import { KeySource, type StoreClient, VALUE_BYTES } from './store-client.ts'
 
@@ -17,38 +18,40 @@ export class EtcdClient implements StoreClient {
   readonly #target: Target
   readonly #keys = new KeySource()
   readonly #value = Buffer.alloc(VALUE_BYTES, 'v')
-  readonly #sessions = new Map<number, ClientHttp2Session[]>()
+  readonly #sessions = new Connections<ClientHttp2Session>(
+    (member) => this.#connect(member),
+    (session) => session.destroy(),
+  )
 
   constructor(target: Target) {
     this.#target = target
   }
 
-  async open(members: readonly number[], connections: number): Promise<void> {
-    for (const member of members) {
-      const opened = await Promise.all(
-        Array.from({ length: connections }, () => this.#connect(member)),
-      )
-      this.#sessions.set(member, opened)
-    }
+  open(members: readonly number[], connections: number): Promise<void> {
+    return this.#sessions.open(members, connections)
   }
 
   async put(member: number, worker: number): Promise<string> {
     const key = this.#keys.next()
     const message = Buffer.concat([field(1, Buffer.from(key)), field(2, this.#value)])
-    await this.#call(this.#at(member, worker), '/etcdserverpb.KV/Put', message)
+    await this.#call(this.#sessions.at(member, worker), '/etcdserverpb.KV/Put', message)
     return key
   }
 
   /** Range is linearizable unless it is asked not to be. */
   async get(member: number, worker: number, ref: string): Promise<void> {
     const message = field(1, Buffer.from(ref))
-    const answer = await this.#call(this.#at(member, worker), '/etcdserverpb.KV/Range', message)
+    const answer = await this.#call(
+      this.#sessions.at(member, worker),
+      '/etcdserverpb.KV/Range',
+      message,
+    )
     if (answer.indexOf(this.#value) === -1) throw new Error('read something else')
   }
 
   async remove(member: number, worker: number, ref: string): Promise<void> {
     const message = field(1, Buffer.from(ref))
-    await this.#call(this.#at(member, worker), '/etcdserverpb.KV/DeleteRange', message)
+    await this.#call(this.#sessions.at(member, worker), '/etcdserverpb.KV/DeleteRange', message)
   }
 
   async status(member: number): Promise<MemberStatus> {
@@ -74,13 +77,7 @@ export class EtcdClient implements StoreClient {
   }
 
   close(): void {
-    for (const opened of this.#sessions.values()) for (const one of opened) one.destroy()
-    this.#sessions.clear()
-  }
-
-  #at(member: number, worker: number): ClientHttp2Session {
-    const opened = this.#sessions.get(member) as ClientHttp2Session[]
-    return opened[worker % opened.length] as ClientHttp2Session
+    this.#sessions.close()
   }
 
   #connect(member: number): Promise<ClientHttp2Session> {

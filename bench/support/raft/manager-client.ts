@@ -3,6 +3,7 @@ import { connect } from '../../../src/rpc/client.ts'
 import type { RpcConnection } from '../../../src/rpc/connection.ts'
 import { RpcHandlers } from '../../../src/rpc/handlers.ts'
 import { noLog, realClock } from '../../../test/support/rpc/cluster-fixture.ts'
+import { Connections } from './connections.ts'
 import type { MemberStatus, Target } from './job.ts'
 import { KeySource, type StoreClient, VALUE_BYTES } from './store-client.ts'
 
@@ -11,35 +12,33 @@ export class ManagerClient implements StoreClient {
   readonly #target: Target
   readonly #keys = new KeySource()
   readonly #value = Buffer.alloc(VALUE_BYTES, 'v').toString('base64')
-  readonly #connections = new Map<number, RpcConnection[]>()
+  readonly #connections = new Connections<RpcConnection>(
+    (member) => this.#connect(member),
+    (connection) => connection.close(),
+  )
 
   constructor(target: Target) {
     this.#target = target
   }
 
-  async open(members: readonly number[], connections: number): Promise<void> {
-    for (const member of members) {
-      const opened = await Promise.all(
-        Array.from({ length: connections }, () => this.#connect(member)),
-      )
-      this.#connections.set(member, opened)
-    }
+  open(members: readonly number[], connections: number): Promise<void> {
+    return this.#connections.open(members, connections)
   }
 
   async put(member: number, worker: number): Promise<string> {
     const spec = { Name: this.#keys.next(), Data: this.#value }
-    const answer = await this.#at(member, worker).request('config.create', spec)
+    const answer = await this.#connections.at(member, worker).request('config.create', spec)
     return (answer as { ID: string }).ID
   }
 
   async get(member: number, worker: number, ref: string): Promise<void> {
-    const found = await this.#at(member, worker).request('config.inspect', { ref })
+    const found = await this.#connections.at(member, worker).request('config.inspect', { ref })
     const { ID, Spec } = found as { ID: string; Spec: { Data: string } }
     if (ID !== ref || Spec.Data !== this.#value) throw new Error('read something else')
   }
 
   async remove(member: number, worker: number, ref: string): Promise<void> {
-    await this.#at(member, worker).request('config.remove', { ref })
+    await this.#connections.at(member, worker).request('config.remove', { ref })
   }
 
   async status(member: number): Promise<MemberStatus> {
@@ -58,13 +57,7 @@ export class ManagerClient implements StoreClient {
   }
 
   close(): void {
-    for (const opened of this.#connections.values()) for (const one of opened) one.close()
-    this.#connections.clear()
-  }
-
-  #at(member: number, worker: number): RpcConnection {
-    const opened = this.#connections.get(member) as RpcConnection[]
-    return opened[worker % opened.length] as RpcConnection
+    this.#connections.close()
   }
 
   #connect(member: number): Promise<RpcConnection> {
