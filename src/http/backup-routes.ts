@@ -6,7 +6,7 @@ import { RestoreRequest } from '../api/swarm.ts'
 import { parseBody } from '../api/validate/body.ts'
 import { readJson } from './body.ts'
 import { requireManager, requireNoSwarm } from './membership.ts'
-import { sendJson } from './reply.ts'
+import { sendJson, writePart } from './reply.ts'
 import type { Exchange, Route } from './routes.ts'
 
 /** Carries a passphrase, UTF-8 in base64, beside a body that is a file. */
@@ -29,8 +29,7 @@ const backup = async ({ port, request, response }: Exchange): Promise<void> => {
   try {
     for await (const part of bytes) {
       if (response.destroyed) return
-      if (!response.write(part))
-        await Promise.race([once(response, 'drain'), once(response, 'close')])
+      await writePart(response, part)
     }
     response.end()
   } catch (error) {

@@ -1,27 +1,12 @@
 // Ours, beyond the Engine API: what reaches into a task's container on whichever node it runs, in the shape of the Engine's own calls.
-import type { ServerResponse } from 'node:http'
 import type { ContainerCall, ContainerExchange, ExecConfig } from '../api/container-call.ts'
 import { invalid, toSwarmctlError } from '../api/errors.ts'
 import { readJson } from './body.ts'
-import { sendJson } from './reply.ts'
+import { sendJson, writePart } from './reply.ts'
 import { type Exchange, param, queryFlag, type Route } from './routes.ts'
 
 /** How long all nodes together may take to say what they use, milliseconds. */
 const USAGE_LIMIT_MS = 4_000
-
-const write = (response: ServerResponse, chunk: Uint8Array): Promise<void> => {
-  if (response.destroyed || response.writableEnded) return Promise.resolve()
-  if (response.write(chunk)) return Promise.resolve()
-  return new Promise((resolve) => {
-    const done = () => {
-      response.off('drain', done)
-      response.off('close', done)
-      resolve()
-    }
-    response.once('drain', done)
-    response.once('close', done)
-  })
-}
 
 /** The client's bytes go to the node as they come. */
 const feed = async (exchange: Exchange, call: ContainerExchange): Promise<void> => {
@@ -45,7 +30,7 @@ const passOn = async (exchange: Exchange, call: ContainerCall, hasBody = false):
   const { status, headers } = await under.answer
   response.writeHead(status, headers)
   response.flushHeaders()
-  for await (const chunk of under.body()) await write(response, chunk)
+  for await (const chunk of under.body()) await writePart(response, chunk)
   response.end()
 }
 

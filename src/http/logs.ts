@@ -5,6 +5,7 @@ import type { Task } from '../api/task.ts'
 import { compareApiVersions } from './api-version.ts'
 import { logFrame, logLine } from './log-frames.ts'
 import type { SwarmPort } from './ports.ts'
+import { writePart } from './reply.ts'
 import { type Exchange, queryFlag } from './routes.ts'
 
 /** Most task logs read at once for one request; a service with more tasks is refused with what to do. */
@@ -121,7 +122,8 @@ export class LogStream {
       const messages = this.#port.taskLogs(task.NodeID, request, this.#abort.signal)
       for await (const message of messages) {
         const line = logLine(message, task, this.#query)
-        await this.#write(this.#tty ? line : logFrame(message.stream, line))
+        // After the end another task's lines may still come.
+        await writePart(this.#response, this.#tty ? line : logFrame(message.stream, line))
       }
     } catch (error) {
       if (this.#abort.signal.aborted) return
@@ -137,21 +139,6 @@ export class LogStream {
     const text = Buffer.from(
       `incomplete log stream. some logs could not be retrieved for the following reasons: ${this.#missing.join('; ')}\n`,
     )
-    await this.#write(this.#tty ? text : logFrame('system', text))
-  }
-
-  #write(chunk: Uint8Array): Promise<void> {
-    // After the end another task's lines may still come: to write them would be an error that nobody handles.
-    if (this.#response.destroyed || this.#response.writableEnded) return Promise.resolve()
-    if (this.#response.write(chunk)) return Promise.resolve()
-    return new Promise((resolve) => {
-      const done = () => {
-        this.#response.off('drain', done)
-        this.#response.off('close', done)
-        resolve()
-      }
-      this.#response.once('drain', done)
-      this.#response.once('close', done)
-    })
+    await writePart(this.#response, this.#tty ? text : logFrame('system', text))
   }
 }

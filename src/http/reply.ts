@@ -26,3 +26,19 @@ export const sendError = (response: ServerResponse, thrown: unknown): void => {
   }
   sendJson(response, error.httpStatus, { message: error.message, code: error.code })
 }
+
+/** Writes a part of a body that is sent as it comes; resolves when more may be written, or when nobody reads any more. */
+export const writePart = (response: ServerResponse, part: Uint8Array): Promise<void> => {
+  // A write after the end would be an error that nobody handles.
+  if (response.destroyed || response.writableEnded) return Promise.resolve()
+  if (response.write(part)) return Promise.resolve()
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off('drain', done)
+      response.off('close', done)
+      resolve()
+    }
+    response.once('drain', done)
+    response.once('close', done)
+  })
+}
