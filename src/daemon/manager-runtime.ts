@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import type { ManagerAddr } from '../api/assignment.ts'
 import type { Clock } from '../api/clock.ts'
 import { unavailable } from '../api/errors.ts'
@@ -22,18 +21,16 @@ import { RaftNode } from '../raft/node.ts'
 import type { RaftNodeOptions } from '../raft/node-options.ts'
 import type { RaftStatus } from '../raft/node-status.ts'
 import type { StateStorage, StateView } from '../raft/state-port.ts'
-import { LevelStateStorage } from '../raft/state-storage.ts'
-import { FileWal } from '../raft/wal.ts'
-import { NodeWalFiles } from '../raft/wal-files.ts'
 import type { Wal } from '../raft/wal-port.ts'
 import type { RpcHandlers } from '../rpc/handlers.ts'
 import type { RpcPool } from '../rpc/pool.ts'
 import { LeaderLoops } from './leader-loops.ts'
 import { Leadership } from './leadership.ts'
-import { REJOIN_METHOD, type RejoinAnswer, raftDirectory } from './manager-recovery.ts'
+import { REJOIN_METHOD, type RejoinAnswer } from './manager-recovery.ts'
 import { decodeAddr, encodeAddr, raftGroup, raftReport } from './raft-group.ts'
 import { RaftLink } from './raft-link.ts'
 import { NO_LEADER, RaftProposer } from './raft-proposer.ts'
+import { raftClock, raftStorage } from './raft-storage.ts'
 
 export interface ManagerRuntimeDeps {
   handlers: RpcHandlers
@@ -74,11 +71,6 @@ export interface ManagerRuntimeOptions {
 
 /** Entries kept for managers that are a little behind; who lacks more gets a snapshot (swarmkit's default is 500). */
 const LOG_ENTRIES_FOR_SLOW_FOLLOWERS = 1000
-
-const raftClock = (clock: Clock): RaftClock => ({
-  after: (delayMs, callback) => clock.schedule(delayMs, callback),
-  defer: (callback) => void setImmediate(callback),
-})
 
 /** What a node runs while it is a manager: the replicated store with everything on it. */
 export class ManagerRuntime {
@@ -343,17 +335,9 @@ export class ManagerRuntime {
 
   #storageOnDisk(clock: RaftClock): { wal: Wal; state: StateStorage } {
     const { dataDir, dataKey } = this.#options
-    const directory = raftDirectory(dataDir)
-    const files = new NodeWalFiles(join(directory, 'wal'))
-    return {
-      wal: new FileWal({ files, clock, dataKey }),
-      state: new LevelStateStorage(join(directory, 'state'), {
-        clock,
-        dataKey,
-        onFlushFailed: (error) =>
-          this.#deps.log.error({ error: error.message }, 'state not flushed'),
-      }),
-    }
+    const onFlushFailed = (error: Error) =>
+      this.#deps.log.error({ error: error.message }, 'state not flushed')
+    return raftStorage(dataDir, { clock, dataKey, onFlushFailed })
   }
 
   #addrOf(id: string): string | undefined {

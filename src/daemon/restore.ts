@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import type { Clock } from '../api/clock.ts'
 import { invalid, SwarmctlError } from '../api/errors.ts'
 import type { Node } from '../api/node.ts'
@@ -9,15 +8,11 @@ import { StoreState } from '../manager/store/state.ts'
 import { type Credentials, readCredentials } from '../pki/credentials.ts'
 import { createKeyAndCsr } from '../pki/csr.ts'
 import { signNodeCertificate } from '../pki/root-ca.ts'
-import type { Clock as RaftClock } from '../raft/clock.ts'
 import type { SnapshotMeta } from '../raft/message.ts'
 import { decodeSnapshotMeta, decodeStateEntries } from '../raft/snapshot-message.ts'
 import type { StateEntry } from '../raft/state-port.ts'
-import { LevelStateStorage } from '../raft/state-storage.ts'
-import { FileWal } from '../raft/wal.ts'
-import { NodeWalFiles } from '../raft/wal-files.ts'
 import { BackupHead } from './backup.ts'
-import { raftDirectory } from './manager-recovery.ts'
+import { raftClock, raftStorage } from './raft-storage.ts'
 
 /** Entries that are stored with one write. */
 const INSTALL_ENTRIES = 500
@@ -80,18 +75,9 @@ export const seedManager = async (
   { meta, entries }: OpenedBackup,
   { clock, dataKey }: { clock: Clock; dataKey: Uint8Array },
 ): Promise<void> => {
-  const raftClock: RaftClock = {
-    after: (delayMs, callback) => clock.schedule(delayMs, callback),
-    defer: (callback) => void setImmediate(callback),
-  }
-  const directory = raftDirectory(dataDir)
-  const state = new LevelStateStorage(join(directory, 'state'), {
-    ...{ clock: raftClock, dataKey },
+  const { wal, state } = raftStorage(dataDir, {
+    ...{ clock: raftClock(clock), dataKey },
     onFlushFailed: () => {},
-  })
-  const wal = new FileWal({
-    ...{ clock: raftClock, dataKey },
-    files: new NodeWalFiles(join(directory, 'wal')),
   })
   try {
     await state.open()

@@ -1,0 +1,26 @@
+import { join } from 'node:path'
+import type { Clock } from '../api/clock.ts'
+import type { Clock as RaftClock } from '../raft/clock.ts'
+import { LevelStateStorage, type LevelStateStorageDeps } from '../raft/state-storage.ts'
+import { FileWal } from '../raft/wal.ts'
+import { NodeWalFiles } from '../raft/wal-files.ts'
+import { raftDirectory } from './manager-recovery.ts'
+
+/** Raft's time, made of the daemon's. */
+export const raftClock = (clock: Clock): RaftClock => ({
+  after: (delayMs, callback) => clock.schedule(delayMs, callback),
+  defer: (callback) => void setImmediate(callback),
+})
+
+/** A manager's log and state below its data directory; neither is open yet. */
+export const raftStorage = (
+  dataDir: string,
+  { clock, dataKey, onFlushFailed }: LevelStateStorageDeps,
+): { wal: FileWal; state: LevelStateStorage } => {
+  const directory = raftDirectory(dataDir)
+  const files = new NodeWalFiles(join(directory, 'wal'))
+  return {
+    wal: new FileWal({ files, clock, dataKey }),
+    state: new LevelStateStorage(join(directory, 'state'), { clock, dataKey, onFlushFailed }),
+  }
+}
