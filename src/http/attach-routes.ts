@@ -1,6 +1,6 @@
 import { SwarmctlError } from '../api/errors.ts'
 import { parseJson, readBody } from './body.ts'
-import { proxyToEngine } from './engine-proxy.ts'
+import { passToEngine } from './engine-proxy.ts'
 import { findSwarmNetwork } from './find-network.ts'
 import type { Exchange, Route } from './routes.ts'
 import { param } from './routes.ts'
@@ -36,9 +36,6 @@ const requireLocal = async (exchange: Exchange, name: string): Promise<void> => 
       )
 }
 
-const passOn = ({ engine, request, response, engineUrl }: Exchange, body?: Buffer): void =>
-  proxyToEngine(engine, request, response, { url: engineUrl, ...(body && { body }) })
-
 /** The Engine's own endpoints, where a request may name a network of the cluster's. */
 export const attachRoutes: readonly Route[] = [
   {
@@ -48,7 +45,7 @@ export const attachRoutes: readonly Route[] = [
     async handle(exchange) {
       const bytes = await readBody(exchange.request)
       for (const name of networksOf(parseJson(bytes))) await requireLocal(exchange, name)
-      passOn(exchange, bytes)
+      passToEngine(exchange, bytes)
     },
   },
   {
@@ -57,7 +54,7 @@ export const attachRoutes: readonly Route[] = [
     place: 'mixed',
     async handle(exchange) {
       await requireLocal(exchange, param(exchange, 'id'))
-      passOn(exchange)
+      passToEngine(exchange)
     },
   },
 ]

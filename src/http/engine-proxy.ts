@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import { SwarmctlError } from '../api/errors.ts'
 import type { EnginePort } from './ports.ts'
 import { sendError } from './reply.ts'
+import type { Exchange } from './routes.ts'
 
 /** How long the Engine may take for a document: one that hangs must not take the swarm's answers with it. Milliseconds. */
 const DOCUMENT_LIMIT_MS = 10_000
@@ -54,6 +55,12 @@ export const proxyToEngine = (
   upstream.flushHeaders()
   request.pipe(upstream)
 }
+
+/** Has the local Engine answer an exchange, at the API version that it knows; `body` stands for a body already read. */
+export const passToEngine = (
+  { engine, request, response, engineUrl }: Exchange,
+  body?: Buffer,
+): void => proxyToEngine(engine, request, response, { url: engineUrl, ...(body && { body }) })
 
 const hasBody = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0

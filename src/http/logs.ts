@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { LogsRequest } from '../api/assignment.ts'
 import { invalid, toSwarmctlError } from '../api/errors.ts'
 import type { Task } from '../api/task.ts'
-import { compareApiVersions } from './api-version.ts'
+import { isOlder } from './api-version.ts'
 import { logFrame, logLine } from './log-frames.ts'
 import type { SwarmPort } from './ports.ts'
 import { writePart } from './reply.ts'
@@ -41,7 +41,7 @@ const hasLog = (task: Task): boolean =>
 const MULTIPLEXED_SINCE = '1.42'
 
 const contentType = (tty: boolean, version: string | undefined): string =>
-  tty || (version !== undefined && compareApiVersions(version, MULTIPLEXED_SINCE) < 0)
+  tty || isOlder(version, MULTIPLEXED_SINCE)
     ? 'application/vnd.docker.raw-stream'
     : 'application/vnd.docker.multiplexed-stream'
 

@@ -10,7 +10,7 @@ import {
   parseNames,
   pruneEngine,
 } from './engine-networks.ts'
-import { engineJson, proxyToEngine } from './engine-proxy.ts'
+import { engineJson, passToEngine } from './engine-proxy.ts'
 import { parseFilters } from './filters.ts'
 import { findSwarmNetwork } from './find-network.ts'
 import { atLeader } from './leader.ts'
@@ -20,9 +20,6 @@ import { isBridge, type LocalNetwork, renderBridge, renderNetwork } from './rend
 import { sendEmpty, sendJson } from './reply.ts'
 import type { Exchange, Route } from './routes.ts'
 import { param, queryBool } from './routes.ts'
-
-const passOn = ({ engine, request, response, engineUrl }: Exchange, body?: Buffer): void =>
-  proxyToEngine(engine, request, response, { url: engineUrl, ...(body && { body }) })
 
 const list = async (exchange: Exchange): Promise<void> => {
   const { engine, engineUrl, port, query, version } = exchange
@@ -76,14 +73,16 @@ const inspect = async (exchange: Exchange): Promise<void> => {
       return sendSwarmNetwork(exchange, await exchange.port.control().getNetwork(ref, options))
     }
     case 'local':
-      return passOn(exchange)
+      return passToEngine(exchange)
     default: {
       const network = await findSwarmNetwork(exchange, ref)
       if (network) return sendSwarmNetwork(exchange, network)
       const bridge = isManager(exchange.port.status())
         ? undefined
         : await findOverlayBridge(exchange.engine, ref)
-      return bridge ? sendJson(exchange.response, 200, renderBridge(bridge)) : passOn(exchange)
+      return bridge
+        ? sendJson(exchange.response, 200, renderBridge(bridge))
+        : passToEngine(exchange)
     }
   }
 }
@@ -113,7 +112,7 @@ const create = async (exchange: Exchange): Promise<void> => {
   const bytes = await readBody(exchange.request)
   const body = parseJson(bytes)
   if (!isSwarmScoped(body)) {
-    return passOn(exchange, bytes)
+    return passToEngine(exchange, bytes)
   }
   requireCreator(exchange.port.status())
   return atLeader(
@@ -127,7 +126,7 @@ const create = async (exchange: Exchange): Promise<void> => {
 
 const remove = async (exchange: Exchange): Promise<void> => {
   const network = await findSwarmNetwork(exchange, param(exchange, 'id'))
-  if (!network) return passOn(exchange)
+  if (!network) return passToEngine(exchange)
   return atLeader(exchange, async () => {
     await exchange.port.control().removeNetwork(network.ID)
     sendEmpty(exchange.response, 204)
