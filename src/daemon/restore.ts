@@ -25,6 +25,8 @@ export interface OpenedBackup {
   cluster: Cluster
   /** The manager that wrote it, which the restored one takes the place of. */
   node: Node
+  /** The other managers, which are forgotten: their host names. */
+  otherManagers: string[]
 }
 
 const strange = (cause: unknown): SwarmctlError =>
@@ -66,7 +68,11 @@ export const readBackup = async (
   const node = view.get('node', first.head.nodeId)
   if (!cluster || !node)
     throw invalid('the backup holds no swarm: it was made before there was one')
-  return { ...first, entries, cluster, node }
+  const otherManagers = view
+    .list('node')
+    .filter(({ ID, Spec }) => ID !== node.ID && Spec.Role === 'manager')
+    .map(({ Description }) => Description.Hostname)
+  return { ...first, entries, cluster, node, otherManagers }
 }
 
 /** Stores a backup's state as the log and state of a manager, in an empty data directory. */
@@ -115,14 +121,10 @@ export const restoredCredentials = async (
 }
 
 /** What `restore` tells its caller. */
-export const restoredAnswer = ({ head, entries, node, cluster }: OpenedBackup): Restored => ({
-  NodeID: node.ID,
-  ClusterID: cluster.ID,
-  CreatedAt: head.createdAt,
-  Index: head.index,
-  RemovedManagers: readObjects(head.index, entries)
-    .view()
-    .list('node')
-    .filter(({ ID, Spec }) => ID !== node.ID && Spec.Role === 'manager')
-    .map(({ Description }) => Description.Hostname),
+export const restoredAnswer = (backup: OpenedBackup): Restored => ({
+  NodeID: backup.node.ID,
+  ClusterID: backup.cluster.ID,
+  CreatedAt: backup.head.createdAt,
+  Index: backup.head.index,
+  RemovedManagers: backup.otherManagers,
 })
