@@ -1,5 +1,5 @@
-import type { NetworkInterfaceInfo } from 'node:os'
 import type { Clock } from '../api/clock.ts'
+import type { Interfaces } from './addresses.ts'
 import { movedAddresses } from './node-addresses.ts'
 import type { NodeRecord } from './node-file.ts'
 
@@ -9,7 +9,7 @@ const LOOK_MS = 5_000
 export interface AddressWatchDeps {
   clock: Clock
   /** The machine's network devices now. */
-  interfaces: () => Record<string, NetworkInterfaceInfo[] | undefined>
+  interfaces: () => Interfaces
   /** Undefined while this node is in no swarm. */
   record: () => NodeRecord | undefined
   onMoved: () => void

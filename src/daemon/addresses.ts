@@ -2,12 +2,20 @@ import { isIPv4 } from 'node:net'
 import type { NetworkInterfaceInfo } from 'node:os'
 import { invalid } from '../api/errors.ts'
 
-type Interfaces = Record<string, NetworkInterfaceInfo[] | undefined>
+/** The machine's network devices, as `networkInterfaces` of node:os gives them. */
+export type Interfaces = Record<string, NetworkInterfaceInfo[] | undefined>
 
-const ipv4Of = (infos: readonly NetworkInterfaceInfo[] | undefined): string[] =>
+/** A device's addresses that others may reach. */
+export const ipv4Of = (infos: readonly NetworkInterfaceInfo[] | undefined): string[] =>
   (infos ?? [])
     .filter((info) => info.family === 'IPv4' && !info.internal)
     .map((info) => info.address)
+
+/** The device that has an address; undefined when it is none of this machine's. */
+export const deviceOf = (address: string, interfaces: Interfaces): string | undefined =>
+  Object.entries(interfaces).find(([, infos]) =>
+    infos?.some((info) => info.address === address),
+  )?.[0]
 
 /** Devices that containers or we made: never an address for others to reach. */
 const isOwnDevice = (name: string): boolean => /^(docker|br-|veth|sw-|virbr|cni|flannel)/.test(name)
@@ -58,8 +66,7 @@ export const chooseDataPathAddress = (
   advertised: string,
   interfaces: Interfaces,
 ): string => {
-  const isLocal = (address: string): boolean =>
-    Object.values(interfaces).some((infos) => infos?.some((info) => info.address === address))
+  const isLocal = (address: string): boolean => deviceOf(address, interfaces) !== undefined
   if (value === '') {
     return isLocal(advertised) ? advertised : chooseAddress('--data-path-addr', '', interfaces)
   }

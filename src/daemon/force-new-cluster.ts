@@ -1,8 +1,8 @@
-import type { networkInterfaces } from 'node:os'
 import { unavailable } from '../api/errors.ts'
 import type { InitRequest } from '../api/swarm.ts'
 import { LOCKED, WORKER } from '../http/membership.ts'
 import type { NodeStatus } from '../http/ports.ts'
+import type { Interfaces } from './addresses.ts'
 import type { Member, MemberStart } from './member.ts'
 import { nodeAddresses } from './node-addresses.ts'
 import { NO_STATE_TO_FORCE, NOTHING_TO_FORCE } from './refusals.ts'
@@ -22,7 +22,7 @@ export interface ForceableNode {
 export const forcedStart = (
   { state, member, stalled }: ForceableNode,
   request: InitRequest,
-  interfaces: ReturnType<typeof networkInterfaces>,
+  interfaces: Interfaces,
 ): MemberStart => {
   if (state === 'inactive') throw unavailable(NOTHING_TO_FORCE)
   if (state === 'locked') throw unavailable(LOCKED)

@@ -1,6 +1,12 @@
-import type { NetworkInterfaceInfo } from 'node:os'
 import type { InitRequest, JoinRequest } from '../api/swarm.ts'
-import { chooseAddress, chooseDataPathAddress, splitHostPort } from './addresses.ts'
+import {
+  chooseAddress,
+  chooseDataPathAddress,
+  deviceOf,
+  type Interfaces,
+  ipv4Of,
+  splitHostPort,
+} from './addresses.ts'
 import type { NodeRecord } from './node-file.ts'
 
 /** The cluster port when an address names none. */
@@ -11,13 +17,6 @@ export type NodeAddresses = Pick<
   NodeRecord,
   'listenAddr' | 'advertiseAddr' | 'dataPathAddr' | 'device'
 >
-
-type Interfaces = Record<string, NetworkInterfaceInfo[] | undefined>
-
-const deviceOf = (address: string, interfaces: Interfaces): string | undefined =>
-  Object.entries(interfaces).find(([, infos]) =>
-    infos?.some((info) => info.address === address),
-  )?.[0]
 
 /** What `init` and `join` were asked for, completed by what the machine has. Throws INVALID_ARGUMENT. */
 export const nodeAddresses = (
@@ -43,10 +42,7 @@ export const nodeAddresses = (
  */
 export const movedAddresses = (record: NodeAddresses, interfaces: Interfaces): NodeAddresses => {
   const { host, port } = splitHostPort(record.advertiseAddr, CLUSTER_PORT)
-  const addresses = (interfaces[record.device ?? ''] ?? [])
-    .filter((info) => info.family === 'IPv4' && !info.internal)
-    .map((info) => info.address)
-  const [next] = addresses
+  const [next] = ipv4Of(interfaces[record.device ?? ''])
   if (next === undefined || deviceOf(host, interfaces) !== undefined) return record
   const listen = splitHostPort(record.listenAddr, CLUSTER_PORT)
   return {
