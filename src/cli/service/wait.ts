@@ -1,18 +1,10 @@
-import { UPDATE_DEFAULTS } from '../../api/defaults.ts'
 import { SwarmctlError } from '../../api/errors.ts'
-import type { Node } from '../../api/node.ts'
 import type { Service } from '../../api/service.ts'
-import type { Task } from '../../api/task.ts'
 import type { CliContext } from '../context.ts'
 import { ExitStatus } from '../exit-status.ts'
 import type { Convergence } from './convergence.ts'
-import { convergence } from './convergence.ts'
-import { durationNs } from './flag-values.ts'
+import { look, POLL_MS, stableMs, waitLimitMs } from './look.ts'
 import { ProgressDisplay } from './progress-display.ts'
-
-/** How often the daemon is asked (Docker's too). */
-const POLL_MS = 200
-const NS_PER_MS = 1e6
 
 /** How a verb waits. */
 export interface WaitOptions {
@@ -22,20 +14,6 @@ export interface WaitOptions {
   /** The way back is what was asked for: that it completes is a success. */
   isRollback?: boolean
 }
-
-const look = async ({ client }: CliContext, id: string): Promise<[Service, Convergence]> => {
-  const service = await client.call<Service>({ path: `/services/${id}` })
-  const filters = JSON.stringify({ service: { [id]: true }, '_up-to-date': { true: true } })
-  const [tasks, nodes] = await Promise.all([
-    client.call<Task[]>({ path: '/tasks', query: { filters } }),
-    client.call<Node[]>({ path: '/nodes' }),
-  ])
-  return [service, convergence(service, tasks, nodes)]
-}
-
-/** How long all tasks have to run until the service counts as converged. */
-const stableMs = (service: Service): number =>
-  (service.Spec.UpdateConfig?.Monitor || UPDATE_DEFAULTS.monitorNs) / NS_PER_MS
 
 /**
  * Shows progress until the service converged; an update that pauses, tasks that are not restarted, or the wait limit end it with exit
@@ -47,15 +25,12 @@ export const waitForService = async (
   options: WaitOptions,
 ): Promise<void> => {
   if (options.detach) return
-  const limitMs =
-    options.waitLimit === undefined
-      ? Number.POSITIVE_INFINITY
-      : durationNs('--wait-limit', options.waitLimit) / NS_PER_MS
+  const limitMs = waitLimitMs(options.waitLimit)
   const display = options.quiet ? undefined : new ProgressDisplay(context.output)
   const startMs = context.nowMs()
   let runningSinceMs: number | undefined
   for (;;) {
-    const [service, now] = await look(context, id)
+    const { service, now } = await look(context, id)
     const atMs = context.nowMs()
     display?.show(now)
     switch (now.kind) {

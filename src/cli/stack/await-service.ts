@@ -1,10 +1,9 @@
-import { UPDATE_DEFAULTS } from '../../api/defaults.ts'
-import type { Node } from '../../api/node.ts'
 import type { Service } from '../../api/service.ts'
 import type { Task } from '../../api/task.ts'
 import { isTerminal, isWanted } from '../../api/task-state.ts'
 import type { CliContext } from '../context.ts'
-import { type Convergence, convergence } from '../service/convergence.ts'
+import type { Convergence } from '../service/convergence.ts'
+import { type Look, look, POLL_MS, stableMs } from '../service/look.ts'
 import { ProgressDisplay } from '../service/progress-display.ts'
 import { patiently } from './patiently.ts'
 
@@ -27,29 +26,10 @@ export interface AwaitOptions {
   among?: { name: string; isOver(): boolean }
 }
 
-/** How often the daemon is asked (Docker's too). */
-const POLL_MS = 200
-const NS_PER_MS = 1e6
 /** A service that gets no further for so long, while its tasks fail again and again or no node will do, has failed. */
 const STUCK_MS = 60_000
 /** Fewer failures than this may be those of a service that waits for another. */
 const STUCK_FAILURES_MIN = 3
-
-interface Look {
-  service: Service
-  tasks: Task[]
-  now: Convergence
-}
-
-const look = async ({ client }: CliContext, id: string): Promise<Look> => {
-  const service = await client.call<Service>({ path: `/services/${id}` })
-  const filters = JSON.stringify({ service: { [id]: true }, '_up-to-date': { true: true } })
-  const [tasks, nodes] = await Promise.all([
-    client.call<Task[]>({ path: '/tasks', query: { filters } }),
-    client.call<Node[]>({ path: '/nodes' }),
-  ])
-  return { service, tasks, now: convergence(service, tasks, nodes) }
-}
 
 /** Follows one service from look to look. Pure but for what it remembers. */
 class Watch {
@@ -140,10 +120,6 @@ const isReached = (goal: Goal, tasks: readonly Task[], now: Convergence): boolea
       return goal satisfies never
   }
 }
-
-/** How long all tasks have to run until the service counts as settled. */
-const stableMs = (service: Service): number =>
-  (service.Spec.UpdateConfig?.Monitor || UPDATE_DEFAULTS.monitorNs) / NS_PER_MS
 
 /** A rollback that nobody asked for means that the update failed, though the service runs. */
 const settled = ({ UpdateStatus }: Service): Outcome =>

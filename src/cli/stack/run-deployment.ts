@@ -6,7 +6,7 @@ import { type PlanStackInput, planStack } from '../../stack/plan/plan.ts'
 import type { PerformedOperation } from '../../stack/plan/rollback.ts'
 import type { CliContext } from '../context.ts'
 import { ExitStatus } from '../exit-status.ts'
-import { durationNs } from '../service/flag-values.ts'
+import { waitLimitMs } from '../service/look.ts'
 import { findOrNone } from '../task-target.ts'
 import { type AwaitOptions, awaitService, type Goal } from './await-service.ts'
 import { reportFailure } from './failure-report.ts'
@@ -22,8 +22,6 @@ export interface DeploymentOptions extends PerformOptions {
   rollback: boolean
   waitLimit?: string
 }
-
-const NS_PER_MS = 1e6
 
 /** A service that did not get to where it should be; the others were not waited for any longer. */
 class DeployFailure extends Error {
@@ -147,11 +145,7 @@ export const runDeployment = async (
 ): Promise<void> => {
   const { operations, notes } = planStack(input)
   for (const note of notes) context.output.writeError(`${note}\n`)
-  const limitMs =
-    options.waitLimit === undefined
-      ? Number.POSITIVE_INFINITY
-      : durationNs('--wait-limit', options.waitLimit) / NS_PER_MS
-  const limits = { quiet: options.quiet === true, limitMs }
+  const limits = { quiet: options.quiet === true, limitMs: waitLimitMs(options.waitLimit) }
   const deployment: Deployment = { context, options, limits, input, performed: [] }
   try {
     await execute(deployment, operations)
