@@ -1,5 +1,6 @@
-import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import type { ContainerAnswer, ContainerCall, ContainerRequest } from '../../api/container-call.ts'
 import { PATH_STAT_HEADER } from '../../api/container-call.ts'
 import { notFound, SwarmctlError, unavailable } from '../../api/errors.ts'
@@ -31,6 +32,16 @@ const engineGone = (cause: Error): SwarmctlError =>
   new SwarmctlError('ENGINE_UNAVAILABLE', `the Docker Engine does not answer (${cause.message})`, {
     cause,
   })
+
+const answerOf = (request: ClientRequest): Promise<IncomingMessage> =>
+  new Promise((resolve, reject) => {
+    request.on('response', resolve)
+    request.on('error', (error) => reject(engineGone(error)))
+  })
+
+const sendAll = async (source: AsyncIterable<Buffer>, stream: CallStream): Promise<void> => {
+  for await (const chunk of source) await stream.send(chunk)
+}
 
 /** What a peer sends, as bytes. */
 async function* chunksOf(stream: CallStream): AsyncGenerator<Buffer> {
@@ -80,12 +91,11 @@ export class ContainerCalls {
 
   /** A command's id may be of any container of this Engine: only this task's is served. */
   async #requireOwn(containerId: string, call: Extract<ContainerCall, { execId: string }>) {
-    const answer = await this.#open(
-      engineCall(containerId, { kind: 'exec-inspect', execId: call.execId }),
+    const answer = await answerOf(
+      this.#request(engineCall(containerId, { kind: 'exec-inspect', execId: call.execId })),
     )
-    let text = ''
-    for await (const chunk of answer) text += String(chunk)
-    const isOwn = answer.statusCode === 200 && JSON.parse(text).ContainerID === containerId
+    const body = await text(answer)
+    const isOwn = answer.statusCode === 200 && JSON.parse(body).ContainerID === containerId
     if (!isOwn) throw notFound(`No such exec instance: ${call.execId}`)
   }
 
@@ -109,25 +119,14 @@ export class ContainerCalls {
     return request
   }
 
-  #open(call: EngineCall): Promise<IncomingMessage> {
-    return new Promise((resolve, reject) => {
-      const request = this.#request(call)
-      request.on('response', resolve)
-      request.on('error', (error) => reject(engineGone(error)))
-    })
-  }
-
   /** A plain request; the body comes from the peer where the call has one. */
   async #exchange(call: EngineCall, stream: CallStream, signal: AbortSignal): Promise<void> {
     const request = this.#request(call, signal)
-    const answered = new Promise<IncomingMessage>((resolve, reject) => {
-      request.on('response', resolve)
-      request.on('error', (error) => reject(engineGone(error)))
-    })
+    const answered = answerOf(request)
     if (call.takesBody) void this.#feed(request, stream)
     const answer = await answered
     await stream.send(headOf(answer))
-    for await (const chunk of answer as AsyncIterable<Buffer>) await stream.send(chunk)
+    await sendAll(answer, stream)
   }
 
   async #feed(
@@ -156,17 +155,14 @@ export class ContainerCalls {
     )
     await stream.send(headOf(begun.head))
     const { socket } = begun
-    if (!socket) {
-      for await (const chunk of begun.head as AsyncIterable<Buffer>) await stream.send(chunk)
-      return
-    }
+    if (!socket) return sendAll(begun.head, stream)
     const close = () => socket.destroy()
     signal.addEventListener('abort', close, { once: true })
     const over = ended(socket)
     try {
       void this.#feed(socket, stream)
       if (begun.first && begun.first.length > 0) await stream.send(begun.first)
-      for await (const chunk of socket as AsyncIterable<Buffer>) await stream.send(chunk)
+      await sendAll(socket, stream)
     } catch (error) {
       // A command may end before it has read all of its input: what is still sent then meets a closed connection.
       if (!isCutOff(error)) throw error
