@@ -19,7 +19,7 @@ import { ENGINE_FIRST_WAIT_MS, engineConcurrency, OVERLAY_RESYNC_MS } from './li
 import { type LocalFacts, nodeDescription } from './node-description.ts'
 import { OverlayConfirmations } from './overlay-confirmations.ts'
 import type { OverlayPort } from './overlay-port.ts'
-import { ProcessWatch } from './process-watch.ts'
+import { ProcessWatch, type RunningContainer } from './process-watch.ts'
 import { type ConnectManager, type LiveSession, SessionClient } from './session-client.ts'
 import { isUrgent, StatusOutbox } from './status-outbox.ts'
 import { dependenciesHere, type FileStore } from './task-files.ts'
@@ -405,7 +405,7 @@ export class Agent {
   }
 
   /** The containers that run, of this node's tasks. */
-  runningContainers(): { taskId: string; id: string; pid: number }[] {
+  runningContainers(): RunningContainer[] {
     return [...this.#runners].flatMap(([taskId, runner]) => {
       const running = runner.runningContainer
       return running === undefined ? [] : [{ taskId, id: running.id, pid: running.pid }]

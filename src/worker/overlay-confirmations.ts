@@ -1,28 +1,26 @@
 import type { OverlayMessage } from '../api/assignment.ts'
 import type { OverlayPort } from './overlay-port.ts'
 
+interface OverlayConfirmationsDeps {
+  overlay: Pick<OverlayPort, 'take' | 'held'>
+  /** The tables hold everything up to this version of the session. */
+  onHeld: (version: number) => Promise<void>
+  onFailed: (error: unknown, version: number) => void
+}
+
 /**
  * Hands overlay messages to the data plane as they come and confirms the newest that the tables hold. One wait at a time, however many
  * messages come meanwhile: tables that can't be programmed for long hold up neither the session nor the views that may be what helps.
  */
 export class OverlayConfirmations {
-  readonly #deps: {
-    overlay: Pick<OverlayPort, 'take' | 'held'>
-    onHeld: (version: number) => Promise<void>
-    onFailed: (error: unknown, version: number) => void
-  }
+  readonly #deps: OverlayConfirmationsDeps
   /** The newest version of the session that no wait has begun for. */
   #wanted: number | undefined
   /** Counts sessions: what an ended one asked for is not confirmed to the next. */
   #session = 0
   #isWorking = false
 
-  constructor(deps: {
-    overlay: Pick<OverlayPort, 'take' | 'held'>
-    /** The tables hold everything up to this version of the session. */
-    onHeld: (version: number) => Promise<void>
-    onFailed: (error: unknown, version: number) => void
-  }) {
+  constructor(deps: OverlayConfirmationsDeps) {
     this.#deps = deps
   }
 

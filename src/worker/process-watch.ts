@@ -10,31 +10,27 @@ export interface RunningContainer {
   pid: number
 }
 
+interface ProcessWatchDeps {
+  executor: Pick<Executor, 'processState'>
+  clock: Clock
+  log: Log
+  /** What to look for, asked at each look. */
+  running: () => RunningContainer[]
+  onGone: (container: RunningContainer) => void
+}
+
 /**
  * Stands in for the Engine's events while it does not answer: looks which containers' processes have ended, so that an Engine that was
  * stopped and stays down does not leave its tasks shown as running.
  */
 export class ProcessWatch {
-  readonly #deps: {
-    executor: Pick<Executor, 'processState'>
-    clock: Clock
-    log: Log
-    running: () => RunningContainer[]
-    onGone: (container: RunningContainer) => void
-  }
+  readonly #deps: ProcessWatchDeps
   #run: AbortController | undefined
   #cancel = (): void => {}
   /** Ids of containers whose process was gone at the last look. */
   #missing: ReadonlySet<string> = new Set()
 
-  constructor(deps: {
-    executor: Pick<Executor, 'processState'>
-    clock: Clock
-    log: Log
-    /** What to look for, asked at each look. */
-    running: () => RunningContainer[]
-    onGone: (container: RunningContainer) => void
-  }) {
+  constructor(deps: ProcessWatchDeps) {
     this.#deps = deps
   }
 
