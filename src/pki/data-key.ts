@@ -1,16 +1,14 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { SwarmctlError } from '../api/errors.ts'
 import { writeFileAtomic } from './atomic-file.ts'
+import { openBox, sealBox } from './sealed-box.ts'
 
 const FILE_NAME = 'data-key.json'
 /** Version of the file's format. */
 const VERSION = 1
-const CIPHER = 'aes-256-gcm'
-const NONCE_BYTES = 12
-const TAG_BYTES = 16
 const UNLOCK_KEY = /^SWMKEY-1-([A-Za-z0-9+/]{43})$/
 
 /** Bytes of the key that seals a manager's raft log and state: AES-256. */
@@ -27,10 +25,8 @@ export const newUnlockKey = (random: (count: number) => Uint8Array = randomBytes
   `SWMKEY-1-${Buffer.from(random(32)).toString('base64').replace(/=+$/, '')}`
 
 /** Docker's words. */
-const wrongUnlockKey = (cause?: unknown): SwarmctlError =>
-  new SwarmctlError('UNAUTHENTICATED', 'swarm could not be unlocked: invalid key provided', {
-    cause,
-  })
+const wrongUnlockKey = (): SwarmctlError =>
+  new SwarmctlError('UNAUTHENTICATED', 'swarm could not be unlocked: invalid key provided')
 
 const unlockKeyBytes = (unlockKey: string): Buffer => {
   const match = UNLOCK_KEY.exec(unlockKey.trim())
@@ -38,28 +34,10 @@ const unlockKeyBytes = (unlockKey: string): Buffer => {
   return Buffer.from(match[1]!, 'base64')
 }
 
-const seal = (key: Uint8Array, unlockKey: string): string => {
-  const nonce = randomBytes(NONCE_BYTES)
-  const cipher = createCipheriv(CIPHER, unlockKeyBytes(unlockKey), nonce)
-  const sealed = Buffer.concat([nonce, cipher.update(key), cipher.final(), cipher.getAuthTag()])
-  return sealed.toString('base64')
-}
-
 const unseal = (box: string, unlockKey: string): Uint8Array => {
-  const bytes = Buffer.from(box, 'base64')
-  const decipher = createDecipheriv(
-    CIPHER,
-    unlockKeyBytes(unlockKey),
-    bytes.subarray(0, NONCE_BYTES),
-  )
-  decipher.setAuthTag(bytes.subarray(-TAG_BYTES))
-  try {
-    const key = decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES))
-    decipher.final()
-    return key
-  } catch (cause) {
-    throw wrongUnlockKey(cause)
-  }
+  const key = openBox(unlockKeyBytes(unlockKey), box)
+  if (key === undefined) throw wrongUnlockKey()
+  return key
 }
 
 /** Stores the data key durably (0600): sealed with `unlockKey` when given, else plain. Replaces what was there. */
@@ -71,7 +49,7 @@ export const storeDataKey = async (
   const content =
     unlockKey === undefined
       ? { version: VERSION, kind: 'plain', key: Buffer.from(key).toString('base64') }
-      : { version: VERSION, kind: 'sealed', box: seal(key, unlockKey) }
+      : { version: VERSION, kind: 'sealed', box: sealBox(unlockKeyBytes(unlockKey), key) }
   await writeFileAtomic(join(directory, FILE_NAME), `${JSON.stringify(content)}\n`)
 }
 
