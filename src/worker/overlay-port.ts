@@ -35,18 +35,3 @@ export interface OverlayPort {
   /** Leave: removes every device, rule and network that it made. */
   destroy(): Promise<void>
 }
-
-/** A node without a data plane: tasks that need overlays get none of them. For tests and the simulator. */
-export class NullOverlay implements OverlayPort {
-  take(): void {}
-  async held(): Promise<void> {}
-  async setSelf(): Promise<void> {}
-  async attach(): Promise<TaskWiring> {
-    return { networks: [], dns: [], dnsSearch: [], dnsOptions: [] }
-  }
-  async detach(): Promise<void> {}
-  async drain(): Promise<void> {}
-  dropEndpoint(): void {}
-  async close(): Promise<void> {}
-  async destroy(): Promise<void> {}
-}
