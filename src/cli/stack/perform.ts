@@ -3,7 +3,12 @@ import { SwarmctlError } from '../../api/errors.ts'
 import type { Secret } from '../../api/secret.ts'
 import type { ServiceSpec } from '../../api/service-spec.ts'
 import { bindReferences } from '../../stack/convert/references.ts'
-import { describeOperation, type StackOperation } from '../../stack/plan/operation.ts'
+import {
+  describeOperation,
+  isServiceSent,
+  type ServiceOperation,
+  type StackOperation,
+} from '../../stack/plan/operation.ts'
 import type { CliContext } from '../context.ts'
 import { registryAuth, resolveImage } from '../service/registry.ts'
 
@@ -11,8 +16,6 @@ import { registryAuth, resolveImage } from '../service/registry.ts'
 export interface PerformOptions {
   withRegistryAuth?: boolean
 }
-
-type ServiceOperation = Extract<StackOperation, { kind: 'create-service' | 'update-service' }>
 
 const idsByName = (objects: readonly (Secret | Config)[]): Map<string, string> =>
   new Map(objects.map((object) => [object.Spec.Name, object.ID]))
@@ -116,7 +119,7 @@ export const perform = async (
 ): Promise<string> => {
   context.output.write(`${describeOperation(operation)}\n`)
   try {
-    return operation.kind === 'create-service' || operation.kind === 'update-service'
+    return isServiceSent(operation)
       ? await sendService(context, operation, options)
       : await send(context, operation)
   } catch (thrown) {

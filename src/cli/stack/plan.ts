@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander'
 import type { ForecastRequest, ServiceForecast } from '../../api/forecast.ts'
 import { SECRET_KEY_BYTES } from '../../stack/plan/digest.ts'
 import { planIndex } from '../../stack/plan/index-of.ts'
-import type { StackOperation } from '../../stack/plan/operation.ts'
+import { isServiceSent } from '../../stack/plan/operation.ts'
 import { type PlanStackInput, planStack, type StackPlan } from '../../stack/plan/plan.ts'
 import { formatReview, reviewPlan } from '../../stack/plan/review.ts'
 import type { CliContext, Runner } from '../context.ts'
@@ -25,12 +25,8 @@ const forecast = async (
   { desired }: PlanStackInput,
 ): Promise<ServiceForecast[]> => {
   if (desired.services.length === 0) return []
-  const sent = operations.filter(
-    (one): one is Extract<StackOperation, { kind: 'create-service' | 'update-service' }> =>
-      one.kind === 'create-service' || one.kind === 'update-service',
-  )
   const body: ForecastRequest = {
-    Services: sent.map((operation) => operation.body),
+    Services: operations.filter(isServiceSent).map((operation) => operation.body),
     Removed: operations.filter(({ kind }) => kind === 'remove-service').map(({ name }) => name),
   }
   return client.call<ServiceForecast[]>({ method: 'POST', path: '/swarmctl/forecast', body })

@@ -1,7 +1,7 @@
 import { toSwarmctlError } from '../../api/errors.ts'
 import type { Service } from '../../api/service.ts'
 import type { ServiceSpec } from '../../api/service-spec.ts'
-import type { StackOperation } from '../../stack/plan/operation.ts'
+import { isServiceSent, type StackOperation } from '../../stack/plan/operation.ts'
 import { type PlanStackInput, planStack } from '../../stack/plan/plan.ts'
 import type { PerformedOperation } from '../../stack/plan/rollback.ts'
 import type { CliContext } from '../context.ts'
@@ -74,11 +74,6 @@ const awaitDependencies = async (
     throw new DeployFailure(service.ID, outcome.reason, sent?.isChange === true)
   }
 }
-
-type ServiceOperation = Extract<StackOperation, { kind: 'create-service' | 'update-service' }>
-
-const isServiceSent = (operation: StackOperation): operation is ServiceOperation =>
-  operation.kind === 'create-service' || operation.kind === 'update-service'
 
 /** Whether what was sent made a difference. A tag may stand for another image than before, though no field of the file changed. */
 const isChange = async (

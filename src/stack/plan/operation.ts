@@ -38,6 +38,16 @@ interface ImageUse {
   resolveImage: boolean
 }
 
+/** A service with its body, which needs more than the plan knows before it is sent. */
+export type ServiceOperation = Extract<
+  StackOperation,
+  { kind: 'create-service' | 'update-service' }
+>
+
+/** Whether the operation sends a service's body. */
+export const isServiceSent = (operation: StackOperation): operation is ServiceOperation =>
+  operation.kind === 'create-service' || operation.kind === 'update-service'
+
 /** The operation as `docker stack deploy` says it while it runs. */
 export const describeOperation = (operation: StackOperation): string => {
   const [verb, noun] = operation.kind.split('-')

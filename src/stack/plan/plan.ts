@@ -8,7 +8,7 @@ import type { ConvertedStack } from '../convert/bodies.ts'
 import { IMAGE_LABEL, NAMESPACE_LABEL } from '../convert/namespace.ts'
 import { digestText } from './digest.ts'
 import { type FieldChange, fieldChanges } from './field-changes.ts'
-import type { StackOperation } from './operation.ts'
+import type { ServiceOperation, StackOperation } from './operation.ts'
 import { inDependencyOrder } from './order.ts'
 import { withoutEmpty } from './without-empty.ts'
 
@@ -214,8 +214,6 @@ const planServices = (input: PlanStackInput): StackOperation[] => {
   })
   return inDependencyOrder(operations)
 }
-
-type ServiceOperation = Extract<StackOperation, { kind: 'create-service' | 'update-service' }>
 
 /** A deployment forces no restart, and an image that the file still names keeps its digest. */
 const keepCurrent = (body: ServiceSpec, current: ServiceSpec, keepImage: boolean): ServiceSpec => {
