@@ -9,6 +9,7 @@ import {
   LOCKED_KEY,
   readCredentials,
 } from './credentials.ts'
+import { refuseNewer } from './file-version.ts'
 import { openText, sealText } from './text-seal.ts'
 
 const FILE_NAME = 'credentials.json'
@@ -98,13 +99,7 @@ const parse = (path: string, text: string): CredentialsFile => {
   } catch (cause) {
     throw damaged(path, cause)
   }
-  const version = (value as { version?: unknown } | null)?.version
-  if (typeof version === 'number' && version > VERSION_MAX) {
-    throw new SwarmctlError(
-      'UNIMPLEMENTED',
-      `${path} was written by a newer swarmctl (format ${version}): run that version`,
-    )
-  }
+  refuseNewer(path, value, VERSION_MAX)
   const file = CredentialsFile.safeParse(value)
   if (file.success) return file.data
   throw damaged(path, file.error)

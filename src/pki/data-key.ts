@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { SwarmctlError } from '../api/errors.ts'
 import { writeFileAtomic } from './atomic-file.ts'
+import { refuseNewer } from './file-version.ts'
 import { openBox, sealBox } from './sealed-box.ts'
 
 const FILE_NAME = 'data-key.json'
@@ -68,7 +69,7 @@ export const loadDataKey = async (
   let file: z.infer<typeof DataKeyFile>
   try {
     const value: unknown = JSON.parse(await readFile(path, 'utf8'))
-    refuseNewer(path, value)
+    refuseNewer(path, value, VERSION)
     file = DataKeyFile.parse(value)
   } catch (cause) {
     if (cause instanceof SwarmctlError) throw cause
@@ -88,13 +89,4 @@ export const loadDataKey = async (
     default:
       return file satisfies never
   }
-}
-
-const refuseNewer = (path: string, value: unknown): void => {
-  const version = (value as { version?: unknown } | null)?.version
-  if (typeof version !== 'number' || version <= VERSION) return
-  throw new SwarmctlError(
-    'UNIMPLEMENTED',
-    `${path} was written by a newer swarmctl (format ${version}): run that version`,
-  )
 }
