@@ -50,7 +50,8 @@ export class NodeKeys {
       return { kind: 'open', keys: await NodeKeys.create(directory), credentials }
     }
     if (dataKey === undefined) return { kind: 'locked', credentials }
-    const isSealed = (await loadDataKey(directory))?.kind === 'locked'
+    // Without an unlock key nothing sealed would have opened.
+    const isSealed = unlockKey !== undefined && (await loadDataKey(directory))?.kind === 'locked'
     const keys = new NodeKeys(directory, dataKey, isSealed ? unlockKey : undefined)
     keys.#credentials = credentials
     // A crash between the two writes of a lock left the private key as it was.
