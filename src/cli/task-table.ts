@@ -5,6 +5,7 @@ import { compareTaskStates } from '../api/task-state.ts'
 import type { CliContext } from './context.ts'
 import type { Column, ListOptions, ListRow } from './format/listing.ts'
 import { printListing, shortId, shortImage } from './format/listing.ts'
+import { capital } from './pretty/lines.ts'
 import { ago } from './relative-time.ts'
 
 const COLUMNS: readonly Column[] = [
@@ -26,8 +27,6 @@ export interface PsOptions extends ListOptions {
 
 /** Docker's length of a shown error. */
 const ERROR_LENGTH_MAX = 80
-
-const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
 
 const ports = (task: Task): string =>
   (task.Status.PortStatus?.Ports ?? [])

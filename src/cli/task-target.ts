@@ -5,6 +5,10 @@ import type { Task } from '../api/task.ts'
 import { isWanted } from '../api/task-state.ts'
 import type { CliContext } from './context.ts'
 
+/** Whether the daemon said that there is no such object. */
+export const isNotFound = (error: unknown): boolean =>
+  error instanceof SwarmctlError && error.code === 'NOT_FOUND'
+
 /** The object, or undefined when there is none of this name. */
 export const findOrNone = async <T>(
   { client }: CliContext,
@@ -13,7 +17,7 @@ export const findOrNone = async <T>(
   try {
     return await client.call<T>({ path })
   } catch (error) {
-    if (error instanceof SwarmctlError && error.code === 'NOT_FOUND') return undefined
+    if (isNotFound(error)) return undefined
     throw error
   }
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { Output, Row } from '../output.ts'
 import { renderTable } from '../output.ts'
 import { compileTemplate } from './go-template.ts'
+import { sortedEntries } from './go-values.ts'
 import { HEAD_FUNCTIONS } from './template-functions.ts'
 
 /** Flags that every list has. */
@@ -69,9 +70,6 @@ export const withListOptions = (command: Command): Command =>
     )
     .option('--no-trunc', 'Do not cut ids, images and errors')
 
-const sortedFields = (fields: Record<string, unknown>): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1)))
-
 const plainTable = (columns: readonly Column[], rows: readonly ListRow[], width?: number) =>
   renderTable(
     columns.map(({ head }) => head),
@@ -130,7 +128,11 @@ export const printListing = (
   const format = (options.format ?? 'table').trim()
   const width = options.trunc === false ? undefined : output.columns
   if (format === 'json') {
-    return output.write(rows.map((row) => `${JSON.stringify(sortedFields(row.fields))}\n`).join(''))
+    return output.write(
+      rows
+        .map(({ fields }) => `${JSON.stringify(Object.fromEntries(sortedEntries(fields)))}\n`)
+        .join(''),
+    )
   }
   if (format === 'table') return output.write(plainTable(columns, rows, width))
   if (/^table\s/.test(format)) {

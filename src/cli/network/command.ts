@@ -1,11 +1,11 @@
 import type { Command } from 'commander'
-import { SwarmctlError } from '../../api/errors.ts'
 import { collect, parseFilterFlags } from '../arguments.ts'
 import type { Runner } from '../context.ts'
 import { GoTime } from '../format/go-values.ts'
 import type { Column, ListOptions } from '../format/listing.ts'
 import { labelFields, printListing, shortId, withListOptions } from '../format/listing.ts'
 import { forEachRef, type InspectOptions, inspectAll } from '../inspect.ts'
+import { isNotFound } from '../task-target.ts'
 import { networkUseVerbs } from './attach.ts'
 import { networkCreateVerb } from './create.ts'
 
@@ -81,9 +81,6 @@ const inspectVerb = (noun: Command, run: Runner): void => {
       ),
     )
 }
-
-const isNotFound = (error: unknown): boolean =>
-  error instanceof SwarmctlError && error.code === 'NOT_FOUND'
 
 const removeVerb = (noun: Command, run: Runner): void => {
   noun

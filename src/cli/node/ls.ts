@@ -4,6 +4,7 @@ import { collect, parseFilterFlags } from '../arguments.ts'
 import type { Runner } from '../context.ts'
 import type { Column, ListOptions, ListRow } from '../format/listing.ts'
 import { labelFields, printListing, withListOptions } from '../format/listing.ts'
+import { capital } from '../pretty/lines.ts'
 
 const COLUMNS: readonly Column[] = [
   { head: 'ID', field: 'ID' },
@@ -21,8 +22,6 @@ interface SwarmInfo {
 }
 
 type TLSInfo = NonNullable<Node['Description']['TLSInfo']>
-
-const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
 
 const managerStatus = (node: Node): string =>
   node.ManagerStatus?.Leader ? 'Leader' : capital(node.ManagerStatus?.Reachability ?? '')
@@ -73,11 +72,13 @@ export const nodeListVerb = (noun: Command, run: Runner): void => {
     .addHelpText('after', '\nExample:\n  swarmctl node ls --filter role=manager\n')
     .action(
       run(async ({ client, output }, options: ListOptions & { filter?: string[] }) => {
-        const nodes = await client.call<Node[]>({
-          path: '/nodes',
-          query: { filters: parseFilterFlags(options.filter) },
-        })
-        const info = await client.call<SwarmInfo>({ path: '/info' })
+        const [nodes, info] = await Promise.all([
+          client.call<Node[]>({
+            path: '/nodes',
+            query: { filters: parseFilterFlags(options.filter) },
+          }),
+          client.call<SwarmInfo>({ path: '/info' }),
+        ])
         const rows = nodes
           .sort((a, b) => a.Description.Hostname.localeCompare(b.Description.Hostname))
           .map((node) => rowOf(node, info))

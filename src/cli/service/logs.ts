@@ -1,11 +1,13 @@
 import type { Command } from 'commander'
-import { SwarmctlError } from '../../api/errors.ts'
+import { notFound } from '../../api/errors.ts'
 import type { Node } from '../../api/node.ts'
 import type { Service } from '../../api/service.ts'
 import type { Task } from '../../api/task.ts'
 import type { CliContext, Runner } from '../context.ts'
 import { ExitStatus } from '../exit-status.ts'
+import { shortId } from '../format/listing.ts'
 import { sinceSeconds } from '../since.ts'
+import { findOrNone } from '../task-target.ts'
 import { logFrames } from './log-reader.ts'
 
 interface LogsOptions {
@@ -21,30 +23,16 @@ interface LogsOptions {
   trunc: boolean
 }
 
-const isNotFound = (error: unknown): boolean =>
-  error instanceof SwarmctlError && error.code === 'NOT_FOUND'
-
 /** A service by any name, else a task by its id. */
-const findTarget = async ({ client }: CliContext, ref: string) => {
-  try {
-    const service = await client.call<Service>({ path: `/services/${encodeURIComponent(ref)}` })
-    return { path: `/services/${service.ID}/logs`, service }
-  } catch (error) {
-    if (!isNotFound(error)) throw error
-  }
-  const task = await client
-    .call<Task>({ path: `/tasks/${encodeURIComponent(ref)}` })
-    .catch((error) => {
-      throw isNotFound(error)
-        ? new SwarmctlError('NOT_FOUND', `no such task or service: ${ref}`)
-        : error
-    })
-  const service = await client.call<Service>({ path: `/services/${task.ServiceID}` })
+const findTarget = async (context: CliContext, ref: string) => {
+  const name = encodeURIComponent(ref)
+  const found = await findOrNone<Service>(context, `/services/${name}`)
+  if (found) return { path: `/services/${found.ID}/logs`, service: found }
+  const task = await findOrNone<Task>(context, `/tasks/${name}`)
+  if (!task) throw notFound(`no such task or service: ${ref}`)
+  const service = await context.client.call<Service>({ path: `/services/${task.ServiceID}` })
   return { path: `/tasks/${task.ID}/logs`, service }
 }
-
-/** Docker's length of a shown id. */
-const SHORT_ID_LENGTH = 12
 
 /** Names a line's task: `web.1.x3k9@h2`; asks once per task. */
 class TaskNames {
@@ -62,14 +50,14 @@ class TaskNames {
   async nameOf(taskId: string, nodeId: string): Promise<string> {
     const known = this.#names.get(taskId)
     if (known) return known
-    const { resolve, taskIds, trunc } = this.#options
+    const { resolve, taskIds } = this.#options
     const { client } = this.#context
     const task = await client.call<Task>({ path: `/tasks/${taskId}` }).catch(() => undefined)
     const node = resolve
       ? await client.call<Node>({ path: `/nodes/${nodeId}` }).catch(() => undefined)
       : undefined
     const service = resolve ? this.#service.Spec.Name : this.#service.ID
-    const id = taskIds ? `.${trunc ? taskId.slice(0, SHORT_ID_LENGTH) : taskId}` : ''
+    const id = taskIds ? `.${shortId(taskId, this.#options)}` : ''
     const name = `${service}.${task?.Slot ?? nodeId}${id}@${node?.Description.Hostname ?? nodeId}`
     this.#names.set(taskId, name)
     return name

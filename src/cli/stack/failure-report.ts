@@ -4,6 +4,7 @@ import type { Task } from '../../api/task.ts'
 import { taskName } from '../../api/task-name.ts'
 import type { CliContext } from '../context.ts'
 import { logFrames } from '../service/log-reader.ts'
+import { tasksOf } from '../task-target.ts'
 
 /** Lines of a failed task's log that are shown. */
 const LOG_LINES = 10
@@ -19,7 +20,7 @@ export const reportFailure = async (
   const { client, output } = context
   const service = await client.call<Service>({ path: `/services/${serviceId}` })
   output.writeError(`service ${service.Spec.Name} failed: ${reason}\n`)
-  const task = await lastFailed(context, serviceId)
+  const task = lastFailed(await tasksOf(context, serviceId))
   if (task === undefined) return
   const node = task.NodeID
     ? await client.call<Node>({ path: `/nodes/${task.NodeID}` }).catch(() => undefined)
@@ -36,10 +37,8 @@ export const reportFailure = async (
 }
 
 /** The newest task that failed, else the newest that waits and says why. */
-const lastFailed = async ({ client }: CliContext, serviceId: string): Promise<Task | undefined> => {
-  const filters = JSON.stringify({ service: { [serviceId]: true } })
-  const tasks = await client.call<Task[]>({ path: '/tasks', query: { filters } })
-  const newest = tasks.sort((a, b) => b.CreatedAt.localeCompare(a.CreatedAt))
+const lastFailed = (tasks: readonly Task[]): Task | undefined => {
+  const newest = tasks.toSorted((a, b) => b.CreatedAt.localeCompare(a.CreatedAt))
   return (
     newest.find(({ Status }) => Status.State === 'failed' || Status.State === 'rejected') ??
     newest.find(({ Status }) => Status.Err)

@@ -5,10 +5,10 @@ import { pipeline } from 'node:stream/promises'
 import type { Command } from 'commander'
 import type { Headers } from 'tar-fs'
 import { PATH_STAT_HEADER } from '../../api/container-call.ts'
-import { SwarmctlError } from '../../api/errors.ts'
+import { invalid, notFound } from '../../api/errors.ts'
 import type { Task } from '../../api/task.ts'
 import type { CliContext, Runner } from '../context.ts'
-import { runningTask } from '../task-target.ts'
+import { isNotFound, runningTask } from '../task-target.ts'
 
 interface CopyOptions {
   archive?: boolean
@@ -30,8 +30,6 @@ const SYMLINK_BIT = 0x08000000
 
 const isFolder = ({ mode }: PathStat): boolean => Math.floor(mode / DIRECTORY_BIT) % 2 === 1
 const isLink = ({ mode }: PathStat): boolean => Math.floor(mode / SYMLINK_BIT) % 2 === 1
-
-const bad = (message: string): SwarmctlError => new SwarmctlError('INVALID_ARGUMENT', message)
 
 /** `web:/etc/nginx`: a task and a path. A local path never is one: it begins with `.` or `/`, or has no colon. */
 const splitRemote = (argument: string): { ref: string; path: string } | undefined => {
@@ -59,7 +57,7 @@ const remoteStat = async (
     const text = answer.headers[PATH_STAT_HEADER]
     return JSON.parse(Buffer.from(String(text), 'base64').toString('utf8')) as PathStat
   } catch (error) {
-    if (error instanceof SwarmctlError && error.code === 'NOT_FOUND') return undefined
+    if (isNotFound(error)) return undefined
     throw error
   }
 }
@@ -74,7 +72,7 @@ const followed = async (context: CliContext, task: Task, path: string): Promise<
 const localStat = (path: string) =>
   stat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
-    throw bad(`can't read ${path}: ${error.message}`)
+    throw invalid(`can't read ${path}: ${error.message}`)
   })
 
 /** Gives the first folder of an archive another name; an empty one unpacks it into the target itself. */
@@ -103,7 +101,7 @@ const requireNoLinkAbove = async (path: string, folder: string): Promise<void> =
     above = join(above, part)
     const found = await lstat(above).catch(() => undefined)
     if (part !== '' && found?.isSymbolicLink()) {
-      throw bad(`${path} is not copied: ${above} is a symbolic link`)
+      throw invalid(`${path} is not copied: ${above} is a symbolic link`)
     }
   }
 }
@@ -155,14 +153,14 @@ const copyOut = async (
     return
   }
   const found = await remoteStat(context, task, source)
-  if (!found) throw new SwarmctlError('NOT_FOUND', `there is no ${path} in ${ref}`)
+  if (!found) throw notFound(`there is no ${path} in ${ref}`)
   const here = await localStat(target)
   if (!here && !(await localStat(dirname(resolve(target))))) {
-    throw bad(`no such folder: ${dirname(resolve(target))}`)
+    throw invalid(`no such folder: ${dirname(resolve(target))}`)
   }
-  if (!isFolder(found) && !here && /\/$/.test(target)) throw bad(`no such folder: ${target}`)
+  if (!isFolder(found) && !here && /\/$/.test(target)) throw invalid(`no such folder: ${target}`)
   if (isFolder(found) && here && !here.isDirectory()) {
-    throw bad(`can't copy a folder over the file ${target}`)
+    throw invalid(`can't copy a folder over the file ${target}`)
   }
   const answer = await client.open({ path: archivePath(task), query: { path: source }, signal })
   const isInto = here?.isDirectory() === true
@@ -185,11 +183,11 @@ const placeIn = async (
   const found = await remoteStat(context, task, target)
   if (found && isFolder(found))
     return { folder: target, name: source.isContents ? '' : source.name }
-  if (found && source.isFolder) throw bad(`can't copy a folder over the file ${path}`)
-  if (!found && !source.isFolder && path.endsWith('/')) throw bad(`no such folder: ${path}`)
+  if (found && source.isFolder) throw invalid(`can't copy a folder over the file ${path}`)
+  if (!found && !source.isFolder && path.endsWith('/')) throw invalid(`no such folder: ${path}`)
   const folder = posix.dirname(target.replace(/\/\.?$/, ''))
   const parent = await remoteStat(context, task, folder)
-  if (!parent || !isFolder(parent)) throw bad(`no such folder in the container: ${folder}`)
+  if (!parent || !isFolder(parent)) throw invalid(`no such folder in the container: ${folder}`)
   return { folder, name: posix.basename(target.replace(/\/\.?$/, '')) }
 }
 
@@ -226,7 +224,7 @@ const copyIn = async (
   const entry = await lstat(
     options.followLink ? await realpath(source).catch(() => source) : source,
   ).catch((error: Error) => {
-    throw bad(`can't read ${source}: ${error.message}`)
+    throw invalid(`can't read ${source}: ${error.message}`)
   })
   const full = options.followLink ? await realpath(source) : resolve(source)
   const { folder, name } = await placeIn(context, task, path, {
@@ -256,10 +254,10 @@ const copy = async (
   options: CopyOptions,
 ): Promise<void> => {
   const [from, to] = [splitRemote(source), splitRemote(target)]
-  if (from && to) throw bad('copying between tasks is not supported: copy to here first')
+  if (from && to) throw invalid('copying between tasks is not supported: copy to here first')
   if (from) await copyOut(context, from, target, options)
   else if (to) await copyIn(context, source, to, options)
-  else throw bad('one side must be a task: SERVICE:PATH or TASK:PATH')
+  else throw invalid('one side must be a task: SERVICE:PATH or TASK:PATH')
   if (options.quiet || target === '-' || !context.terminal.outputIsTerminal) return
   context.output.writeError(`Copied ${source} to ${target}\n`)
 }

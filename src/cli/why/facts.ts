@@ -1,4 +1,3 @@
-import { SwarmctlError } from '../../api/errors.ts'
 import type { Node } from '../../api/node.ts'
 import type { PlacementTable } from '../../api/placement.ts'
 import type { Service } from '../../api/service.ts'
@@ -6,7 +5,7 @@ import type { Task } from '../../api/task.ts'
 import { isTerminal, isWanted } from '../../api/task-state.ts'
 import type { CliContext } from '../context.ts'
 import { logFrames } from '../service/log-reader.ts'
-import { tasksOf } from '../task-target.ts'
+import { isNotFound, tasksOf } from '../task-target.ts'
 
 /** One check of a container's health, as the Engine keeps the last five. */
 export interface HealthCheck {
@@ -162,7 +161,7 @@ export const gatherNode = async (context: CliContext, node: Node): Promise<NodeF
         return row && { name: Spec.Name, refusals: row.Refusals, tasks: row.Tasks }
       } catch (error) {
         // Removed meanwhile.
-        if (error instanceof SwarmctlError && error.code === 'NOT_FOUND') return undefined
+        if (isNotFound(error)) return undefined
         throw error
       }
     }),
