@@ -13,6 +13,7 @@ import { Surface } from '../http/surface.ts'
 import { joinCluster } from '../manager/ca/join-cluster.ts'
 import type { Control } from '../manager/control/control.ts'
 import type { Credentials } from '../pki/credentials.ts'
+import { CLUSTER_PORT_DEFAULT } from '../rpc/address.ts'
 import { checkEngine } from '../worker/docker/docker-executor.ts'
 import { AddressWatch } from './address-watch.ts'
 import { splitHostPort } from './addresses.ts'
@@ -25,7 +26,7 @@ import { FORWARDED_HEADER } from './forward.ts'
 import type { ManagerRuntime } from './manager-runtime.ts'
 import { Member, type MemberStart } from './member.ts'
 import { availabilityOf, newCluster } from './new-cluster.ts'
-import { CLUSTER_PORT, movedRecord, nodeAddresses } from './node-addresses.ts'
+import { movedRecord, nodeAddresses } from './node-addresses.ts'
 import {
   isMember,
   loadNodeRecord,
@@ -36,7 +37,14 @@ import {
 import { NodeKeys } from './node-keys.ts'
 import type { DaemonOptions } from './options.ts'
 import { NO_LEADER } from './raft-proposer.ts'
-import { JOIN_TIMEOUT, LEAVE_LOCKED, LEAVE_MANAGER, NOT_LOCKED, NOT_WRITTEN } from './refusals.ts'
+import {
+  JOIN_TIMEOUT,
+  LEAVE_LOCKED,
+  LEAVE_MANAGER,
+  NOT_ALONE,
+  NOT_LOCKED,
+  NOT_WRITTEN,
+} from './refusals.ts'
 import {
   type OpenedBackup,
   readBackup,
@@ -129,7 +137,7 @@ export class Daemon implements SwarmPort {
     return {
       localNodeState: damage === '' ? this.#state : 'error',
       nodeId: record?.nodeId ?? '',
-      nodeAddr: record ? splitHostPort(record.advertiseAddr, CLUSTER_PORT).host : '',
+      nodeAddr: record ? splitHostPort(record.advertiseAddr, CLUSTER_PORT_DEFAULT).host : '',
       role: member?.role ?? 'worker',
       error: damage || this.#error,
       remoteManagers: (record?.managers ?? []).map(({ nodeId, addr }) => ({
@@ -295,8 +303,7 @@ export class Daemon implements SwarmPort {
     await new NodeFile(this.#options.dataDir).store(start.record)
     await this.#resumeAs(start)
     if (this.#error !== '') throw unavailable(this.#error)
-    const leads = () => this.#member?.runtime?.isLeader === true
-    await waitUntil(this.#deps.clock, leads, 'this manager could not go on alone: see its log')
+    await this.#untilLeading(NOT_ALONE)
     return start.record.nodeId
   }
 
@@ -402,10 +409,7 @@ export class Daemon implements SwarmPort {
       const bootstrap = isRestored ? undefined : origin
       await this.#run({ record, credentials, keys, ...(bootstrap && { bootstrap }) })
       // What the cluster begins with is in the log before a restart could ask for it.
-      if (origin) {
-        const leads = () => this.#member?.runtime?.isLeader === true
-        await waitUntil(this.#deps.clock, leads, NOT_WRITTEN)
-      }
+      if (origin) await this.#untilLeading(NOT_WRITTEN)
       // The record last: without it a crash in between leaves a node that is in no swarm.
       await keys.storeCredentials(credentials)
       await this.#member?.storeRecord()
@@ -450,6 +454,10 @@ export class Daemon implements SwarmPort {
     const member = this.#member
     if (!member?.agent.isConnected) return false
     return member.role === 'worker' || member.runtime?.isVoter === true
+  }
+
+  #untilLeading(orElse: string): Promise<void> {
+    return waitUntil(this.#deps.clock, () => this.#member?.runtime?.isLeader === true, orElse)
   }
 
   async #onRemoved(): Promise<void> {

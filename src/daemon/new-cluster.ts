@@ -4,11 +4,12 @@ import { invalid } from '../api/errors.ts'
 import { newId } from '../api/id.ts'
 import type { NodeSpec } from '../api/node.ts'
 import type { InitRequest } from '../api/swarm.ts'
-import { type CreatedCluster, createCluster } from '../manager/ca/create-cluster.ts'
+import {
+  type CreatedCluster,
+  createCluster,
+  DATA_PATH_PORT_DEFAULT,
+} from '../manager/ca/create-cluster.ts'
 import { newUnlockKey } from '../pki/data-key.ts'
-
-/** What the command line sends for a flag that was not given. */
-const DATA_PATH_PORT_DEFAULT = 4789
 
 /** What `init` begins with. Throws INVALID_ARGUMENT. */
 export const newCluster = (
@@ -34,6 +35,7 @@ export const newCluster = (
 
 /** The daemon's own port is what runs; another one that was asked for must not be dropped silently. */
 const dataPathPort = (wanted: number, own: number): number => {
+  // The default is what the command line sends for a flag that was not given.
   if (wanted === 0 || wanted === DATA_PATH_PORT_DEFAULT || wanted === own) return own
   throw invalid(
     `this daemon was started with --data-path-port ${own}: start it, and those of the other nodes, with --data-path-port ${wanted}`,

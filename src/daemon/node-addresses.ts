@@ -1,4 +1,5 @@
 import type { InitRequest, JoinRequest } from '../api/swarm.ts'
+import { CLUSTER_PORT_DEFAULT } from '../rpc/address.ts'
 import {
   chooseAddress,
   chooseDataPathAddress,
@@ -8,9 +9,6 @@ import {
   splitHostPort,
 } from './addresses.ts'
 import type { NodeRecord } from './node-file.ts'
-
-/** The cluster port when an address names none. */
-export const CLUSTER_PORT = 2377
 
 /** A node's addresses, as its record keeps them. */
 export type NodeAddresses = Pick<
@@ -23,7 +21,7 @@ export const nodeAddresses = (
   request: Pick<InitRequest | JoinRequest, 'ListenAddr' | 'AdvertiseAddr' | 'DataPathAddr'>,
   interfaces: Interfaces,
 ): NodeAddresses => {
-  const listen = splitHostPort(request.ListenAddr, CLUSTER_PORT)
+  const listen = splitHostPort(request.ListenAddr, CLUSTER_PORT_DEFAULT)
   const wanted = splitHostPort(request.AdvertiseAddr, listen.port)
   const fallback = /^(0\.0\.0\.0|\[?::\]?)?$/.test(listen.host) ? '' : listen.host
   const host = chooseAddress('--advertise-addr', wanted.host || fallback, interfaces)
@@ -41,10 +39,10 @@ export const nodeAddresses = (
  * DHCP gave another lease), that one. Nothing is guessed: a device that is gone or has no address yet may get the old one again.
  */
 export const movedAddresses = (record: NodeAddresses, interfaces: Interfaces): NodeAddresses => {
-  const { host, port } = splitHostPort(record.advertiseAddr, CLUSTER_PORT)
+  const { host, port } = splitHostPort(record.advertiseAddr, CLUSTER_PORT_DEFAULT)
   const [next] = ipv4Of(interfaces[record.device ?? ''])
   if (next === undefined || deviceOf(host, interfaces) !== undefined) return record
-  const listen = splitHostPort(record.listenAddr, CLUSTER_PORT)
+  const listen = splitHostPort(record.listenAddr, CLUSTER_PORT_DEFAULT)
   return {
     ...record,
     advertiseAddr: `${next}:${port}`,

@@ -7,6 +7,8 @@ export const NOT_LOCKED = 'swarm is not locked'
 
 export const NOT_WRITTEN = 'the first manager could not write its state: see its log'
 
+export const NOT_ALONE = 'this manager could not go on alone: see its log'
+
 export const LEAVE_LOCKED =
   'Swarm is encrypted and locked. Please unlock it first or use `--force` to ignore this message.'
 

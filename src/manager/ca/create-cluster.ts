@@ -27,7 +27,7 @@ import { nodeIdOfKey } from './node-id.ts'
 
 const NS_PER_MS = 1_000_000
 /** IANA's VXLAN port, and Swarm's data path port. */
-const DATA_PATH_PORT_DEFAULT = 4789
+export const DATA_PATH_PORT_DEFAULT = 4789
 
 export interface CreateClusterOptions {
   spec: SwarmSpec
