@@ -5,12 +5,12 @@ import { existsSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type CommandOptions, runCommand } from '../../test/support/lab/command.ts'
 import { eventually } from '../../test/support/lab/eventually.ts'
 import { identify, isAlive, type ProcessIdentity } from '../../test/support/lab/process-table.ts'
 import { TEST_IMAGE, testImageFile } from '../../test/support/lab/test-image.ts'
 import { unixRequest } from '../../test/support/lab/unix-request.ts'
+import { endProcess } from './end-process.ts'
 import type { Narrator } from './narrator.ts'
 import type { DemoNode, DemoSite } from './site.ts'
 import { type MachineState, storeState } from './state.ts'
@@ -76,10 +76,10 @@ export const removeMachineSite = async (dir: string, state: MachineState): Promi
     if (left.code !== 0 && !left.stderr.includes('not part of a swarm')) {
       throw new Error(left.stderr.trim())
     }
-    await end(daemon)
+    await endProcess(daemon, STOP_TIMEOUT_MS)
   }
   for (const image of state.images) await node.docker(['rmi', image], { check: false })
-  if (state.engine !== undefined) await end(state.engine)
+  if (state.engine !== undefined) await endProcess(state.engine, STOP_TIMEOUT_MS)
 }
 
 const machineNode = (socket: string, dockerHost: string): DemoNode => {
@@ -161,18 +161,6 @@ const untilAnswers = async (
     { what: `${who} answers`, timeoutMs: START_TIMEOUT_MS, intervalMs: POLL_MS },
   )
   if (!isAlive(identity)) throw new Error(`${who} ended at once:\n${tail(log)}`)
-}
-
-const end = async (identity: ProcessIdentity): Promise<void> => {
-  if (!isAlive(identity)) return
-  process.kill(identity.pid, 'SIGTERM')
-  for (let waitedMs = 0; isAlive(identity); waitedMs += POLL_MS) {
-    if (waitedMs > STOP_TIMEOUT_MS) {
-      process.kill(identity.pid, 'SIGKILL')
-      return
-    }
-    await sleep(POLL_MS)
-  }
 }
 
 const freePort = async (): Promise<number> => {

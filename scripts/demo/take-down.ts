@@ -1,11 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { identify, isAlive, type ProcessIdentity } from '../../test/support/lab/process-table.ts'
+import { identify, isAlive } from '../../test/support/lab/process-table.ts'
 import { sweepSlots } from '../../test/support/lab/slot.ts'
+import { endProcess } from './end-process.ts'
 import { removeMachineSite } from './machine-site.ts'
 import { type LabState, loadState, removeState } from './state.ts'
 
 const END_TIMEOUT_MS = 60_000
-const POLL_MS = 50
 
 /** Whether the demo that keeps its notes in `dir` runs. */
 export const isUp = (dir: string): boolean => {
@@ -23,7 +22,7 @@ export const takeDown = async (
   options: { readonly keeperPid?: number | undefined } = {},
 ): Promise<boolean> => {
   const keeper = options.keeperPid === undefined ? undefined : identify(options.keeperPid)
-  if (keeper !== undefined) await endKeeper(keeper)
+  if (keeper !== undefined) await endProcess(keeper, END_TIMEOUT_MS)
   const state = loadState(dir)
   switch (state?.kind) {
     case 'lab':
@@ -43,15 +42,6 @@ export const takeDown = async (
 
 /** The keeper removes its hosts as it ends; after a keeper that was killed the sweep does, by the slot's owner. */
 const removeLab = async ({ keeper }: LabState): Promise<void> => {
-  await endKeeper(keeper)
+  await endProcess(keeper, END_TIMEOUT_MS)
   sweepSlots()
-}
-
-const endKeeper = async (keeper: ProcessIdentity): Promise<void> => {
-  if (!isAlive(keeper)) return
-  process.kill(keeper.pid, 'SIGTERM')
-  for (let waitedMs = 0; isAlive(keeper); waitedMs += POLL_MS) {
-    if (waitedMs > END_TIMEOUT_MS) process.kill(keeper.pid, 'SIGKILL')
-    await sleep(POLL_MS)
-  }
 }
