@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { eventually } from '../test/support/lab/eventually.ts'
 import type { LabHost } from '../test/support/lab/host.ts'
 import type { UnixResponse } from '../test/support/lab/unix-request.ts'
 import { wordsOf } from './command-line.ts'
@@ -114,18 +114,20 @@ export class Side {
   /** `web:2` two running tasks, `job!3` three completed ones. */
   async #untilWhole(wanted: string): Promise<void> {
     const [, name, kind, count] = /^(.+)([:!])(\d+)$/.exec(wanted)!
-    const deadlineMs = performance.now() + WHOLE_TIMEOUT_MS
-    for (;;) {
-      const answer = await this.#api('/services?status=true')
-      const services = answer.json() as ListedService[]
-      const status = services.find(({ Spec }) => Spec.Name === name)?.ServiceStatus
-      const actual = kind === ':' ? status?.RunningTasks : status?.CompletedTasks
-      if (actual === Number(count)) return
-      if (performance.now() > deadlineMs) {
-        throw new Error(`${this.name}: ${wanted} was not to be had, but ${JSON.stringify(status)}`)
-      }
-      await sleep(LOOK_EVERY_MS)
-    }
+    await eventually(
+      async () => {
+        const services = (await this.#api('/services?status=true')).json<ListedService[]>()
+        const status = services.find(({ Spec }) => Spec.Name === name)?.ServiceStatus
+        const actual = kind === ':' ? status?.RunningTasks : status?.CompletedTasks
+        if (actual !== Number(count)) throw new Error(JSON.stringify(status))
+        return true
+      },
+      {
+        what: `${this.name}: ${wanted}`,
+        timeoutMs: WHOLE_TIMEOUT_MS,
+        intervalMs: LOOK_EVERY_MS,
+      },
+    )
   }
 
   #api(path: string): Promise<UnixResponse> {
