@@ -1,8 +1,8 @@
 /** A node's agent on a real Engine: many tasks at once, a lost Engine, a restart of the daemon, leaving. */
 import t from 'tap'
 import type { SessionRequest } from '../../src/api/assignment.ts'
-import type { Clock } from '../../src/api/clock.ts'
 import type { TaskState } from '../../src/api/task-state.ts'
+import { systemClock } from '../../src/daemon/system-clock.ts'
 import { Agent } from '../../src/worker/agent.ts'
 import { MemoryDisk } from '../../src/worker/agent-disk.ts'
 import { DockerExecutor } from '../../src/worker/docker/docker-executor.ts'
@@ -14,14 +14,6 @@ import { TEST_IMAGE } from '../support/lab/test-image.ts'
 import { sampleNode } from '../support/objects.ts'
 import { agentTask, FakeManager, RecordedOverlay } from '../support/worker/agent-bench.ts'
 import { CollectedLog } from '../support/worker/memory-stream.ts'
-
-const clock: Clock = {
-  nowMs: () => Date.now(),
-  schedule: (delayMs, run) => {
-    const timer = setTimeout(run, delayMs)
-    return () => clearTimeout(timer)
-  },
-}
 
 labTest(
   t,
@@ -40,7 +32,7 @@ labTest(
           overlay: new RecordedOverlay(),
           files: new MemoryFiles(),
           disk,
-          clock,
+          clock: systemClock,
           log: new CollectedLog(),
           random: () => 0.5,
           connect: async () => ({

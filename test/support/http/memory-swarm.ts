@@ -1,12 +1,12 @@
 /** A node's membership over a real store and control API, with a log of one manager in memory. */
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { LogMessage, LogsRequest } from '../../../src/api/assignment.ts'
-import type { Clock } from '../../../src/api/clock.ts'
 import type { ContainerCall, ContainerExchange } from '../../../src/api/container-call.ts'
 import { SwarmctlError } from '../../../src/api/errors.ts'
 import type { ObjectChange } from '../../../src/api/object.ts'
 import type { InitRequest, JoinRequest, RestoreRequest } from '../../../src/api/swarm.ts'
 import type { ClusterUsage } from '../../../src/api/usage.ts'
+import { systemClock } from '../../../src/daemon/system-clock.ts'
 import type { LeaderRoute, NodeStatus, SwarmPort } from '../../../src/http/ports.ts'
 import { Control } from '../../../src/manager/control/control.ts'
 import { MemoryProposer } from '../../../src/manager/store/memory-proposer.ts'
@@ -14,19 +14,10 @@ import { StoreState } from '../../../src/manager/store/state.ts'
 import { Store } from '../../../src/manager/store/store.ts'
 import { sampleCluster, sampleNetwork, sampleNode } from '../objects.ts'
 
-/** Fixed times where tests compare texts; what waits really waits. */
-const clock: Clock = {
-  nowMs: () => Date.now(),
-  schedule(delayMs, run) {
-    const timer = setTimeout(run, delayMs)
-    return () => clearTimeout(timer)
-  },
-}
-
 export const NODE_ID = 'node1'.padEnd(25, '0')
 
 export class MemorySwarm implements SwarmPort {
-  readonly clock = clock
+  readonly clock = systemClock
   readonly store: Store
   /** What this node says of itself. */
   readonly state: NodeStatus = {
@@ -54,11 +45,11 @@ export class MemorySwarm implements SwarmPort {
 
   constructor() {
     const state = new StoreState()
-    this.store = new Store({ state, proposer: new MemoryProposer(state), clock })
+    this.store = new Store({ state, proposer: new MemoryProposer(state), clock: this.clock })
     let count = 0
     this.#control = new Control({
       store: this.store,
-      clock,
+      clock: this.clock,
       newId: () => `id${String(++count).padStart(23, '0')}`,
       newJoinToken: () => `SWMTKN-1-new-${++count}`,
       newUnlockKey: () => `SWMKEY-1-${++count}`,
