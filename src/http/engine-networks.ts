@@ -30,12 +30,12 @@ export const findOverlayBridge = async (
   reference: string,
 ): Promise<LocalNetwork | undefined> => {
   const bridges = await overlayBridges(engine)
-  const shown = (bridge: LocalNetwork) => renderBridge(bridge)
+  const shown = bridges.map((bridge) => ({ ...renderBridge(bridge), bridgeId: bridge.Id }))
   const found =
-    bridges.find((bridge) => [shown(bridge).Id, shown(bridge).Name].includes(reference)) ??
-    bridges.find((bridge) => shown(bridge).Id.startsWith(reference))
+    shown.find(({ Id, Name }) => Id === reference || Name === reference) ??
+    shown.find(({ Id }) => Id.startsWith(reference))
   if (found === undefined) return undefined
-  return (await engineJson(engine, `/networks/${found.Id}`)) as LocalNetwork
+  return (await engineJson(engine, `/networks/${found.bridgeId}`)) as LocalNetwork
 }
 
 /** What `ask` answers, or `otherwise` when the Engine is down or not ours, or what was asked for has just gone. */
