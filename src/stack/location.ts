@@ -44,9 +44,10 @@ export class Locations {
   /** These, with what `others` say of `from` as places of `to` where `to` has none. */
   extend(others: Locations, from: Path, to: Path): Locations {
     const extended = new Locations(this.#whole.file)
+    const [source, target] = [keyOf(from), keyOf(to)]
     for (const [key, place] of others.#places) {
-      const isInside = key.startsWith(`${keyOf(from)}\0`)
-      if (isInside) extended.#places.set(keyOf(to) + key.slice(keyOf(from).length), place)
+      const isInside = key.startsWith(`${source}\0`)
+      if (isInside) extended.#places.set(target + key.slice(source.length), place)
     }
     for (const [key, place] of this.#places) extended.#places.set(key, place)
     return extended

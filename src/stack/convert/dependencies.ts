@@ -40,7 +40,10 @@ const isThere = (
 
 /** Services that only start in an order may name each other, as Docker lets them; those that wait may not. */
 const requireNoCircle = (start: string, config: StackConfig): void => {
+  const seen = new Set<string>()
   const visit = (key: string, path: readonly string[]): void => {
+    if (seen.has(key)) return
+    seen.add(key)
     for (const [name, { condition }] of Object.entries(config.services[key]?.depends_on ?? {})) {
       if (condition === 'service_started' || !Object.hasOwn(config.services, name)) continue
       if (name === start) {
@@ -50,7 +53,7 @@ const requireNoCircle = (start: string, config: StackConfig): void => {
           `services wait for each other: ${circle}`,
         )
       }
-      if (!path.includes(key)) visit(name, [...path, key])
+      visit(name, [...path, key])
     }
   }
   visit(start, [])

@@ -84,8 +84,9 @@ const checkList = (
   const seen = new Map<string, number>()
   for (const [index, item] of items.entries()) {
     check(schema.items, item, [...path, index], findings)
+    if (!schema.unique) continue
     const text = canonical(item)
-    const before = schema.unique ? seen.get(text) : undefined
+    const before = seen.get(text)
     if (before !== undefined) {
       const problem = `array items[${before},${index}] must be unique`
       findings.problems.push({ path, text: problem })

@@ -34,6 +34,8 @@ export const resolveExtends = async (
   for (const name of Object.keys(config.services)) {
     const resolved = await resolveService(name, config, parsed, { context, chain: [] })
     services[name] = resolved.service
+    // Who extends nothing stands where it stood.
+    if (resolved.locations === config.locations) continue
     const place = ['services', name]
     locations = locations.extend(resolved.locations, place, place)
   }
