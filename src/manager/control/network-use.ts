@@ -1,6 +1,7 @@
 import type { Network } from '../../api/network.ts'
 import { taskName } from '../../api/task-name.ts'
 import { isWanted } from '../../api/task-state.ts'
+import { withoutMask } from '../dispatcher/overlay-view.ts'
 import type { View } from '../store/view.ts'
 
 /** Digits of a node's id that name a peer, as Swarm's do. */
@@ -19,8 +20,6 @@ interface NetworkService {
   Tasks: { Name: string; EndpointID: string; EndpointIP: string; Info: { 'Host IP': string } }[]
 }
 
-const withoutPrefix = (cidr: string | undefined): string => (cidr ?? '').replace(/\/\d+$/, '')
-
 /** The nodes with running tasks on the network, and its services with their tasks. */
 export const networkUse = (view: View, network: Network): NetworkUse => {
   const peers = new Map<string, string>()
@@ -37,7 +36,7 @@ export const networkUse = (view: View, network: Network): NetworkUse => {
     services[name].Tasks.push({
       Name: `${taskName(task)}.${task.ID}`,
       EndpointID: task.ID,
-      EndpointIP: withoutPrefix(attachment.Addresses[0]),
+      EndpointIP: withoutMask(attachment.Addresses[0] ?? ''),
       Info: { 'Host IP': hostIp },
     })
   }
@@ -51,5 +50,5 @@ const emptyService = (view: View, network: Network, serviceId: string): NetworkS
   const Ports = (endpoint?.Ports ?? []).map(
     (port) => `Target: ${port.TargetPort}, Publish: ${port.PublishedPort ?? 0}`,
   )
-  return { VIP: withoutPrefix(vip?.Addr), Ports, LocalLBIndex: 0, Tasks: [] }
+  return { VIP: withoutMask(vip?.Addr ?? ''), Ports, LocalLBIndex: 0, Tasks: [] }
 }

@@ -19,7 +19,8 @@ import type { View } from '../store/view.ts'
  * `undefined` means that the object has no place in the tables (yet, or any more).
  */
 
-const withoutMask = (cidr: string): string => cidr.split('/', 1)[0] ?? ''
+/** The address of `10.0.3.7/16`. */
+export const withoutMask = (cidr: string): string => cidr.split('/', 1)[0] ?? ''
 
 /** The Engine's option for a network's MTU. */
 const MTU_OPTION = 'com.docker.network.driver.mtu'
