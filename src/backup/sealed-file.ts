@@ -31,7 +31,7 @@ const HEADER_BYTES = PREFIX_OFFSET + PREFIX_BYTES
 const CIPHER = 'aes-256-gcm'
 
 /** 128 MiB and about half a second for each guess (OWASP's recommendation for scrypt). */
-export const SCRYPT_COST_LOG2 = 17
+const SCRYPT_COST_LOG2 = 17
 /** A file that asks for more (1 GiB) is not ours. */
 const SCRYPT_COST_LOG2_MAX = 20
 const SCRYPT_BLOCK_SIZE = 8

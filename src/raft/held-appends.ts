@@ -8,7 +8,7 @@ import type { WireMessage } from './wire.ts'
  * How long an append without entries may wait for one that has some. Nobody waits for it but readers of
  * followers, who make the leader send something anyway: that takes it along.
  */
-export const HOLD_MS = 5
+const HOLD_MS = 5
 
 /**
  * Appends without entries mostly say how far is committed, and under load the next append says so too: sent at

@@ -38,7 +38,7 @@ interface Entry {
 }
 
 /** Steps after which the search gives up: far beyond what histories of this size need. */
-export const STEPS_MAX = 5_000_000
+const STEPS_MAX = 5_000_000
 
 /** Checks one object's history. */
 export function checkLinearizable<State, Operation>(

@@ -52,6 +52,7 @@ export class ManagerChecker {
   readonly #committed = new Map<number, Committed>()
   readonly #states = new Map<number, string>()
   readonly #statuses = new Map<string, RaftStatus>()
+  /** The highest index that any manager has applied. */
   #committedTo = 0
   #membership: { index: number; membership: Membership } | undefined
   #membershipIndex = 0
@@ -77,11 +78,6 @@ export class ManagerChecker {
   /** The last memberships: whoever is a little behind still acts on one of the older ones. */
   recentMemberships(): readonly Membership[] {
     return this.#recent
-  }
-
-  /** The highest index that any manager has applied. */
-  get committedTo(): number {
-    return this.#committedTo
   }
 
   /** A process began anew: what it knew only in memory may be gone. */

@@ -13,11 +13,11 @@ export interface ActionOdds {
   readonly partition: number
   /** The leader is left with at most one peer, and commands: what it appends is overwritten later. */
   readonly lonely: number
-  /** Everything sent over some links comes much later. */
   /** The leader isn't told that there is another one. */
   readonly deposed: number
   /** A process ends and begins again and again. */
   readonly flicker: number
+  /** Everything sent over some links comes much later. */
   readonly clog: number
   readonly pause: number
   readonly fullDisk: number

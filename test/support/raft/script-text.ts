@@ -26,7 +26,7 @@ export function entryText(entry: Entry): string {
   }
 }
 
-export function commandText(command: MembershipCommand): string {
+function commandText(command: MembershipCommand): string {
   if (command.kind === 'leave-joint') return 'leave-joint'
   return command.changes.map(({ kind, id }) => `${kind}=${id}`).join(' ')
 }
@@ -84,7 +84,7 @@ function detailText(message: Message): string {
   }
 }
 
-export function entriesText(entries: readonly Entry[]): string {
+function entriesText(entries: readonly Entry[]): string {
   return entries.length === 0 ? '' : ` [${entries.map(entryText).join(', ')}]`
 }
 

@@ -38,7 +38,7 @@ function output(run: RunCommand, text: string): string[] {
 }
 
 /** Throws for what is no command. */
-export function parseCommand(text: string): Command {
+function parseCommand(text: string): Command {
   const [name, ...rest] = text.trim().split(/\s+/)
   if (name === undefined || name === '') throw new Error('a command without a name')
   const words: string[] = []
