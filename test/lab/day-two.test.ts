@@ -175,6 +175,14 @@ const flip = async (host: LabHost, path: string, offset: number): Promise<void> 
   await host.exec('dd', [output, seek, 'bs=1', 'count=8', 'conv=notrunc', 'if=/dev/urandom'])
 }
 
+/** Damages the log of a manager that is down, within its first record. */
+const damageLog = async (host: LabHost): Promise<void> => {
+  const wal = `${host.dataDir}/raft/wal`
+  const segments = (await host.exec('ls', [wal])).stdout
+  const first = segments.split('\n').find((name) => name.endsWith('.wal'))
+  await flip(host, `${wal}/${first}`, 512 + 70)
+}
+
 const untilOthersVote = (at: LabHost, name: string): Promise<unknown> =>
   eventually(
     async () => {
@@ -258,9 +266,7 @@ labTest(t, 'damaged disks, backups, new addresses', { hosts: 4 }, async (t, lab)
   await t.test('a damaged log: the manager says so, does not vote, and comes back', async (t) => {
     await untilReachable(h1, ['h1', 'h2', 'h3'])
     await h3.kill9Daemon()
-    const segments = (await h3.exec('ls', [`${h3.dataDir}/raft/wal`])).stdout
-    const first = segments.split('\n').find((name) => name.endsWith('.wal'))
-    await flip(h3, `${h3.dataDir}/raft/wal/${first}`, 512 + 70)
+    await damageLog(h3)
     await h3.spawnDaemon([])
     await untilOthersVote(h3, 'h3')
     const log = h3.daemon?.log() ?? ''
@@ -418,9 +424,7 @@ labTest(t, 'damaged disks, backups, new addresses', { hosts: 4 }, async (t, lab)
 
   await t.test('the only manager is damaged: it says what to do, and that works', async (t) => {
     await h3.kill9Daemon()
-    const segments = (await h3.exec('ls', [`${h3.dataDir}/raft/wal`])).stdout
-    const first = segments.split('\n').find((name) => name.endsWith('.wal'))
-    await flip(h3, `${h3.dataDir}/raft/wal/${first}`, 512 + 70)
+    await damageLog(h3)
     await h3.spawnDaemon([])
     await untilState(h3, 'error')
     t.match(await refused(h3, ['node', 'ls']), /leave --force.*swarmctl restore FILE/)

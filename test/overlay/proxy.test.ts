@@ -88,12 +88,13 @@ const localTunnel: Tunnel & { opened: number } = {
   },
 }
 
+/** What node n1 serves. */
+const portsWith = (tunnel: Tunnel | null, onReserved: () => void = quiet): PublishedPorts =>
+  new PublishedPorts({ clock, log, onReserved }, { selfId: () => 'n1', tunnel })
+
 t.test('TCP: round robin, half-close, retry, refusal', async (t) => {
   const [a, b] = [await namedServer('a'), await namedServer('b')]
-  const ports = new PublishedPorts(
-    { clock, log, onReserved: quiet },
-    { selfId: () => 'n1', tunnel: localTunnel },
-  )
+  const ports = portsWith(localTunnel)
   const dead = await freePort()
   const port = await freePort()
   await ports.set([published(port, [target(a.port), target(b.port, 'n2')])], new Set())
@@ -120,10 +121,7 @@ t.test('connections to an address that died are ended', async (t) => {
   const server = createServer(() => {})
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const port = await freePort()
-  const ports = new PublishedPorts(
-    { clock, log, onReserved: quiet },
-    { selfId: () => 'n1', tunnel: null },
-  )
+  const ports = portsWith(null)
   const wanted = [published(port, [target((server.address() as { port: number }).port)])]
   await ports.set(wanted, new Set())
   const socket = connect(port, '127.0.0.1')
@@ -144,10 +142,7 @@ t.test('connections to an address that died are ended', async (t) => {
 t.test('a port in use is named once, tried again and then taken', async (t) => {
   const { server, port } = await namedServer('other')
   let reserved = 0
-  const ports = new PublishedPorts(
-    { clock, log, onReserved: () => void reserved++ },
-    { selfId: () => 'n1', tunnel: null },
-  )
+  const ports = portsWith(null, () => void reserved++)
   const wanted = published(port, [])
   // The holder has 127.0.0.1 alone: for a listener on all addresses that is in use as well.
   await ports.set([wanted], new Set())
@@ -170,10 +165,7 @@ t.test(
     const { server, port: behind } = await namedServer('one')
     t.teardown(() => void server.close())
     const port = await freePort()
-    const ports = new PublishedPorts(
-      { clock, log, onReserved: quiet },
-      { selfId: () => 'n1', tunnel: localTunnel },
-    )
+    const ports = portsWith(localTunnel)
     t.teardown(() => ports.close())
     const at = (hostIp: string): PublishedPort => ({ ...published(port, [target(behind)]), hostIp })
     await ports.set([at('127.0.0.2')], new Set())
@@ -226,10 +218,7 @@ t.test('PROXY protocol: a backend is told who connects, first and once', async (
   t.teardown(() => backend.close())
   const behind = (backend.address() as { port: number }).port
   const port = await freePort()
-  const ports = new PublishedPorts(
-    { clock, log, onReserved: quiet },
-    { selfId: () => 'n1', tunnel: localTunnel },
-  )
+  const ports = portsWith(localTunnel)
   t.teardown(() => ports.close())
   // Directly, and through the tunnel of another node.
   for (const nodeId of ['n1', 'n2']) {
@@ -256,10 +245,7 @@ t.test('UDP: a session per client, directly and through the tunnel', async (t) =
   await new Promise<void>((resolve) => echo.bind(0, '127.0.0.1', resolve))
   for (const nodeId of ['n1', 'n2']) {
     const port = await freePort()
-    const ports = new PublishedPorts(
-      { clock, log, onReserved: quiet },
-      { selfId: () => 'n1', tunnel: localTunnel },
-    )
+    const ports = portsWith(localTunnel)
     await ports.set([published(port, [target(echo.address().port, nodeId)], 'udp')], new Set())
     const client = createSocket('udp4')
     const answers: string[] = []
