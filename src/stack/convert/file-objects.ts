@@ -3,7 +3,7 @@ import type { SecretSpec } from '../../api/secret.ts'
 import type { FileObjectConfig } from '../config.ts'
 import { present, sortedEntries } from '../present.ts'
 import type { StackFiles } from '../source/stack-files.ts'
-import { StackFileProblem } from '../stack-error.ts'
+import { reasonOf, StackFileProblem } from '../stack-error.ts'
 import { clusterName, withStackLabel } from './namespace.ts'
 
 /** The secrets that a stack creates, whether or not a service uses them. */
@@ -82,7 +82,6 @@ const readBase64 = async (file: string, place: string[], io: StackFiles): Promis
   try {
     return Buffer.from(await io.readBytes(file)).toString('base64')
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new StackFileProblem(place, `cannot read ${file}: ${reason}`, { cause })
+    throw new StackFileProblem(place, `cannot read ${file}: ${reasonOf(cause)}`, { cause })
   }
 }

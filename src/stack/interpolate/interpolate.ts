@@ -1,4 +1,4 @@
-import { at, StackFileProblem } from '../stack-error.ts'
+import { at, reasonOf, StackFileProblem } from '../stack-error.ts'
 import { isMap, type Path, pathText, type Value, type ValueMap } from '../value.ts'
 import { castFor } from './cast.ts'
 import { substitute } from './template.ts'
@@ -52,9 +52,6 @@ const interpolateText = (
   try {
     return cast(replaced)
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new StackFileProblem(path, `error while interpolating: ${reason}`, {
-      cause,
-    })
+    throw new StackFileProblem(path, `error while interpolating: ${reasonOf(cause)}`, { cause })
   }
 }

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { compareText } from '../present.ts'
 
 /** One published port of the short form. */
 export interface PortMapping {
@@ -66,5 +67,3 @@ const portRange = (range: string, spec: string): number[] => {
   }
   return Array.from({ length: (last ?? first) - first + 1 }, (_, index) => first + index)
 }
-
-const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

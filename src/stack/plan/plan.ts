@@ -1,5 +1,5 @@
 import type { Config, ConfigSpec } from '../../api/config.ts'
-import { SwarmctlError } from '../../api/errors.ts'
+import { notFound, SwarmctlError } from '../../api/errors.ts'
 import type { NetworkCreate } from '../../api/network.ts'
 import type { Secret } from '../../api/secret.ts'
 import type { Service } from '../../api/service.ts'
@@ -76,7 +76,7 @@ const checkExternals = ({ desired, existing }: PlanStackInput): void => {
   for (const name of desired.externalNetworks) {
     const networks = existing.networks.filter((network) => network.Name === name)
     if (networks.length === 0) {
-      throw missing(
+      throw notFound(
         `network "${name}" is declared as external, but could not be found. ` +
           'You need to create a swarm-scoped network before the stack is deployed',
       )
@@ -96,12 +96,10 @@ const checkExternals = ({ desired, existing }: PlanStackInput): void => {
   for (const [kind, names, objects] of kinds) {
     const absent = names.find((name) => !objects.some(({ Spec }) => Spec.Name === name))
     if (absent !== undefined) {
-      throw missing(`${kind} "${absent}" is declared as external, but could not be found`)
+      throw notFound(`${kind} "${absent}" is declared as external, but could not be found`)
     }
   }
 }
-
-const missing = (text: string): SwarmctlError => new SwarmctlError('NOT_FOUND', text)
 
 const planRemovals = ({ namespace, desired, existing }: PlanStackInput): StackOperation[] => {
   const names = new Set(desired.services.map(({ Name }) => Name))

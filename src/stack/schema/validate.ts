@@ -1,3 +1,4 @@
+import { reasonOf } from '../stack-error.ts'
 import { isMap, type Path, type Value, type ValueMap } from '../value.ts'
 import type { RecordSchema, ScalarType, Schema } from './schema.ts'
 
@@ -71,7 +72,7 @@ const checkScalar = (
   try {
     schema.check?.(text)
   } catch (thrown) {
-    problem(thrown instanceof Error ? thrown.message : String(thrown))
+    problem(reasonOf(thrown))
   }
 }
 

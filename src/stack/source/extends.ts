@@ -4,7 +4,7 @@ import type { Locations } from '../location.ts'
 import { mergeService, withoutPaths } from '../merge.ts'
 import type { ReadContext } from '../read/read-context.ts'
 import { located, StackFileProblem } from '../stack-error.ts'
-import { entry, isMap, type Path, type ValueMap } from '../value.ts'
+import { entry, isMap, type Path, type Value, type ValueMap } from '../value.ts'
 import { type ParsedFile, parseStackFile, readStackFile } from './stack-file.ts'
 import { readNamed, type StackFiles } from './stack-files.ts'
 
@@ -112,14 +112,14 @@ const onlyServices = (parsed: ParsedFile, service: string): ParsedFile | undefin
   const needed = new Set<string>()
   for (let name: string | undefined = service; name !== undefined && !needed.has(name); ) {
     needed.add(name)
-    const definition: unknown = entry(services, name)
-    name = isMap(definition as never) ? siblingOf(definition as never) : undefined
+    const definition: Value | undefined = entry(services, name)
+    name = isMap(definition) ? siblingOf(definition) : undefined
   }
   const kept = Object.fromEntries(Object.entries(services).filter(([name]) => needed.has(name)))
   return { ...parsed, root: { services: kept } }
 }
 
-const siblingOf = (service: Parameters<typeof entry>[0]): string | undefined => {
+const siblingOf = (service: ValueMap): string | undefined => {
   const base = entry(service, 'extends')
   if (typeof base === 'string') return base
   if (!isMap(base) || entry(base, 'file') !== undefined) return undefined

@@ -1,30 +1,21 @@
 import path from 'node:path/posix'
 import { isDeepStrictEqual } from 'node:util'
 import type { StackConfig } from '../config.ts'
-import { type Environment, interpolate } from '../interpolate/interpolate.ts'
+import { interpolate } from '../interpolate/interpolate.ts'
 import { mergeConfigs } from '../merge.ts'
-import type { ReadContext } from '../read/read-context.ts'
 import { inFileAsync, located, StackFileProblem } from '../stack-error.ts'
-import { entry, isMap, type Value, type ValueMap } from '../value.ts'
+import { entry, isMap, type Value } from '../value.ts'
 import { resolveEnvironments, withDotEnv, withEnvFiles } from './environment.ts'
-import { resolveExtends } from './extends.ts'
+import { type ExtendsContext, resolveExtends } from './extends.ts'
 import { type ParsedFile, parseStackFile, readStackFile } from './stack-file.ts'
-import { readNamed, type StackFiles } from './stack-files.ts'
+import { readNamed } from './stack-files.ts'
 
 /** Stack files that are one project: those of `-c`, or those of one `include`. */
-export interface Project {
+export interface Project extends ExtendsContext {
   /** Parsed, later ones over earlier ones. */
   files: readonly ParsedFile[]
-  /** Where relative paths start. */
-  projectDir: string
-  /** Under which variables are replaced. */
-  env: Environment
-  io: StackFiles
-  note(text: string): void
   /** Absolute paths of the files on the way here. */
   including: readonly string[]
-  /** Gets the trees of all files that are read, for warnings about their keys. */
-  roots: ValueMap[]
 }
 
 /** Files that may include each other in a chain; more is a mistake. */
@@ -32,20 +23,12 @@ const INCLUDE_DEPTH_MAX = 16
 
 /** One configuration of all files, with what they include and extend. Thrown: SwarmctlError, naming file, line and key. */
 export const loadProject = async (project: Project): Promise<StackConfig> => {
-  const { env, io, note, projectDir, roots } = project
-  const context: ReadContext & { io: StackFiles; roots: ValueMap[] } = {
-    env,
-    projectDir,
-    note,
-    io,
-    roots,
-  }
-  roots.push(...project.files.map(({ root }) => root))
+  project.roots.push(...project.files.map(({ root }) => root))
   const configs: StackConfig[] = []
   for (const parsed of project.files) {
     const included = await inFileAsync(parsed.locations, () => loadIncluded(parsed, project))
-    const read = await resolveExtends(readStackFile(parsed, context), parsed, context)
-    const own = await resolveEnvironments(read, context)
+    const read = await resolveExtends(readStackFile(parsed, project), parsed, project)
+    const own = await resolveEnvironments(read, project)
     configs.push(included.reduce((config, other) => imported(config, other), own))
   }
   return mergeConfigs(configs)
