@@ -32,7 +32,7 @@ export const CHAPTERS: readonly Chapter[] = [
 ]
 
 /** Every command of the swarm's with its flags, as the CLI's own help has them. */
-export const flagsOfCli = async (cli: string): Promise<CliFlags> => {
+const flagsOfCli = async (cli: string): Promise<CliFlags> => {
   const help = async (...words: string[]) =>
     (await runCommand(cli, [...words, '--help'], { check: false })).stdout
   const flags = new Map<string, string[]>()

@@ -31,7 +31,7 @@ const KINDS: readonly (readonly [RegExp, string])[] = [
 ]
 
 /** One text with every volatile part replaced. */
-export const withKinds = (text: string, replacements: readonly Replacement[]): string => {
+const withKinds = (text: string, replacements: readonly Replacement[]): string => {
   let result = text
   for (const [literal, kind] of replacements) {
     const word = literal.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&')

@@ -17,7 +17,7 @@ export const DeviceRequest = z.object({
 })
 
 /** What an Engine can do with a container and Swarm's ContainerSpec can't say. Names and values are those of the Engine's HostConfig. */
-export const HostExtension = z.object({
+const HostExtension = z.object({
   Annotations: pairs.optional(),
   BlkioWeight: count.min(0).max(1000).optional(),
   BlkioWeightDevice: z.array(z.object({ Path: z.string(), Weight: count })).optional(),
@@ -72,5 +72,4 @@ export const ContainerExtension = HostExtension.extend({
 })
 
 export type DeviceRequest = z.infer<typeof DeviceRequest>
-export type HostExtension = z.infer<typeof HostExtension>
 export type ContainerExtension = z.infer<typeof ContainerExtension>

@@ -11,7 +11,7 @@ const numbers = (version: string): [number, number] => {
 }
 
 /** Negative when `a` is older than `b`; both as `1.41`. */
-export const compareApiVersions = (a: string, b: string): number => {
+const compareApiVersions = (a: string, b: string): number => {
   const [aMajor, aMinor] = numbers(a)
   const [bMajor, bMinor] = numbers(b)
   return aMajor - bMajor || aMinor - bMinor

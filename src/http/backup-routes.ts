@@ -10,7 +10,7 @@ import { sendJson, writePart } from './reply.ts'
 import type { Exchange, Route } from './routes.ts'
 
 /** Carries a passphrase, UTF-8 in base64, beside a body that is a file. */
-export const PASSPHRASE_HEADER = 'x-swarmctl-passphrase'
+const PASSPHRASE_HEADER = 'x-swarmctl-passphrase'
 
 const BackupRequest = z.object({ Passphrase: z.string().min(1).max(1024) })
 

@@ -4,7 +4,7 @@ import type { SwarmPort } from './ports.ts'
 import { type SwarmEvent, swarmEvent } from './swarm-events.ts'
 
 /** Events kept for `?since=`: as many as the Engine keeps of its own (moby `daemon/events`). */
-export const EVENTS_KEPT_MAX = 256
+const EVENTS_KEPT_MAX = 256
 
 const NS_PER_S = 1_000_000_000
 
