@@ -4,19 +4,13 @@ import type { SecretSpec } from '../../api/secret.ts'
 import { NAMESPACE_LABEL } from '../../api/stack-labels.ts'
 import { ManifestProblem } from '../manifest-error.ts'
 import type { ConfigMap, KubernetesSecret } from '../schema/objects.ts'
+import { clusterName } from './cluster-name.ts'
 
 type DataKind = 'ConfigMap' | 'Secret'
 
 /** The cluster's names have at most so many characters. */
 const NAME_LENGTH_MAX = 64
 const HASH_LENGTH = 10
-
-/** A file of a ConfigMap or Secret as an object of the cluster. */
-export interface DataFile {
-  key: string
-  /** Of the config or secret. */
-  name: string
-}
 
 /**
  * The ConfigMaps and Secrets of one namespace. A container gets files, so that each key that is mounted becomes a config or secret of its
@@ -52,23 +46,20 @@ export class DataObjects {
 
   /** One value as text. Thrown: ManifestProblem. */
   textOf(kind: DataKind, name: string, key: string, path: (string | number)[]): string {
-    const value = this.#require(kind, name, path).get(key)
-    if (value === undefined) throw new ManifestProblem(path, `${kind} ${name} has no key ${key}`)
-    return Buffer.from(value, 'base64').toString('utf8')
+    return Buffer.from(this.#value(kind, name, key, path), 'base64').toString('utf8')
   }
 
-  /** The config or secret for one key, which then exists. Thrown: ManifestProblem. */
-  fileOf(kind: DataKind, name: string, key: string, path: (string | number)[]): DataFile {
-    const data = this.#require(kind, name, path).get(key)
-    if (data === undefined) throw new ManifestProblem(path, `${kind} ${name} has no key ${key}`)
+  /** The name of the config or secret for one key, which then exists. Thrown: ManifestProblem. */
+  fileOf(kind: DataKind, name: string, key: string, path: (string | number)[]): string {
+    const data = this.#value(kind, name, key, path)
     const hash = createHash('sha256').update(`${kind}\0${data}`).digest('hex').slice(0, HASH_LENGTH)
-    const prefix = this.#namespace === 'default' ? '' : `${this.#namespace}_`
-    const plain = `${prefix}${name}.${key}`.slice(0, NAME_LENGTH_MAX - HASH_LENGTH - 1)
+    const whole = clusterName(this.#namespace, `${name}.${key}`)
+    const plain = whole.slice(0, NAME_LENGTH_MAX - HASH_LENGTH - 1)
     const full = `${plain}-${hash}`
     const body = { Name: full, Labels: { [NAMESPACE_LABEL]: this.#namespace }, Data: data }
     if (kind === 'ConfigMap') this.#configs.set(full, body)
     else this.#secrets.set(full, body)
-    return { key, name: full }
+    return full
   }
 
   /** Thrown: ManifestProblem. */
@@ -82,6 +73,12 @@ export class DataObjects {
 
   get secrets(): SecretSpec[] {
     return [...this.#secrets.values()].sort(byName)
+  }
+
+  #value(kind: DataKind, name: string, key: string, path: (string | number)[]): string {
+    const value = this.#require(kind, name, path).get(key)
+    if (value !== undefined) return value
+    throw new ManifestProblem(path, `${kind} ${name} has no key ${key}`)
   }
 
   #require(kind: DataKind, name: string, path: (string | number)[]): ReadonlyMap<string, string> {

@@ -69,16 +69,16 @@ const testOf = (probe: Probe, container: Container, path: (string | number)[]): 
     const headers = (httpGet.httpHeaders ?? []).map(({ name, value }) =>
       quoted(`${name}: ${value}`),
     )
-    const wget = ['wget', '-q', '-O', '/dev/null', '--no-check-certificate']
+    // BusyBox' wget knows --no-check-certificate only where it knows TLS.
+    const wget = ['wget', '-q', '-O', '/dev/null']
+      .concat(scheme === 'https' ? '--no-check-certificate' : [])
       .concat(headers.map((header) => `--header ${header}`))
       .concat(url)
     const curl = ['curl', '-fsSk', '-o', '/dev/null']
       .concat(headers.map((header) => `-H ${header}`))
       .concat(url)
-    // BusyBox' wget knows --no-check-certificate only where it knows TLS.
-    const plainWget = wget.filter((word) => scheme === 'https' || !word.startsWith('--no-check'))
     return shell(
-      `if command -v curl >/dev/null; then ${curl.join(' ')}; else ${plainWget.join(' ')}; fi`,
+      `if command -v curl >/dev/null; then ${curl.join(' ')}; else ${wget.join(' ')}; fi`,
     )
   }
   if (tcpSocket !== undefined) {

@@ -84,8 +84,8 @@ const addFiles = (
     }
     // Ids are filled in by name when the service is sent.
     if (kind === 'ConfigMap') {
-      result.configs.push({ File, ConfigID: PLACEHOLDER_ID, ConfigName: object.name })
-    } else result.secrets.push({ File, SecretID: PLACEHOLDER_ID, SecretName: object.name })
+      result.configs.push({ File, ConfigID: PLACEHOLDER_ID, ConfigName: object })
+    } else result.secrets.push({ File, SecretID: PLACEHOLDER_ID, SecretName: object })
   }
 }
 

@@ -4,6 +4,7 @@ import { ManifestProblem } from '../manifest-error.ts'
 import { checked } from '../schema/check.ts'
 import { DaemonSet, Deployment, Job } from '../schema/objects.ts'
 import type { Container, PodTemplate } from '../schema/pod.ts'
+import { clusterName } from './cluster-name.ts'
 import { convertPod, type PodContext } from './pod.ts'
 
 /** A Deployment, DaemonSet or Job as the service that it becomes, before a Service of Kubernetes adds names and ports. */
@@ -30,10 +31,6 @@ const NS_PER_SECOND = 1e9
 const BACKOFF_LIMIT = 6
 const SHARE = 0.25
 
-/** What a workload's name is in the cluster: its own in the namespace `default`. */
-export const serviceName = (namespace: string, name: string): string =>
-  namespace === 'default' ? name : `${namespace}_${name}`
-
 /** Thrown: ManifestProblem. */
 export const convertWorkload = (
   kind: 'Deployment' | 'DaemonSet' | 'Job',
@@ -55,7 +52,7 @@ export const convertWorkload = (
     podLabels,
     container,
     spec: {
-      Name: serviceName(context.namespace, name),
+      Name: clusterName(context.namespace, name),
       Labels: {
         ...shape.metadata.labels,
         [NAMESPACE_LABEL]: context.namespace,

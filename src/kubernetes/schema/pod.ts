@@ -25,7 +25,7 @@ export const EnvVar = z.strictObject({
 const sourceRef = z.strictObject({ name: z.string(), optional: z.boolean().optional() })
 
 /** `envFrom[]`. */
-export const EnvFrom = z.strictObject({
+const envFrom = z.strictObject({
   prefix: z.string().optional(),
   configMapRef: sourceRef.optional(),
   secretRef: sourceRef.optional(),
@@ -74,7 +74,7 @@ export const Container = z.strictObject({
   args: strings.optional(),
   workingDir: z.string().optional(),
   env: z.array(EnvVar).optional(),
-  envFrom: z.array(EnvFrom).optional(),
+  envFrom: z.array(envFrom).optional(),
   ports: z
     .array(
       z.strictObject({
@@ -199,7 +199,6 @@ export const PodSpec = z.strictObject({
 export const PodTemplate = z.strictObject({ metadata: Metadata.optional(), spec: PodSpec })
 
 export type EnvVar = z.infer<typeof EnvVar>
-export type EnvFrom = z.infer<typeof EnvFrom>
 export type Probe = z.infer<typeof Probe>
 export type Container = z.infer<typeof Container>
 export type Volume = z.infer<typeof Volume>
