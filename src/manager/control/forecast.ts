@@ -29,7 +29,7 @@ export const forecast = async (
   const { Services, Removed } = parseBody(ForecastRequest, body)
   const specs = Services.map(parseServiceSpec)
   const view = await readView(deps, options)
-  const nodes = view.list('node')
+  const nodes = new Map(view.list('node').map((node) => [node.ID, node]))
   const plans = specs.map((spec) => planOf(view, spec, nodes, deps))
   const gone = new Set(Removed.flatMap((name) => view.byName('service', name)?.ID ?? []))
   const ended = new Set(plans.flatMap(({ ends }) => ends))
@@ -38,7 +38,8 @@ export const forecast = async (
     .filter(({ NodeID, ServiceID, ID }) => NodeID !== '' && !gone.has(ServiceID) && !ended.has(ID))
   const made = plans.flatMap(({ makes }) => makes)
   if (made.length > TASKS_MAX) throw invalid(`a forecast of more than ${TASKS_MAX} tasks`)
-  const result = schedule({ nodes, tasks: stays, nowMs: deps.clock.nowMs() }, made)
+  const nowMs = deps.clock.nowMs()
+  const result = schedule({ nodes: [...nodes.values()], tasks: stays, nowMs }, made)
   const nodeOf = new Map(result.assignments.map(({ taskId, nodeId }) => [taskId, nodeId]))
   const reasonOf = new Map(result.unplaced.map((one) => [one.taskId, one.explanation]))
   return plans.map((plan) => forecastOf(plan, nodes, nodeOf, reasonOf))
@@ -57,7 +58,7 @@ interface Plan {
 const planOf = (
   view: View,
   spec: ServiceSpec,
-  nodes: readonly Node[],
+  nodes: ReadonlyMap<string, Node>,
   { clock, newId }: ControlDeps,
 ): Plan => {
   const existing = view.byName('service', spec.Name)
@@ -72,10 +73,9 @@ const planOf = (
   const live = present.filter(
     ({ DesiredState, Status }) => isWanted(DesiredState) && !isTerminal(Status.State),
   )
-  const nodeById = new Map(nodes.map((node) => [node.ID, node]))
-  const seats = seatsOf(service, nodes)
+  const seats = seatsOf(service, [...nodes.values()])
   const keeps = live
-    .filter((task) => !isDirty(task, service, nodeById.get(task.NodeID)))
+    .filter((task) => !isDirty(task, service, nodes.get(task.NodeID)))
     .slice(0, seats.length)
   const kept = new Set(keeps.map(keyOf))
   const origin = { service, cluster: view.cluster(), newId, nowMs: clock.nowMs() }
@@ -125,7 +125,7 @@ const seatsOf = ({ Spec }: Service, nodes: readonly Node[]): Seat[] => {
 
 const forecastOf = (
   { name, wanted, keeps, makes }: Plan,
-  nodes: readonly Node[],
+  nodes: ReadonlyMap<string, Node>,
   nodeOf: ReadonlyMap<string, string>,
   reasonOf: ReadonlyMap<string, string>,
 ): ServiceForecast => {
@@ -137,13 +137,13 @@ const forecastOf = (
     if (reason !== undefined) reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
     else if (nodeId !== '') counts.set(nodeId, (counts.get(nodeId) ?? 0) + 1)
   }
-  const names = new Map(nodes.map((node) => [node.ID, node.Description.Hostname]))
+  const nameOf = (nodeId: string): string => nodes.get(nodeId)?.Description.Hostname || nodeId
   return {
     Service: name,
     Wanted: wanted,
     Replaced: makes.length,
     Placed: [...counts]
-      .map(([NodeID, Tasks]) => ({ NodeID, Hostname: names.get(NodeID) || NodeID, Tasks }))
+      .map(([NodeID, Tasks]) => ({ NodeID, Hostname: nameOf(NodeID), Tasks }))
       .sort((a, b) => a.Hostname.localeCompare(b.Hostname, 'en', { numeric: true })),
     Unplaced: [...reasons].map(([Reason, Tasks]) => ({ Tasks, Reason })),
   }
