@@ -365,7 +365,7 @@ export class Chaos {
       }
       return true
     }
-    const asked = this.#pick(this.#deps.hosts.filter(({ life }) => life?.started))
+    const asked = this.#pickStarted()
     if (asked === undefined) return false
     const name = `make ${host.id} a ${role}`
     this.#world.trace.note(`at ${asked.id}: ${name}`)
@@ -386,7 +386,7 @@ export class Chaos {
 
   async #changeService(): Promise<void> {
     const { random } = this.#world
-    const asked = this.#pick(this.#deps.hosts.filter(({ life }) => life?.started))
+    const asked = this.#pickStarted()
     if (asked === undefined) return
     const Name = `work-${Math.floor(random() * 3)}`
     const Replicas = Math.floor(random() * 4)
@@ -410,7 +410,7 @@ export class Chaos {
   /** One of a few large objects is replaced. */
   async #storeBulk(): Promise<void> {
     const { random, faults } = this.#world
-    const asked = this.#pick(this.#deps.hosts.filter(({ life }) => life?.started))
+    const asked = this.#pickStarted()
     if (asked === undefined) return
     const Name = `bulk-${Math.floor(random() * 12)}`
     const Data = Buffer.alloc(faults.bulkBytes, Name).toString('base64')
@@ -436,9 +436,7 @@ export class Chaos {
 
   /** Runs something in the leader's process; false when there is none, or it failed, or it takes too long. */
   #atLeader(run: (life: Life) => Promise<unknown>): Promise<boolean> {
-    const life = this.#deps.hosts.find(
-      (host) => host.life?.started && host.life.runtime.isLeader,
-    )?.life
+    const life = this.#leader()?.life
     if (life === undefined) return Promise.resolve(false)
     return new Promise((resolve) => {
       this.#world.clock.after(RETRY_MS * 20, () => resolve(false))
@@ -453,6 +451,11 @@ export class Chaos {
 
   #leader(): Host | undefined {
     return this.#deps.hosts.find((host) => host.life?.started && host.life.runtime.isLeader)
+  }
+
+  /** Any manager whose process is up. */
+  #pickStarted(): Host | undefined {
+    return this.#pick(this.#deps.hosts.filter(({ life }) => life?.started))
   }
 
   #sleep(ms: number): Promise<void> {

@@ -1,5 +1,6 @@
 // The commands of `test/raft/testdata/cluster/*.txt`: cores whose time, disk and messages move only when told.
 
+import type { ProposeOutcome } from '../../../src/raft/core.ts'
 import type { CoreOptions } from '../../../src/raft/core-options.ts'
 import {
   EMPTY_MEMBERSHIP,
@@ -114,9 +115,8 @@ export class ScriptedCluster {
 
   #propose({ words }: Command): string {
     const [id, ...commands] = words
-    const outcome = this.#node(id).core.propose(commands.map((text) => encoder.encode(text)))
-    if (outcome.kind === 'proposed') return `proposed at ${outcome.term}/${outcome.firstIndex}`
-    return outcome.kind === 'refused' ? `refused: ${outcome.reason}` : 'refused: not the leader'
+    const data = commands.map((text) => encoder.encode(text))
+    return proposalText(this.#node(id).core.propose(data))
   }
 
   #proposeChange({ words, options }: Command): string {
@@ -126,9 +126,7 @@ export class ScriptedCluster {
     )
     const command: MembershipCommand =
       changes.length === 0 ? { kind: 'leave-joint' } : { kind: 'change', changes }
-    const outcome = core.proposeMembership(command)
-    if (outcome.kind === 'proposed') return `proposed at ${outcome.term}/${outcome.firstIndex}`
-    return outcome.kind === 'refused' ? `refused: ${outcome.reason}` : 'refused: not the leader'
+    return proposalText(core.proposeMembership(command))
   }
 
   #compact(command: Command): string {
@@ -269,6 +267,11 @@ export class ScriptedCluster {
     if (node === undefined) throw new Error(`no node ${id}`)
     return node
   }
+}
+
+function proposalText(outcome: ProposeOutcome): string {
+  if (outcome.kind === 'proposed') return `proposed at ${outcome.term}/${outcome.firstIndex}`
+  return outcome.kind === 'refused' ? `refused: ${outcome.reason}` : 'refused: not the leader'
 }
 
 function stateText({ id, core }: ScriptedNode): string {
