@@ -8,7 +8,6 @@ import type { Duplex } from 'node:stream'
 import t, { type Test } from 'tap'
 import type { Clock } from '../../src/api/clock.ts'
 import { newId } from '../../src/api/id.ts'
-import type { Log } from '../../src/api/log.ts'
 import { SwarmSpec } from '../../src/api/swarm.ts'
 import { Daemon } from '../../src/daemon/daemon.ts'
 import { Forwarder } from '../../src/daemon/forward.ts'
@@ -18,8 +17,7 @@ import { systemClock } from '../../src/daemon/system-clock.ts'
 import { createCluster } from '../../src/manager/ca/create-cluster.ts'
 import { storeCredentials } from '../../src/pki/credentials-file.ts'
 import { newUnlockKey } from '../../src/pki/data-key.ts'
-
-const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
+import { noLog } from '../support/rpc/cluster-fixture.ts'
 
 const YEAR_MS = 365 * 24 * 3_600_000
 
@@ -78,7 +76,7 @@ const daemonIn = async (t: Test, dir: string, { nodeId, clusterId }: OnDisk, clo
     dataPathAddr: '127.0.0.1',
   })
   const daemon = new Daemon(
-    { clock, log: silent, random: Math.random, onFatal: () => {} },
+    { clock, log: noLog, random: Math.random, onFatal: () => {} },
     {
       dataDir: dir,
       runDir: dir,
