@@ -142,34 +142,6 @@ export const printListing = (
   output.write(rows.map((row) => `${fill(row.fields)}\n`).join(''))
 }
 
-/** `DESIRED STATE` as Docker's formats name it: `DesiredState`. */
-const fieldName = (head: string): string =>
-  head === 'ID'
-    ? 'ID'
-    : head.replace(
-        /(\w)(\w*) ?/g,
-        (_, first: string, rest: string) => `${first}${rest.toLowerCase()}`,
-      )
-
-/** Prints a list whose fields are named after its heads. */
-export const printList = (
-  output: Output,
-  options: ListOptions,
-  heads: readonly string[],
-  rows: readonly (Row & { ID: string })[],
-): void => {
-  const columns = heads.map((head) => ({ head, field: fieldName(head) }))
-  printListing(
-    output,
-    options,
-    columns,
-    rows.map((row) => ({
-      id: row.ID,
-      fields: Object.fromEntries(columns.map(({ head, field }) => [field, row[head] ?? ''])),
-    })),
-  )
-}
-
 /** Prints inspected objects: indented JSON, or a template for each. */
 export const printInspected = (
   output: Output,

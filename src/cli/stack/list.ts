@@ -5,11 +5,16 @@ import type { Task } from '../../api/task.ts'
 import { NAMESPACE_LABEL } from '../../stack/convert/namespace.ts'
 import { collect, type FilterMap, parseFilterFlags } from '../arguments.ts'
 import type { Runner } from '../context.ts'
-import type { ListOptions } from '../format/listing.ts'
-import { printList, withListOptions } from '../format/listing.ts'
+import type { Column, ListOptions } from '../format/listing.ts'
+import { printListing, withListOptions } from '../format/listing.ts'
 import { printServices } from '../service/service-table.ts'
 import type { PsOptions } from '../task-table.ts'
 import { printTasks } from '../task-table.ts'
+
+const COLUMNS: readonly Column[] = [
+  { head: 'NAME', field: 'Name' },
+  { head: 'SERVICES', field: 'Services' },
+]
 
 /** API filters for what belongs to a stack. */
 export const stackFilters = (stack: string): FilterMap => ({
@@ -37,8 +42,11 @@ export const stackListVerb = (noun: Command, run: Runner): void => {
         }
         const rows = [...counts]
           .sort(([a], [b]) => a.localeCompare(b, 'en', { numeric: true }))
-          .map(([stack, count]) => ({ ID: stack, NAME: stack, SERVICES: String(count) }))
-        printList(output, options, ['NAME', 'SERVICES'], rows)
+          .map(([stack, count]) => ({
+            id: stack,
+            fields: { Name: stack, Services: String(count) },
+          }))
+        printListing(output, options, COLUMNS, rows)
       }),
     )
 }
