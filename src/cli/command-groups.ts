@@ -6,6 +6,7 @@ import type { DaemonLauncher } from './daemon/launcher.ts'
 export interface GroupDeps {
   version: string
   launcher: DaemonLauncher
+  /** The daemon's main function; resolves when it was told to stop. */
   runDaemon(options: Record<string, unknown>): Promise<void>
 }
 

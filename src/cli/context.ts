@@ -1,25 +1,7 @@
 import type { Command } from 'commander'
-import { Client } from './client.ts'
+import { Client, DEFAULT_HOST } from './client.ts'
 import type { Output } from './output.ts'
 import type { Terminal } from './terminal.ts'
-
-/** What a command gets besides its own flags. */
-export interface CliContext {
-  client: Client
-  output: Output
-  /** For commands that carry bytes through. */
-  terminal: Terminal
-  env: NodeJS.ProcessEnv
-  /** Aborted by Ctrl-C: a watching command detaches. */
-  signal: AbortSignal
-  nowMs(): number
-  sleep(ms: number): Promise<void>
-  readStdin(): Promise<Buffer>
-  /** One line that must not be seen: asked for on a terminal without echo, else the first line of standard input. */
-  readSecret(prompt: string): Promise<string>
-  /** Cryptographically random. */
-  randomBytes(length: number): Uint8Array
-}
 
 /** What the process gives to the CLI; `runDaemon` and `startDaemon` come from the executable. */
 export interface CliHost {
@@ -27,6 +9,7 @@ export interface CliHost {
   /** For commands that carry bytes through. */
   terminal: Terminal
   env: NodeJS.ProcessEnv
+  /** Aborted by Ctrl-C: a watching command detaches. */
   signal: AbortSignal
   /** Milliseconds since the epoch; never goes back. */
   nowMs(): number
@@ -39,28 +22,19 @@ export interface CliHost {
   randomBytes(length: number): Uint8Array
 }
 
+/** What a command gets besides its own flags. */
+export interface CliContext extends CliHost {
+  client: Client
+}
+
 /** The context of a command, from the host and the global flags. */
-export const contextOf = (host: CliHost, command: Command, defaultHost: string): CliContext => {
+export const contextOf = (host: CliHost, command: Command): CliContext => {
   let root = command
   while (root.parent) root = root.parent
   // The root's own flag: `service create --host` is another one.
   const { host: flag } = root.opts<{ host?: string }>()
-  return {
-    client: new Client(flag ?? host.env.SWARMCTL_HOST ?? defaultHost),
-    output: host.output,
-    terminal: host.terminal,
-    env: host.env,
-    signal: host.signal,
-    readStdin: host.readStdin,
-    readSecret: host.readSecret,
-    randomBytes: host.randomBytes,
-    nowMs: host.nowMs,
-    sleep: host.sleep,
-  }
+  return { ...host, client: new Client(flag ?? host.env.SWARMCTL_HOST ?? DEFAULT_HOST) }
 }
-
-/** Registers one verb. */
-export type Verb = (parent: Command, run: Runner) => void
 
 /** Wraps a verb's action so that it gets its context. `Args` are commander's: arguments first, then options. */
 export type Runner = <Args extends unknown[]>(

@@ -1,21 +1,15 @@
 import { type Command, CommanderError } from 'commander'
 import { toSwarmctlError } from '../api/errors.ts'
 import { DEFAULT_HOST } from './client.ts'
-import { registerCommands } from './command-groups.ts'
+import { type GroupDeps, registerCommands } from './command-groups.ts'
 import { COMPLETE } from './completion/scripts.ts'
 import type { CliHost, Runner } from './context.ts'
 import { contextOf } from './context.ts'
-import type { DaemonLauncher } from './daemon/launcher.ts'
 import { ExitStatus } from './exit-status.ts'
 import { FlagCommand } from './flag-command.ts'
 
 /** What the executable injects, since the CLI itself never imports the daemon. */
-export interface CliDeps extends CliHost {
-  version: string
-  launcher: DaemonLauncher
-  /** The daemon's main function; resolves when it was told to stop. */
-  runDaemon(options: Record<string, unknown>): Promise<void>
-}
+export type CliDeps = CliHost & GroupDeps
 
 /** Exit code of a command line that can't be parsed, as Docker's. */
 const USAGE_EXIT_CODE = 125
@@ -66,7 +60,7 @@ export const buildProgram = async (
     (action) =>
     async (...given) => {
       const command = given.at(-1) as Command
-      await action(contextOf(deps, command, DEFAULT_HOST), ...given)
+      await action(contextOf(deps, command), ...given)
     }
   await registerCommands(program, run, deps, args)
   return program
