@@ -9,6 +9,7 @@ import { MemoryStateDisk, MemoryStateStorage } from '../../../src/raft/memory-st
 import { FileWal } from '../../../src/raft/wal.ts'
 import { RpcHandlers } from '../../../src/rpc/handlers.ts'
 import { sampleCluster, sampleNode } from '../objects.ts'
+import { ticksOf } from '../raft/raft-faults.ts'
 import type { VirtualClock } from '../raft/virtual-clock.ts'
 import { ApiHop } from './api-hop.ts'
 import type { ManagerChecker } from './manager-checker.ts'
@@ -199,6 +200,7 @@ export class Host {
 
   #createRuntime(self: Endpoint, hop: ApiHop): ManagerRuntime {
     const { network, random, newId, faults, checker, trace } = this.#world
+    const { keepEntriesMax, electionTicks, appendBytesMax } = faults
     const { process, handlers } = self
     return new ManagerRuntime(
       {
@@ -218,7 +220,7 @@ export class Host {
       },
       {
         ...{ nodeId: this.id, addr: this.addr, dataDir: '/nowhere', dataKey: DATA_KEY },
-        raft: { keepEntriesMax: faults.keepEntriesMax, core: coreOptions(faults) },
+        raft: { keepEntriesMax, core: { ...ticksOf(electionTicks), appendBytesMax } },
         ...(this.#mayBegin && { bootstrap: { cluster: sampleCluster(), node: this.node() } }),
       },
     )
@@ -253,16 +255,6 @@ export class Host {
         refusesSnapshot: () => disk.isFull || (isFaulty() && random() < REFUSED_SNAPSHOTS),
       }),
     }
-  }
-}
-
-function coreOptions({ electionTicks, appendBytesMax }: ManagerFaults) {
-  const heartbeatTicks = electionTicks < 10 ? 2 : 4
-  return {
-    electionTicks,
-    heartbeatTicks,
-    closedLeaderTicksMax: Math.min(8, electionTicks),
-    appendBytesMax,
   }
 }
 

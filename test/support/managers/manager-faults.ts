@@ -1,7 +1,7 @@
 // What can go wrong in a run of whole managers, and how often; drawn from the seed, so that runs differ in kind.
 
-/** Raft's tick, milliseconds: the default. */
-const TICK_MS = 25
+import { TICK_MS } from '../raft/raft-faults.ts'
+
 export interface ManagerFaults {
   readonly managers: number
   readonly clients: number

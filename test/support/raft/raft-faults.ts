@@ -55,6 +55,12 @@ export interface Faults {
   readonly applyBytesMax: number
 }
 
+/** All of the core's ticks that depend on the length of an election. */
+export function ticksOf(electionTicks: number) {
+  const heartbeatTicks = electionTicks < 10 ? 2 : 4
+  return { electionTicks, heartbeatTicks, closedLeaderTicksMax: Math.min(8, electionTicks) }
+}
+
 /** Draws what one run does. */
 export function drawFaults(random: () => number): Faults {
   const sometimes = (most: number, share = 0.4) => (random() < share ? random() * most : 0)

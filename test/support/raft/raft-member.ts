@@ -10,6 +10,7 @@ import type { RaftStatus } from '../../../src/raft/node-status.ts'
 import { CheckedWalDisk } from './checked-wal-disk.ts'
 import { HistoryMachine } from './history-machine.ts'
 import { type LifeRecord, newLifeRecord } from './raft-checker.ts'
+import { ticksOf } from './raft-faults.ts'
 import type { RaftWorld } from './raft-world.ts'
 
 const encoder = new TextEncoder()
@@ -197,10 +198,7 @@ export class RaftMember {
 
   #coreOptions(): Partial<CoreOptions> {
     const { electionTicks, appendBytesMax, inflightMessagesMax, applyBytesMax } = this.#world.faults
-    const heartbeatTicks = electionTicks < 10 ? 2 : 4
-    const closedLeaderTicksMax = Math.min(8, electionTicks)
-    const ticks = { electionTicks, heartbeatTicks, closedLeaderTicksMax }
-    return { ...ticks, appendBytesMax, inflightMessagesMax, applyBytesMax }
+    return { ...ticksOf(electionTicks), appendBytesMax, inflightMessagesMax, applyBytesMax }
   }
 
   /** What `initialVoters` wants to know of it. */
