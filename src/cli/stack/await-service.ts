@@ -1,10 +1,10 @@
 import type { Service } from '../../api/service.ts'
 import type { Task } from '../../api/task.ts'
-import { isTerminal, isWanted } from '../../api/task-state.ts'
 import type { CliContext } from '../context.ts'
 import type { Convergence } from '../service/convergence.ts'
 import { type Look, look, POLL_MS, stableMs } from '../service/look.ts'
 import { ProgressDisplay } from '../service/progress-display.ts'
+import { hasFailed, isAwaited } from '../task-trouble.ts'
 import { patiently } from './patiently.ts'
 
 /**
@@ -70,7 +70,7 @@ class Watch {
   }
 
   #stuck(tasks: readonly Task[], now: Convergence, atMs: number): Outcome | undefined {
-    const failed = tasks.filter(({ Status }) => isFailed(Status.State))
+    const failed = tasks.filter(hasFailed)
     const count = tasks.filter(({ Status }) => Status.State === 'running').length
     if (count > this.#bestCount) {
       this.#bestCount = count
@@ -85,14 +85,9 @@ class Watch {
   }
 }
 
-const isFailed = (state: string): boolean => state === 'failed' || state === 'rejected'
-
 /** Whether all that is missing waits for a node that there is not. */
 const isUnplaceable = (tasks: readonly Task[]): boolean => {
-  const missing = tasks.filter(
-    ({ DesiredState, Status }) =>
-      isWanted(DesiredState) && !isTerminal(Status.State) && Status.State !== 'running',
-  )
+  const missing = tasks.filter(isAwaited)
   return (
     missing.length > 0 &&
     missing.every(({ Status }) => Status.State === 'pending' && Boolean(Status.Err))

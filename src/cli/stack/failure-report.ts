@@ -5,6 +5,7 @@ import { taskName } from '../../api/task-name.ts'
 import type { CliContext } from '../context.ts'
 import { logFrames } from '../service/log-reader.ts'
 import { tasksOf } from '../task-target.ts'
+import { hasFailed } from '../task-trouble.ts'
 
 /** Lines of a failed task's log that are shown. */
 const LOG_LINES = 10
@@ -39,10 +40,7 @@ export const reportFailure = async (
 /** The newest task that failed, else the newest that waits and says why. */
 const lastFailed = (tasks: readonly Task[]): Task | undefined => {
   const newest = tasks.toSorted((a, b) => b.CreatedAt.localeCompare(a.CreatedAt))
-  return (
-    newest.find(({ Status }) => Status.State === 'failed' || Status.State === 'rejected') ??
-    newest.find(({ Status }) => Status.Err)
-  )
+  return newest.find(hasFailed) ?? newest.find(({ Status }) => Status.Err)
 }
 
 const lastLines = async (

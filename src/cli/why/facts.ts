@@ -2,10 +2,11 @@ import type { Node } from '../../api/node.ts'
 import type { PlacementTable } from '../../api/placement.ts'
 import type { Service } from '../../api/service.ts'
 import type { Task } from '../../api/task.ts'
-import { isTerminal, isWanted } from '../../api/task-state.ts'
+import { isWanted } from '../../api/task-state.ts'
 import type { CliContext } from '../context.ts'
 import { logFrames } from '../service/log-reader.ts'
 import { isNotFound, tasksOf } from '../task-target.ts'
+import { hasFailed, isAwaited } from '../task-trouble.ts'
 
 /** One check of a container's health, as the Engine keeps the last five. */
 export interface HealthCheck {
@@ -52,10 +53,7 @@ const hasContainer = (task: Task): boolean =>
   task.NodeID !== '' && (task.Status.ContainerStatus?.ContainerID ?? '') !== ''
 
 /** What went wrong, or is not there yet though it is wanted. */
-export const isTroubled = (task: Task): boolean =>
-  task.Status.State === 'failed' ||
-  task.Status.State === 'rejected' ||
-  (isWanted(task.DesiredState) && !isTerminal(task.Status.State) && task.Status.State !== 'running')
+export const isTroubled = (task: Task): boolean => hasFailed(task) || isAwaited(task)
 
 interface ContainerBody {
   State?: { Health?: Health; OOMKilled?: boolean }

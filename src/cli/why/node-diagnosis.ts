@@ -1,5 +1,6 @@
 import type { Task } from '../../api/task.ts'
-import { isTerminal, isWanted } from '../../api/task-state.ts'
+import { isWanted } from '../../api/task-state.ts'
+import { hasFailed, isAwaited } from '../task-trouble.ts'
 import type { NodeFacts } from './facts.ts'
 import { type Diagnosis, refusalText } from './service-diagnosis.ts'
 import { span } from './span.ts'
@@ -33,19 +34,15 @@ const stateReasons = ({ node }: NodeFacts): string[] => {
 
 const taskReasons = ({ tasks, nowMs }: NodeFacts): string[] => {
   const failed = tasks.filter(
-    ({ Status }) =>
-      (Status.State === 'failed' || Status.State === 'rejected') &&
-      nowMs - Date.parse(Status.Timestamp) < RECENT_MS,
-  )
-  const waiting = tasks.filter(
-    ({ DesiredState, Status }) =>
-      isWanted(DesiredState) && !isTerminal(Status.State) && Status.State !== 'running',
+    (task) => hasFailed(task) && nowMs - Date.parse(task.Status.Timestamp) < RECENT_MS,
   )
   return [
-    ...waiting.map(
-      (task) =>
-        `${nameOf(task)}: ${task.Status.State} for ${span(nowMs - Date.parse(task.Status.Timestamp))}${task.Status.Err ? `: ${task.Status.Err}` : ''}`,
-    ),
+    ...tasks
+      .filter(isAwaited)
+      .map(
+        (task) =>
+          `${nameOf(task)}: ${task.Status.State} for ${span(nowMs - Date.parse(task.Status.Timestamp))}${task.Status.Err ? `: ${task.Status.Err}` : ''}`,
+      ),
     ...[
       ...Map.groupBy(
         failed,

@@ -2,6 +2,7 @@ import type { Service } from '../../api/service.ts'
 import type { Task } from '../../api/task.ts'
 import { isTerminal, isWanted, type TaskState } from '../../api/task-state.ts'
 import { memorySize } from '../sizes.ts'
+import { hasFailed } from '../task-trouble.ts'
 import { exitMeaning } from './exit-codes.ts'
 import type { HealthCheck, ServiceFacts } from './facts.ts'
 import { isTroubled } from './facts.ts'
@@ -163,7 +164,7 @@ const givenUp = (facts: ServiceFacts): Task[] => {
   )
 }
 
-const reasonsOf = (facts: ServiceFacts): string[] => {
+const reasonsOf = (facts: ServiceFacts, restarts: Diagnosis['Restarts']): string[] => {
   const { service } = facts
   const wants =
     service.Spec.Mode?.Replicated?.Replicas === 0
@@ -188,7 +189,7 @@ const reasonsOf = (facts: ServiceFacts): string[] => {
       (task) =>
         `ended and is not started again (restart condition ${never ?? 'any'}): ${causeOf(facts, task)}`,
     ),
-    ...restartsOf(facts).map(
+    ...restarts.map(
       ({ Task: name, Count, Causes }) =>
         `${name}: ended ${Count === 1 ? 'once' : `${Count} times`}: ${Causes.join('; ')}`,
     ),
@@ -232,7 +233,7 @@ const restartsOf = (facts: ServiceFacts): Diagnosis['Restarts'] =>
   [...Map.groupBy(facts.tasks, (task) => seatName(facts, task))]
     .flatMap(([name, all]) => {
       const ended = all
-        .filter(({ Status }) => Status.State === 'failed' || Status.State === 'rejected')
+        .filter(hasFailed)
         .sort((a, b) => b.Status.Timestamp.localeCompare(a.Status.Timestamp))
       const [last] = ended
       if (!last) return []
@@ -284,16 +285,18 @@ export const diagnoseService = (
     ? live.length > 0 && live.every(({ Status }) => Status.State === 'running')
     : done >= wanted && !facts.tasks.some((one) => isWanted(one.DesiredState) && isTroubled(one))
   const state = task?.state ?? (live[0] ?? facts.tasks[0])?.Status.State ?? 'gone'
-  const sick = healthOf(facts).some(({ Status }) => Status.startsWith('unhealthy'))
+  const restarts = restartsOf(facts)
+  const health = healthOf(facts)
+  const sick = health.some(({ Status }) => Status.startsWith('unhealthy'))
   return {
     Kind: isPart ? 'task' : 'service',
     Name: task?.name ?? facts.service.Spec.Name,
     Summary: isPart ? `is ${state}` : `${done} of ${wanted} tasks ${word}`,
     AsItShouldBe: isWell && !sick,
-    Reasons: reasonsOf(facts),
+    Reasons: reasonsOf(facts, restarts),
     Placement: placementOf(facts),
-    Restarts: restartsOf(facts),
-    Health: healthOf(facts),
+    Restarts: restarts,
+    Health: health,
     Logs: facts.tasks.flatMap((one) => {
       const lines = facts.logs.get(one.ID) ?? []
       if (lines.length === 0) return []
