@@ -8,6 +8,7 @@ import { isTerminal, isWanted } from '../../api/task-state.ts'
 import { parseBody } from '../../api/validate/body.ts'
 import { parseServiceSpec } from '../../api/validate/service.ts'
 import { isDirty, satisfiesPlacement } from '../orchestrator/dirty-task.ts'
+import { jobCounts } from '../orchestrator/job.ts'
 import { newTask, type Seat } from '../orchestrator/new-task.ts'
 import { schedule } from '../scheduler/schedule.ts'
 import { newMeta } from '../store/new-meta.ts'
@@ -115,9 +116,9 @@ const seatsOf = ({ Spec }: Service, nodes: readonly Node[]): Seat[] => {
       )
       .map(({ ID }) => ({ nodeId: ID }))
   }
-  const job = Mode.ReplicatedJob
-  const count = job
-    ? Math.min(job.MaxConcurrent ?? 1, job.TotalCompletions ?? job.MaxConcurrent ?? 1)
+  const { concurrentMax, total } = jobCounts(Mode.ReplicatedJob)
+  const count = Mode.ReplicatedJob
+    ? Math.min(concurrentMax, total)
     : (Mode.Replicated?.Replicas ?? 1)
   if (count > TASKS_MAX) throw invalid(`a forecast of more than ${TASKS_MAX} tasks`)
   return Array.from({ length: count }, (_, index) => ({ slot: index + 1 }))

@@ -1,3 +1,4 @@
+import type { ServiceSpec } from '../../api/service-spec.ts'
 import { planGlobal } from './global.ts'
 import type { Operation } from './operation.ts'
 import { removal, type ScalePlan } from './replicated.ts'
@@ -22,12 +23,18 @@ export const planJob = (state: ServiceState): ScalePlan => {
   return { slots: plan.slots, operations: [...operations, ...plan.operations] }
 }
 
+/** How many tasks of a replicated job run at a time, and how many are to complete. */
+export const jobCounts = (
+  job: NonNullable<ServiceSpec['Mode']>['ReplicatedJob'],
+): { concurrentMax: number; total: number } => {
+  const concurrentMax = job?.MaxConcurrent || 1
+  return { concurrentMax, total: job?.TotalCompletions ?? concurrentMax }
+}
+
 /** Slots from 0 until the total, at most so many at a time. A slot whose restarts are used up stays failed. */
 const planReplicatedJob = (state: ServiceState, slots: Map<string, Slot>): ScalePlan => {
   const operations: Operation[] = []
-  const mode = state.service.Spec.Mode?.ReplicatedJob
-  const concurrentMax = mode?.MaxConcurrent || 1
-  const total = mode?.TotalCompletions ?? concurrentMax
+  const { concurrentMax, total } = jobCounts(state.service.Spec.Mode?.ReplicatedJob)
   const plans = [...slots.values()].map((slot) => planSlot(slot, state))
   let busyCount = plans.filter((plan) =>
     plan.active.some((task) => task.Status.State !== 'complete'),

@@ -90,6 +90,8 @@ t.test('a service that exists', async (t) => {
   t.match(await forecast(everywhere), { Wanted: 2, Placed: [{ Tasks: 1 }, { Tasks: 1 }] })
   const Mode = { ReplicatedJob: { MaxConcurrent: 2, TotalCompletions: 5 } }
   t.match(await forecast(spec('job', { Mode })), { Wanted: 2, Replaced: 2 })
+  const unset = { ReplicatedJob: { MaxConcurrent: 0, TotalCompletions: 5 } }
+  t.match(await forecast(spec('job', { Mode: unset })), { Wanted: 1 }, 'as the orchestrator has it')
   t.match(await forecast(spec('none', replicas(0))), { Wanted: 0, Placed: [], Unplaced: [] })
   await t.rejects(forecast({ Name: 'x' }), { code: 'INVALID_ARGUMENT', message: /missing runtime/ })
   await t.rejects(forecast(spec('x', replicas(1e6))), { message: /more than 20000 tasks/ })
