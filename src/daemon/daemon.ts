@@ -7,7 +7,7 @@ import { SwarmctlError, toSwarmctlError, unavailable } from '../api/errors.ts'
 import type { ObjectChange } from '../api/object.ts'
 import type { InitRequest, JoinRequest, Restored, RestoreRequest } from '../api/swarm.ts'
 import type { ClusterUsage } from '../api/usage.ts'
-import { requireNoSwarm } from '../http/membership.ts'
+import { requireNoSwarm, requireSwarm } from '../http/membership.ts'
 import type { LeaderRoute, NodeStatus, SwarmPort } from '../http/ports.ts'
 import { Surface } from '../http/surface.ts'
 import { joinCluster } from '../manager/ca/join-cluster.ts'
@@ -221,7 +221,7 @@ export class Daemon implements SwarmPort {
 
   leave(force: boolean): Promise<void> {
     return this.#exclusively(async () => {
-      if (this.#state === 'inactive') throw unavailable('This node is not part of a swarm')
+      requireSwarm(this.status())
       const member = this.#member
       // Also one that can't resume for now: its log may be the last copy of the swarm's state.
       if (this.#state === 'locked' && !force) throw unavailable(LEAVE_LOCKED)

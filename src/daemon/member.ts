@@ -335,18 +335,12 @@ export class Member {
   #onManagers(managers: ManagerAddr[] | undefined): void {
     if (!managers || managers.length === 0 || this.agent.isConnected) return
     this.agent.learn(managers)
-    this.#record = { ...this.#record, managers }
-    this.storeRecord().catch(() => {})
+    this.#setManagers(managers)
   }
 
   #onCluster(role: 'worker' | 'manager', managers: readonly ManagerAddr[]): void {
     this.#refusal = ''
-    if (managers.length > 0) {
-      this.#record = { ...this.#record, managers: [...managers] }
-      this.storeRecord().catch((error: Error) =>
-        this.#deps.log.warn({ error: error.message }, 'could not store the list of managers'),
-      )
-    }
+    if (managers.length > 0) this.#setManagers(managers)
     if (role === this.#credentials.role || this.#roleChange || this.#isStopped) return
     this.#roleChange = this.#changeRole(role)
       .catch((error) =>
@@ -355,6 +349,13 @@ export class Member {
       .finally(() => {
         this.#roleChange = undefined
       })
+  }
+
+  #setManagers(managers: readonly ManagerAddr[]): void {
+    this.#record = { ...this.#record, managers: [...managers] }
+    this.storeRecord().catch((error: Error) =>
+      this.#deps.log.warn({ error: error.message }, 'could not store the list of managers'),
+    )
   }
 
   async #changeRole(role: 'worker' | 'manager'): Promise<void> {
