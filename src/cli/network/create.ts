@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { SwarmctlError } from '../../api/errors.ts'
+import { containsAddress, type Ipv4Block, parseCidr } from '../../api/ipv4.ts'
 import { collect, parseLabels } from '../arguments.ts'
 import type { Runner } from '../context.ts'
 
@@ -23,20 +24,15 @@ interface CreateOptions {
   ipv6?: boolean
 }
 
-/** An IPv4 address or network as a number and a prefix length; undefined for others. */
-const parseCidr = (text: string): { address: number; bits: number } | undefined => {
-  const [, a, b, c, d, bits = '32'] = /^(\d+)\.(\d+)\.(\d+)\.(\d+)(?:\/(\d+))?$/.exec(text) ?? []
-  if (a === undefined) return undefined
-  const address = [a, b, c, d].reduce((all, part) => all * 256 + Number(part), 0)
-  return { address, bits: Number(bits) }
-}
+/** An IPv4 network, or an address as a network of its own; undefined for others. */
+const blockOf = (text: string): Ipv4Block | undefined =>
+  parseCidr(text.includes('/') ? text : `${text}/32`)
 
 /** Whether an address, or a part of a subnet, lies in it. With one subnet everything is taken to; the daemon checks. */
 const liesIn = (subnet: string, inner: string): boolean => {
-  const [net, part] = [parseCidr(subnet), parseCidr(inner)]
+  const [net, part] = [blockOf(subnet), blockOf(inner)]
   if (!net || !part) return subnet.includes(':') && inner.includes(':')
-  const size = 2 ** (32 - net.bits)
-  return part.bits >= net.bits && Math.floor(part.address / size) === Math.floor(net.address / size)
+  return part.prefix >= net.prefix && containsAddress(net, part.first)
 }
 
 interface PoolConfig {
