@@ -128,9 +128,13 @@ const print = (output: Output, sample: Sample, refs: readonly string[], options:
   table(refs.length > 0 ? 'task' : 'service')
 }
 
-const look = async ({ client, signal }: CliContext): Promise<Omit<Sample, 'before'>> => {
+const usageNow = ({ client, signal }: CliContext): Promise<ClusterUsage> =>
+  client.call<ClusterUsage>({ path: '/swarmctl/usage', signal })
+
+const look = async (context: CliContext): Promise<Omit<Sample, 'before'>> => {
+  const { client, signal } = context
   const [after, tasks, nodes] = await Promise.all([
-    client.call<ClusterUsage>({ path: '/swarmctl/usage', signal }),
+    usageNow(context),
     client.call<Task[]>({ path: '/tasks', signal }),
     client.call<Node[]>({ path: '/nodes', signal }),
   ])
@@ -139,7 +143,7 @@ const look = async ({ client, signal }: CliContext): Promise<Omit<Sample, 'befor
 
 const top = async (context: CliContext, refs: string[], options: TopOptions): Promise<void> => {
   const { output } = context
-  let before = (await look(context)).after
+  let before = await usageNow(context)
   await context.sleep(FIRST_MS)
   for (;;) {
     const now = await look(context)
