@@ -7,9 +7,7 @@ import { isErrorCode, SwarmctlError } from '../api/errors.ts'
 export const DEFAULT_HOST = 'unix:///run/swarmctl/docker.sock'
 
 /** `unix:///path` or `tcp://host:port`, as `docker -H` takes them. */
-export const parseHost = (
-  host: string,
-): { socketPath: string } | { host: string; port: number } => {
+const parseHost = (host: string): { socketPath: string } | { host: string; port: number } => {
   const unix = /^unix:\/\/(\/.+)$/.exec(host)
   if (unix) return { socketPath: unix[1] as string }
   const tcp = /^(?:tcp|http):\/\/([^:/]+|\[[^\]]+\]):(\d+)\/?$/.exec(host)
@@ -73,6 +71,13 @@ const errorOf = (status: number, body: unknown): SwarmctlError => {
   )
 }
 
+/** The answer; an error status is thrown with the daemon's line. */
+const accepted = async (answer: IncomingMessage): Promise<IncomingMessage> => {
+  const status = answer.statusCode ?? 500
+  if (status < 400) return answer
+  throw errorOf(status, parseText(await readText(answer)))
+}
+
 /** Talks to a daemon's API socket. */
 export class Client {
   readonly host: string
@@ -89,22 +94,19 @@ export class Client {
 
   /** Calls and returns the open answer, for streams; an error status is thrown. */
   async open(call: Call): Promise<IncomingMessage> {
-    const answer = await this.#send(call)
-    const status = answer.statusCode ?? 500
-    if (status < 400) return answer
-    throw errorOf(status, parseText(await readText(answer)))
+    return accepted(await this.#send(call))
   }
 
   /** Calls with a body that is written while the answer is read already; an error status is thrown. */
   async exchange(call: Omit<Call, 'body'>): Promise<{ input: Writable; answer: IncomingMessage }> {
     const { request, answered } = this.#begin(call, { 'Transfer-Encoding': 'chunked' })
     request.flushHeaders()
-    const answer = await answered
-    const status = answer.statusCode ?? 500
-    if (status < 400) return { input: request, answer }
-    const error = errorOf(status, parseText(await readText(answer)))
-    request.destroy()
-    throw error
+    try {
+      return { input: request, answer: await accepted(await answered) }
+    } catch (error) {
+      request.destroy()
+      throw error
+    }
   }
 
   /** Calls with a stream as the body and returns the parsed answer, which may come before the stream's end when it is an error. */

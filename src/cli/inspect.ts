@@ -9,6 +9,10 @@ export interface InspectOptions {
   pretty?: boolean
 }
 
+/** Whether the form for people is asked for. */
+export const isPretty = ({ format, pretty }: InspectOptions): boolean =>
+  pretty === true || format === 'pretty'
+
 /** Inspects each reference; what can't be had is named on standard error and makes the exit code 1, the others are still printed. */
 export const inspectAll = async (
   context: CliContext,
@@ -31,8 +35,7 @@ export const inspectAll = async (
       (error) => errors.push(toSwarmctlError(error)),
     )
   }
-  const isPretty = options.pretty || options.format === 'pretty'
-  if (pretty && isPretty)
+  if (pretty && isPretty(options))
     context.output.write(found.map((object) => `${pretty(object)}\n`).join(''))
   else printInspected(context.output, options.format, found)
   failWith(context, errors)

@@ -31,7 +31,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
 }
 
 /** Service keys of other formats or products, and what to write in their place. */
-export const FORBIDDEN_KEYS: ReadonlyMap<string, string> = new Map([
+const FORBIDDEN_KEYS: ReadonlyMap<string, string> = new Map([
   ['volume_driver', 'define a volume under the top-level volumes key and set its driver there'],
   ['volumes_from', 'define a volume under the top-level volumes key and name it in each service'],
   ['models', 'a cluster runs containers only; run the model as a service'],

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { Service } from '../../api/service.ts'
 import type { CliContext, Runner } from '../context.ts'
-import { type InspectOptions, inspectAll } from '../inspect.ts'
+import { type InspectOptions, inspectAll, isPretty } from '../inspect.ts'
 import { prettyService } from '../pretty/service.ts'
 
 /** Networks are named by id in specs; people know their names. */
@@ -15,8 +15,7 @@ const inspect = async (
   refs: string[],
   options: InspectOptions,
 ): Promise<void> => {
-  const isPretty = options.pretty || options.format === 'pretty'
-  const names = isPretty ? await networkNames(context) : new Map<string, string>()
+  const names = isPretty(options) ? await networkNames(context) : new Map<string, string>()
   await inspectAll(
     context,
     refs,

@@ -79,7 +79,7 @@ const restartTable = (rows: Diagnosis['Restarts']): string =>
   )
 
 /** A diagnosis for people. */
-export const renderDiagnosis = (found: Diagnosis): string => {
+const renderDiagnosis = (found: Diagnosis): string => {
   const verdict = found.AsItShouldBe ? 'as it should be' : 'not as it should be'
   const placement =
     found.Kind === 'node' ? 'One more task of each service, here' : 'One more task, node by node'
