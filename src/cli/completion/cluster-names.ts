@@ -1,8 +1,8 @@
 import type { Node } from '../../api/node.ts'
 import type { Service } from '../../api/service.ts'
+import { NAMESPACE_LABEL } from '../../api/stack-labels.ts'
 import type { Task } from '../../api/task.ts'
 import { isWanted } from '../../api/task-state.ts'
-import { NAMESPACE_LABEL } from '../../stack/convert/namespace.ts'
 import type { Client } from '../client.ts'
 import type { Candidate, NameKind } from './word-at.ts'
 

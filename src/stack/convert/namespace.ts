@@ -1,6 +1,4 @@
-import { IMAGE_LABEL, NAMESPACE_LABEL } from '../../api/stack-labels.ts'
-
-export { IMAGE_LABEL, NAMESPACE_LABEL }
+import { NAMESPACE_LABEL } from '../../api/stack-labels.ts'
 
 /** What `key` of a file is called in the cluster: its own `name`, else `STACK_KEY`. */
 export const clusterName = (

@@ -1,5 +1,5 @@
 import { SwarmctlError } from '../../api/errors.ts'
-import { NAMESPACE_LABEL } from '../convert/namespace.ts'
+import { NAMESPACE_LABEL } from '../../api/stack-labels.ts'
 import type { StackOperation } from './operation.ts'
 import { type ExistingObjects, type PlanStackInput, planStack } from './plan.ts'
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { NAMESPACE_LABEL } from '../convert/namespace.ts'
+import { NAMESPACE_LABEL } from '../../api/stack-labels.ts'
 import type { PlanStackInput } from './plan.ts'
 
 /** Bits of an index: it stays an exact number everywhere. */
