@@ -13,6 +13,11 @@ export class DecodeError extends Error {
   override readonly name = 'DecodeError'
 }
 
+/** Whether both hold the same. */
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at])
+}
+
 /** Small buffers share one of this size: one of its own for each entry is work for the garbage collector. */
 const SLAB_BYTES = 64 * 1024
 /** What is larger gets a buffer of its own, so that a slab isn't wasted. */

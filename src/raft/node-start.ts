@@ -1,5 +1,6 @@
 // What a node knows when it starts: log and state are read and brought together.
 
+import { sameBytes } from './bytes.ts'
 import type { CoreStart } from './core.ts'
 import { createEntry } from './entry.ts'
 import { NothingStoredError, StorageCorruptError, StorageKeyError } from './errors.ts'
@@ -151,8 +152,7 @@ function survivorCommands(before: Membership, { id, context }: InitialVoter): Me
     add({ kind: 'change', changes: [{ kind: 'add-learner', id, context }] })
   }
   const known = membership.contexts.get(id)
-  const isKnown =
-    known?.length === context.length && known.every((byte, at) => byte === context[at])
+  const isKnown = known !== undefined && sameBytes(known, context)
   if (!membership.voters.includes(id) || !isKnown) {
     add({ kind: 'change', changes: [{ kind: 'add-voter', id, context }] })
   }

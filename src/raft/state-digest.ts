@@ -1,3 +1,5 @@
+import { sameBytes } from './bytes.ts'
+
 const TAG_BYTES = 16
 const WORDS = TAG_BYTES / 4
 
@@ -38,7 +40,7 @@ export class StateDigest {
   }
 
   equals(count: number, sum: Uint8Array): boolean {
-    return count === this.count && this.sum.every((byte, at) => byte === sum[at])
+    return count === this.count && sameBytes(this.sum, sum)
   }
 
   #mix(tag: Tag): void {

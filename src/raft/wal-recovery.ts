@@ -3,6 +3,7 @@
 // the node must not vote. A bad frame that nothing follows is an unfinished write, never acknowledged.
 
 import { assert } from './assert.ts'
+import { sameBytes } from './bytes.ts'
 import type { HardState } from './core-state.ts'
 import type { Entry, LogPosition } from './entry.ts'
 import { StorageCorruptError } from './errors.ts'
@@ -143,8 +144,4 @@ class LogReader {
     this.#entries.push(entry)
     assert(this.#base.index + this.#entries.length === entry.index, 'the log is not contiguous')
   }
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, at) => byte === b[at])
 }
