@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import type { Command } from 'commander'
 import { SwarmctlError } from '../../api/errors.ts'
 import type { Runner } from '../context.ts'
-import { readPassphrase } from './passphrase.ts'
+import { passphraseFlag, readPassphrase } from './passphrase.ts'
 import { megabytes, TransferProgress } from './transfer-progress.ts'
 
 const FILE_MODE = 0o600
@@ -49,10 +49,7 @@ export const backupVerb = (parent: Command, run: Runner): void => {
     .command('backup')
     .description('Write all of the swarm to an encrypted file: state, secrets, CA and keys')
     .argument('<file>', 'Where to; an existing file is replaced when the new one is whole')
-    .option(
-      '--passphrase-file <file>',
-      'File with the passphrase in its first line, - for standard input (default: ask)',
-    )
+    .addOption(passphraseFlag())
     .addHelpText(
       'after',
       '\nExample:\n  swarmctl backup --passphrase-file /root/passphrase swarm.backup\n',

@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import { collect } from '../arguments.ts'
 import type { Client } from '../client.ts'
 import type { Runner } from '../context.ts'
@@ -7,12 +7,10 @@ import type { DaemonLauncher } from '../daemon/launcher.ts'
 import type { Output } from '../output.ts'
 import { count } from '../service/flag-values.ts'
 import { ensureDaemon } from './ensure-daemon.ts'
+import { availabilityFlag, type NodeAddresses, withNodeAddresses } from './node-flags.ts'
 import { fetchUnlockKey, unlockHint } from './unlock.ts'
 
-interface InitOptions {
-  listenAddr: string
-  advertiseAddr?: string
-  dataPathAddr?: string
+interface InitOptions extends NodeAddresses {
   dataPathPort: string
   availability: string
   defaultAddrPool?: string[]
@@ -58,17 +56,9 @@ const explain = async (client: Client, output: Output, nodeId: string): Promise<
 
 /** `swarmctl init`: makes this machine the first manager of a new swarm. */
 export const initVerb = (parent: Command, run: Runner, launcher: DaemonLauncher): void => {
-  const command = parent
-    .command('init')
+  const command = withNodeAddresses(parent.command('init'))
     .description('Initialize a swarm with this machine as its first manager')
-    .option('--advertise-addr <addr>', 'Address that the other nodes reach this one at')
-    .option('--listen-addr <addr>', 'Address of the cluster port', '0.0.0.0:2377')
-    .option('--data-path-addr <addr>', 'Address for traffic between containers')
-    .addOption(
-      new Option('--availability <kind>', 'Availability of this node')
-        .choices(['active', 'pause', 'drain'])
-        .default('active'),
-    )
+    .addOption(availabilityFlag())
     .option('--default-addr-pool <cidr>', 'Pool for overlay networks (several times)', collect)
     .option('--default-addr-pool-mask-length <bits>', 'Size of each overlay network', '16')
     .option('--task-history-limit <n>', 'Old tasks kept per slot', '5')

@@ -1,14 +1,12 @@
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import type { Runner } from '../context.ts'
 import { daemonFlags } from '../daemon/flags.ts'
 import type { DaemonLauncher } from '../daemon/launcher.ts'
 import { ensureDaemon } from './ensure-daemon.ts'
+import { availabilityFlag, type NodeAddresses, withNodeAddresses } from './node-flags.ts'
 
-interface JoinOptions {
+interface JoinOptions extends NodeAddresses {
   token: string
-  listenAddr: string
-  advertiseAddr?: string
-  dataPathAddr?: string
   availability: string
 }
 
@@ -24,14 +22,8 @@ export const joinVerb = (parent: Command, run: Runner, launcher: DaemonLauncher)
     .description('Join a swarm as a worker or manager, as the token says')
     .argument('<addr>', 'A manager: HOST:PORT')
     .requiredOption('--token <token>', 'Token from "swarmctl join-token worker" or "… manager"')
-    .option('--advertise-addr <addr>', 'Address that the other nodes reach this one at')
-    .option('--listen-addr <addr>', 'Address of the cluster port', '0.0.0.0:2377')
-    .option('--data-path-addr <addr>', 'Address for traffic between containers')
-    .addOption(
-      new Option('--availability <kind>', 'Availability of this node')
-        .choices(['active', 'pause', 'drain'])
-        .default('active'),
-    )
+  withNodeAddresses(command)
+    .addOption(availabilityFlag())
     .addHelpText('after', '\nExample:\n  swarmctl join --token SWMTKN-1-… 192.168.1.10:2377\n')
     .action(
       run(async (context, addr: string, options: JoinOptions & Record<string, unknown>) => {

@@ -1,9 +1,17 @@
+import { Option } from 'commander'
 import { invalid } from '../../api/errors.ts'
 import type { CliContext } from '../context.ts'
 import { readInput } from '../read-input.ts'
 
 /** The daemon takes no longer one. */
 const CHARACTERS_MAX = 1024
+
+/** `--passphrase-file`, which `readPassphrase` takes. */
+export const passphraseFlag = (): Option =>
+  new Option(
+    '--passphrase-file <file>',
+    'File with the passphrase in its first line, - for standard input (default: ask)',
+  )
 
 /** The passphrase of a backup: a file's first line, or what is typed on the terminal; typed twice for a new backup. */
 export const readPassphrase = async (

@@ -6,14 +6,12 @@ import type { CliContext, Runner } from '../context.ts'
 import { daemonFlags } from '../daemon/flags.ts'
 import type { DaemonLauncher } from '../daemon/launcher.ts'
 import { ensureDaemon } from './ensure-daemon.ts'
-import { readPassphrase } from './passphrase.ts'
+import { type NodeAddresses, withNodeAddresses } from './node-flags.ts'
+import { passphraseFlag, readPassphrase } from './passphrase.ts'
 import { TransferProgress } from './transfer-progress.ts'
 
-interface RestoreOptions {
+interface RestoreOptions extends NodeAddresses {
   passphraseFile?: string
-  listenAddr: string
-  advertiseAddr?: string
-  dataPathAddr?: string
 }
 
 const openFile = async (path: string) => {
@@ -45,13 +43,8 @@ export const restoreVerb = (parent: Command, run: Runner, launcher: DaemonLaunch
       'Make this machine the manager of the swarm in a backup; the swarm must have no manager left',
     )
     .argument('<file>', 'What "swarmctl backup" wrote')
-    .option(
-      '--passphrase-file <file>',
-      'File with the passphrase in its first line, - for standard input (default: ask)',
-    )
-    .option('--advertise-addr <addr>', 'Address that the other nodes reach this one at')
-    .option('--listen-addr <addr>', 'Address of the cluster port', '0.0.0.0:2377')
-    .option('--data-path-addr <addr>', 'Address for traffic between containers')
+    .addOption(passphraseFlag())
+  withNodeAddresses(command)
     .addHelpText(
       'after',
       '\nExample:\n  swarmctl restore --passphrase-file /root/passphrase swarm.backup\n',
