@@ -4,7 +4,7 @@ import { collect, parseFilterFlags, parseLabels } from './arguments.ts'
 import type { CliContext, Runner } from './context.ts'
 import type { Column, ListOptions } from './format/listing.ts'
 import { labelFields, printListing, withListOptions } from './format/listing.ts'
-import { forEachRef, type InspectOptions, inspectAll } from './inspect.ts'
+import { forEachRef, type InspectOptions, inspectAll, withInspectOptions } from './inspect.ts'
 import { prettyData } from './pretty/data.ts'
 import { readInput } from './read-input.ts'
 import { ago } from './relative-time.ts'
@@ -111,14 +111,11 @@ const listVerb = (noun: Command, run: Runner, kind: 'secret' | 'config'): void =
 }
 
 const inspectVerb = (noun: Command, run: Runner, kind: 'secret' | 'config'): void => {
-  noun
-    .command('inspect')
+  withInspectOptions(noun.command('inspect'))
     .description(
       `Show all that is known of ${kind}s${kind === 'secret' ? ', except their data' : ''}`,
     )
     .argument('<ref...>', 'Names or ids')
-    .option('-f, --format <format>', 'json, pretty, or a template')
-    .option('--pretty', 'For people')
     .addHelpText('after', `\nExample:\n  swarmctl ${kind} inspect my-${kind}\n`)
     .action(
       run((context, refs: string[], options: InspectOptions) =>

@@ -1,3 +1,4 @@
+import type { Command } from 'commander'
 import { SwarmctlError, toSwarmctlError } from '../api/errors.ts'
 import type { CliContext } from './context.ts'
 import { ExitStatus } from './exit-status.ts'
@@ -8,6 +9,12 @@ export interface InspectOptions {
   format?: string
   pretty?: boolean
 }
+
+/** Adds the flags of an `inspect` command that has a form for people. */
+export const withInspectOptions = (command: Command): Command =>
+  command
+    .option('-f, --format <format>', 'json, pretty, or a template')
+    .option('--pretty', 'For people')
 
 /** Whether the form for people is asked for. */
 export const isPretty = ({ format, pretty }: InspectOptions): boolean =>

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { Service } from '../../api/service.ts'
 import type { CliContext, Runner } from '../context.ts'
-import { type InspectOptions, inspectAll, isPretty } from '../inspect.ts'
+import { type InspectOptions, inspectAll, isPretty, withInspectOptions } from '../inspect.ts'
 import { prettyService } from '../pretty/service.ts'
 
 /** Networks are named by id in specs; people know their names. */
@@ -31,12 +31,9 @@ const inspect = async (
 
 /** `swarmctl service inspect`. */
 export const serviceInspectVerb = (noun: Command, run: Runner): void => {
-  noun
-    .command('inspect')
+  withInspectOptions(noun.command('inspect'))
     .description('Show all that is known of services')
     .argument('<service...>', 'Names or ids')
-    .option('-f, --format <format>', 'json, pretty, or a template')
-    .option('--pretty', 'For people')
     .addHelpText('after', '\nExample:\n  swarmctl service inspect --pretty web\n')
     .action(
       run((context, refs: string[], options: InspectOptions) => inspect(context, refs, options)),
