@@ -8,6 +8,9 @@ export const countOrShare = z.union([
   count,
   z.string().regex(/^\d+%$/, 'must be a number or a share such as 25%'),
 ])
+export const portNumber = z.number().int().min(1).max(65535)
+export const protocol = z.enum(['TCP', 'UDP', 'SCTP'])
+export const nameValue = z.strictObject({ name: z.string(), value: z.string() })
 export const quantity = z.union([z.string(), z.number()])
 
 /** `metadata`: what others wrote into an object that was read back is passed over. */

@@ -1,5 +1,14 @@
 import { z } from 'zod'
-import { count, countOrShare, labels, Metadata, quantity, strings } from './metadata.ts'
+import {
+  count,
+  countOrShare,
+  labels,
+  Metadata,
+  portNumber,
+  protocol,
+  quantity,
+  strings,
+} from './metadata.ts'
 import { PodTemplate } from './pod.ts'
 
 const head = { apiVersion: z.string(), kind: z.string(), metadata: Metadata }
@@ -67,10 +76,10 @@ export const KubernetesService = z.strictObject({
       .array(
         z.strictObject({
           name: z.string().optional(),
-          port: z.number().int().min(1).max(65535),
+          port: portNumber,
           targetPort: z.union([z.number().int(), z.string()]).optional(),
-          nodePort: z.number().int().min(1).max(65535).optional(),
-          protocol: z.enum(['TCP', 'UDP', 'SCTP']).optional(),
+          nodePort: portNumber.optional(),
+          protocol: protocol.optional(),
           appProtocol: z.string().optional(),
         }),
       )

@@ -1,5 +1,14 @@
 import { z } from 'zod'
-import { count, labels, Metadata, quantity, strings } from './metadata.ts'
+import {
+  count,
+  labels,
+  Metadata,
+  nameValue,
+  portNumber,
+  protocol,
+  quantity,
+  strings,
+} from './metadata.ts'
 
 const keyRef = z.strictObject({
   name: z.string(),
@@ -41,7 +50,7 @@ export const Probe = z.strictObject({
       path: z.string().optional(),
       port,
       scheme: z.enum(['HTTP', 'HTTPS']).optional(),
-      httpHeaders: z.array(z.strictObject({ name: z.string(), value: z.string() })).optional(),
+      httpHeaders: z.array(nameValue).optional(),
     })
     .optional(),
   tcpSocket: z.strictObject({ port }).optional(),
@@ -54,6 +63,8 @@ export const Probe = z.strictObject({
 
 const resourceList = z.record(z.string(), quantity)
 
+const seccompProfile = z.strictObject({ type: z.enum(['RuntimeDefault', 'Unconfined']) }).optional()
+
 const securityContext = z.strictObject({
   runAsUser: count.optional(),
   runAsGroup: count.optional(),
@@ -62,7 +73,7 @@ const securityContext = z.strictObject({
   allowPrivilegeEscalation: z.boolean().optional(),
   privileged: z.boolean().optional(),
   capabilities: z.strictObject({ add: strings.optional(), drop: strings.optional() }).optional(),
-  seccompProfile: z.strictObject({ type: z.enum(['RuntimeDefault', 'Unconfined']) }).optional(),
+  seccompProfile,
 })
 
 /** `containers[]`. */
@@ -79,9 +90,9 @@ export const Container = z.strictObject({
     .array(
       z.strictObject({
         name: z.string().optional(),
-        containerPort: z.number().int().min(1).max(65535),
-        hostPort: z.number().int().min(1).max(65535).optional(),
-        protocol: z.enum(['TCP', 'UDP', 'SCTP']).optional(),
+        containerPort: portNumber,
+        hostPort: portNumber.optional(),
+        protocol: protocol.optional(),
       }),
     )
     .optional(),
@@ -109,29 +120,20 @@ export const Container = z.strictObject({
   terminationMessagePolicy: z.string().optional(),
 })
 
-const items = z
-  .array(z.strictObject({ key: z.string(), path: z.string(), mode: count.optional() }))
-  .optional()
+/** Which keys of a ConfigMap or Secret are which files. */
+const files = {
+  items: z
+    .array(z.strictObject({ key: z.string(), path: z.string(), mode: count.optional() }))
+    .optional(),
+  defaultMode: count.optional(),
+  optional: z.boolean().optional(),
+}
 
 /** `volumes[]`: one source each. */
 export const Volume = z.strictObject({
   name: z.string(),
-  configMap: z
-    .strictObject({
-      name: z.string(),
-      items,
-      defaultMode: count.optional(),
-      optional: z.boolean().optional(),
-    })
-    .optional(),
-  secret: z
-    .strictObject({
-      secretName: z.string(),
-      items,
-      defaultMode: count.optional(),
-      optional: z.boolean().optional(),
-    })
-    .optional(),
+  configMap: z.strictObject({ name: z.string(), ...files }).optional(),
+  secret: z.strictObject({ secretName: z.string(), ...files }).optional(),
   emptyDir: z
     .strictObject({ medium: z.enum(['', 'Memory']).optional(), sizeLimit: quantity.optional() })
     .nullable()
@@ -173,8 +175,8 @@ export const PodSpec = z.strictObject({
       runAsNonRoot: z.boolean().optional(),
       fsGroup: count.optional(),
       supplementalGroups: z.array(count).optional(),
-      sysctls: z.array(z.strictObject({ name: z.string(), value: z.string() })).optional(),
-      seccompProfile: z.strictObject({ type: z.enum(['RuntimeDefault', 'Unconfined']) }).optional(),
+      sysctls: z.array(nameValue).optional(),
+      seccompProfile,
     })
     .optional(),
   topologySpreadConstraints: z
