@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { flagOf } from '../schema/schema.ts'
+import { flagOf } from '../schema/field-types.ts'
 import { at, StackFileProblem } from '../stack-error.ts'
 import { entry, isMap, type Path, scalarText, type Value, type ValueMap } from '../value.ts'
 

@@ -1,19 +1,8 @@
 import { parseCpus } from '../parse/cpus.ts'
 import { parseDeviceCount } from '../parse/device.ts'
 import { parseDuration } from '../parse/duration.ts'
-import {
-  checked,
-  choice,
-  either,
-  integer,
-  list,
-  number,
-  pairs,
-  record,
-  scalar,
-  string,
-  stringList,
-} from './schema.ts'
+import { integer, number, pairs, string, stringList } from './field-types.ts'
+import { checked, choice, either, list, record, scalar } from './schema.ts'
 
 /** `30s`, `1m30s`: Go's duration format. */
 export const duration = checked((text) => void parseDuration(text), 'string')

@@ -3,22 +3,15 @@ import { parseDevice } from '../parse/device.ts'
 import { cpus, deviceRequest } from './deploy-schema.ts'
 import {
   boolean,
-  checked,
-  choice,
   driverOptions,
-  either,
   integer,
-  list,
-  mapOf,
   number,
   pairs,
-  record,
-  type Schema,
-  scalar,
   string,
   stringList,
   stringOrList,
-} from './schema.ts'
+} from './field-types.ts'
+import { checked, choice, either, list, mapOf, record, type Schema, scalar } from './schema.ts'
 
 /** Bytes, as a number or as `512m`. */
 const bytes = checked((text) => void parseBytes(text), 'number', 'string')

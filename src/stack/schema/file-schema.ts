@@ -1,17 +1,5 @@
-import {
-  boolean,
-  checked,
-  driverOptions,
-  either,
-  list,
-  mapOf,
-  pairs,
-  type RecordSchema,
-  record,
-  scalar,
-  string,
-  stringOrList,
-} from './schema.ts'
+import { boolean, driverOptions, pairs, string, stringOrList } from './field-types.ts'
+import { checked, either, list, mapOf, type RecordSchema, record, scalar } from './schema.ts'
 import { OBJECT_NAME, serviceSchema } from './service-schema.ts'
 
 const external = either(boolean, record({ name: string }))

@@ -2,25 +2,17 @@ import { parsePortSpec } from '../parse/port.ts'
 import { deploySchema, duration } from './deploy-schema.ts'
 import { engineFields } from './engine-schema.ts'
 import {
-  any,
   boolean,
-  checked,
-  choice,
   driverOptions,
-  either,
   integer,
-  list,
-  mapOf,
   number,
   pairs,
-  record,
-  scalar,
   shellCommand,
   string,
   stringList,
   stringOrList,
-  uniqueList,
-} from './schema.ts'
+} from './field-types.ts'
+import { any, checked, choice, either, list, mapOf, record, scalar, uniqueList } from './schema.ts'
 
 /** What a service, network, volume, secret or config may be called in a file. */
 export const OBJECT_NAME = /^[a-zA-Z0-9._-]+$/
