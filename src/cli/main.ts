@@ -62,7 +62,8 @@ export const buildProgram = async (
       const command = given.at(-1) as Command
       await action(contextOf(deps, command), ...given)
     }
-  await registerCommands(program, run, deps, args)
+  // A word that is completed needs no other commands than the line would.
+  await registerCommands(program, run, deps, args[0] === COMPLETE ? args.slice(1) : args)
   return program
 }
 
