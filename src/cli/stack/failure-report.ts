@@ -3,7 +3,7 @@ import type { Service } from '../../api/service.ts'
 import type { Task } from '../../api/task.ts'
 import { taskName } from '../../api/task-name.ts'
 import type { CliContext } from '../context.ts'
-import { logFrames } from '../service/log-reader.ts'
+import { lastOutput } from '../service/last-output.ts'
 import { tasksOf } from '../task-target.ts'
 import { hasFailed } from '../task-trouble.ts'
 
@@ -32,7 +32,7 @@ export const reportFailure = async (
   const exit = !code || task.Status.State !== 'failed' ? '' : `, exit code ${code}`
   const why = task.Status.Err || task.Status.Message
   output.writeError(`  task ${taskName(task)}${where}: ${task.Status.State}${exit}: ${why}\n`)
-  const lines = await lastLines(context, service, task.ID).catch(() => [])
+  const lines = await lastLines(context, task).catch(() => [])
   if (lines.length > 0) output.writeError(`  its last log lines:\n`)
   for (const line of lines) output.writeError(`  | ${line}\n`)
 }
@@ -43,24 +43,9 @@ const lastFailed = (tasks: readonly Task[]): Task | undefined => {
   return newest.find(hasFailed) ?? newest.find(({ Status }) => Status.Err)
 }
 
-const lastLines = async (
-  { client, signal }: CliContext,
-  service: Service,
-  taskId: string,
-): Promise<string[]> => {
-  const stream = await client.open({
-    path: `/tasks/${taskId}/logs`,
-    query: { stdout: true, stderr: true, tail: LOG_LINES },
-    signal: AbortSignal.any([signal, AbortSignal.timeout(LOG_LIMIT_MS)]),
-  })
-  const chunks: string[] = []
-  if (service.Spec.TaskTemplate.ContainerSpec?.TTY) {
-    for await (const chunk of stream) chunks.push(String(chunk))
-  } else {
-    for await (const { stream: kind, line } of logFrames(stream)) {
-      if (kind !== 'system') chunks.push(line.toString('utf8'))
-    }
-  }
-  const lines = chunks.join('').split(/\r?\n/)
+const lastLines = async ({ client, signal }: CliContext, task: Task): Promise<string[]> => {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(LOG_LIMIT_MS)])
+  const text = (await lastOutput(client, task, LOG_LINES, limit)).join('')
+  const lines = text.split(/\r?\n/)
   return lines.filter((line) => line !== '').slice(-LOG_LINES)
 }

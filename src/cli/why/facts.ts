@@ -4,7 +4,7 @@ import type { Service } from '../../api/service.ts'
 import type { Task } from '../../api/task.ts'
 import { isWanted } from '../../api/task-state.ts'
 import type { CliContext } from '../context.ts'
-import { logFrames } from '../service/log-reader.ts'
+import { lastOutput } from '../service/last-output.ts'
 import { isNotFound, tasksOf } from '../task-target.ts'
 import { hasFailed, isAwaited } from '../task-trouble.ts'
 
@@ -68,21 +68,10 @@ const containerOf = async ({ client }: CliContext, task: Task): Promise<Containe
 }
 
 const lastLines = async ({ client }: CliContext, task: Task): Promise<string[]> => {
-  const stream = await client.open({
-    path: `/tasks/${task.ID}/logs`,
-    query: { stdout: true, stderr: true, tail: LOG_LINES },
-    signal: AbortSignal.timeout(ASK_LIMIT_MS),
-  })
-  if (task.Spec.ContainerSpec?.TTY) {
-    const chunks: Buffer[] = []
-    for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(chunk)
-    return Buffer.concat(chunks).toString('utf8').split(/\r?\n/).filter(Boolean)
-  }
-  const lines: string[] = []
-  for await (const { stream: kind, line } of logFrames(stream)) {
-    if (kind !== 'system') lines.push(line.toString('utf8').trimEnd())
-  }
-  return lines
+  const texts = await lastOutput(client, task, LOG_LINES, AbortSignal.timeout(ASK_LIMIT_MS))
+  return task.Spec.ContainerSpec?.TTY
+    ? texts.join('').split(/\r?\n/).filter(Boolean)
+    : texts.map((line) => line.trimEnd())
 }
 
 /** What could be had; a node that is down or a container that is gone just tells nothing. */
