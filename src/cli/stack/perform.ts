@@ -17,8 +17,16 @@ export interface PerformOptions {
   withRegistryAuth?: boolean
 }
 
-const idsByName = (objects: readonly (Secret | Config)[]): Map<string, string> =>
-  new Map(objects.map((object) => [object.Spec.Name, object.ID]))
+/** Ids by name of what the cluster has; it is not asked when there is no reference. */
+const idsByName = async (
+  { client }: CliContext,
+  path: '/secrets' | '/configs',
+  references: readonly unknown[] = [],
+): Promise<Map<string, string>> => {
+  if (references.length === 0) return new Map()
+  const objects = await client.call<(Secret | Config)[]>({ path })
+  return new Map(objects.map((object) => [object.Spec.Name, object.ID]))
+}
 
 /** A service's body with what only the cluster and the registry know: ids, credentials, the image's digest. */
 const completeService = async (
@@ -26,15 +34,15 @@ const completeService = async (
   operation: ServiceOperation,
   { withRegistryAuth }: PerformOptions,
 ): Promise<{ body: ServiceSpec; auth: string | undefined; warnings: string[] }> => {
+  const { Secrets, Configs } = operation.body.TaskTemplate.ContainerSpec ?? {}
   const [secrets, configs] = await Promise.all([
-    context.client.call<Secret[]>({ path: '/secrets' }),
-    context.client.call<Config[]>({ path: '/configs' }),
+    idsByName(context, '/secrets', Secrets),
+    idsByName(context, '/configs', Configs),
   ])
-  const ids = { secrets: idsByName(secrets), configs: idsByName(configs) }
-  const bound = bindReferences(operation.body, ids)
-  const image = bound.TaskTemplate.ContainerSpec?.Image ?? ''
-  const auth = withRegistryAuth ? await registryAuth(context, image) : undefined
+  const bound = bindReferences(operation.body, { secrets, configs })
   const container = bound.TaskTemplate.ContainerSpec
+  const image = container?.Image ?? ''
+  const auth = withRegistryAuth ? await registryAuth(context, image) : undefined
   if (!operation.resolveImage || !container) return { body: bound, auth, warnings: [] }
   const resolved = await resolveImage(context, image, auth)
   const ContainerSpec = { ...container, Image: resolved.image }
