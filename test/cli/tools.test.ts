@@ -374,6 +374,8 @@ t.test('completion', async (t) => {
   t.ok((await words('service', 'create', '--lim')).includes('--limit-cpu'))
   t.strictSame(await words('exec', 'we'), ['web', 'web.1'])
   t.strictSame(await words('cp', ''), ['web:', 'web.1:', ':files'])
+  t.strictSame(await words('apply', '--filename', ''), [':files'])
+  t.strictSame(await words('backup', '--passphrase-file', ''), [':files'])
   t.strictSame(await words('completion', ''), ['bash', 'zsh', 'fish'])
   t.strictSame(await words('service', 'rm', '--', 'x', 'nope'), [])
   const down = await runCli(['__complete', 'service', 'rm', ''], {

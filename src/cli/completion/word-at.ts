@@ -21,7 +21,8 @@ export interface Expected {
 }
 
 const KINDS: readonly string[] = ['service', 'task', 'node', 'network', 'secret', 'config', 'stack']
-const FILE_FLAGS = new Set(['--env-file', '--compose-file', '--file', '--data-dir', '--run-dir'])
+/** Paths of this machine whose flags don't say `<file>`; other paths are in containers. */
+const PATH_FLAGS = new Set(['--data-dir', '--run-dir'])
 const FILE_ARGUMENTS = new Set(['file', 'source', 'target'])
 
 const NOTHING: Expected = { candidates: [], names: [], suffix: '', files: false, prefix: '' }
@@ -85,7 +86,7 @@ const ofValue = (option: Option, prefix: string): Expected => {
     candidates,
     prefix,
     names: isKind(kind) ? [kind] : [],
-    files: FILE_FLAGS.has(flag),
+    files: option.flags.endsWith('<file>') || PATH_FLAGS.has(flag),
   }
 }
 
