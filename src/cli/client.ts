@@ -6,8 +6,10 @@ import { isErrorCode, SwarmctlError } from '../api/errors.ts'
 /** The daemon's default API socket (design §3). */
 export const DEFAULT_HOST = 'unix:///run/swarmctl/docker.sock'
 
-/** `unix:///path` or `tcp://host:port`, as `docker -H` takes them. */
-const parseHost = (host: string): { socketPath: string } | { host: string; port: number } => {
+/** `unix:///path` or `tcp://host:port`, as `docker -H` takes them. @throws SwarmctlError INVALID_ARGUMENT */
+export const parseHost = (
+  host: string,
+): { socketPath: string } | { host: string; port: number } => {
   const unix = /^unix:\/\/(\/.+)$/.exec(host)
   if (unix) return { socketPath: unix[1] as string }
   const tcp = /^(?:tcp|http):\/\/([^:/]+|\[[^\]]+\]):(\d+)\/?$/.exec(host)

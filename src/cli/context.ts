@@ -25,6 +25,8 @@ export interface CliHost {
 /** What a command gets besides its own flags. */
 export interface CliContext extends CliHost {
   client: Client
+  /** What `--host` or SWARMCTL_HOST says, where one does. */
+  namedHost: string | undefined
 }
 
 /** The context of a command, from the host and the global flags. */
@@ -33,7 +35,8 @@ export const contextOf = (host: CliHost, command: Command): CliContext => {
   while (root.parent) root = root.parent
   // The root's own flag: `service create --host` is another one.
   const { host: flag } = root.opts<{ host?: string }>()
-  return { ...host, client: new Client(flag ?? host.env.SWARMCTL_HOST ?? DEFAULT_HOST) }
+  const namedHost = flag ?? host.env.SWARMCTL_HOST
+  return { ...host, namedHost, client: new Client(namedHost ?? DEFAULT_HOST) }
 }
 
 /** Wraps a verb's action so that it gets its context. `Args` are commander's: arguments first, then options. */

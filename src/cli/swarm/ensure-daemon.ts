@@ -1,5 +1,6 @@
+import { resolve } from 'node:path'
 import { SwarmctlError } from '../../api/errors.ts'
-import { Client } from '../client.ts'
+import { Client, parseHost } from '../client.ts'
 import type { CliContext } from '../context.ts'
 import { daemonArguments } from '../daemon/flags.ts'
 import type { DaemonLauncher } from '../daemon/launcher.ts'
@@ -8,17 +9,37 @@ import type { DaemonLauncher } from '../daemon/launcher.ts'
 const START_LIMIT_MS = 30_000
 const START_POLL_MS = 100
 
-/** The client of the daemon on this machine, which is started when none answers. */
+/** Where the daemon is: `--socket` says it of the one to start, the host of whichever there is, else it is the run directory's. */
+const daemonHost = ({ namedHost }: CliContext, options: Record<string, unknown>): string => {
+  const { socket, runDir } = options
+  if (socket === undefined && namedHost !== undefined) return namedHost
+  const path = String(socket ?? `${runDir}/docker.sock`).replace(/^unix:\/\//, '')
+  return `unix://${resolve(path)}`
+}
+
+/** The path at which a daemon is started so that it answers at `host`. */
+const socketToServe = (host: string): string => {
+  const target = parseHost(host)
+  if ('socketPath' in target) return target.socketPath
+  throw new SwarmctlError(
+    'UNAVAILABLE',
+    `no swarmctl daemon answers at ${host}, and none can be started there from here: run "swarmctl daemon" on that machine, or leave out --host and SWARMCTL_HOST to mean this one`,
+  )
+}
+
+/** The client of the daemon at the host that is meant, which is started when none answers at a socket of this machine. */
 export const ensureDaemon = async (
   context: CliContext,
   launcher: DaemonLauncher,
   options: Record<string, unknown>,
 ): Promise<Client> => {
-  const runDir = String(options.runDir)
-  const socket = options.socket === undefined ? undefined : `unix://${options.socket}`
-  const client = socket ? new Client(socket) : context.client
+  const client = new Client(daemonHost(context, options))
+  // What is no host at all shall not pass for one that does not answer.
+  parseHost(client.host)
   if (await client.isAlive()) return client
-  const { description } = await launcher.start(daemonArguments(options), runDir)
+  const socket = socketToServe(client.host)
+  const args = daemonArguments({ ...options, socket })
+  const { description } = await launcher.start(args, String(options.runDir))
   context.output.writeError(`Started the swarmctl daemon (${description})\n`)
   for (let waitedMs = 0; waitedMs < START_LIMIT_MS; waitedMs += START_POLL_MS) {
     if (await client.isAlive()) return client
