@@ -84,7 +84,7 @@ async function writeState(): Promise<void> {
   const work = mkdtempSync(join(tmpdir(), 'samples-'))
   const state = new LevelStateStorage(work, {
     ...{ clock: raftClock, dataKey: SAMPLE.dataKey },
-    onFlushFailed: (error) => {
+    onTrouble: (error) => {
       throw error
     },
   })

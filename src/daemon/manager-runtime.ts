@@ -335,9 +335,9 @@ export class ManagerRuntime {
 
   #storageOnDisk(clock: RaftClock): { wal: Wal; state: StateStorage } {
     const { dataDir, dataKey } = this.#options
-    const onFlushFailed = (error: Error) =>
-      this.#deps.log.error({ error: error.message }, 'state not flushed')
-    return raftStorage(dataDir, { clock, dataKey, onFlushFailed })
+    const onTrouble = (error: Error) =>
+      this.#deps.log.error({ error: error.message }, 'trouble with the stored state')
+    return raftStorage(dataDir, { clock, dataKey, onTrouble })
   }
 
   #addrOf(id: string): string | undefined {

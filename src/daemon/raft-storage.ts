@@ -15,12 +15,13 @@ export const raftClock = (clock: Clock): RaftClock => ({
 /** A manager's log and state below its data directory; neither is open yet. */
 export const raftStorage = (
   dataDir: string,
-  { clock, dataKey, onFlushFailed }: LevelStateStorageDeps,
+  deps: LevelStateStorageDeps,
 ): { wal: FileWal; state: LevelStateStorage } => {
+  const { clock, dataKey } = deps
   const directory = raftDirectory(dataDir)
   const files = new NodeWalFiles(join(directory, 'wal'))
   return {
     wal: new FileWal({ files, clock, dataKey }),
-    state: new LevelStateStorage(join(directory, 'state'), { clock, dataKey, onFlushFailed }),
+    state: new LevelStateStorage(join(directory, 'state'), deps),
   }
 }

@@ -83,7 +83,7 @@ export const seedManager = async (
 ): Promise<void> => {
   const { wal, state } = raftStorage(dataDir, {
     ...{ clock: raftClock(clock), dataKey },
-    onFlushFailed: () => {},
+    onTrouble: () => {},
   })
   try {
     await state.open()

@@ -5,6 +5,11 @@ const CIPHER = 'aes-256-gcm'
 const TAG_BYTES = 16
 const KEY_BYTES = 32
 
+/** The tag that a sealed value ends with. */
+export function tagOf(sealed: Uint8Array): Uint8Array {
+  return sealed.slice(sealed.length - TAG_BYTES)
+}
+
 /** Seals stored values with AES-256-GCM. A value opens only under the key that it was stored under. */
 export class StateSeal {
   readonly #key: KeyObject

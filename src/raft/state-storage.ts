@@ -1,5 +1,5 @@
-// The applied state in LevelDB, sealed, written behind. Two generations of keys let a snapshot come in
-// beside the state in use: which one counts is part of the meta value, so one write switches.
+// The applied state in LevelDB, written behind as a row of sealed blocks. Two generations of blocks let a
+// snapshot come in beside the state in use: which one counts is part of the meta value, so one write switches.
 
 import { dirname } from 'node:path'
 import { Level } from 'level'
@@ -14,7 +14,15 @@ import {
 } from './errors.ts'
 import type { SnapshotMeta } from './message.ts'
 import { decodeSnapshotMeta, encodeSnapshotMeta } from './snapshot-message.ts'
-import { StateDigest } from './state-digest.ts'
+import type { BlockEntry } from './state-block.ts'
+import {
+  type Addition,
+  type BlocksMark,
+  type Generation,
+  type Operation,
+  rangeOf,
+  StateBlocks,
+} from './state-blocks.ts'
 import type { StateEntry, StateInstall, StateStorage, StateView, StateWrite } from './state-port.ts'
 import { StateSeal } from './state-seal.ts'
 import { syncDirectory } from './wal-files.ts'
@@ -23,8 +31,6 @@ import { syncDirectory } from './wal-files.ts'
 export const FLUSH_DELAY_MS = 75
 /** How long to wait before a flush that the disk refused is tried again. */
 const RETRY_MS = 1_000
-/** Entries that one read from LevelDB fetches. */
-const READ_COUNT = 256
 const META_KEY = 'meta'
 const VERSION_KEY = 'version'
 /** The version of everything in this database. */
@@ -32,15 +38,15 @@ const VERSION = 1
 /** Every write syncs: LevelDB can lose an unsynced log file and keep a later synced one. */
 const SYNC = { sync: true } as const
 
-type Generation = 'a' | 'b'
-type Operation = { type: 'put'; key: string; value: Uint8Array } | { type: 'del'; key: string }
-
 export interface LevelStateStorageDeps {
   readonly clock: Clock
   /** 32 bytes: the node's data key. */
   readonly dataKey: Uint8Array
-  /** A flush failed and will be tried again; the log isn't compacted meanwhile. Told once until one succeeds. */
-  readonly onFlushFailed: (error: StorageFailedError) => void
+  /**
+   * A flush failed and will be tried again; the log isn't compacted meanwhile. Or something that is stored can't be read
+   * any more: what is in memory is whole, and the next start will find it. Each is told once.
+   */
+  readonly onTrouble: (error: StorageFailedError | StorageCorruptError) => void
 }
 
 /** The {@link StateStorage} on disk. */
@@ -49,10 +55,8 @@ export class LevelStateStorage implements StateStorage {
   readonly #directory: string
   readonly #deps: LevelStateStorageDeps
   readonly #seal: StateSeal
-  #generation: Generation = 'a'
-  #digest = new StateDigest()
+  #blocks: StateBlocks
   #stored: SnapshotMeta | null = null
-  #storedDigest = { count: 0, sum: new Uint8Array(0) }
   /** What is taken and not stored yet, the newest value of each key. */
   #dirty = new Map<string, Uint8Array | null>()
   #dirtyMeta: SnapshotMeta | null = null
@@ -60,6 +64,7 @@ export class LevelStateStorage implements StateStorage {
   /** One operation on the database at a time. */
   #last: Promise<unknown> = Promise.resolve()
   #isFailing = false
+  #isDamaged = false
   /** How many installs have begun: the last one alone may still be committed. */
   #installs = 0
   #closed = false
@@ -71,6 +76,7 @@ export class LevelStateStorage implements StateStorage {
     this.#directory = directory
     this.#deps = deps
     this.#seal = new StateSeal(deps.dataKey)
+    this.#blocks = this.#blocksOf('a')
   }
 
   get flushedIndex(): number {
@@ -91,21 +97,12 @@ export class LevelStateStorage implements StateStorage {
     }
     const sealed = await this.#db.get(META_KEY)
     if (sealed !== undefined) this.#readMeta(sealed)
-    await this.#clear(other(this.#generation))
+    await this.#clear(other(this.#blocks.generation))
     return this.#stored
   }
 
-  async load(): Promise<StateEntry[]> {
-    const digest = new StateDigest()
-    const entries = await this.#readAll(this.#generation, digest)
-    const { count, sum } = this.#storedDigest
-    if (this.#stored !== null && !digest.equals(count, sum)) {
-      throw new StorageCorruptError(
-        `the state has ${digest.count} objects and should have ${count}`,
-      )
-    }
-    this.#digest = digest
-    return entries
+  load(): Promise<StateEntry[]> {
+    return this.#blocks.load()
   }
 
   write(meta: SnapshotMeta, writes: readonly StateWrite[]): void {
@@ -124,48 +121,32 @@ export class LevelStateStorage implements StateStorage {
       await this.#flushNow()
       const meta = this.#stored
       assert(meta !== null, 'there is no state to view yet')
-      const generation = this.#generation
-      const iterator = this.#db.iterator(rangeOf(generation))
-      return {
-        meta,
-        next: async (bytesMax) => {
-          const entries: StateEntry[] = []
-          for (let bytes = 0; bytes < bytesMax; ) {
-            const item = await iterator.next()
-            if (item === undefined) break
-            entries.push([item[0].slice(1), this.#unseal(item[0], item[1])])
-            bytes += item[0].length + item[1].length
-          }
-          return entries.length === 0 ? null : entries
-        },
-        close: () => iterator.close(),
-      }
+      return { meta, ...this.#blocks.openEntries() }
     })
   }
 
   async beginInstall(meta: SnapshotMeta): Promise<StateInstall> {
-    const digest = new StateDigest()
     // Which one is free is known when it is this one's turn: an install before it may be about to switch.
-    const { generation, number } = await this.#exclusive(async () => {
+    const { blocks, number } = await this.#exclusive(async () => {
       this.#installs += 1
-      const free = other(this.#generation)
+      const free = other(this.#blocks.generation)
       await this.#writing(() => this.#clear(free))
-      return { generation: free, number: this.#installs }
+      return { blocks: this.#blocksOf(free), number: this.#installs }
     })
     return {
       add: (entries) =>
         this.#exclusive(async () => {
-          const operations = entries.map(([key, value]) => this.#put(generation + key, value))
-          await this.#writing(() => this.#db.batch(operations, SYNC))
-          for (const { key, value } of operations) digest.set(key, value)
+          const addition = blocks.add(entries)
+          await this.#writing(() => this.#db.batch([...addition.operations], SYNC))
+          addition.done()
         }),
-      load: () => this.#readAll(generation, new StateDigest()),
+      load: () => blocks.load(),
       commit: () =>
         this.#exclusive(() => {
           assert(number === this.#installs, 'what was staged is replaced by a later snapshot')
-          return this.#switchTo(generation, meta, digest)
+          return this.#switchTo(blocks, meta)
         }),
-      abort: () => this.#exclusive(() => this.#writing(() => this.#clear(generation))),
+      abort: () => this.#exclusive(() => this.#writing(() => this.#clear(blocks.generation))),
     }
   }
 
@@ -183,21 +164,28 @@ export class LevelStateStorage implements StateStorage {
     const writes = this.#dirty
     this.#dirty = new Map()
     this.#dirtyMeta = null
-    const operations: Operation[] = []
-    for (const [key, value] of writes) {
-      const stored = this.#generation + key
-      operations.push(value === null ? { type: 'del', key: stored } : this.#put(stored, value))
-    }
-    for (const operation of operations) {
-      this.#digest.set(operation.key, operation.type === 'put' ? operation.value : null)
-    }
-    operations.push(this.#putMeta(this.#generation, meta, this.#digest))
     try {
-      await this.#db.batch(operations, SYNC)
+      const addition = await this.#addition([...writes])
+      const operation = this.#putMeta(this.#blocks.generation, meta, addition.mark)
+      await this.#db.batch([...addition.operations, operation], SYNC)
+      addition.done()
       this.#stored = meta
       this.#isFailing = false
     } catch (cause) {
       await this.#onFlushFailed(cause, meta, writes)
+    }
+  }
+
+  /** What can't be read is not written anew either: the rest goes on to be stored. */
+  async #addition(entries: readonly BlockEntry[]): Promise<Addition> {
+    if (this.#isDamaged) return this.#blocks.add(entries)
+    try {
+      return await this.#blocks.addCompacting(entries)
+    } catch (error) {
+      if (!(error instanceof StorageCorruptError)) throw error
+      this.#isDamaged = true
+      this.#deps.onTrouble(error)
+      return this.#blocks.add(entries)
     }
   }
 
@@ -212,7 +200,7 @@ export class LevelStateStorage implements StateStorage {
     const why = cause instanceof Error ? cause.message : String(cause)
     const what = `the state could not be stored (${why}) and will be as soon as the disk takes it`
     const error = new StorageFailedError(what, { cause })
-    if (!this.#isFailing) this.#deps.onFlushFailed(error)
+    if (!this.#isFailing) this.#deps.onTrouble(error)
     this.#isFailing = true
     await this.#reopen()
     this.#flushIn(RETRY_MS)
@@ -236,19 +224,19 @@ export class LevelStateStorage implements StateStorage {
     }
   }
 
-  async #switchTo(generation: Generation, meta: SnapshotMeta, digest: StateDigest): Promise<void> {
-    const operation = this.#putMeta(generation, meta, digest)
+  async #switchTo(blocks: StateBlocks, meta: SnapshotMeta): Promise<void> {
+    const operation = this.#putMeta(blocks.generation, meta, blocks.mark)
     await this.#writing(() => this.#db.batch([operation], SYNC))
     // What was taken for the old state is part of the new one.
     if ((this.#dirtyMeta?.index ?? 0) <= meta.index) {
       this.#dirty = new Map()
       this.#dirtyMeta = null
     }
-    this.#generation = generation
-    this.#digest = digest
+    this.#blocks = blocks
+    this.#isDamaged = false
     this.#stored = meta
     // What is left of the old one takes only room: the next install and the next start clear it as well.
-    await this.#writing(() => this.#clear(other(generation))).catch(() => {})
+    await this.#writing(() => this.#clear(other(blocks.generation))).catch(() => {})
   }
 
   #flushIn(delayMs: number): void {
@@ -266,31 +254,14 @@ export class LevelStateStorage implements StateStorage {
     return result
   }
 
-  async #readAll(generation: Generation, digest: StateDigest): Promise<StateEntry[]> {
-    const entries: StateEntry[] = []
-    const iterator = this.#db.iterator(rangeOf(generation))
-    try {
-      for (;;) {
-        const items = await iterator.nextv(READ_COUNT)
-        if (items.length === 0) return entries
-        for (const [key, sealed] of items) {
-          digest.set(key, sealed)
-          entries.push([key.slice(1), this.#unseal(key, sealed)])
-        }
-      }
-    } finally {
-      await iterator.close()
-    }
+  #blocksOf(generation: Generation, mark?: BlocksMark): StateBlocks {
+    return new StateBlocks({ db: this.#db, seal: this.#seal, generation }, mark)
   }
 
-  #put(key: string, value: Uint8Array): { type: 'put'; key: string; value: Uint8Array } {
-    return { type: 'put', key, value: this.#seal.seal(key, value) }
-  }
-
-  #putMeta(generation: Generation, meta: SnapshotMeta, digest: StateDigest): Operation {
+  #putMeta(generation: Generation, meta: SnapshotMeta, mark: BlocksMark): Operation {
     const writer = new ByteWriter().u8(generation === 'a' ? 0 : 1)
-    writer.u64(digest.count).blob(digest.sum).blob(encodeSnapshotMeta(meta))
-    return this.#put(META_KEY, writer.finish())
+    writer.u64(mark.first).u64(mark.next).blob(mark.tag).blob(encodeSnapshotMeta(meta))
+    return { type: 'put', key: META_KEY, value: this.#seal.seal(META_KEY, writer.finish()) }
   }
 
   #readMeta(sealed: Uint8Array): void {
@@ -298,16 +269,10 @@ export class LevelStateStorage implements StateStorage {
     // Nothing else tells a wrong key from damage; the key is by far the likelier.
     if (bytes === undefined) throw new StorageKeyError('the state')
     const reader = new ByteReader(bytes)
-    this.#generation = reader.u8() === 0 ? 'a' : 'b'
-    this.#storedDigest = { count: reader.u64(), sum: reader.blob().slice() }
+    const generation = reader.u8() === 0 ? 'a' : 'b'
+    const mark = { first: reader.u64(), next: reader.u64(), tag: reader.blob() }
+    this.#blocks = this.#blocksOf(generation, mark)
     this.#stored = decodeSnapshotMeta(reader.blob())
-  }
-
-  #unseal(key: string, sealed: Uint8Array): Uint8Array {
-    const value = this.#seal.open(key, sealed)
-    if (value === undefined)
-      throw new StorageCorruptError(`the stored object ${key.slice(1)} is damaged`)
-    return value
   }
 
   #clear(generation: Generation): Promise<void> {
@@ -317,11 +282,6 @@ export class LevelStateStorage implements StateStorage {
 
 function other(generation: Generation): Generation {
   return generation === 'a' ? 'b' : 'a'
-}
-
-/** All keys that begin with the generation's letter; `meta` and `version` begin with others. */
-function rangeOf(generation: Generation): { gte: string; lt: string } {
-  return { gte: generation, lt: generation === 'a' ? 'b' : 'c' }
 }
 
 function openError(cause: unknown): Error {

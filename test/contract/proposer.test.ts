@@ -31,7 +31,7 @@ const startRaft = async (directory: string) => {
         { files: new NodeWalFiles(join(directory, 'wal')), ...shared },
         { segmentBytes: 4 * 1024 * 1024 },
       ),
-      state: new LevelStateStorage(join(directory, 'state'), { ...shared, onFlushFailed() {} }),
+      state: new LevelStateStorage(join(directory, 'state'), { ...shared, onTrouble() {} }),
       transport: { send() {}, onMessage() {} },
       stateMachine: state,
       log: { info() {}, warn() {} },

@@ -39,6 +39,6 @@ stateContract(t, 'memory state', async () => {
 
 stateContract(t, 'state in LevelDB', async () => {
   const path = await directory()
-  const onFlushFailed = (error: Error) => t.fail(error.message)
-  return { reopen: () => new LevelStateStorage(path, { clock, dataKey, onFlushFailed }) }
+  const onTrouble = (error: Error) => t.fail(error.message)
+  return { reopen: () => new LevelStateStorage(path, { clock, dataKey, onTrouble }) }
 })

@@ -41,7 +41,7 @@ const openLog = (directory: string) => {
 const openState = (directory: string) =>
   new LevelStateStorage(join(directory, 'state'), {
     ...{ clock: raftClock, dataKey: SAMPLE.dataKey },
-    onFlushFailed: () => {},
+    onTrouble: () => {},
   })
 
 async function* bytesOf(path: string): AsyncGenerator<Uint8Array> {

@@ -298,7 +298,7 @@ t.test('a directory that is made for the log or the state is there after a crash
   t.strictSame(await syncedBy(list), [join(root, 'raft'), root])
   t.strictSame(await syncedBy(list), [], 'it was there')
   const state = new LevelStateStorage(join(root, 'raft/state'), {
-    ...{ clock: systemClock, dataKey, onFlushFailed: () => {} },
+    ...{ clock: systemClock, dataKey, onTrouble: () => {} },
   })
   const opened = await syncedBy(async () => void (await state.open()))
   t.strictSame(opened, [join(root, 'raft')])

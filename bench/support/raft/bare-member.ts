@@ -71,7 +71,7 @@ const start = async (options: BareStart): Promise<void> => {
     {
       wal: new FileWal({ files: new NodeWalFiles(join(directory, 'wal')), clock, dataKey }),
       state: new LevelStateStorage(join(directory, 'state'), {
-        ...{ clock, dataKey, onFlushFailed: (error: Error) => fail(error) },
+        ...{ clock, dataKey, onTrouble: (error: Error) => fail(error) },
       }),
       transport: link,
       stateMachine: hasStore ? state : nothing,

@@ -35,7 +35,7 @@ const readRootFrom = async (directory: string): Promise<RootCA | undefined> => {
       defer: (callback) => void setImmediate(callback),
     },
     dataKey: dataKey.key,
-    onFlushFailed: () => {},
+    onTrouble: () => {},
   })
   const meta = await storage.open()
   try {

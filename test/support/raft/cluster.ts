@@ -120,7 +120,7 @@ export class Cluster {
     )
     const state = new LevelStateStorage(join(directory, 'state'), {
       ...shared,
-      onFlushFailed: () => {},
+      onTrouble: () => {},
     })
     const machine = new KeyValueMachine()
     const events: string[] = []
