@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type Options, Packr } from 'msgpackr'
 import type { Kind, ObjectByKind } from '../../api/object.ts'
+import { type Stamp, stamped } from './stamp.ts'
 
 /** First byte of every command and every stored value: a manager never guesses at what it can't read. */
 const FORMAT = 1
@@ -36,54 +37,85 @@ export interface Transaction {
   remove: { kind: Kind; id: string }[]
 }
 
-const withFormat = (payload: Uint8Array): Uint8Array => {
-  // From Node's pool: a buffer of its own for each object is work for the garbage collector.
-  const bytes = Buffer.allocUnsafe(payload.length + 1)
-  bytes[0] = FORMAT
-  bytes.set(payload, 1)
-  return bytes
+/** format (1), length of the header (4). */
+const PREFIX_BYTES = 5
+
+type Header = [
+  timeMs: number,
+  expect: [Kind, string, number][],
+  put: [kind: Kind, bytes: number][],
+  remove: [Kind, string][],
+]
+
+/** A command: a header, and behind it each object that is put as bytes of its own, which managers store as they came. */
+export const encodeTransaction = (tx: Transaction): Uint8Array => {
+  const objects = tx.put.map(({ object }) => encodeObject(object))
+  const header = packr.pack([
+    tx.timeMs,
+    tx.expect.map((e) => [e.kind, e.id, e.version]),
+    tx.put.map(({ kind }, at) => [kind, objects[at]?.length]),
+    tx.remove.map((r) => [r.kind, r.id]),
+  ])
+  const prefix = Buffer.allocUnsafe(PREFIX_BYTES)
+  prefix[0] = FORMAT
+  prefix.writeUInt32BE(header.length, 1)
+  return Buffer.concat([prefix, header, ...objects])
 }
 
-const unpack = (bytes: Uint8Array): unknown => {
+/** An object that a command puts, with its bytes in the command. */
+export type PutObject = KindedObject & { readonly bytes: Uint8Array }
+
+export const decodeTransaction = (command: Uint8Array): Transaction & { put: PutObject[] } => {
+  assertFormat(command)
+  const view = new DataView(command.buffer, command.byteOffset, command.length)
+  let offset = PREFIX_BYTES + view.getUint32(1)
+  const header = packr.unpack(command.subarray(PREFIX_BYTES, offset)) as Header
+  const [timeMs, expect, put, remove] = header
+  return {
+    timeMs,
+    expect: expect.map(([kind, id, version]) => ({ kind, id, version })),
+    put: put.map(([kind, length]) => {
+      const bytes = command.subarray(offset, offset + length)
+      offset += length
+      return { kind, object: packr.unpack(bytes), bytes } as PutObject
+    }),
+    remove: remove.map(([kind, id]) => ({ kind, id })),
+  }
+}
+
+/** An object's bytes in a command. */
+export const encodeObject = (object: object): Uint8Array => packr.pack(object)
+
+/** format (1), index (8), created (8), updated (8). */
+const STAMP_BYTES = 25
+
+/** An object as the state database holds it: what apply adds, and the bytes of the command as they came. */
+export const encodeStored = (stamp: Stamp, bytes: Uint8Array): Uint8Array => {
+  // From Node's pool: a buffer of its own for each object is work for the garbage collector.
+  const stored = Buffer.allocUnsafe(STAMP_BYTES + bytes.length)
+  stored[0] = FORMAT
+  stored.writeDoubleBE(stamp.index, 1)
+  stored.writeDoubleBE(stamp.createdMs, 9)
+  stored.writeDoubleBE(stamp.updatedMs, 17)
+  stored.set(bytes, STAMP_BYTES)
+  return stored
+}
+
+/** Reads what {@link encodeStored} wrote, stamped as apply did. */
+export const decodeStored = (stored: Uint8Array): KindedObject['object'] => {
+  assertFormat(stored)
+  const view = new DataView(stored.buffer, stored.byteOffset, STAMP_BYTES)
+  const [index, createdMs, updatedMs] = [1, 9, 17].map((at) => view.getFloat64(at))
+  const object = packr.unpack(stored.subarray(STAMP_BYTES))
+  return stamped(object, { index, createdMs, updatedMs } as Stamp)
+}
+
+const assertFormat = (bytes: Uint8Array): void =>
   assert.equal(
     bytes[0],
     FORMAT,
     `the state has format ${bytes[0]}, this version reads ${FORMAT}: use the newer swarmctl`,
   )
-  return packr.unpack(bytes.subarray(1))
-}
-
-export const encodeTransaction = (tx: Transaction): Uint8Array =>
-  withFormat(
-    packr.pack([
-      tx.timeMs,
-      tx.expect.map((e) => [e.kind, e.id, e.version]),
-      tx.put.map((p) => [p.kind, p.object]),
-      tx.remove.map((r) => [r.kind, r.id]),
-    ]),
-  )
-
-type WireTransaction = [
-  number,
-  [Kind, string, number][],
-  [Kind, KindedObject['object']][],
-  [Kind, string][],
-]
-
-export const decodeTransaction = (bytes: Uint8Array): Transaction => {
-  const [timeMs, expect, put, remove] = unpack(bytes) as WireTransaction
-  return {
-    timeMs,
-    expect: expect.map(([kind, id, version]) => ({ kind, id, version })),
-    put: put.map(([kind, object]) => ({ kind, object }) as KindedObject),
-    remove: remove.map(([kind, id]) => ({ kind, id })),
-  }
-}
-
-/** An object as the state database holds it. */
-export const encodeObject = (object: object): Uint8Array => withFormat(packr.pack(object))
-
-export const decodeObject = (bytes: Uint8Array): unknown => unpack(bytes)
 
 /** Makes an object unchangeable all the way down: everyone shares the store's own copy. */
 export const deepFreeze = <T>(value: T): T => {

@@ -2,15 +2,16 @@ import assert from 'node:assert/strict'
 import type { Kind, ObjectChange } from '../../api/object.ts'
 import { claimsOf, objectKey } from './claims.ts'
 import {
-  decodeObject,
+  decodeStored,
   decodeTransaction,
   deepFreeze,
-  encodeObject,
+  encodeStored,
   type KindedObject,
+  type PutObject,
   type Transaction,
 } from './codec.ts'
+import { type Stamp, stamped } from './stamp.ts'
 import { Tables } from './tables.ts'
-import { THIS_TRANSACTION } from './this-transaction.ts'
 import type { View } from './view.ts'
 
 /** What apply answers: the same on every manager. Plain data. */
@@ -49,16 +50,20 @@ export class StoreState {
     this.#tables.index = index
     const refusal = this.#refusal(tx)
     if (refusal !== undefined) return { result: refusal, writes: [] }
-    const changes = [...this.#removeAll(tx), ...this.#putAll(tx, index)]
-    const writes = changes.map(
-      (change): StateWrite =>
-        change.object === undefined
-          ? { key: objectKey(change.kind, change.old.ID), value: null }
-          : {
-              key: objectKey(change.kind, change.object.ID),
-              value: encodeObject(change.object),
-            },
-    )
+    const changes: ObjectChange[] = []
+    const writes: StateWrite[] = []
+    for (const { kind, id } of tx.remove) {
+      const old = this.#remove(kind, id)
+      if (old === undefined) continue
+      changes.push({ kind, action: 'remove', old } as ObjectChange)
+      writes.push({ key: objectKey(kind, id), value: null })
+    }
+    for (const put of tx.put) {
+      const { change, stamp } = this.#put(put, { index, timeMs: tx.timeMs })
+      changes.push(change)
+      const value = encodeStored(stamp, put.bytes)
+      writes.push({ key: objectKey(put.kind, put.object.ID), value })
+    }
     this.#notify(changes, index)
     return { result: { kind: 'committed' }, writes }
   }
@@ -70,7 +75,7 @@ export class StoreState {
     tables.index = index
     for (const [key, value] of entries) {
       const kind = key.slice(0, key.indexOf('/')) as Kind
-      tables.put({ kind, object: deepFreeze(decodeObject(value)) } as KindedObject)
+      tables.put({ kind, object: deepFreeze(decodeStored(value)) } as KindedObject)
     }
     this.#tables = tables
     this.#notify([...differences(old, tables)], index)
@@ -110,35 +115,26 @@ export class StoreState {
     return undefined
   }
 
-  #removeAll(tx: Transaction): ObjectChange[] {
-    return tx.remove.flatMap(({ kind, id }) => {
-      const old = this.#tables.get(kind, id)
-      if (old === undefined) return []
-      this.#tables.remove(kind, id)
-      return [{ kind, action: 'remove', old } as ObjectChange]
-    })
+  #remove(kind: Kind, id: string): KindedObject['object'] | undefined {
+    const old = this.#tables.get(kind, id)
+    if (old !== undefined) this.#tables.remove(kind, id)
+    return old
   }
 
-  #putAll(tx: Transaction, index: number): ObjectChange[] {
-    const time = new Date(tx.timeMs).toISOString()
-    return tx.put.map((entry) => {
-      const { kind } = entry
-      const old = this.#tables.get(kind, entry.object.ID)
-      const object = {
-        ...entry.object,
-        Version: { Index: index },
-        CreatedAt: old?.CreatedAt ?? time,
-        UpdatedAt: time,
-      }
-      stampSpecVersion(object as Stamped, index)
-      deepFreeze(object)
-      this.#tables.put({ kind, object } as KindedObject)
-      return (
-        old === undefined
-          ? { kind, action: 'create', object }
-          : { kind, action: 'update', object, old }
-      ) as ObjectChange
-    })
+  #put(
+    { kind, object: sent }: PutObject,
+    { index, timeMs }: { index: number; timeMs: number },
+  ): { change: ObjectChange; stamp: Stamp } {
+    const old = this.#tables.get(kind, sent.ID)
+    const createdMs = old === undefined ? timeMs : Date.parse(old.CreatedAt)
+    const stamp = { index, createdMs, updatedMs: timeMs }
+    const object = deepFreeze(stamped(sent, stamp))
+    this.#tables.put({ kind, object } as KindedObject)
+    const change =
+      old === undefined
+        ? { kind, action: 'create', object }
+        : { kind, action: 'update', object, old }
+    return { change: change as ObjectChange, stamp }
   }
 
   #notify(changes: ObjectChange[], index: number): void {
@@ -156,16 +152,6 @@ export class StoreState {
     }
     this.#notifying = false
   }
-}
-
-interface Stamped {
-  Swarmctl?: { SpecVersion?: number }
-}
-
-/** A proposer can't know the index that its command will get. */
-const stampSpecVersion = (object: Stamped, index: number): void => {
-  if (object.Swarmctl?.SpecVersion !== THIS_TRANSACTION) return
-  object.Swarmctl = { ...object.Swarmctl, SpecVersion: index }
 }
 
 function* differences(old: Tables, tables: Tables): Iterable<ObjectChange> {
