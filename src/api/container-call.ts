@@ -1,22 +1,24 @@
 // What managers ask of a task's container, wherever it runs: the parts of the Engine API that `exec`, `cp` and `why` need.
+import { z } from 'zod'
 import type { SwarmctlError } from './errors.ts'
 import { invalid } from './errors.ts'
 
 /** A command to run in a container: the Engine API's `ExecConfig`. */
-export interface ExecConfig {
-  Cmd: string[]
-  AttachStdin?: boolean
-  AttachStdout?: boolean
-  AttachStderr?: boolean
-  Tty?: boolean
-  Env?: string[]
-  WorkingDir?: string
-  User?: string
-  Privileged?: boolean
-  DetachKeys?: string
+export const ExecConfig = z.object({
+  Cmd: z.array(z.string()).default([]),
+  AttachStdin: z.boolean().optional(),
+  AttachStdout: z.boolean().optional(),
+  AttachStderr: z.boolean().optional(),
+  Tty: z.boolean().optional(),
+  Env: z.array(z.string()).optional(),
+  WorkingDir: z.string().optional(),
+  User: z.string().optional(),
+  Privileged: z.boolean().optional(),
+  DetachKeys: z.string().optional(),
   /** Height and width of the terminal at its start. */
-  ConsoleSize?: [height: number, width: number]
-}
+  ConsoleSize: z.tuple([z.number(), z.number()]).optional(),
+})
+export type ExecConfig = z.infer<typeof ExecConfig>
 
 /** One call about the container of a task. */
 export type ContainerCall =

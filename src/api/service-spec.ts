@@ -105,6 +105,35 @@ export const ConfigReference = z.object({
 
 export const ContainerSpec = z.object({
   Image: z.string().default(''),
+export const Privileges = z.object({
+  /** For containers of Windows: kept, not acted on. */
+  CredentialSpec: z
+    .object({
+      Config: z.string().optional(),
+      File: z.string().optional(),
+      Registry: z.string().optional(),
+    })
+    .optional(),
+  SELinuxContext: z
+    .object({
+      Disable: z.boolean().optional(),
+      User: z.string().optional(),
+      Role: z.string().optional(),
+      Type: z.string().optional(),
+      Level: z.string().optional(),
+    })
+    .optional(),
+  Seccomp: z
+    .object({
+      Mode: z.string().optional(),
+      /** JSON in base64. */
+      Profile: z.string().optional(),
+    })
+    .optional(),
+  AppArmor: z.object({ Mode: z.string().optional() }).optional(),
+  NoNewPrivileges: z.boolean().optional(),
+})
+
   Labels: labels.optional(),
   Command: strings.optional(),
   Args: strings.optional(),
@@ -113,7 +142,7 @@ export const ContainerSpec = z.object({
   Dir: z.string().optional(),
   User: z.string().optional(),
   Groups: strings.optional(),
-  Privileges: z.record(z.string(), z.unknown()).optional(),
+  Privileges: Privileges.optional(),
   StopSignal: z.string().optional(),
   TTY: z.boolean().optional(),
   OpenStdin: z.boolean().optional(),
@@ -315,6 +344,7 @@ export type Placement = z.infer<typeof Placement>
 export type NetworkAttachmentConfig = z.infer<typeof NetworkAttachmentConfig>
 export type TaskSpec = z.infer<typeof TaskSpec>
 export type UpdateConfig = z.infer<typeof UpdateConfig>
+export type Privileges = z.infer<typeof Privileges>
 export type PortConfig = z.infer<typeof PortConfig>
 export type EndpointSpec = z.infer<typeof EndpointSpec>
 export type ServiceMode = z.infer<typeof ServiceMode>

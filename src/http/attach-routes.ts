@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { SwarmctlError } from '../api/errors.ts'
 import { parseJson, readBody } from './body.ts'
 import { passToEngine } from './engine-proxy.ts'
@@ -9,13 +10,16 @@ import { param } from './routes.ts'
 const NO_NETWORK = /^(?:default|bridge|host|none|nat|container:.*|)$/
 
 /** What of a container's create request names networks. */
-interface ContainerCreate {
-  HostConfig?: { NetworkMode?: unknown } | null
-  NetworkingConfig?: { EndpointsConfig?: object | null } | null
-}
+const ContainerCreate = z.object({
+  HostConfig: z.object({ NetworkMode: z.unknown() }).nullish(),
+  NetworkingConfig: z
+    .object({ EndpointsConfig: z.record(z.string(), z.unknown()).nullish() })
+    .nullish(),
+})
+type ContainerCreate = z.infer<typeof ContainerCreate>
 
 const networksOf = (body: unknown): string[] => {
-  const { HostConfig, NetworkingConfig } = (body ?? {}) as ContainerCreate
+  const { HostConfig, NetworkingConfig } = (body ?? {}) as Partial<ContainerCreate>
   const names = [HostConfig?.NetworkMode, ...Object.keys(NetworkingConfig?.EndpointsConfig ?? {})]
   const texts = names.filter((name) => typeof name === 'string')
   return [...new Set(texts)].filter((name) => !NO_NETWORK.test(name))
@@ -44,7 +48,8 @@ export const attachRoutes: readonly Route[] = [
     place: 'mixed',
     async handle(exchange) {
       const bytes = await readBody(exchange.request)
-      for (const name of networksOf(parseJson(bytes))) await requireLocal(exchange, name)
+      for (const name of networksOf(parseJson(bytes, ContainerCreate)))
+        await requireLocal(exchange, name)
       passToEngine(exchange, bytes)
     },
   },

@@ -17,7 +17,7 @@ const BackupRequest = z.object({ Passphrase: z.string().min(1).max(1024) })
 /** The state, sealed, as a file. An answer that breaks off is no backup. */
 const backup = async ({ port, request, response }: Exchange): Promise<void> => {
   requireManager(port.status())
-  const { Passphrase } = parseBody(BackupRequest, await readJson(request))
+  const { Passphrase } = parseBody(BackupRequest, await readJson(request, BackupRequest))
   const { clusterId, index, bytes } = await port.backup(Passphrase)
   response.writeHead(200, {
     'Content-Type': 'application/octet-stream',

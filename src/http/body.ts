@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http'
+import type { z } from 'zod'
 import { invalid } from '../api/errors.ts'
+import { speltAs } from './spelling.ts'
 
 /** Largest request body: a config of 1000 KiB in base64 with room around it (raft's transaction limit is below it). */
 export const BODY_BYTES_MAX = 4 << 20
@@ -16,16 +18,16 @@ export const readBody = async (request: IncomingMessage): Promise<Buffer> => {
   return Buffer.concat(chunks)
 }
 
-/** Reads and parses a JSON body; an absent one is `{}`. */
-export const readJson = async (request: IncomingMessage): Promise<unknown> =>
-  parseJson(await readBody(request))
+/** Reads and parses a JSON body; an absent one is `{}`. What follows meets keys as the schema spells them; nothing else is checked. */
+export const readJson = async (request: IncomingMessage, schema: z.ZodType): Promise<unknown> =>
+  parseJson(await readBody(request), schema)
 
-/** Parses a JSON body that was read; an empty one is `{}`. */
-export const parseJson = (body: Buffer): unknown => {
+/** As `readJson`, for a body that was read. */
+export const parseJson = (body: Buffer, schema: z.ZodType): unknown => {
   const text = body.toString('utf8')
   if (text.trim() === '') return {}
   try {
-    return JSON.parse(text)
+    return speltAs(schema, JSON.parse(text))
   } catch (error) {
     throw invalid(`invalid JSON in the request body: ${(error as Error).message}`)
   }

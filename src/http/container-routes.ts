@@ -1,6 +1,7 @@
 // Ours, beyond the Engine API: what reaches into a task's container on whichever node it runs, in the shape of the Engine's own calls.
-import type { ContainerCall, ContainerExchange, ExecConfig } from '../api/container-call.ts'
+import { type ContainerCall, type ContainerExchange, ExecConfig } from '../api/container-call.ts'
 import { invalid, toSwarmctlError } from '../api/errors.ts'
+import { parseBody } from '../api/validate/body.ts'
 import { readJson } from './body.ts'
 import { sendJson, writePart } from './reply.ts'
 import { type Exchange, param, queryFlag, type Route } from './routes.ts'
@@ -76,9 +77,8 @@ const archivePut = (exchange: Exchange): Promise<void> => {
 }
 
 const execCreate = async (exchange: Exchange): Promise<void> => {
-  const config = (await readJson(exchange.request)) as ExecConfig
-  if (!Array.isArray(config.Cmd) || config.Cmd.length === 0)
-    throw invalid('No exec command specified')
+  const config = parseBody(ExecConfig, await readJson(exchange.request, ExecConfig))
+  if (config.Cmd.length === 0) throw invalid('No exec command specified')
   return passOn(exchange, { kind: 'exec-create', config })
 }
 

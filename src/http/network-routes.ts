@@ -1,7 +1,6 @@
 import { SwarmctlError } from '../api/errors.ts'
 import { type Filters, matchesAny, matchesPart, requireFilterKeys } from '../api/filters.ts'
 import { type Network, NetworkCreate } from '../api/network.ts'
-import { withSchemaKeys } from '../api/validate/schema-keys.ts'
 import { parseJson, readBody } from './body.ts'
 import {
   findOverlayBridge,
@@ -89,10 +88,7 @@ const inspect = async (exchange: Exchange): Promise<void> => {
 
 /** Whether a create request is for the cluster: Docker's overlay driver, or any with the swarm's scope. Mere settings are local. */
 const isSwarmScoped = (body: unknown): boolean => {
-  const { Driver, Scope, ConfigOnly } = (withSchemaKeys(NetworkCreate, body) ?? {}) as Record<
-    string,
-    unknown
-  >
+  const { Driver, Scope, ConfigOnly } = (body ?? {}) as Record<string, unknown>
   return (Driver === 'overlay' && ConfigOnly !== true) || Scope === 'swarm'
 }
 
@@ -110,7 +106,7 @@ const requireCreator = (status: NodeStatus): void => {
 /** The body tells whose network it will be, so it is read before the request goes anywhere. */
 const create = async (exchange: Exchange): Promise<void> => {
   const bytes = await readBody(exchange.request)
-  const body = parseJson(bytes)
+  const body = parseJson(bytes, NetworkCreate)
   if (!isSwarmScoped(body)) {
     return passToEngine(exchange, bytes)
   }

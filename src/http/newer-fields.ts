@@ -28,14 +28,9 @@ const SINCE: readonly [version: string, path: string][] = [
 const without = (value: unknown, [key = '', ...rest]: string[]): unknown => {
   if (key === '*') return Array.isArray(value) ? value.map((each) => without(each, rest)) : value
   if (typeof value !== 'object' || value === null) return value
-  const lower = key.toLowerCase()
-  return Object.fromEntries(
-    Object.entries(value).flatMap(([name, child]): [string, unknown][] => {
-      // As in Go, a key means the same in any case.
-      if (name.toLowerCase() !== lower) return [[name, child]]
-      return rest.length === 0 ? [] : [[name, without(child, rest)]]
-    }),
-  )
+  if (!Object.hasOwn(value, key)) return value
+  const { [key]: child, ...others } = value as Record<string, unknown>
+  return rest.length === 0 ? others : { ...value, [key]: without(child, rest) }
 }
 
 const INIT_SINCE: readonly [version: string, path: string][] = [

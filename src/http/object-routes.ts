@@ -1,5 +1,9 @@
+import type { z } from 'zod'
+import { ConfigSpec } from '../api/config.ts'
 import { invalid } from '../api/errors.ts'
 import type { Filters } from '../api/filters.ts'
+import { NodeSpec } from '../api/node.ts'
+import { SecretSpec } from '../api/secret.ts'
 import { isOlder } from './api-version.ts'
 import { readJson } from './body.ts'
 import { parseFilters } from './filters.ts'
@@ -10,6 +14,7 @@ import { versionOf } from './service-routes.ts'
 
 /** The verbs that secrets and configs share. */
 interface Verbs {
+  schema: z.ZodType
   list(exchange: Exchange, filters: Filters): Promise<unknown>
   create(exchange: Exchange, body: unknown): Promise<unknown>
   get(exchange: Exchange, ref: string): Promise<unknown>
@@ -41,7 +46,7 @@ const verbRoutes = (noun: string, base: string, verbs: Verbs): Route[] => [
     path: `${base}/create`,
     place: 'leader',
     async handle(exchange) {
-      const body = await readJson(exchange.request)
+      const body = await readJson(exchange.request, verbs.schema)
       requireNoTemplate(exchange, noun, body)
       sendJson(exchange.response, 201, await verbs.create(exchange, body))
     },
@@ -60,7 +65,7 @@ const verbRoutes = (noun: string, base: string, verbs: Verbs): Route[] => [
     place: 'leader',
     async handle(exchange) {
       const version = versionOf(exchange.query, noun)
-      const body = await readJson(exchange.request)
+      const body = await readJson(exchange.request, verbs.schema)
       await verbs.update(exchange, param(exchange, 'id'), version, body)
       sendEmpty(exchange.response, 200)
     },
@@ -79,6 +84,7 @@ const verbRoutes = (noun: string, base: string, verbs: Verbs): Route[] => [
 /** `/secrets` and `/configs`. */
 export const secretAndConfigRoutes: readonly Route[] = [
   ...verbRoutes('secret', '/secrets', {
+    schema: SecretSpec,
     list: (exchange, filters) => exchange.port.control().listSecrets(filters, exchange.read),
     create: (exchange, body) => exchange.port.control().createSecret(body),
     get: (exchange, ref) => exchange.port.control().getSecret(ref, exchange.read),
@@ -87,6 +93,7 @@ export const secretAndConfigRoutes: readonly Route[] = [
     remove: (exchange, ref) => exchange.port.control().removeSecret(ref),
   }),
   ...verbRoutes('config', '/configs', {
+    schema: ConfigSpec,
     list: (exchange, filters) => exchange.port.control().listConfigs(filters, exchange.read),
     create: (exchange, body) => exchange.port.control().createConfig(body),
     get: (exchange, ref) => exchange.port.control().getConfig(ref, exchange.read),
@@ -126,7 +133,7 @@ export const nodeRoutes: readonly Route[] = [
     place: 'leader',
     async handle(exchange) {
       const version = versionOf(exchange.query, 'node')
-      const body = await readJson(exchange.request)
+      const body = await readJson(exchange.request, NodeSpec)
       await exchange.port.control().updateNode(param(exchange, 'id'), version, body)
       sendEmpty(exchange.response, 200)
     },

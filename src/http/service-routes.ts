@@ -1,6 +1,6 @@
 import { invalid } from '../api/errors.ts'
 import type { Service } from '../api/service.ts'
-import type { ServiceSpec } from '../api/service-spec.ts'
+import { ServiceSpec } from '../api/service-spec.ts'
 import { isOlder } from './api-version.ts'
 import { readJson } from './body.ts'
 import { parseFilters } from './filters.ts'
@@ -36,13 +36,12 @@ const registryAuth = (exchange: Exchange) => {
 }
 
 const readSpec = async ({ request, version }: Exchange): Promise<unknown> =>
-  withoutNewerFields(await readJson(request), version)
+  withoutNewerFields(await readJson(request, ServiceSpec), version)
 
 /** Docker names what has no name. */
 const withName = (spec: unknown): unknown => {
-  if (typeof spec !== 'object' || spec === null) return spec
-  const hasName = Object.entries(spec).some(([key, name]) => /^name$/i.test(key) && name)
-  return hasName ? spec : { ...spec, Name: randomName() }
+  if (typeof spec !== 'object' || spec === null || ('Name' in spec && spec.Name)) return spec
+  return { ...spec, Name: randomName() }
 }
 
 const createService = async (exchange: Exchange): Promise<void> => {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { InitRequest, JoinRequest } from '../api/swarm.ts'
+import { InitRequest, JoinRequest, SwarmSpec } from '../api/swarm.ts'
 import { parseBody } from '../api/validate/body.ts'
 import { parseSwarmSpec } from '../api/validate/swarm.ts'
 import { readJson } from './body.ts'
@@ -12,7 +12,7 @@ import { queryBool, queryFlag } from './routes.ts'
 import { versionOf } from './service-routes.ts'
 
 const init = async (exchange: Exchange): Promise<void> => {
-  const body = await readJson(exchange.request)
+  const body = await readJson(exchange.request, InitRequest)
   const request = parseBody(InitRequest, withoutNewerInit(body, exchange.version))
   if (!request.ForceNewCluster) requireNoSwarm(exchange.port.status())
   // Swarm finds out only when the cluster is there.
@@ -22,17 +22,16 @@ const init = async (exchange: Exchange): Promise<void> => {
 
 const join = async (exchange: Exchange): Promise<void> => {
   requireNoSwarm(exchange.port.status())
-  const request = parseBody(JoinRequest, await readJson(exchange.request))
+  const request = parseBody(JoinRequest, await readJson(exchange.request, JoinRequest))
   await exchange.port.join(request)
   sendEmpty(exchange.response, 200)
 }
 
+const UnlockRequest = z.object({ UnlockKey: z.string().default('') })
+
 const unlock = async (exchange: Exchange): Promise<void> => {
   requireLocked(exchange.port.status())
-  const { UnlockKey } = parseBody(
-    z.object({ UnlockKey: z.string().default('') }),
-    await readJson(exchange.request),
-  )
+  const { UnlockKey } = parseBody(UnlockRequest, await readJson(exchange.request, UnlockRequest))
   await exchange.port.unlock(UnlockKey)
   sendEmpty(exchange.response, 200)
 }
@@ -40,7 +39,7 @@ const unlock = async (exchange: Exchange): Promise<void> => {
 const update = async (exchange: Exchange): Promise<void> => {
   const { query, port } = exchange
   const version = versionOf(query, 'swarm')
-  const body = await readJson(exchange.request)
+  const body = await readJson(exchange.request, SwarmSpec)
   await port.control().updateCluster(version, body, {
     rotateWorkerToken: queryBool(query, 'rotateWorkerToken'),
     rotateManagerToken: queryBool(query, 'rotateManagerToken'),

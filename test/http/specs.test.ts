@@ -139,31 +139,3 @@ t.test('specs of nodes, the swarm, secrets and configs come back too', async (t)
     t.strictSame(shown, kind === 'secrets' ? hidden : body)
   }
 })
-
-t.test('keys are the same in any case, as for Go’s decoder', async (t) => {
-  const { node } = await start(t)
-  const body = {
-    name: 'low',
-    labels: { Keep: 'Case' },
-    taskTemplate: {
-      containerspec: { IMAGE: 'a', env: ['A=1'], mounts: [{ target: '/t', type: 'tmpfs' }] },
-    },
-    mode: { replicated: { replicas: 2 } },
-    endpointSpec: { ports: [{ targetport: 80 }] },
-  }
-  const created = await node.call('POST', '/services/create', { body })
-  t.strictSame(created.body.Warnings, [], created.body.message)
-  t.match((await node.call('GET', '/services/low')).body.Spec, {
-    Labels: { Keep: 'Case' },
-    TaskTemplate: {
-      ContainerSpec: { Image: 'a', Env: ['A=1'], Mounts: [{ Target: '/t', Type: 'tmpfs' }] },
-    },
-    Mode: { Replicated: { Replicas: 2 } },
-    EndpointSpec: { Ports: [{ TargetPort: 80 }] },
-  })
-  const both = { Name: 'right', name: 'wrong', TaskTemplate: { ContainerSpec: { Image: 'a' } } }
-  t.equal((await node.call('POST', '/services/create', { body: both })).status, 201)
-  t.equal((await node.call('GET', '/services/right')).status, 200)
-  const network = { name: 'low', driver: 'overlay', attachable: true }
-  t.match((await node.call('POST', '/networks/create', { body: network })).body.Id, /^id/)
-})

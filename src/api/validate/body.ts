@@ -2,7 +2,6 @@ import type { z } from 'zod'
 import { dropNulls } from '../drop-nulls.ts'
 import { invalid } from '../errors.ts'
 import { keepUnknown } from './keep-unknown.ts'
-import { withSchemaKeys } from './schema-keys.ts'
 
 /** Docker's texts for fields whose type alone rules a value out, by path with `*` for an array's index. */
 const TEXTS: Readonly<Record<string, string>> = {
@@ -43,14 +42,14 @@ export interface ParsedBody<T> {
 }
 
 /**
- * Parses a request's body by its schema, `null` being the same as absent and keys in any case, as in Go; fields that the schema does not know stay.
+ * Parses a request's body by its schema, `null` being the same as absent, as in Go; fields that the schema does not know stay.
  * @throws SwarmctlError INVALID_ARGUMENT that names the first field that is wrong
  */
 export const parseBodyKeeping = <S extends z.ZodType>(
   schema: S,
   body: unknown,
 ): ParsedBody<z.infer<S>> => {
-  const sent = withSchemaKeys(schema, dropNulls(body))
+  const sent = dropNulls(body)
   const parsed = schema.safeParse(sent)
   if (parsed.success) return keepUnknown(sent, parsed.data) as ParsedBody<z.infer<S>>
   const issue = parsed.error.issues[0]

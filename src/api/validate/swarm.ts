@@ -2,7 +2,6 @@ import { invalid, SwarmctlError } from '../errors.ts'
 import { NodeSpec } from '../node.ts'
 import { SwarmSpec } from '../swarm.ts'
 import { parseBody } from './body.ts'
-import { withSchemaKeys } from './schema-keys.ts'
 
 /** swarmkit `ca.MinNodeCertExpiration`: 1 h. */
 const CERT_EXPIRY_NS_MIN = 3600 * 1_000_000_000
@@ -34,10 +33,7 @@ export const parseSwarmSpec = (body: unknown): SwarmSpec => {
 
 /** @throws SwarmctlError INVALID_ARGUMENT */
 export const parseNodeSpec = (body: unknown): NodeSpec => {
-  const { Role, Availability, ...rest } = (withSchemaKeys(NodeSpec, body) ?? {}) as Record<
-    string,
-    unknown
-  >
+  const { Role, Availability, ...rest } = (body ?? {}) as Record<string, unknown>
   if (Role !== 'worker' && Role !== 'manager') {
     throw invalid(`invalid Role: "${String(Role ?? '')}", must be worker or manager`)
   }

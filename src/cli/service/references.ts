@@ -39,7 +39,7 @@ export const resolveReferences = async (client: Client, draft: Draft): Promise<v
   for (const ref of secrets) ref.SecretID = secretIds.get(ref.SecretName) as string
   for (const ref of configs) ref.ConfigID = configIds.get(ref.ConfigName) as string
   // A credential spec names its config by id, and has no other reference by name.
-  const credentials = container.Privileges?.CredentialSpec as { Config?: string } | undefined
+  const credentials = container.Privileges?.CredentialSpec
   const runtime = configs.find((ref) => ref.Runtime !== undefined)
   if (credentials?.Config && runtime?.ConfigName === credentials.Config) {
     credentials.Config = runtime.ConfigID

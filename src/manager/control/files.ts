@@ -1,4 +1,4 @@
-import { type Config, ConfigSpec } from '../../api/config.ts'
+import type { Config } from '../../api/config.ts'
 import { invalid } from '../../api/errors.ts'
 import {
   type Filters,
@@ -10,7 +10,6 @@ import {
 import type { ObjectByKind } from '../../api/object.ts'
 import type { Secret } from '../../api/secret.ts'
 import type { Service } from '../../api/service.ts'
-import { withSchemaKeys } from '../../api/validate/schema-keys.ts'
 import { parseConfigSpec, parseSecretSpec } from '../../api/validate/secret.ts'
 import { newMeta } from '../store/new-meta.ts'
 import type { View } from '../store/view.ts'
@@ -89,7 +88,7 @@ export class Files<K extends FileKind> {
   /** Only labels can change: running tasks have the data. */
   async update(reference: string, version: number, body: unknown): Promise<void> {
     const { kind } = this.#verbs
-    const { Name, Data, Labels } = partialSpec(withSchemaKeys(ConfigSpec, body))
+    const { Name, Data, Labels } = partialSpec(body)
     await this.#deps.store.update((tx) => {
       const object: Secret | Config = resolve(tx, kind, reference)
       requireVersion(version, object.Version.Index, object.Version.Index)

@@ -1,4 +1,4 @@
-import type { ContainerSpec, Healthcheck } from '../../api/service-spec.ts'
+import type { ContainerSpec, Healthcheck, Privileges } from '../../api/service-spec.ts'
 import type { HealthcheckConfig, ServiceConfig, StackConfig } from '../config.ts'
 import { parseCapabilities } from '../parse/capabilities.ts'
 import { familiarImage } from '../parse/image-reference.ts'
@@ -96,11 +96,7 @@ const convertEnvironment = (environment: ServiceConfig['environment'] = {}): str
     .map(([name, value]) => (value === null ? name : `${name}=${value}`))
     .sort(compareText)
 
-const convertPrivileges = (
-  key: string,
-  config: StackConfig,
-  namespace: string,
-): Record<string, unknown> => {
+const convertPrivileges = (key: string, config: StackConfig, namespace: string): Privileges => {
   const spec = config.services[key]?.credential_spec ?? {}
   const given = (['config', 'file', 'registry'] as const).filter((source) => spec[source])
   if (given.length > 1) {

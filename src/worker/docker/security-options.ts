@@ -1,23 +1,8 @@
 import type { ContainerSpec } from '../../api/service-spec.ts'
 
-/** The parts of the Engine API's `Privileges` that have a counterpart in a container's create request. */
-interface Privileges {
-  SELinuxContext?: {
-    Disable?: boolean
-    User?: string
-    Role?: string
-    Type?: string
-    Level?: string
-  }
-  Seccomp?: { Mode?: string; Profile?: string }
-  AppArmor?: { Mode?: string }
-  NoNewPrivileges?: boolean
-}
-
 /** HostConfig.SecurityOpt of a spec's privileges (swarmkit `dockerapi` and moby `executor/container/container.go`). */
 export const securityOptions = (spec: ContainerSpec): string[] => {
-  const { SELinuxContext, Seccomp, AppArmor, NoNewPrivileges } = (spec.Privileges ??
-    {}) as Privileges
+  const { SELinuxContext, Seccomp, AppArmor, NoNewPrivileges } = spec.Privileges ?? {}
   const options: string[] = []
   if (NoNewPrivileges === true) options.push('no-new-privileges=true')
   if (SELinuxContext?.Disable === true) options.push('label=disable')
