@@ -238,7 +238,8 @@ export const NetworkAttachmentConfig = z.object({
 export const TaskSpec = z.object({
   ContainerSpec: ContainerSpec.optional(),
   PluginSpec: z.object({}).optional(),
-  NetworkAttachmentSpec: z.object({}).optional(),
+  /** Of tasks only: a container that is no service's, on a network (`network-attachment.ts`). */
+  NetworkAttachmentSpec: z.object({ ContainerID: z.string().optional() }).optional(),
   Resources: ResourceRequirements.optional(),
   RestartPolicy: RestartPolicy.optional(),
   Placement: Placement.optional(),

@@ -52,6 +52,7 @@ export interface Task extends Meta {
     DrainLimit: number
     /** RFC 3339: a task with desired state `ready` may be moved to `running` from then on (restart delay). */
     StartAt?: string
-    /** Why it waits: shown by `service ps` for a pending task. */
+    /** Of an attachment: the name of its container, which others on its networks find it by. */
+    ContainerName?: string
   }
 }

@@ -103,6 +103,22 @@ const fixedAddress = (
   return address
 }
 
+/** Whether a task may have the address now. */
+export const isAvailable = (
+  view: Pick<Tx, 'claimOwner'>,
+  network: Network,
+  text: string,
+): boolean => {
+  const pool = poolOf(network)
+  const address = parseIpv4(text)
+  return (
+    pool !== undefined &&
+    address !== undefined &&
+    isTaskAddress(pool, address) &&
+    view.claimOwner(addressScope(network.ID), address) === undefined
+  )
+}
+
 /** What `freeAddress` looks at, with one more address taken. */
 const withClaim = (tx: Tx, taken: number): Pick<Tx, 'claimOwner' | 'releasedOrder'> => ({
   claimOwner: (scope, key) => (key === taken ? 'gateway' : tx.claimOwner(scope, key)),

@@ -8,6 +8,7 @@ import type { Secret } from '../../api/secret.ts'
 import type { Service } from '../../api/service.ts'
 import type { Cluster } from '../../api/swarm.ts'
 import type { Task } from '../../api/task.ts'
+import { attach } from './attachments.ts'
 import { ClusterVerbs, type UpdateClusterOptions } from './cluster.ts'
 import type { ControlDeps, ReadOptions } from './context.ts'
 import { CONFIG_VERBS, Files, SECRET_VERBS } from './files.ts'
@@ -130,6 +131,11 @@ export class Control {
 
   removeNetwork(ref: string): Promise<void> {
     return this.#networks.remove(ref)
+  }
+
+  /** The place on a network of a container that a node runs by hand: an `AttachRequest`'s answer. */
+  attachContainer(nodeId: string, request: unknown): Promise<Task> {
+    return attach(this.#deps, nodeId, request)
   }
 
   createSecret(spec: unknown) {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { invalid } from '../../api/errors.ts'
+import { invalid, SwarmctlError } from '../../api/errors.ts'
+import { ATTACH_METHOD } from '../../api/network-attachment.ts'
 import type { RpcHandlers } from '../../rpc/handlers.ts'
 import type { Control } from './control.ts'
 
@@ -21,7 +22,8 @@ export interface RaftReport {
 const Reference = z.object({ ref: z.string().min(1) })
 
 /**
- * What managers may call on each other without HTTP: configs as the API has them (same checks, same errors), and how consensus stands.
+ * What nodes may call without HTTP. Every node attaches its own containers to networks. The rest is for managers: configs as the API has
+ * them (same checks, same errors), and how consensus stands.
  * A change is acknowledged when it is applied at the leader; another manager answers UNAVAILABLE. A read is linearizable on any manager.
  * Workers are refused: a config is only for nodes that run a task with it. Returns what takes each method back.
  */
@@ -42,6 +44,10 @@ export const registerManagerCalls = (
       },
       roles,
     ),
+    handlers.onRequest(ATTACH_METHOD, async (body, { peer }) => {
+      if (!peer) throw new SwarmctlError('PERMISSION_DENIED', 'only nodes attach containers')
+      return control.attachContainer(peer.nodeId, body)
+    }),
     handlers.onRequest('manager.status', async () => raftReport(), roles),
   ]
 }

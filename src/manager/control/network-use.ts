@@ -1,4 +1,5 @@
 import type { Network } from '../../api/network.ts'
+import { isAttachment } from '../../api/network-attachment.ts'
 import { taskName } from '../../api/task-name.ts'
 import { isWanted } from '../../api/task-state.ts'
 import { withoutMask } from '../dispatcher/overlay-view.ts'
@@ -31,6 +32,7 @@ export const networkUse = (view: View, network: Network): NetworkUse => {
     const node = view.get('node', task.NodeID)
     const hostIp = node?.Description.Swarmctl.DataPathAddr ?? ''
     peers.set(task.NodeID, hostIp)
+    if (isAttachment(task)) continue
     const name = task.Swarmctl.ServiceName
     services[name] ??= emptyService(view, network, task.ServiceID)
     services[name].Tasks.push({

@@ -9,6 +9,7 @@ import {
 } from '../../api/filters.ts'
 import { formatCidr, parseCidr } from '../../api/ipv4.ts'
 import type { Network, NetworkCreate } from '../../api/network.ts'
+import { isAttachment } from '../../api/network-attachment.ts'
 import { needsIngress } from '../../api/service-defaults.ts'
 import { isTerminal, isWanted } from '../../api/task-state.ts'
 import { OVERLAY_DRIVER, PREDEFINED_LABEL, parseNetworkCreate } from '../../api/validate/network.ts'
@@ -175,7 +176,7 @@ const userOf = (view: View, network: Network): string | undefined => {
     .find(
       (candidate) =>
         isWanted(candidate.DesiredState) &&
-        view.get('service', candidate.ServiceID) !== undefined &&
+        (isAttachment(candidate) || view.get('service', candidate.ServiceID) !== undefined) &&
         !isTerminal(candidate.Status.State) &&
         (candidate.NetworksAttachments ?? []).some(({ Network: { ID } }) => ID === network.ID),
     )

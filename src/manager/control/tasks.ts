@@ -27,6 +27,10 @@ const FILTER_KEYS = [
   '_up-to-date',
 ] as const
 
+const CONTAINER_RUNTIME = 'container'
+/** Without a filter attachments of single containers are not listed (moby `daemon/cluster/tasks.go`). */
+const DEFAULT_RUNTIMES: readonly string[] = [CONTAINER_RUNTIME]
+
 /** The verbs of `/tasks`. */
 export class Tasks {
   readonly #deps: ControlDeps
@@ -56,7 +60,7 @@ export class Tasks {
           matchesAny(serviceIds, task.ServiceID) &&
           matchesAny(nodeIds, task.NodeID) &&
           matchesAny(filters['desired-state'], task.DesiredState) &&
-          matchesAny(filters.runtime, 'container') &&
+          (filters.runtime ?? DEFAULT_RUNTIMES).includes(task.Spec.Runtime || CONTAINER_RUNTIME) &&
           (!isUpToDateOnly || isUpToDate(view, task)),
       )
       .map(redactTask)

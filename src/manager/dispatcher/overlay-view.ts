@@ -1,4 +1,5 @@
 import type { Network } from '../../api/network.ts'
+import { isAttachment } from '../../api/network-attachment.ts'
 import type { Node } from '../../api/node.ts'
 import type {
   EndpointState,
@@ -103,10 +104,14 @@ export const overlayEndpoint = (
     serviceId: task.ServiceID,
     nodeId: task.NodeID,
     state: endpointState(task),
-    hostname: taskHostname(task, node.Description),
+    hostname: isAttachment(task) ? attachedHostname(task) : taskHostname(task, node.Description),
     addresses,
   }
 }
+
+/** A container by hand is found by its name, as on the Engine's own networks; one that does not run by none. */
+const attachedHostname = ({ Status, Swarmctl }: Task): string =>
+  Status.State === 'running' ? (Swarmctl.ContainerName ?? '') : ''
 
 export const emptyOverlayView = (): OverlayView => ({
   nodes: new Map(),

@@ -1,8 +1,10 @@
 import type { Clock } from '../../api/clock.ts'
 import type { Log } from '../../api/log.ts'
+import { isAttachment } from '../../api/network-attachment.ts'
 import type { ObjectChange } from '../../api/object.ts'
-import { isWanted } from '../../api/task-state.ts'
+import { isTerminal, isWanted } from '../../api/task-state.ts'
 import type { Store } from '../store/store.ts'
+import { planEndedAttachments } from './ended-attachments.ts'
 import { applyOperation, formatOperation, type Operation } from './operation.ts'
 import { historyLimitOf, planOrphans, planReap } from './reap-plan.ts'
 import { ReconcileLoop, type ReconcilerDeps } from './reconcile-loop.ts'
@@ -24,6 +26,7 @@ export class TaskReaper {
   /** Removed services, whose tasks wait a little. */
   readonly #leaving = new Set<string>()
   #areNodesDirty = true
+  #areAttachmentsDirty = true
   #cancelWakeup: (() => void) | undefined
   #cancelLeaving: (() => void) | undefined
   #unwatch: (() => void) | undefined
@@ -59,19 +62,23 @@ export class TaskReaper {
   #markAll(): void {
     for (const task of this.#store.view().list('task')) this.#dirty.add(task.ServiceID)
     this.#areNodesDirty = true
+    this.#areAttachmentsDirty = true
   }
 
   #onChanges(changes: readonly ObjectChange[]): void {
     for (const change of changes) {
       if (change.kind === 'cluster') this.#markAll()
       else if (change.kind === 'node' && hasLeft(change)) this.#markAll()
-      else if (change.kind === 'task' && change.object && !isWanted(change.object.DesiredState)) {
+      else if (change.kind === 'task' && change.object && isAttachment(change.object)) {
+        this.#areAttachmentsDirty ||= isTerminal(change.object.Status.State)
+      } else if (change.kind === 'task' && change.object && !isWanted(change.object.DesiredState)) {
         this.#mark(change.object.ServiceID)
       } else if (change.kind === 'task' && change.action === 'create') {
         this.#dirty.add(change.object.ServiceID)
       }
     }
-    if (this.#dirty.size > 0 || this.#areNodesDirty) this.#loop.trigger()
+    const isDirty = this.#dirty.size > 0 || this.#areNodesDirty || this.#areAttachmentsDirty
+    if (isDirty) this.#loop.trigger()
   }
 
   #mark(serviceId: string): void {
@@ -97,13 +104,18 @@ export class TaskReaper {
     const dirty = [...this.#dirty]
     this.#dirty.clear()
     try {
-      const operations = [...this.#planOrphans(), ...dirty.flatMap((id) => this.#planReap(id))]
+      const operations = [
+        ...this.#planOrphans(),
+        ...this.#planEndedAttachments(),
+        ...dirty.flatMap((id) => this.#planReap(id)),
+      ]
       if (operations.length === 0) return
       for (const operation of operations) this.#log.debug({}, formatOperation(operation))
       await this.#store.batch(operations.map((operation) => (tx) => applyOperation(tx, operation)))
     } catch (error) {
       for (const id of dirty) this.#dirty.add(id)
       this.#areNodesDirty = true
+      this.#areAttachmentsDirty = true
       throw error
     }
   }
@@ -113,6 +125,12 @@ export class TaskReaper {
     const nodes = new Map(view.list('node').map((node) => [node.ID, node]))
     const limit = historyLimitOf(view.cluster())
     return planReap(view.tasksByService(serviceId), nodes, limit).operations
+  }
+
+  #planEndedAttachments(): Operation[] {
+    if (!this.#areAttachmentsDirty) return []
+    this.#areAttachmentsDirty = false
+    return planEndedAttachments(this.#store.view().list('task')).operations
   }
 
   #planOrphans(): Operation[] {

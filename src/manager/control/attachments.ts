@@ -1,0 +1,124 @@
+import { timestamp } from '../../api/clock.ts'
+import { invalid, SwarmctlError, unavailable } from '../../api/errors.ts'
+import type { Network } from '../../api/network.ts'
+import {
+  ATTACHMENT_RUNTIME,
+  AttachRequest,
+  attachedContainer,
+  isAttachment,
+} from '../../api/network-attachment.ts'
+import type { Task } from '../../api/task.ts'
+import { isTerminal } from '../../api/task-state.ts'
+import { PREDEFINED_LABEL } from '../../api/validate/network.ts'
+import { poolOf } from '../allocator/subnets.ts'
+import { allocateTaskAddresses, isAvailable } from '../allocator/task-addresses.ts'
+import { newMeta } from '../store/new-meta.ts'
+import type { Tx } from '../store/tx.ts'
+import type { View } from '../store/view.ts'
+import type { ControlDeps } from './context.ts'
+import { find } from './resolve.ts'
+
+/**
+ * Gives a container that is no service's its place on an attachable network: a task that stands for it on its node, as in swarmkit
+ * (`manager/resourceapi`). It holds the address and the names until the node says that the container has ended, or the node is removed.
+ */
+export const attach = async (
+  deps: Pick<ControlDeps, 'store' | 'clock' | 'newId'>,
+  nodeId: string,
+  body: unknown,
+): Promise<Task> => {
+  const parsed = AttachRequest.safeParse(body)
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues
+    throw invalid(`an attachment's ${issue?.path.join('.')} is not valid: ${issue?.message}`)
+  }
+  const id = deps.newId()
+  const now = timestamp(deps.clock)
+  let written = id
+  await deps.store.update((tx) => {
+    const network = requireAttachable(tx, parsed.data.network)
+    const present = presentOf(tx, nodeId, network, parsed.data)
+    written = present?.ID ?? id
+    const task = present
+      ? renamed(present, parsed.data)
+      : newAttachment(tx, { id, nodeId, network, now }, parsed.data)
+    tx.put('task', task)
+  })
+  const task = deps.store.view().get('task', written)
+  if (task === undefined) throw unavailable('the attachment was removed meanwhile: try again')
+  return task
+}
+
+/** @throws SwarmctlError NOT_FOUND, PERMISSION_DENIED with swarmkit's words; UNAVAILABLE before the network has its subnet */
+const requireAttachable = (view: View, reference: string): Network => {
+  const network = find(view, 'network', reference)
+  if (network === undefined || network.Spec.Labels[PREDEFINED_LABEL] !== undefined) {
+    throw new SwarmctlError('NOT_FOUND', `network ${reference} not found`)
+  }
+  if (!network.Spec.Attachable) {
+    throw new SwarmctlError('PERMISSION_DENIED', `network ${reference} not manually attachable`)
+  }
+  if (poolOf(network) === undefined) {
+    throw unavailable(`network ${network.Spec.Name} has no subnet yet: try again`)
+  }
+  return network
+}
+
+const presentOf = (
+  view: View,
+  nodeId: string,
+  network: Network,
+  { containerId, taskId }: AttachRequest,
+): Task | undefined =>
+  view
+    .tasksByNode(nodeId)
+    .find(
+      (task) =>
+        isAttachment(task) &&
+        !isTerminal(task.Status.State) &&
+        (task.ID === taskId || attachedContainer(task) === containerId) &&
+        task.NetworksAttachments?.[0]?.Network.ID === network.ID,
+    )
+
+const renamed = (task: Task, { containerId, name, aliases }: AttachRequest): Task => ({
+  ...task,
+  Spec: { ...task.Spec, NetworkAttachmentSpec: { ContainerID: containerId } },
+  NetworksAttachments: (task.NetworksAttachments ?? []).map((one) => ({
+    ...one,
+    Aliases: aliases,
+  })),
+  Swarmctl: { ...task.Swarmctl, ContainerName: name },
+})
+
+const newAttachment = (
+  tx: Tx,
+  origin: { id: string; nodeId: string; network: Network; now: string },
+  request: AttachRequest,
+): Task => {
+  const { id, nodeId, network, now } = origin
+  const { address, aliases, isFixed } = request
+  const isAsked = address !== '' && (isFixed || isAvailable(tx, network, address))
+  const task: Task = {
+    ...newMeta(id),
+    Labels: {},
+    Spec: {
+      Runtime: ATTACHMENT_RUNTIME,
+      NetworkAttachmentSpec: { ContainerID: request.containerId },
+      Networks: [{ Target: network.ID, ...(isAsked && { Swarmctl: { IPv4Address: address } }) }],
+    },
+    ServiceID: '',
+    NodeID: nodeId,
+    Status: { Timestamp: now, State: 'assigned', Message: 'attached by its node' },
+    DesiredState: 'running',
+    NetworksAttachments: [{ Network: network, Addresses: [], Aliases: aliases }],
+    Swarmctl: {
+      SpecVersion: 0,
+      ServiceName: '',
+      ServiceLabels: {},
+      Endpoint: {},
+      DrainLimit: 0,
+      ContainerName: request.name,
+    },
+  }
+  return allocateTaskAddresses(tx, task, nodeId)
+}
