@@ -23,6 +23,8 @@ export interface LoadStackOptions {
   envFiles?: readonly string[]
   /** Active profiles besides those of COMPOSE_PROFILES; `*` is all. */
   profiles?: readonly string[]
+  /** Variables stay as they stand, except in what names the files to include. */
+  skipInterpolation?: boolean
   /** The process's working directory, absolute. */
   workdir: string
   io: StackFiles
@@ -53,7 +55,8 @@ export const loadStack = async (options: LoadStackOptions): Promise<LoadedStack>
   const env = withProjectName(await environmentOf(options, projectDir, note), files)
   const including = options.files.map((file) => path.resolve(workdir, file))
   const roots: ValueMap[] = []
-  const project = { files, projectDir, env, io, note, including, roots }
+  const { skipInterpolation = false } = options
+  const project = { files, projectDir, env, skipInterpolation, io, note, including, roots }
   const config = withProfiles(await loadProject(project), activeProfiles(options, env))
   return { config, warnings: [...keyWarnings(roots), ...notes] }
 }

@@ -137,6 +137,13 @@ t.test('include: a project of its own', async (t) => {
   t.strictSame(Object.keys(config.networks), ['back'], 'the same in both is one')
 })
 
+t.test('what is to be noted of an include is noted once', async (t) => {
+  const files = { 'part.yml': 'services: {db: {image: db}}', '${B}': '' }
+  const { warnings } = await load('include: [{path: part.yml, env_file: "${A:-${B}}"}]', { files })
+  t.match(warnings, [{ kind: 'note', text: /^include\.0\.env_file: .*a variable in a default/ }])
+  t.equal(warnings.length, 1)
+})
+
 t.test('keys that are ignored in a file that another one names are told, too', async (t) => {
   const files = {
     'part/compose.yml':

@@ -1,5 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are the templates under test
 import t from 'tap'
+import { formatConfig } from '../../src/stack/format.ts'
 import { substitute } from '../../src/stack/interpolate/template.ts'
 import { convertOne, load } from '../support/stack/memory-stack.ts'
 
@@ -76,4 +77,30 @@ t.test('errors name file and place', async (t) => {
 
 t.test('keys are not interpolated', async (t) => {
   await t.rejects(load('services: {"${A}": {image: i}}'), { message: /\$\{A\} is not allowed/ })
+})
+
+t.test('variables that are left as they stand can be filled in later', async (t) => {
+  const files = {
+    'over.yml': 'services: {a: {labels: {over: "${B}"}}}',
+    'inner/compose.yml': 'services: {inner: {image: "${A:-x}"}}',
+    'base.yml': 'services: {base: {image: "base:${A}"}}',
+  }
+  const text =
+    'include: ["${DIR}/compose.yml"]\nservices: {a: {extends: {file: base.yml, service: base}, command: ["$$x", "$A"], labels: {l: "${B?must}"}}}'
+  const names = ['stack.yml', 'over.yml']
+  const env = { DIR: 'inner' }
+  const left = await load(text, { files, names, env, skipInterpolation: true })
+  const later = formatConfig(left.config, { interpolated: false })
+  t.match(later, /image: base:\$\{A\}\n[\s\S]*over: \$\{B\}\n/)
+  t.match(later, /image: \$\{A:-x\}\n/)
+  const filled = { ...env, A: '1', B: '2' }
+  const { config } = await load(text, { files, names, env: filled })
+  t.strictSame((await load(later, { env: filled })).config.services, config.services)
+  t.same(config.services.a?.command, ['$x', '1'])
+  await t.rejects(
+    load('services: {a: {image: i, ports: ["${P}:80"]}}', { skipInterpolation: true }),
+    {
+      message: /stack.yml:1: services.a.ports.0 .*\$\{P\} is no port number/,
+    },
+  )
 })

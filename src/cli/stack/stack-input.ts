@@ -17,6 +17,10 @@ export interface FileOptions {
   profile?: string[]
 }
 
+interface ReadOptions extends FileOptions {
+  skipInterpolation?: boolean
+}
+
 /** Adds `-c` and what goes with it. */
 export const withFiles = (command: Command): Command =>
   command
@@ -44,12 +48,13 @@ const STACK_FILES: StackFiles = { readText: (path) => readFile(path, 'utf8'), re
 /** Reads the stack files that `-c` names. */
 export const readStack = async (
   context: CliContext,
-  { composeFile, envFile, profile }: FileOptions,
+  { composeFile, envFile, profile, skipInterpolation = false }: ReadOptions,
 ): Promise<LoadedStack> =>
   loadStack({
     files: composeFile,
     env: context.env,
     workdir: process.cwd(),
+    skipInterpolation,
     io: STACK_FILES,
     ...(envFile && { envFiles: envFile }),
     ...(profile && { profiles: profile }),

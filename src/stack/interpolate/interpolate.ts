@@ -12,14 +12,22 @@ export const lookupIn =
   (name: string): string | undefined =>
     Object.hasOwn(env, name) ? env[name] : undefined
 
+/** What variables are replaced with. */
+export interface Interpolation {
+  env: Environment
+  /** True: the tree stays as it stands. */
+  skipInterpolation?: boolean
+  /** Collects a warning. */
+  note(text: string): void
+}
+
 /**
  * The tree with variables replaced in every string value; keys stay. A value that a substitution changed gets the type that its
  * place needs (`replicas: ${N}`). Thrown: StackFileProblem.
  */
-export const interpolate = (
-  root: ValueMap,
-  { env, note }: { env: Environment; note(text: string): void },
-): ValueMap => {
+export const interpolate = (root: ValueMap, interpolation: Interpolation): ValueMap => {
+  const { env, note } = interpolation
+  if (interpolation.skipInterpolation) return root
   const lookup = lookupIn(env)
   const walk = (value: Value, path: Path): Value => {
     if (typeof value === 'string') {

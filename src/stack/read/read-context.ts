@@ -1,10 +1,7 @@
-import type { Environment } from '../interpolate/interpolate.ts'
+import type { Interpolation } from '../interpolate/interpolate.ts'
 
-/** What reading a tree needs besides the tree. */
-export interface ReadContext {
-  env: Environment
+/** What reading a tree needs besides the tree; what is noted is accepted but not used, or has a better form. */
+export interface ReadContext extends Interpolation {
   /** Absolute: where relative paths in files start: the directory of the first stack file, or of the included or extended one. */
   projectDir: string
-  /** Collects a warning about something that is accepted but not used, or that has a better form. */
-  note(text: string): void
 }

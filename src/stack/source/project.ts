@@ -37,8 +37,8 @@ export const loadProject = async (project: Project): Promise<StackConfig> => {
 const loadIncluded = async (parsed: ParsedFile, project: Project): Promise<StackConfig[]> => {
   const include = entry(parsed.root, 'include')
   if (!Array.isArray(include)) return []
-  // Its variables are needed before the rest of the file can be read.
-  const { include: entries } = interpolate({ include }, project)
+  // Its variables are needed before the rest of the file can be read, which notes what is to be noted of them.
+  const { include: entries } = interpolate({ include }, { env: project.env, note: () => {} })
   const configs: StackConfig[] = []
   for (const [index, item] of (entries as Value[]).entries()) {
     const read = readEntry(item)
@@ -77,7 +77,7 @@ const loadEntry = async (
   place: (string | number)[],
   project: Project,
 ): Promise<StackConfig> => {
-  const { io, note, roots } = project
+  const { io, note } = project
   const absolute = paths.map((file) => localPath(file, place, project))
   const [first = ''] = absolute
   if (project.including.length >= INCLUDE_DEPTH_MAX || project.including.includes(first)) {
@@ -101,7 +101,7 @@ const loadEntry = async (
       ? await withDotEnv(project.env, projectDir, { io, note })
       : await withEnvFiles(project.env, named, place, { io, note })
   const including = [...project.including, first]
-  return loadProject({ files, projectDir, env, io, note, including, roots })
+  return loadProject({ ...project, files, projectDir, env, including })
 }
 
 const localPath = (file: string, place: (string | number)[], { projectDir }: Project): string => {

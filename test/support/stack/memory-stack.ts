@@ -20,6 +20,7 @@ export interface MemoryStack {
   env?: Readonly<Record<string, string>>
   /** What to load, `stack.yml` alone unless given. */
   names?: readonly string[]
+  skipInterpolation?: boolean
 }
 
 const WORKDIR = '/srv/app'
@@ -39,6 +40,7 @@ export const load = async (text: string, stack: MemoryStack = {}): Promise<Loade
   loadStack({
     files: stack.names ?? ['stack.yml'],
     env: stack.env ?? {},
+    skipInterpolation: stack.skipInterpolation ?? false,
     workdir: WORKDIR,
     io: filesOf(text, stack),
   })
