@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ContainerExtension } from './container-extension.ts'
+import { Schedule } from './schedule.ts'
 
 /**
  * The Engine API's ServiceSpec (API 1.4x), as request bodies carry it. `null` is dropped before parsing (`drop-nulls.ts`), since
@@ -308,6 +309,8 @@ export const ServiceMode = z.object({
 export const ServiceExtension = z.object({
   /** Nanoseconds that established connections get to end before the stop signal; default 30 s (design §8). */
   DrainLimit: durationNs.nonnegative().optional(),
+  /** When the job runs; without one it runs when it is created and updated. */
+  Schedule: Schedule.optional(),
   /** Services of the same stack that `stack deploy` waits for before it sends this one. */
   DependsOn: z
     .array(

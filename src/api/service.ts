@@ -1,4 +1,5 @@
 import type { Meta } from './meta.ts'
+import type { ScheduleStatus } from './schedule.ts'
 import type { EndpointSpec, PortConfig, ServiceSpec } from './service-spec.ts'
 
 /** A service's allocated endpoint: its virtual addresses, one per VIP network, and its ports with numbers. */
@@ -29,6 +30,7 @@ export interface Service extends Meta {
   PreviousSpec?: ServiceSpec
   Endpoint: Endpoint
   UpdateStatus?: UpdateStatus
+  /** A job's last run. One that runs by a schedule and has not yet has no `LastExecution`. */
   JobStatus?: { JobIteration: { Index: number }; LastExecution?: string }
   /** Only in answers to `?status=true`. */
   ServiceStatus?: { RunningTasks: number; DesiredTasks: number; CompletedTasks: number }
@@ -38,5 +40,7 @@ export interface Service extends Meta {
     PreviousSpecVersion?: number
     /** Set by `service rm`: the tasks are drained and removed first, then the object; invisible to the API. */
     PendingDelete?: boolean
+    /** Of a service whose spec has a schedule. */
+    ScheduleStatus?: ScheduleStatus
   }
 }

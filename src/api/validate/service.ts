@@ -15,6 +15,7 @@ import { requireContainer } from './container.ts'
 import { requireContainerExtension, requireFixedAddresses } from './container-extension.ts'
 import { ineffectiveFields } from './ineffective-fields.ts'
 import { requireDnsName } from './names.ts'
+import { requireSchedule } from './schedule.ts'
 
 const NANO_CPUS_MIN = 1_000_000
 const MEMORY_BYTES_MIN = 4 * 1024 * 1024
@@ -45,6 +46,7 @@ const requireService = (spec: ServiceSpec): void => {
   requireDnsName(spec.Name)
   requireTask(spec.TaskTemplate)
   requireMode(spec)
+  requireSchedule(spec)
   if (isJob(spec)) {
     if (spec.UpdateConfig !== undefined) throw invalid('Jobs may not have an update config')
   } else {

@@ -8,12 +8,13 @@ import {
   requireFilterKeys,
 } from '../../api/filters.ts'
 import type { Service } from '../../api/service.ts'
-import { isJob, withServiceDefaults } from '../../api/service-defaults.ts'
+import { withServiceDefaults } from '../../api/service-defaults.ts'
 import type { ServiceSpec } from '../../api/service-spec.ts'
 import { parseServiceRequest } from '../../api/validate/service.ts'
 import { newMeta } from '../store/new-meta.ts'
 import { THIS_TRANSACTION } from '../store/this-transaction.ts'
 import { type ControlDeps, type ReadOptions, readView, requireVersion } from './context.ts'
+import { afterUpdate, newJobStatus, newScheduleStatus, scheduleLoss } from './job-status.ts'
 import { redactService } from './redact.ts'
 import { resolve } from './resolve.ts'
 import { requireFreePorts, resolveReferences } from './service-references.ts'
@@ -47,6 +48,7 @@ export class Services {
     options: CreateServiceOptions,
   ): Promise<{ ID: string; Warnings: string[] }> {
     const { store, clock, newId } = this.#deps
+    const now = timestamp(clock)
     const { spec: asked, warnings } = parseServiceRequest(body)
     const spec = withCredentials(asked, options.registryAuth)
     const id = newId()
@@ -56,10 +58,8 @@ export class Services {
         ...newMeta(id),
         Spec: resolveReferences(tx, spec),
         Endpoint: { Spec: {} },
-        ...(isJob(spec) && {
-          JobStatus: { JobIteration: { Index: 0 }, LastExecution: timestamp(clock) },
-        }),
-        Swarmctl: { SpecVersion: THIS_TRANSACTION },
+        ...newJobStatus(spec, now),
+        Swarmctl: { SpecVersion: THIS_TRANSACTION, ...newScheduleStatus(spec, now) },
       })
     })
     return { ID: id, Warnings: warnings }
@@ -74,7 +74,7 @@ export class Services {
     const request = options.rollback === 'previous' ? undefined : parseServiceRequest(body)
     const spec = request?.spec
     const now = timestamp(this.#deps.clock)
-    await this.#deps.store.update((tx) => {
+    const losses = await this.#deps.store.update((tx) => {
       const service = resolve(tx, 'service', reference)
       requireVersion(version, service.Swarmctl.SpecVersion, service.Version.Index)
       const changed =
@@ -83,11 +83,12 @@ export class Services {
           : replaceSpec(service, withInheritedCredentials(service, spec, options))
       requireFreePorts(tx, changed.Spec, service.ID)
       tx.put('service', {
-        ...nextIteration(changed, now),
+        ...afterUpdate(service, changed, now),
         Spec: resolveReferences(tx, changed.Spec),
       })
+      return spec === undefined ? [] : scheduleLoss(service.Spec, spec)
     })
-    return { Warnings: request?.warnings ?? [] }
+    return { Warnings: [...(request?.warnings ?? []), ...losses] }
   }
 
   /** The orchestrator then drains, stops and removes the service's tasks. */
@@ -191,15 +192,3 @@ const swapSpecs = (service: Service, now: string): Service => {
     },
   }
 }
-
-/** Each update of a job runs it anew. */
-const nextIteration = (service: Service, now: string): Service =>
-  service.JobStatus === undefined
-    ? service
-    : {
-        ...service,
-        JobStatus: {
-          JobIteration: { Index: service.JobStatus.JobIteration.Index + 1 },
-          LastExecution: now,
-        },
-      }

@@ -1,15 +1,20 @@
 import type { ServiceSpec } from '../../api/service-spec.ts'
 import { planGlobal } from './global.ts'
-import type { Operation } from './operation.ts'
 import { removal, type ScalePlan } from './replicated.ts'
+import { planScheduledRuns } from './scheduled-runs.ts'
 import { groupSlots, type ServiceState, type Slot } from './service-state.ts'
 import { planSlot } from './slot-plan.ts'
 
 /**
  * A replicated or global job: tasks that are to complete. Each update of the service is a new iteration (control counts it in
- * `JobStatus`): the tasks of older ones are removed, and all work is done anew.
+ * `JobStatus`): the tasks of older ones are removed, and all work is done anew. A job with a schedule has runs in their place.
  */
-export const planJob = (state: ServiceState): ScalePlan => {
+export const planJob = (state: ServiceState): ScalePlan =>
+  state.service.Spec.Swarmctl?.Schedule === undefined
+    ? planIterations(state)
+    : planScheduledRuns(state, planReplicatedJob)
+
+const planIterations = (state: ServiceState): ScalePlan => {
   const iteration = state.service.JobStatus?.JobIteration.Index ?? 0
   const current = state.tasks.filter((task) => (task.JobIteration?.Index ?? 0) === iteration)
   const operations = state.tasks
@@ -18,7 +23,7 @@ export const planJob = (state: ServiceState): ScalePlan => {
   const slots = groupSlots(current)
   const plan =
     state.service.Spec.Mode?.GlobalJob === undefined
-      ? planReplicatedJob(state, slots)
+      ? { slots: planReplicatedJob(state, slots), operations: [] }
       : planGlobal(state, slots)
   return { slots: plan.slots, operations: [...operations, ...plan.operations] }
 }
@@ -32,8 +37,7 @@ export const jobCounts = (
 }
 
 /** Slots from 0 until the total, at most so many at a time. A slot whose restarts are used up stays failed. */
-const planReplicatedJob = (state: ServiceState, slots: Map<string, Slot>): ScalePlan => {
-  const operations: Operation[] = []
+const planReplicatedJob = (state: ServiceState, slots: Map<string, Slot>): ScalePlan['slots'] => {
   const { concurrentMax, total } = jobCounts(state.service.Spec.Mode?.ReplicatedJob)
   const plans = [...slots.values()].map((slot) => planSlot(slot, state))
   let busyCount = plans.filter((plan) =>
@@ -45,5 +49,5 @@ const planReplicatedJob = (state: ServiceState, slots: Map<string, Slot>): Scale
     plans.push(planSlot({ key, seat: { slot: number }, tasks: [] }, state))
     busyCount++
   }
-  return { slots: plans, operations }
+  return plans
 }

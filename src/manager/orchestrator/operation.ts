@@ -14,6 +14,18 @@ export type Operation =
   /** Makes the previous spec the current one. */
   | { kind: 'roll-back'; serviceId: string; specVersion: number; status: UpdateStatus }
   | { kind: 'remove-service'; serviceId: string }
+  | StartRun
+
+/** The next run of a scheduled job. Its due time is stored with it, so that no leader starts it twice. */
+interface StartRun {
+  kind: 'start-run'
+  serviceId: string
+  specVersion: number
+  /** Of the run before it, as the planner saw it. */
+  lastDue: string | undefined
+  due: string
+  now: string
+}
 
 /** What a planner hands back. */
 export interface Plan {
@@ -51,6 +63,8 @@ export const formatOperation = (operation: Operation): string => {
       return `service ${operation.serviceId}: back to the previous spec (${operation.status.Message})`
     case 'remove-service':
       return `remove service ${operation.serviceId}`
+    case 'start-run':
+      return `service ${operation.serviceId}: starts the run that is due at ${operation.due}`
     default:
       return operation satisfies never
   }
@@ -90,6 +104,9 @@ export const applyOperation = (tx: Tx, operation: Operation): void => {
         tx.remove('service', operation.serviceId)
       }
       return
+    case 'start-run':
+      changeService(tx, operation, (service) => startRun(service, operation))
+      return
     default:
       operation satisfies never
   }
@@ -115,5 +132,19 @@ const rollBack = (service: Service, status: UpdateStatus): Service => {
     Spec: PreviousSpec,
     UpdateStatus: status,
     Swarmctl: { ...ours, SpecVersion: PreviousSpecVersion ?? SpecVersion },
+  }
+}
+
+/** As an update of a job does it: the orchestrator makes the tasks of a new iteration. */
+const startRun = (service: Service, { lastDue, due, now }: StartRun): Service => {
+  const status = service.Swarmctl.ScheduleStatus
+  if (status === undefined || status.LastDue !== lastDue) return service
+  return {
+    ...service,
+    JobStatus: {
+      JobIteration: { Index: (service.JobStatus?.JobIteration.Index ?? 0) + 1 },
+      LastExecution: now,
+    },
+    Swarmctl: { ...service.Swarmctl, ScheduleStatus: { ...status, LastDue: due } },
   }
 }

@@ -12,6 +12,12 @@ import { ReconcileLoop, type ReconcilerDeps } from './reconcile-loop.ts'
 import { planRemoved, planService } from './service-plan.ts'
 import { UpdateProgress } from './update-progress.ts'
 
+/**
+ * The longest that is waited for a time without looking again, milliseconds: Node's timers end at 25 days, and a clock that is set moves the
+ * times of a schedule.
+ */
+const WAKE_MAX_MS = 60 * 60_000
+
 /** Creates, restarts, updates, moves and gives up the tasks of every service. Runs on the leader. */
 export class Orchestrator {
   readonly #store: Store
@@ -132,7 +138,8 @@ export class Orchestrator {
   }
 
   #wakeAt(id: string, atMs: number, nowMs: number): void {
-    const cancel = this.#clock.schedule(Math.max(0, atMs - nowMs), () => {
+    const delayMs = Math.min(Math.max(0, atMs - nowMs), WAKE_MAX_MS)
+    const cancel = this.#clock.schedule(delayMs, () => {
       this.#wakeups.delete(id)
       this.#dirty.add(id)
       this.#loop.trigger()

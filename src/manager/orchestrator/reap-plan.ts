@@ -31,13 +31,17 @@ export const planReap = (
     (task) => task.DesiredState === 'remove' && (hasEnded(task) || !nodes.has(task.NodeID)),
   )
   const old =
-    historyLimit < 0
-      ? []
-      : [...groupSlots(tasks).values()].flatMap((slot) => oldTasks(slot, historyLimit))
+    historyLimit < 0 ? [] : slotsOfRuns(tasks).flatMap((slot) => oldTasks(slot, historyLimit))
   return {
     operations: [...removed, ...old].map((task) => ({ kind: 'remove-task', taskId: task.ID })),
   }
 }
+
+/** Each iteration of a job has slots of its own. */
+const slotsOfRuns = (tasks: readonly Task[]): Slot[] =>
+  [...Map.groupBy(tasks, ({ JobIteration }) => JobIteration?.Index).values()].flatMap((run) => [
+    ...groupSlots(run).values(),
+  ])
 
 const oldTasks = ({ tasks }: Slot, historyLimit: number): Task[] => {
   const excess = tasks.length - Math.max(KEPT_MIN, historyLimit)

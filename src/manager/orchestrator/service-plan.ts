@@ -1,3 +1,4 @@
+import { planCron } from './cron.ts'
 import { planGlobal } from './global.ts'
 import { planJob } from './job.ts'
 import { joinPlans, type Plan } from './operation.ts'
@@ -18,7 +19,11 @@ export const planService = (state: ServiceState, progress: UpdateProgress): Plan
   }
   const scale = planScale(state)
   // A job's update is a new iteration, not a rolling update.
-  if (isJob(service)) return joinPlans([{ operations: scale.operations }, ...scale.slots])
+  if (isJob(service)) {
+    const active = scale.slots.flatMap((slot) => slot.active)
+    const cron = planCron(service, active, state.nowMs)
+    return joinPlans([{ operations: scale.operations }, ...scale.slots, cron])
+  }
   const update = planUpdate(state, scale.slots, progress)
   return joinPlans([{ operations: scale.operations }, ...scale.slots, update])
 }

@@ -12,6 +12,11 @@ import {
 } from '../../../src/api/task-state.ts'
 import { Allocator } from '../../../src/manager/allocator/allocator.ts'
 import { allocateTaskAddresses } from '../../../src/manager/allocator/task-addresses.ts'
+import {
+  afterUpdate,
+  newJobStatus,
+  newScheduleStatus,
+} from '../../../src/manager/control/job-status.ts'
 import { Orchestrator } from '../../../src/manager/orchestrator/orchestrator.ts'
 import { TaskReaper } from '../../../src/manager/orchestrator/task-reaper.ts'
 import { Scheduler } from '../../../src/manager/scheduler/scheduler.ts'
@@ -162,8 +167,11 @@ export class World {
         'service',
         sampleService(name, name, {
           Spec: makeSpec(name, spec),
-          Swarmctl: { SpecVersion: THIS_TRANSACTION },
-          ...(isJobSpec(spec) ? { JobStatus: { JobIteration: { Index: 0 } } } : {}),
+          Swarmctl: {
+            SpecVersion: THIS_TRANSACTION,
+            ...newScheduleStatus(makeSpec(name, spec), this.#now()),
+          },
+          ...newJobStatus(makeSpec(name, spec), this.#now()),
         }),
       ),
     )
@@ -177,18 +185,23 @@ export class World {
       const old = tx.get('service', id)
       if (old === undefined) return
       const { UpdateStatus: _, ...rest } = old
-      const iteration = old.JobStatus?.JobIteration.Index
-      tx.put('service', {
+      const updated = {
         ...rest,
         Spec: mergeSpec(old.Spec, change),
         PreviousSpec: old.Spec,
-        Swarmctl: { SpecVersion: THIS_TRANSACTION, PreviousSpecVersion: old.Swarmctl.SpecVersion },
-        ...(iteration === undefined
-          ? {}
-          : { JobStatus: { JobIteration: { Index: iteration + 1 } } }),
-      })
+        Swarmctl: {
+          ...old.Swarmctl,
+          SpecVersion: THIS_TRANSACTION,
+          PreviousSpecVersion: old.Swarmctl.SpecVersion,
+        },
+      }
+      tx.put('service', afterUpdate(old, updated, this.#now()))
     })
     await settle()
+  }
+
+  #now(): string {
+    return new Date(this.clock.nowMs()).toISOString()
   }
 
   async removeService(id: string): Promise<void> {
@@ -230,9 +243,6 @@ export class World {
 
 /** Parts of a spec; `TaskTemplate` and `UpdateConfig` are merged, the rest replaced. */
 export type SpecChange = Partial<ServiceSpec> & { image?: string; replicas?: number }
-
-const isJobSpec = (spec: SpecChange): boolean =>
-  spec.Mode?.ReplicatedJob !== undefined || spec.Mode?.GlobalJob !== undefined
 
 const makeSpec = (name: string, change: SpecChange): ServiceSpec =>
   mergeSpec(

@@ -1,0 +1,86 @@
+import { Cron } from 'croner'
+import { z } from 'zod'
+
+/** `Swarmctl.Schedule` of a service's spec: a job that runs again and again. Names and meaning are those of Kubernetes' CronJob. */
+export const Schedule = z.object({
+  /** Five fields; six with seconds first; or `@daily` and its kin. */
+  Cron: z.string(),
+  /** Of the IANA database; default UTC, since managers may live in several. */
+  TimeZone: z.string().optional(),
+  /** What happens to a run that is due while another is under way; default `Allow`. */
+  ConcurrencyPolicy: z.enum(['Allow', 'Forbid', 'Replace']).optional(),
+  /** Nanoseconds after its time within which a missed run is still started; absent: however late. */
+  StartingDeadline: z.number().int().nonnegative().optional(),
+  /** No run is started, while those under way go on. */
+  Suspend: z.boolean().optional(),
+  /** Runs that completed, and such that failed, whose tasks are kept; the last run always is. */
+  CompletedHistoryLimit: z.number().int().nonnegative().optional(),
+  FailedHistoryLimit: z.number().int().nonnegative().optional(),
+})
+export type Schedule = z.infer<typeof Schedule>
+
+/** Where a service's schedule stands. */
+export interface ScheduleStatus {
+  /** RFC 3339: what was due before does not count, since this schedule was not in force. */
+  Since: string
+  /** RFC 3339: the due time of the last run that was started because of it. */
+  LastDue?: string
+}
+
+/** Kubernetes' defaults (CronJob API, batch/v1). */
+export const SCHEDULE_DEFAULTS = {
+  timeZone: 'UTC',
+  concurrencyPolicy: 'Allow',
+  completedHistoryLimit: 3,
+  failedHistoryLimit: 1,
+} as const
+
+/** When something is due. */
+export type CronTimes = Pick<Schedule, 'Cron' | 'TimeZone'>
+
+const MACRO = /^@\w+$/
+const FIELDS_MIN = 5
+const FIELDS_MAX = 6
+
+/** Thrown: an Error that says what is wrong with the expression or the zone. */
+export const requireCronTimes = (times: CronTimes): void => {
+  const { Cron: text, TimeZone = SCHEDULE_DEFAULTS.timeZone } = times
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: TimeZone })
+  } catch (cause) {
+    throw new Error(`"${TimeZone}" is no time zone: write one such as Europe/Berlin`, { cause })
+  }
+  const fieldCount = text.trim().split(/\s+/).length
+  if (!MACRO.test(text.trim()) && (fieldCount < FIELDS_MIN || fieldCount > FIELDS_MAX)) {
+    throw new Error(
+      `"${text}" is no schedule: write five fields such as "*/5 * * * *", six with seconds first, or @daily`,
+    )
+  }
+  let firstMs: number | undefined
+  try {
+    firstMs = nextDueMs(times, 0)
+  } catch (thrown) {
+    const reason = (thrown as Error).message.replace(/^CronPattern: /, '')
+    throw new Error(`"${text}" is no schedule: ${reason}`, { cause: thrown })
+  }
+  if (firstMs === undefined) throw new Error(`"${text}" is never due`)
+}
+
+/** The first time after `afterMs` (milliseconds since the epoch); undefined when there is none. */
+export const nextDueMs = (times: CronTimes, afterMs: number): number | undefined =>
+  parse(times).nextRun(new Date(afterMs))?.getTime()
+
+/** The last time until `atMs`, that included; undefined when there is none. */
+export const latestDueMs = (times: CronTimes, atMs: number): number | undefined =>
+  // The library looks for a time before the one that it is given.
+  parse(times)
+    .previousRuns(1, new Date(atMs + 1))[0]
+    ?.getTime()
+
+/** Without a function to run it sets no timer. `5/15` is `5-59/15`, as for Kubernetes. */
+const parse = ({ Cron: text, TimeZone }: CronTimes): Cron =>
+  new Cron(text.trim(), {
+    mode: '5-or-6-parts',
+    sloppyRanges: true,
+    timezone: TimeZone ?? SCHEDULE_DEFAULTS.timeZone,
+  })
