@@ -19,7 +19,7 @@ import {
   type Sample,
   toJson,
 } from './support/raft/report.ts'
-import { DEFAULT_ROWS, type LoadRow, ROWS, type Row } from './support/raft/rows.ts'
+import { DEFAULT_ROWS, type LoadRow, ROWS, type Row, STEADY_LOAD } from './support/raft/rows.ts'
 import {
   type Fact,
   measureCore,
@@ -148,6 +148,9 @@ class Run {
     client: ClientProcess,
     rows: readonly LoadRow[],
   ): Promise<void> {
+    await this.#attempt(`the steady load of ${name}`, async () => {
+      await client.load(STEADY_LOAD)
+    })
     for (const row of rows) {
       const round = this.#rounds.get(row)?.at(-1)
       await this.#attempt(`${row.name} of ${name}`, async () => {

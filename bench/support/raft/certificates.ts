@@ -1,14 +1,13 @@
 /** Certificates for etcd, of the same kind as the cluster's own: ECDSA on P-256. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { importCAKey } from '../../../src/pki/ca-key.ts'
 import { createKeyAndCsr, readCsr } from '../../../src/pki/csr.ts'
 import { createRootCA } from '../../../src/pki/root-ca.ts'
 import {
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
-  importPrivateKey,
   randomSerialNumber,
-  SIGNING_ALGORITHM,
   SubjectAlternativeNameExtension,
   X509Certificate,
   X509CertificateGenerator,
@@ -31,6 +30,7 @@ export const createCertificates = async (
   const root = await createRootCA({ nowMs: () => Date.now(), schedule: () => () => {} })
   const { keyPem, csrPem } = await createKeyAndCsr()
   const { publicKey } = await readCsr(csrPem)
+  const signing = await importCAKey(root.keyPem)
   const certificate = await X509CertificateGenerator.create({
     notBefore: new Date(Date.now() - LIFETIME_MS),
     notAfter: new Date(Date.now() + LIFETIME_MS),
@@ -38,8 +38,8 @@ export const createCertificates = async (
     subject: [{ CN: ['bench'] }],
     issuer: new X509Certificate(root.certPem).subjectName.toJSON(),
     publicKey,
-    signingKey: await importPrivateKey(root.keyPem),
-    signingAlgorithm: SIGNING_ALGORITHM,
+    signingKey: signing.key,
+    signingAlgorithm: signing.algorithm,
     extensions: [
       new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
       new SubjectAlternativeNameExtension(
