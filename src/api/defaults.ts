@@ -29,6 +29,12 @@ export const TASK_HISTORY_RETENTION_LIMIT = 5
 /** Design §8: how long established connections may go on after the endpoint left rotation. */
 export const DRAIN_LIMIT_NS = 30 * secondNs
 
+/** Kubernetes' defaults of a HorizontalPodAutoscaler. */
+export const AUTOSCALE_MIN = 1
+export const SCALE_DOWN_WINDOW_NS = 300 * secondNs
+/** Its longest window. */
+export const SCALE_DOWN_WINDOW_MAX_NS = 3600 * secondNs
+
 /** Published ports that the allocator hands out (swarmkit's range). */
 export const DYNAMIC_PORTS = { first: 30_000, last: 32_767 } as const
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { Autoscale } from './autoscale.ts'
 import { ContainerExtension } from './container-extension.ts'
 import { Schedule } from './schedule.ts'
 
@@ -323,6 +324,8 @@ export const ServiceExtension = z.object({
       }),
     )
     .optional(),
+  /** Replicas follow use. A number of replicas outside of its bounds is brought within. */
+  Autoscale: Autoscale.optional(),
 })
 
 export const ServiceSpec = z.object({

@@ -1,3 +1,4 @@
+import type { Autoscaled } from './autoscale.ts'
 import type { Meta } from './meta.ts'
 import type { ScheduleStatus } from './schedule.ts'
 import type { EndpointSpec, PortConfig, ServiceSpec } from './service-spec.ts'
@@ -42,5 +43,6 @@ export interface Service extends Meta {
     PendingDelete?: boolean
     /** Of a service whose spec has a schedule. */
     ScheduleStatus?: ScheduleStatus
+    Autoscaled?: Autoscaled
   }
 }

@@ -1,6 +1,12 @@
 // What nodes and tasks use at a moment, as counters: who asks twice computes rates.
 
-/** One task's container. Rpc stream method `agent.usage` answers with one `NodeUsage`. */
+/** Body of the rpc stream `agent.usage`, which answers with one `NodeUsage`. */
+export interface UsageRequest {
+  /** The only tasks that are asked about; absent: all that run. */
+  tasks?: readonly string[]
+}
+
+/** One task's container. */
 export interface TaskUsage {
   TaskID: string
   /** CPU time since the container began, nanoseconds. */

@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { hostname, networkInterfaces } from 'node:os'
 import type { LogMessage, LogsRequest } from '../api/assignment.ts'
+import type { AutoscaleReport } from '../api/autoscale.ts'
 import type { ContainerCall, ContainerExchange } from '../api/container-call.ts'
 import { SwarmctlError, toSwarmctlError, unavailable } from '../api/errors.ts'
 import type { ObjectChange } from '../api/object.ts'
@@ -179,6 +180,10 @@ export class Daemon implements SwarmPort {
 
   usage(signal: AbortSignal): Promise<ClusterUsage> {
     return this.#leading().dispatcher.calls.usage(signal)
+  }
+
+  autoscaleReport(serviceId: string): AutoscaleReport | undefined {
+    return this.#leading().autoscaleReport(serviceId)
   }
 
   #leading(): ManagerRuntime {

@@ -3,6 +3,8 @@ import type { NewId } from '../api/id.ts'
 import type { Log } from '../api/log.ts'
 import { Allocator } from '../manager/allocator/allocator.ts'
 import { allocateTaskAddresses } from '../manager/allocator/task-addresses.ts'
+import { Autoscaler } from '../manager/autoscaler/autoscaler.ts'
+import { RootRotation } from '../manager/ca/root-rotation.ts'
 import type { Dispatcher } from '../manager/dispatcher/dispatcher.ts'
 import type { ConsensusGroup } from '../manager/membership/membership-manager.ts'
 import { MembershipManager } from '../manager/membership/membership-manager.ts'
@@ -26,6 +28,7 @@ export interface LeaderLoopsDeps {
 /** What runs on the leader only. Started when its store holds all that was committed before it led, stopped when it leads no more. */
 export class LeaderLoops {
   readonly #deps: LeaderLoopsDeps
+  readonly autoscaler: Autoscaler
   readonly #loops: { start(): void; stop(): void | Promise<void> }[]
 
   constructor(deps: LeaderLoopsDeps, options: { selfId: string }) {
@@ -33,12 +36,18 @@ export class LeaderLoops {
     const { store, clock, log, newId } = deps
     const common = { store, clock, newId, log }
     // In the order of a task's life, so that a start handles what is there in one pass.
+    this.autoscaler = new Autoscaler({
+      ...common,
+      askUsage: (taskIds, onReport, signal) =>
+        deps.dispatcher.calls.taskUsage(taskIds, onReport, signal),
+    })
     this.#loops = [
       new Allocator(common),
       new Orchestrator(common),
       new Scheduler({ ...common, allocateTaskAddresses }),
       new TaskReaper(common),
       new MembershipManager({ store, clock, log, group: deps.group }, options),
+      this.autoscaler,
       new WayBack({ store, clock, notify: deps.notify }, options),
     ]
   }

@@ -1,4 +1,5 @@
 import type { ManagerAddr } from '../api/assignment.ts'
+import type { AutoscaleReport } from '../api/autoscale.ts'
 import type { Clock } from '../api/clock.ts'
 import { unavailable } from '../api/errors.ts'
 import { type NewId, newId } from '../api/id.ts'
@@ -231,6 +232,11 @@ export class ManagerRuntime {
   async openStateView(): Promise<StateView> {
     await this.store.readBarrier()
     return this.#openView()
+  }
+
+  /** What this manager's autoscaler saw and did last; undefined while it has not looked at the service. */
+  autoscaleReport(serviceId: string): AutoscaleReport | undefined {
+    return this.#loops.autoscaler.report(serviceId)
   }
 
   /** The leader as this manager knows it. */

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { LogMessage, LogsRequest } from '../api/assignment.ts'
+import type { AutoscaleReport } from '../api/autoscale.ts'
 import type { ContainerCall, ContainerExchange } from '../api/container-call.ts'
 import type { ObjectChange } from '../api/object.ts'
 import type { InitRequest, JoinRequest, Restored, RestoreRequest } from '../api/swarm.ts'
@@ -63,6 +64,8 @@ export interface SwarmPort {
   taskContainer(taskId: string, call: ContainerCall): ContainerExchange
   /** On the leader: what every connected node uses now. */
   usage(signal: AbortSignal): Promise<ClusterUsage>
+  /** On the leader: what its autoscaler saw and did last; undefined while it has not looked at the service. */
+  autoscaleReport(serviceId: string): AutoscaleReport | undefined
   /**
    * Changes of the applied state, for `/events` and followed logs; returns the unsubscriber, or undefined while this node has no state. `onOver`: no
    * more will come, since the node is no manager any more or begins anew as one.

@@ -12,6 +12,7 @@ import {
   splitVersion,
 } from './api-version.ts'
 import { attachRoutes } from './attach-routes.ts'
+import { autoscaleRoutes } from './autoscale-routes.ts'
 import { backupRoutes } from './backup-routes.ts'
 import { containerRoutes } from './container-routes.ts'
 import { EnginePing } from './engine-ping.ts'
@@ -203,6 +204,7 @@ const ALL_ROUTES: readonly Route[] = [
   ...nodeRoutes,
   ...serviceRoutes,
   ...containerRoutes,
+  ...autoscaleRoutes,
   ...forecastRoutes,
   ...secretAndConfigRoutes,
   ...networkRoutes,

@@ -59,7 +59,8 @@ export const requireFixedAddresses = (spec: ServiceSpec): void => {
     ({ Swarmctl }) => Swarmctl?.IPv4Address !== undefined,
   )?.Swarmctl?.IPv4Address
   if (fixed === undefined) return
-  const isOne = spec.Mode?.Replicated !== undefined && (spec.Mode.Replicated.Replicas ?? 1) <= 1
+  const mostReplicas = spec.Swarmctl?.Autoscale?.Max ?? spec.Mode?.Replicated?.Replicas ?? 1
+  const isOne = spec.Mode?.Replicated !== undefined && mostReplicas <= 1
   if (!isOne || isJob(spec)) {
     throw invalid(`the address ${fixed} is for one task: the service must have one replica at most`)
   }

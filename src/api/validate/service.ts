@@ -10,6 +10,7 @@ import {
   type TaskSpec,
   type UpdateConfig,
 } from '../service-spec.ts'
+import { requireAutoscale, withinBounds } from './autoscale.ts'
 import { parseBodyKeeping } from './body.ts'
 import { requireContainer } from './container.ts'
 import { requireContainerExtension, requireFixedAddresses } from './container-extension.ts'
@@ -32,14 +33,22 @@ export const parseServiceSpec = (body: unknown): ServiceSpec => parseServiceRequ
 export interface ServiceRequest {
   spec: ServiceSpec
   warnings: string[]
+  /** Whether an update leaves the number of tasks to the autoscaler: it has one, and names no number. */
+  keepsReplicas: boolean
 }
 
 /** As `parseServiceSpec`, with a warning for each field that is not acted on. */
 export const parseServiceRequest = (body: unknown): ServiceRequest => {
   const { value, unknown } = parseBodyKeeping(ServiceSpec, body)
-  const spec = normalise(value)
-  requireService(spec)
-  return { spec, warnings: ineffectiveFields(spec, unknown) }
+  const asked = value.Mode?.Replicated?.Replicas
+  const whole = normalise(value)
+  requireService(whole)
+  const { spec, warnings } = withinBounds(whole, asked)
+  return {
+    spec,
+    warnings: [...ineffectiveFields(spec, unknown), ...warnings],
+    keepsReplicas: spec.Swarmctl?.Autoscale !== undefined && asked === undefined,
+  }
 }
 
 const requireService = (spec: ServiceSpec): void => {
@@ -55,6 +64,7 @@ const requireService = (spec: ServiceSpec): void => {
   }
   requireEndpoint(spec.EndpointSpec ?? {})
   requireFixedAddresses(spec)
+  requireAutoscale(spec)
 }
 
 const normalise = (spec: ServiceSpec): ServiceSpec => {

@@ -1,12 +1,13 @@
 import { invalid } from '../../api/errors.ts'
 import { ForecastRequest, type ServiceForecast } from '../../api/forecast.ts'
 import type { Node } from '../../api/node.ts'
+import { withReplicasOf } from '../../api/replicas.ts'
 import type { Service } from '../../api/service.ts'
 import type { ServiceSpec } from '../../api/service-spec.ts'
 import type { Task } from '../../api/task.ts'
 import { isTerminal, isWanted } from '../../api/task-state.ts'
 import { parseBody } from '../../api/validate/body.ts'
-import { parseServiceSpec } from '../../api/validate/service.ts'
+import { parseServiceRequest, type ServiceRequest } from '../../api/validate/service.ts'
 import { isDirty, satisfiesPlacement } from '../orchestrator/dirty-task.ts'
 import { jobCounts } from '../orchestrator/job.ts'
 import { newTask, type Seat } from '../orchestrator/new-task.ts'
@@ -28,10 +29,10 @@ export const forecast = async (
   options: ReadOptions,
 ): Promise<ServiceForecast[]> => {
   const { Services, Removed } = parseBody(ForecastRequest, body)
-  const specs = Services.map(parseServiceSpec)
+  const requests = Services.map(parseServiceRequest)
   const view = await readView(deps, options)
   const nodes = new Map(view.list('node').map((node) => [node.ID, node]))
-  const plans = specs.map((spec) => planOf(view, spec, nodes, deps))
+  const plans = requests.map((request) => planOf(view, request, nodes, deps))
   const gone = new Set(Removed.flatMap((name) => view.byName('service', name)?.ID ?? []))
   const ended = new Set(plans.flatMap(({ ends }) => ends))
   const stays = view
@@ -58,11 +59,12 @@ interface Plan {
 
 const planOf = (
   view: View,
-  spec: ServiceSpec,
+  { spec: asked, keepsReplicas }: ServiceRequest,
   nodes: ReadonlyMap<string, Node>,
   { clock, newId }: ControlDeps,
 ): Plan => {
-  const existing = view.byName('service', spec.Name)
+  const existing = view.byName('service', asked.Name)
+  const spec = existing && keepsReplicas ? withReplicasOf(asked, existing.Spec) : asked
   const service: Service = existing
     ? {
         ...existing,

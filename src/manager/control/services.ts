@@ -7,10 +7,11 @@ import {
   matchesPrefix,
   requireFilterKeys,
 } from '../../api/filters.ts'
+import { withReplicasOf } from '../../api/replicas.ts'
 import type { Service } from '../../api/service.ts'
 import { withServiceDefaults } from '../../api/service-defaults.ts'
 import type { ServiceSpec } from '../../api/service-spec.ts'
-import { parseServiceRequest } from '../../api/validate/service.ts'
+import { parseServiceRequest, type ServiceRequest } from '../../api/validate/service.ts'
 import { newMeta } from '../store/new-meta.ts'
 import { THIS_TRANSACTION } from '../store/this-transaction.ts'
 import { type ControlDeps, type ReadOptions, readView, requireVersion } from './context.ts'
@@ -72,21 +73,21 @@ export class Services {
     options: UpdateServiceOptions,
   ): Promise<{ Warnings: string[] }> {
     const request = options.rollback === 'previous' ? undefined : parseServiceRequest(body)
-    const spec = request?.spec
     const now = timestamp(this.#deps.clock)
     const losses = await this.#deps.store.update((tx) => {
       const service = resolve(tx, 'service', reference)
       requireVersion(version, service.Swarmctl.SpecVersion, service.Version.Index)
       const changed =
-        spec === undefined
+        request === undefined
           ? swapSpecs(service, now)
-          : replaceSpec(service, withInheritedCredentials(service, spec, options))
+          : replaceSpec(service, askedSpec(service, request, options))
       requireFreePorts(tx, changed.Spec, service.ID)
       tx.put('service', {
         ...afterUpdate(service, changed, now),
         Spec: resolveReferences(tx, changed.Spec),
       })
-      return spec === undefined ? [] : scheduleLoss(service.Spec, spec)
+      if (request === undefined) return []
+      return [...autoscalerLoss(service, request), ...scheduleLoss(service.Spec, request.spec)]
     })
     return { Warnings: [...(request?.warnings ?? []), ...losses] }
   }
@@ -146,6 +147,24 @@ const withCredentials = (spec: ServiceSpec, registryAuth: string | undefined): S
         TaskTemplate: { ...spec.TaskTemplate, PullOptions: { RegistryAuth: registryAuth } },
       }
 
+/** The spec that an update asks for, with what it leaves as it is. */
+const askedSpec = (
+  service: Service,
+  { spec, keepsReplicas }: ServiceRequest,
+  options: UpdateServiceOptions,
+): ServiceSpec =>
+  withInheritedCredentials(
+    service,
+    keepsReplicas ? withReplicasOf(spec, service.Spec) : spec,
+    options,
+  )
+
+/** A client that does not know `Swarmctl` ends the service's autoscaling with each update that it sends: it is told. */
+const autoscalerLoss = ({ Spec }: Service, { spec }: ServiceRequest): string[] =>
+  Spec.Swarmctl?.Autoscale !== undefined && spec.Swarmctl === undefined
+    ? ['the request has no Swarmctl.Autoscale: the service is not scaled by demand any more']
+    : []
+
 /** Without a header the credentials in force stay, so that an update by a client that has none does not lose them. */
 const withInheritedCredentials = (
   service: Service,
@@ -167,12 +186,14 @@ const replaceSpec = (service: Service, spec: ServiceSpec): Service => {
   }
   // A new spec ends whatever update was going on.
   const { UpdateStatus: _, ...rest } = service
+  const { Autoscaled, ...ours } = service.Swarmctl
   return {
     ...rest,
     Spec: spec,
     PreviousSpec: service.Spec,
     Swarmctl: {
-      ...service.Swarmctl,
+      ...ours,
+      ...(Autoscaled && spec.Swarmctl?.Autoscale && { Autoscaled }),
       SpecVersion: THIS_TRANSACTION,
       PreviousSpecVersion: service.Swarmctl.SpecVersion,
     },
@@ -184,7 +205,7 @@ const swapSpecs = (service: Service, now: string): Service => {
     throw precondition(`service ${service.Spec.Name} does not have a previous spec`)
   }
   return {
-    ...replaceSpec(service, service.PreviousSpec),
+    ...replaceSpec(service, withReplicasOf(service.PreviousSpec, service.Spec)),
     UpdateStatus: {
       State: 'rollback_started',
       Message: 'manually requested rollback',

@@ -5,7 +5,7 @@ import type {
   ContainerRequest,
 } from '../../api/container-call.ts'
 import { notFound, type SwarmctlError, toSwarmctlError, unavailable } from '../../api/errors.ts'
-import type { ClusterUsage, NodeUsage } from '../../api/usage.ts'
+import type { ClusterUsage, NodeUsage, UsageRequest } from '../../api/usage.ts'
 import type { Store } from '../store/store.ts'
 import type { AgentConnection, SessionStream } from './ports.ts'
 
@@ -88,6 +88,19 @@ export class AgentCalls {
     )
     return { Nodes: await Promise.all(asked) }
   }
+
+  /** What tasks of some nodes use now, each node's answer when it comes. Who is not connected, or does not answer before the signal, is left out. */
+  async taskUsage(
+    taskIds: ReadonlyMap<string, readonly string[]>,
+    onReport: (usage: NodeUsage) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const ask = async (nodeId: string, tasks: readonly string[]): Promise<void> => {
+      const connection = this.#connectionOf(nodeId)
+      if (connection !== undefined) onReport(await nodeUsage(connection, signal, { tasks }))
+    }
+    await Promise.allSettled([...taskIds].map(([nodeId, tasks]) => ask(nodeId, tasks)))
+  }
 }
 
 const silent = (nodeId: string, error: SwarmctlError): NodeUsage => ({
@@ -102,8 +115,12 @@ const silent = (nodeId: string, error: SwarmctlError): NodeUsage => ({
   Error: error.message,
 })
 
-const nodeUsage = async (connection: AgentConnection, signal: AbortSignal): Promise<NodeUsage> => {
-  const stream = connection.openStream('agent.usage', {})
+const nodeUsage = async (
+  connection: AgentConnection,
+  signal: AbortSignal,
+  request: UsageRequest = {},
+): Promise<NodeUsage> => {
+  const stream = connection.openStream('agent.usage', request)
   const giveUp = () => stream.abort(unavailable('the node did not answer in time'))
   if (signal.aborted) giveUp()
   signal.addEventListener('abort', giveUp, { once: true })

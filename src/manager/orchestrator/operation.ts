@@ -1,3 +1,4 @@
+import { withReplicasOf } from '../../api/replicas.ts'
 import type { Service, UpdateStatus } from '../../api/service.ts'
 import type { Task, TaskStatus } from '../../api/task.ts'
 import { compareTaskStates, type TaskState } from '../../api/task-state.ts'
@@ -122,14 +123,14 @@ const changeService = (
   tx.put('service', change(service))
 }
 
-/** As swarmkit: the previous spec and its version come back, and there is no previous one any more. */
+/** As swarmkit: the previous spec and its version come back, and there is no previous one any more. An autoscaler's number of tasks stays. */
 const rollBack = (service: Service, status: UpdateStatus): Service => {
   const { PreviousSpec, ...rest } = service
   if (PreviousSpec === undefined) return service
   const { PreviousSpecVersion, SpecVersion, ...ours } = service.Swarmctl
   return {
     ...rest,
-    Spec: PreviousSpec,
+    Spec: withReplicasOf(PreviousSpec, service.Spec),
     UpdateStatus: status,
     Swarmctl: { ...ours, SpecVersion: PreviousSpecVersion ?? SpecVersion },
   }

@@ -1,5 +1,5 @@
 import { toSwarmctlError } from '../../api/errors.ts'
-import type { NodeUsage, TaskUsage } from '../../api/usage.ts'
+import type { NodeUsage, TaskUsage, UsageRequest } from '../../api/usage.ts'
 import { type ContainerStats, type HostFiles, hostUsage, taskUsage } from '../node-usage.ts'
 import { Semaphore } from '../semaphore.ts'
 import type { EngineClient } from './engine-client.ts'
@@ -29,14 +29,16 @@ export class UsageCalls {
   }
 
   /** Handler of the rpc stream: one message. */
-  async serve(_body: unknown, stream: { send(message: NodeUsage): Promise<void> }): Promise<void> {
-    await stream.send(await this.#sample())
+  async serve(body: unknown, stream: { send(message: NodeUsage): Promise<void> }): Promise<void> {
+    await stream.send(await this.#sample((body ?? {}) as UsageRequest))
   }
 
-  async #sample(): Promise<NodeUsage> {
+  async #sample({ tasks: only }: UsageRequest): Promise<NodeUsage> {
     const { nodeId, containers, readHost, uptimeMs } = this.#deps
     let failure = ''
-    const asked = containers().map((container) =>
+    const wanted = only && new Set(only)
+    const chosen = containers().filter(({ taskId }) => wanted?.has(taskId) ?? true)
+    const asked = chosen.map((container) =>
       this.#limit
         .run(() => this.#task(container))
         .catch((thrown) => {

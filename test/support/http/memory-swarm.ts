@@ -1,6 +1,7 @@
 /** A node's membership over a real store and control API, with a log of one manager in memory. */
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { LogMessage, LogsRequest } from '../../../src/api/assignment.ts'
+import type { AutoscaleReport } from '../../../src/api/autoscale.ts'
 import type { ContainerCall, ContainerExchange } from '../../../src/api/container-call.ts'
 import { SwarmctlError } from '../../../src/api/errors.ts'
 import type { ObjectChange } from '../../../src/api/object.ts'
@@ -40,6 +41,7 @@ export class MemorySwarm implements SwarmPort {
   }
   /** What nodes say that they use, one after the other; the last one stays. */
   readonly usages: ClusterUsage[] = []
+  readonly autoscaleReports = new Map<string, AutoscaleReport>()
   readonly #control: Control
   readonly #watching = new Map<() => void, () => void>()
 
@@ -195,6 +197,10 @@ export class MemorySwarm implements SwarmPort {
     const [first = { Nodes: [] }] = this.usages
     if (this.usages.length > 1) this.usages.shift()
     return first
+  }
+
+  autoscaleReport(serviceId: string): AutoscaleReport | undefined {
+    return this.autoscaleReports.get(serviceId)
   }
 
   watch(run: (changes: ObjectChange[]) => void, onOver: () => void): () => void {
