@@ -210,6 +210,19 @@ const CREATE: [flags: string, path: string, value: unknown][] = [
   ],
   ['--drain-limit 1m', 'Swarmctl.DrainLimit', 60e9],
   [
+    '--mode replicated-job --schedule @daily --schedule-time-zone Europe/Berlin --schedule-concurrency forbid --schedule-starting-deadline 1m --schedule-suspend --schedule-keep-completed 5 --schedule-keep-failed 0',
+    'Swarmctl.Schedule',
+    {
+      Cron: '@daily',
+      TimeZone: 'Europe/Berlin',
+      ConcurrencyPolicy: 'Forbid',
+      StartingDeadline: 60e9,
+      Suspend: true,
+      CompletedHistoryLimit: 5,
+      FailedHistoryLimit: 0,
+    },
+  ],
+  [
     '--generic-resource GPU=2 --generic-resource GPU=3',
     `${TASK}.Resources.Reservations.GenericResources`,
     [{ DiscreteResourceSpec: { Kind: 'GPU', Value: 3 } }],

@@ -202,6 +202,23 @@ t.test('keys that become a part of the service', async (t) => {
     ],
     ['x-swarmctl: {drain_limit: 1m30s}', { Swarmctl: { DrainLimit: 90 * s } }],
     ['x-swarmctl: {DrainLimit: 5}', { Swarmctl: { DrainLimit: 5 } }],
+    [
+      'deploy: {mode: replicated-job}, x-swarmctl: {schedule: {cron: 0 3 * * *, time_zone: Europe/Berlin, concurrency_policy: Forbid, starting_deadline: 10m, suspend: true, completed_history_limit: 5, failed_history_limit: 0}}',
+      {
+        Mode: { ReplicatedJob: {} },
+        Swarmctl: {
+          Schedule: {
+            Cron: '0 3 * * *',
+            TimeZone: 'Europe/Berlin',
+            ConcurrencyPolicy: 'Forbid',
+            StartingDeadline: 600 * s,
+            Suspend: true,
+            CompletedHistoryLimit: 5,
+            FailedHistoryLimit: 0,
+          },
+        },
+      },
+    ],
   ]
   for (const [keys, part] of cases) t.match(await convertOne(keys), part, keys)
   t.notOk((await convertOne('restart: "no"')).TaskTemplate.RestartPolicy)

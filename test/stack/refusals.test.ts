@@ -224,11 +224,23 @@ check('keys and types', [
   ],
   [
     service('x-swarmctl: {drain: 3s}'),
-    'stack.yml:4: services.a.x-swarmctl: Additional property drain is not allowed; known: drain_limit, depends_on',
+    'stack.yml:4: services.a.x-swarmctl: Additional property drain is not allowed; known: drain_limit, schedule, autoscale, depends_on',
   ],
   [
     service('x-swarmctl: {drain_limit: soon}'),
     'stack.yml:4: services.a.x-swarmctl.drain_limit: invalid duration "soon"; write it as 30s, 1m30s or 500ms',
+  ],
+  [
+    service('x-swarmctl: {schedule: {cron: "@daily"}}'),
+    'stack.yml:4: services.a.x-swarmctl.schedule: a schedule needs the mode replicated-job',
+  ],
+  [
+    service('deploy: {mode: replicated-job}', 'x-swarmctl: {schedule: {cron: daily}}'),
+    'stack.yml:5: services.a.x-swarmctl.schedule: "daily" is no schedule: write five fields such as "*/5 * * * *", six with seconds first, or @daily',
+  ],
+  [
+    service('deploy: {mode: replicated-job}', 'x-swarmctl: {schedule: {cron: "@daily", zone: X}}'),
+    'stack.yml:5: services.a.x-swarmctl.schedule: Additional property zone is not allowed; known: cron, time_zone, concurrency_policy, starting_deadline, suspend, completed_history_limit, failed_history_limit',
   ],
 ])
 

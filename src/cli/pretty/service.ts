@@ -1,7 +1,9 @@
+import { SCHEDULE_DEFAULTS } from '../../api/schedule.ts'
 import type { Service } from '../../api/service.ts'
 import type { ContainerSpec, Mount, ServiceSpec, UpdateConfig } from '../../api/service-spec.ts'
 import { GoDuration } from '../format/go-values.ts'
 import { ago } from '../relative-time.ts'
+import { nextRunText } from '../schedule-text.ts'
 import { memorySize } from '../sizes.ts'
 import { block, line } from './lines.ts'
 
@@ -27,6 +29,20 @@ const modeLines = ({ Spec, JobStatus }: Service): string[] => {
     ]
   }
   return [...line('Service Mode', 'Replicated'), ...line('Replicas', Replicated?.Replicas, 1)]
+}
+
+const scheduleLines = (service: Service, nowMs: number): string[] => {
+  const schedule = service.Spec.Swarmctl?.Schedule
+  if (schedule === undefined) return []
+  const { timeZone, concurrencyPolicy } = SCHEDULE_DEFAULTS
+  return [
+    ...line('Cron', schedule.Cron, 1),
+    ...line('Time Zone', schedule.TimeZone ?? timeZone, 1),
+    ...line('Concurrency', schedule.ConcurrencyPolicy ?? concurrencyPolicy, 1),
+    ...line('Starting Deadline', duration(schedule.StartingDeadline), 1),
+    ...line('Last Run', service.JobStatus?.LastExecution ?? 'none yet', 1),
+    ...line('Next Run', nextRunText(service, nowMs), 1),
+  ]
 }
 
 const updateStatusLines = ({ UpdateStatus }: Service, nowMs: number): string[] =>
@@ -144,6 +160,7 @@ export const prettyService = (
     ...line('Name', Spec.Name),
     ...block('Labels', labels.sort()),
     ...modeLines(service),
+    ...block('Schedule', scheduleLines(service, nowMs)),
     ...block('UpdateStatus', updateStatusLines(service, nowMs)),
     ...block('Placement', placementLines(Spec)),
     ...block('UpdateConfig', changeLines(Spec.UpdateConfig, 'Update')),

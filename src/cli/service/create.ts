@@ -87,7 +87,8 @@ export const serviceCreateVerb = (noun: Command, run: Runner): void => {
   command
     .addHelpText(
       'after',
-      '\nExample:\n  swarmctl service create --name web --replicas 3 --publish 8080:80 nginx\n',
+      '\nExample:\n  swarmctl service create --name web --replicas 3 --publish 8080:80 nginx\n' +
+        '  swarmctl service create --name backup --mode replicated-job --schedule "0 3 * * *" backup:1\n',
     )
     .action(
       run(async (context, image: string, args: string[], options: CreateOptions) => {

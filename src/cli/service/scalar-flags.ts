@@ -3,6 +3,7 @@ import { splitShellWords } from '../../stack/parse/shell-words.ts'
 import { applyCredentialSpec } from './credential-spec-flag.ts'
 import type { Draft } from './draft.ts'
 import { bytes, count, durationNs, integer, nanoCpus, oneOf, parsed, ratio } from './flag-values.ts'
+import { SCHEDULE_FLAGS } from './schedule-flags.ts'
 
 /** A flag that sets one field, on `create` and on `update` alike. */
 export interface ScalarFlag {
@@ -184,6 +185,7 @@ const SERVICE_FLAGS: ScalarFlag[] = [
 /** Every flag that sets one field. */
 export const SCALAR_FLAGS: readonly ScalarFlag[] = [
   ...SERVICE_FLAGS,
+  ...SCHEDULE_FLAGS,
   ...CONTAINER_FLAGS,
   ...RESOURCE_FLAGS,
   ...RESTART_FLAGS,

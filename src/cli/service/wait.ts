@@ -2,6 +2,7 @@ import { SwarmctlError } from '../../api/errors.ts'
 import type { Service } from '../../api/service.ts'
 import type { CliContext } from '../context.ts'
 import { ExitStatus } from '../exit-status.ts'
+import { nextRunText } from '../schedule-text.ts'
 import type { Convergence } from './convergence.ts'
 import { look, POLL_MS, stableMs, waitLimitMs } from './look.ts'
 import { ProgressDisplay } from './progress-display.ts'
@@ -13,6 +14,8 @@ export interface WaitOptions {
   waitLimit?: string
   /** The way back is what was asked for: that it completes is a success. */
   isRollback?: boolean
+  /** What was asked for runs now, whatever schedule the service has. */
+  force?: boolean
 }
 
 /**
@@ -32,6 +35,9 @@ export const waitForService = async (
   for (;;) {
     const { service, now } = await look(context, id)
     const atMs = context.nowMs()
+    if (service.Spec.Swarmctl?.Schedule !== undefined && options.force !== true) {
+      return display?.end(`scheduled, next run: ${nextRunText(service, atMs)}`)
+    }
     display?.show(now)
     switch (now.kind) {
       case 'completed':

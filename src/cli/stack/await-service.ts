@@ -50,6 +50,9 @@ class Watch {
   /** Undefined: not yet. */
   judge({ service, tasks, now }: Look, atMs: number, limitMs: number): Outcome | undefined {
     const isRunning = now.kind === 'running' || now.kind === 'completed'
+    // Its runs come when they are due, whatever became of the last one.
+    const isScheduled = service.Spec.Swarmctl?.Schedule !== undefined
+    if (isScheduled && this.#goal !== 'completed') return { kind: 'reached' }
     if (isReached(this.#goal, tasks, now)) return { kind: 'reached' }
     if (now.kind === 'failed') return { kind: 'failed', reason: now.message }
     if (this.#goal === 'settled' && isRunning) {

@@ -6,6 +6,7 @@ import { hasFailed } from '../task-trouble.ts'
 import { exitMeaning } from './exit-codes.ts'
 import type { HealthCheck, ServiceFacts } from './facts.ts'
 import { isTroubled } from './facts.ts'
+import { isLastRunWell, scheduleSentences } from './schedule-diagnosis.ts'
 import { span } from './span.ts'
 
 /** Why a service or a task is as it is: what `why --format json` prints. */
@@ -180,6 +181,7 @@ const reasonsOf = (facts: ServiceFacts, restarts: Diagnosis['Restarts']): string
     : givenUp(facts)
   return [
     ...wants,
+    ...scheduleSentences(facts),
     ...lostSentences(facts),
     ...grouped(facts, waiting, (task) => waitingSentence(facts, task)),
     ...grouped(facts, sick, (task) => `is unhealthy on ${hostOf(facts, task)}`),
@@ -283,7 +285,9 @@ export const diagnoseService = (
   const live = present(facts)
   const isWell = isPart
     ? live.length > 0 && live.every(({ Status }) => Status.State === 'running')
-    : done >= wanted && !facts.tasks.some((one) => isWanted(one.DesiredState) && isTroubled(one))
+    : facts.service.Spec.Swarmctl?.Schedule !== undefined
+      ? isLastRunWell(facts.service, facts.tasks)
+      : done >= wanted && !facts.tasks.some((one) => isWanted(one.DesiredState) && isTroubled(one))
   const state = task?.state ?? (live[0] ?? facts.tasks[0])?.Status.State ?? 'gone'
   const restarts = restartsOf(facts)
   const health = healthOf(facts)

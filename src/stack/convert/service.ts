@@ -1,5 +1,6 @@
 import type { ServiceSpec, TaskSpec } from '../../api/service-spec.ts'
 import { IMAGE_LABEL } from '../../api/stack-labels.ts'
+import { scheduleProblem } from '../../api/validate/schedule.ts'
 import type { DeployConfig, ServiceConfig, StackConfig } from '../config.ts'
 import { checkImageReference } from '../parse/image-reference.ts'
 import { present } from '../present.ts'
@@ -26,15 +27,21 @@ export const convertService = (
     throw new StackFileProblem(['services', key, 'build'], BUILD_ONLY)
   }
   at(['services', key, 'image'], () => checkImageReference(image))
+  const Mode = at(['services', key, 'deploy', 'mode'], () => convertMode(deploy))
+  const Swarmctl = convertExtension(key, config, namespace)
+  const problem = scheduleProblem({ Mode, Swarmctl })
+  if (problem !== undefined) {
+    throw new StackFileProblem(['services', key, 'x-swarmctl', 'schedule'], problem)
+  }
   return present<ServiceSpec>({
     Name: clusterName(namespace, key),
     Labels: { ...withStackLabel(namespace, deploy.labels), [IMAGE_LABEL]: image },
     TaskTemplate: convertTask(key, config, namespace),
-    Mode: at(['services', key, 'deploy', 'mode'], () => convertMode(deploy)),
+    Mode,
     UpdateConfig: isJob ? undefined : convertUpdate(deploy.update_config),
     RollbackConfig: isJob ? undefined : convertUpdate(deploy.rollback_config),
     EndpointSpec: convertEndpoint(deploy.endpoint_mode, service.ports),
-    Swarmctl: convertExtension(key, config, namespace),
+    Swarmctl,
   })
 }
 
