@@ -105,8 +105,6 @@ export const ConfigReference = z.object({
   ConfigName: z.string().default(''),
 })
 
-export const ContainerSpec = z.object({
-  Image: z.string().default(''),
 export const Privileges = z.object({
   /** For containers of Windows: kept, not acted on. */
   CredentialSpec: z
@@ -136,6 +134,8 @@ export const Privileges = z.object({
   NoNewPrivileges: z.boolean().optional(),
 })
 
+export const ContainerSpec = z.object({
+  Image: z.string().default(''),
   Labels: labels.optional(),
   Command: strings.optional(),
   Args: strings.optional(),
@@ -344,6 +344,7 @@ export type Healthcheck = z.infer<typeof Healthcheck>
 export type Mount = z.infer<typeof Mount>
 export type SecretReference = z.infer<typeof SecretReference>
 export type ConfigReference = z.infer<typeof ConfigReference>
+export type Privileges = z.infer<typeof Privileges>
 export type ContainerSpec = z.infer<typeof ContainerSpec>
 export type ResourceRequirements = z.infer<typeof ResourceRequirements>
 export type RestartPolicy = z.infer<typeof RestartPolicy>
@@ -351,7 +352,6 @@ export type Placement = z.infer<typeof Placement>
 export type NetworkAttachmentConfig = z.infer<typeof NetworkAttachmentConfig>
 export type TaskSpec = z.infer<typeof TaskSpec>
 export type UpdateConfig = z.infer<typeof UpdateConfig>
-export type Privileges = z.infer<typeof Privileges>
 export type PortConfig = z.infer<typeof PortConfig>
 export type EndpointSpec = z.infer<typeof EndpointSpec>
 export type ServiceMode = z.infer<typeof ServiceMode>

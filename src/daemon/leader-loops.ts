@@ -27,27 +27,27 @@ export interface LeaderLoopsDeps {
 
 /** What runs on the leader only. Started when its store holds all that was committed before it led, stopped when it leads no more. */
 export class LeaderLoops {
-  readonly #deps: LeaderLoopsDeps
   readonly autoscaler: Autoscaler
+  readonly #deps: LeaderLoopsDeps
   readonly #loops: { start(): void; stop(): void | Promise<void> }[]
 
   constructor(deps: LeaderLoopsDeps, options: { selfId: string }) {
     this.#deps = deps
     const { store, clock, log, newId } = deps
     const common = { store, clock, newId, log }
-    // In the order of a task's life, so that a start handles what is there in one pass.
     this.autoscaler = new Autoscaler({
       ...common,
       askUsage: (taskIds, onReport, signal) =>
         deps.dispatcher.calls.taskUsage(taskIds, onReport, signal),
     })
+    // In the order of a task's life, so that a start handles what is there in one pass.
     this.#loops = [
       new Allocator(common),
       new Orchestrator(common),
       new Scheduler({ ...common, allocateTaskAddresses }),
       new TaskReaper(common),
-      new MembershipManager({ store, clock, log, group: deps.group }, options),
       this.autoscaler,
+      new MembershipManager({ store, clock, log, group: deps.group }, options),
       new WayBack({ store, clock, notify: deps.notify }, options),
     ]
   }
