@@ -3,10 +3,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import type { ManagerAddr } from '../api/assignment.ts'
 import type { Clock } from '../api/clock.ts'
-import { toSwarmctlError } from '../api/errors.ts'
+import { toSwarmctlError, unavailable } from '../api/errors.ts'
+import { newId } from '../api/id.ts'
 import type { Log } from '../api/log.ts'
+import { ATTACH_METHOD, type AttachRequest } from '../api/network-attachment.ts'
 import type { Node } from '../api/node.ts'
 import type { Cluster } from '../api/swarm.ts'
+import type { Task } from '../api/task.ts'
 import { MANAGERS_METHOD, readManagers } from '../manager/membership/way-back.ts'
 import { ProcessExec } from '../overlay/exec.ts'
 import { Overlay } from '../overlay/overlay.ts'
@@ -20,6 +23,8 @@ import type { PeerIdentity } from '../rpc/connection.ts'
 import { RpcHandlers } from '../rpc/handlers.ts'
 import { RpcPool } from '../rpc/pool.ts'
 import { RpcServer } from '../rpc/server.ts'
+import { Attachments } from '../worker/attachments.ts'
+import { DockerContainerNetworks } from '../worker/docker/docker-container-networks.ts'
 import { Agent } from '../worker/agent.ts'
 import { DockerExecutor } from '../worker/docker/docker-executor.ts'
 import { FileDisk } from '../worker/file-disk.ts'
@@ -72,6 +77,7 @@ export interface MemberStart {
 export class Member {
   readonly forwarder: Forwarder
   readonly agent: Agent
+  readonly attachments: Attachments
   readonly #deps: MemberDeps
   readonly #options: DaemonOptions
   readonly #start: MemberStart
@@ -150,6 +156,12 @@ export class Member {
         },
         onLeader: (nodeId) => this.forwarder.onLeader(nodeId),
       },
+    this.attachments = new Attachments({
+      containers: new DockerContainerNetworks({ engine: deps.engine.client }),
+      overlay: this.#overlay,
+      attach: (request) => this.#attach(request),
+      ...{ clock, log, newId },
+    })
       { dataDir: options.dataDir },
     )
     this.agent = this.#createAgent()
@@ -270,6 +282,7 @@ export class Member {
     const { record } = this.#start
     return new Agent(
       {
+        attachments: this.attachments,
         executor: new DockerExecutor({ engine: engine.client }),
         overlay: this.#overlay,
         files: new SecretsTmpfs({ path: join(this.#options.runDir, 'secrets') }),
@@ -307,6 +320,13 @@ export class Member {
         fallbackFacts: fallbackFacts(),
       },
     )
+  }
+
+  async #attach(request: AttachRequest): Promise<Task> {
+    const { leader } = this.agent
+    if (leader === undefined) throw unavailable('no manager is in reach: try again')
+    const connection = await this.#pool.get(leader.addr)
+    return (await connection.request(ATTACH_METHOD, request)) as Task
   }
 
   /** A demoted manager's old certificate gives no rights any more at any manager. */

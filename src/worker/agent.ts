@@ -9,10 +9,12 @@ import type { Clock } from '../api/clock.ts'
 import type { Config } from '../api/config.ts'
 import { notFound, toSwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
+import { isAttachment } from '../api/network-attachment.ts'
 import type { NodeDescription } from '../api/node.ts'
 import type { Secret } from '../api/secret.ts'
 import type { Task, TaskStatus } from '../api/task.ts'
 import { type AgentDisk, recordable } from './agent-disk.ts'
+import type { Attachments } from './attachments.ts'
 import { EngineMonitor } from './engine-monitor.ts'
 import type { ContainerEvent, EngineFacts, Executor, ObservedContainer } from './executor.ts'
 import { ENGINE_FIRST_WAIT_MS, engineConcurrency, OVERLAY_RESYNC_MS } from './limits.ts'
@@ -31,6 +33,8 @@ const NANO_CPUS = 1e9
 export interface AgentDeps {
   executor: Executor
   overlay: OverlayPort
+  /** Containers that are no tasks, on networks of the cluster. */
+  attachments: Attachments
   files: FileStore
   disk: AgentDisk
   connect: ConnectManager
@@ -111,6 +115,7 @@ export class Agent {
       { engineConcurrency: engineConcurrency(cpus) },
     )
     this.#outbox = new StatusOutbox({ clock: deps.clock })
+    deps.attachments.reportTo((taskId, status) => this.#outbox.add(taskId, status, true))
     this.#overlayConfirmations = new OverlayConfirmations({
       overlay: deps.overlay,
       onHeld: (version) => this.#onOverlayHeld(version),
@@ -146,6 +151,11 @@ export class Agent {
   /** Whether it is registered at a leader. */
   get isConnected(): boolean {
     return this.#live !== undefined
+  }
+
+  /** Whom it is registered at. */
+  get leader(): ManagerAddr | undefined {
+    return this.#live?.manager
   }
 
   get managers(): readonly ManagerAddr[] {
@@ -210,6 +220,7 @@ export class Agent {
     this.#cancelFirst = undefined
     await this.#session?.stop()
     for (const runner of this.#runners.values()) runner.close()
+    this.#deps.attachments.stop()
     await this.#engine.stop()
     this.#processes.stop()
     await this.#deps.disk.flush()
@@ -227,6 +238,7 @@ export class Agent {
     try {
       const containers = await executor.list(this.#options.nodeId)
       await Promise.all(containers.map(({ id }) => this.#steps.remove(id)))
+      await this.#deps.attachments.disconnectAll()
     } finally {
       // Each in any case: what one can't take away must not keep the secrets here.
       await overlay.destroy().finally(() => files.destroy())
@@ -318,7 +330,10 @@ export class Agent {
     for (const secret of message.secrets.put) this.#secrets.set(secret.ID, secret)
     for (const config of message.configs.put) this.#configs.set(config.ID, config)
     for (const task of message.tasks.put) this.#assign(task)
-    for (const id of message.tasks.remove) this.#runners.get(id)?.unassign()
+    for (const id of message.tasks.remove) {
+      this.#runners.get(id)?.unassign()
+      this.#deps.attachments.unassign(id)
+    }
     for (const id of message.secrets.remove) this.#secrets.delete(id)
     for (const id of message.configs.remove) this.#configs.delete(id)
     if (message.secrets.put.length > 0 || message.configs.put.length > 0)
@@ -337,6 +352,7 @@ export class Agent {
       if (!named.has(container.taskId) && !this.#runners.has(container.taskId))
         this.#removeStray(container)
   }
+    this.#deps.attachments.keepOnly(named)
 
   #assign(task: Task): void {
     const known = this.#runners.get(task.ID)
@@ -347,6 +363,7 @@ export class Agent {
     if (!isDeepStrictEqual(runner.status, task.Status))
       this.#outbox.add(task.ID, runner.status, isUrgent(runner.status.State, task.DesiredState))
   }
+    if (isAttachment(task)) return this.#deps.attachments.assign(task)
 
   #addRunner(task: Task, status: TaskStatus): TaskRunner {
     const { clock, disk, log } = this.#deps
@@ -394,6 +411,7 @@ export class Agent {
     this.#stock = undefined
     this.#engineError = reason
     this.#processes.start()
+    void this.#deps.attachments.takeStock()
     this.describe()
     this.#beginSession()
   }
@@ -421,6 +439,8 @@ export class Agent {
         status: 'exited',
         exitCode: event.exitCode,
       })
+    if (event.kind === 'changed' || event.kind === 'disconnected')
+      return this.#deps.attachments.onEvent(event)
     if (event.kind === 'removed') this.#stock?.containers.delete(event.taskId)
     this.#runners.get(event.taskId)?.onEvent(event)
   }

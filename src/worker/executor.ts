@@ -34,6 +34,13 @@ export type ContainerEvent =
   | { kind: 'died'; taskId: string; containerId: string; exitCode: number }
   | { kind: 'health'; taskId: string; containerId: string; health: ContainerHealth }
   | { kind: 'removed'; taskId: string; containerId: string }
+  /** Of any container: it is off a network. */
+  | { kind: 'disconnected'; containerId: string }
+  /** A container that is no task's began, ended, went, or has another name. */
+  | { kind: 'changed'; containerId: string }
+
+/** Of a task's container. */
+export type TaskEvent = Exclude<ContainerEvent, { kind: 'disconnected' | 'changed' }>
 
 /** What the Engine knows of the node. */
 export type EngineFacts = Pick<NodeDescription, 'Hostname' | 'Platform' | 'Resources' | 'Engine'>

@@ -61,3 +61,9 @@ export const SESSION_SHORT_MS = 1000
 
 /** How long a starting agent waits for the Engine before it registers without its facts. */
 export const ENGINE_FIRST_WAIT_MS = 1000
+
+/** How long somebody waits who puts a container on a network, for a leader or for the network to be known (an election takes about a second). */
+export const ATTACH_WAIT_MAX_MS = 5000
+
+/** Between attempts to attach a container. */
+export const ATTACH_RETRY_MS = 200

@@ -5,10 +5,10 @@ import type { Log } from '../api/log.ts'
 import type { Task, TaskStatus } from '../api/task.ts'
 import { compareTaskStates, isTerminal, isWanted } from '../api/task-state.ts'
 import {
-  type ContainerEvent,
   EXIT_CODE_LOST,
   EXIT_CODE_UNKNOWN,
   type ObservedContainer,
+  type TaskEvent,
 } from './executor.ts'
 import { CLEANUP_RETRY_MS, PREPARE_ATTEMPTS_MAX, ROTATION_WAIT_MAX_MS } from './limits.ts'
 import { hasOverlay, nextStep, type Progress, type Step } from './task-progress.ts'
@@ -150,7 +150,7 @@ export class TaskRunner {
     this.wake()
   }
 
-  onEvent(event: ContainerEvent): void {
+  onEvent(event: TaskEvent): void {
     const container = this.#progress.container
     if (container === null || container.id !== event.containerId) return
     switch (event.kind) {

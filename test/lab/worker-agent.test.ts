@@ -12,7 +12,12 @@ import { eventually } from '../support/lab/eventually.ts'
 import { labTest } from '../support/lab/lab-test.ts'
 import { TEST_IMAGE } from '../support/lab/test-image.ts'
 import { sampleNode } from '../support/objects.ts'
-import { agentTask, FakeManager, RecordedOverlay } from '../support/worker/agent-bench.ts'
+import {
+  agentTask,
+  FakeManager,
+  noAttachments,
+  RecordedOverlay,
+} from '../support/worker/agent-bench.ts'
 import { CollectedLog } from '../support/worker/memory-stream.ts'
 
 labTest(
@@ -30,6 +35,7 @@ labTest(
         {
           executor: new DockerExecutor({ engine }),
           overlay: new RecordedOverlay(),
+          attachments: noAttachments({ clock: systemClock, log: new CollectedLog() }),
           files: new MemoryFiles(),
           disk,
           clock: systemClock,

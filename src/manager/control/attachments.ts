@@ -35,6 +35,8 @@ export const attach = async (
   const id = deps.newId()
   const now = timestamp(deps.clock)
   let written = id
+  // One that has just lost the lead must not say no by what it has.
+  await deps.store.readBarrier()
   await deps.store.update((tx) => {
     const network = requireAttachable(tx, parsed.data.network)
     const present = presentOf(tx, nodeId, network, parsed.data)

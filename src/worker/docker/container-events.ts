@@ -1,5 +1,5 @@
 import type { ContainerEvent, ContainerHealth } from '../executor.ts'
-import { TASK_ID_LABEL } from './container-body.ts'
+import { NODE_ID_LABEL, TASK_ID_LABEL } from './container-body.ts'
 
 /** The Engine's event stream, as far as the agent needs it: one JSON object a line. */
 interface EngineEvent {
@@ -10,13 +10,32 @@ interface EngineEvent {
 
 const HEALTH_ACTION = 'health_status: '
 
-/** An event of a task's container that changes what the agent does, else undefined. */
-export const containerEvent = (event: EngineEvent): ContainerEvent | undefined => {
-  const taskId = event.Actor?.Attributes?.[TASK_ID_LABEL]
+/** What changes a container's attachments, for the filter of `GET /events` as well. */
+const CONTAINER_ACTIONS: readonly string[] = ['start', 'die', 'destroy', 'rename']
+
+/** All that the agent wants to hear of. `health_status` stands for all of its kinds. */
+export const EVENT_FILTERS = {
+  type: ['container', 'network'],
+  event: [...CONTAINER_ACTIONS, 'disconnect', 'health_status'],
+} as const
+
+const ofNetwork = ({ Action, Actor }: EngineEvent): ContainerEvent | undefined => {
+  const containerId = Actor?.Attributes?.container ?? ''
+  return Action === 'disconnect' && containerId !== ''
+    ? { kind: 'disconnected', containerId }
+    : undefined
+}
+
+/** An event that changes what the agent does, for a container of a node's tasks or for one that is nobody's; else undefined. */
+export const containerEvent = (event: EngineEvent, nodeId: string): ContainerEvent | undefined => {
+  if (event.Type === 'network') return ofNetwork(event)
+  const { [TASK_ID_LABEL]: taskId, [NODE_ID_LABEL]: node } = event.Actor?.Attributes ?? {}
   const containerId = event.Actor?.ID
   const action = event.Action ?? ''
-  if (event.Type !== 'container' || taskId === undefined || containerId === undefined)
-    return undefined
+  if (event.Type !== 'container' || containerId === undefined) return undefined
+  if (taskId === undefined)
+    return CONTAINER_ACTIONS.includes(action) ? { kind: 'changed', containerId } : undefined
+  if (node !== nodeId) return undefined
   if (action === 'die') {
     const exitCode = Number(event.Actor?.Attributes?.exitCode ?? 0)
     return { kind: 'died', taskId, containerId, exitCode }

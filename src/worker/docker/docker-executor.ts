@@ -11,7 +11,7 @@ import type {
   ProcessState,
 } from '../executor.ts'
 import { containerBody, endpointSettings, NODE_ID_LABEL, TASK_ID_LABEL } from './container-body.ts'
-import { containerEvent, jsonLines } from './container-events.ts'
+import { containerEvent, EVENT_FILTERS, jsonLines } from './container-events.ts'
 import { type ContainerJson, observedContainer } from './container-inspect.ts'
 import { logMessages } from './container-logs.ts'
 import { ContainerProcesses } from './container-processes.ts'
@@ -126,7 +126,7 @@ export class DockerExecutor implements Executor {
     on: { open: () => void; event: (event: ContainerEvent) => void },
     signal: AbortSignal,
   ): Promise<void> {
-    const filters = JSON.stringify({ type: ['container'], label: [`${NODE_ID_LABEL}=${nodeId}`] })
+    const filters = JSON.stringify(EVENT_FILTERS)
     const stream = await this.#engine.stream({
       method: 'GET',
       path: '/events',
@@ -136,7 +136,7 @@ export class DockerExecutor implements Executor {
     on.open()
     try {
       for await (const line of jsonLines(stream)) {
-        const event = containerEvent(line as object)
+        const event = containerEvent(line as object, nodeId)
         if (event !== undefined) on.event(event)
       }
     } catch (error) {

@@ -4,17 +4,21 @@ import type {
   DispatcherMessage,
   SessionRequest,
 } from '../../../src/api/assignment.ts'
+import type { Clock } from '../../../src/api/clock.ts'
 import type { Config } from '../../../src/api/config.ts'
-import { SwarmctlError } from '../../../src/api/errors.ts'
+import { SwarmctlError, unavailable } from '../../../src/api/errors.ts'
+import type { Log } from '../../../src/api/log.ts'
 import type { Secret } from '../../../src/api/secret.ts'
 import type { Task, TaskStatus } from '../../../src/api/task.ts'
 import { Agent } from '../../../src/worker/agent.ts'
 import { MemoryDisk } from '../../../src/worker/agent-disk.ts'
+import { Attachments } from '../../../src/worker/attachments.ts'
 import { MemoryExecutor } from '../../../src/worker/memory-executor.ts'
 import { MemoryFiles } from '../../../src/worker/memory-files.ts'
 import type { OverlayPort, TaskWiring } from '../../../src/worker/overlay-port.ts'
 import { sampleNetwork, sampleNode, sampleTask } from '../objects.ts'
 import { settle, VirtualClock } from '../orchestration/virtual-clock.ts'
+import { MemoryContainerNetworks } from './memory-container-networks.ts'
 import { CollectedLog, MemoryStream } from './memory-stream.ts'
 
 export const agentTask = (id: string, change: Partial<Task> = {}, isOnOverlay = false): Task =>
@@ -85,6 +89,18 @@ export class RecordedOverlay implements OverlayPort {
 }
 
 /** A manager's side of sessions, as the test plays it. */
+/** Of a node where nobody runs a container by hand. */
+export const noAttachments = (deps: { clock: Clock; log: Log }): Attachments =>
+  new Attachments({
+    ...deps,
+    containers: new MemoryContainerNetworks(),
+    overlay: new RecordedOverlay(),
+    attach: async () => {
+      throw unavailable('no manager')
+    },
+    newId: () => 'new',
+  })
+
 export class FakeManager {
   readonly sessions: { request: SessionRequest; stream: MemoryStream; said: AgentMessage[] }[] = []
   /** What it answers first; `leader` registers. */
@@ -189,6 +205,7 @@ export class AgentBench {
         overlay: this.overlay,
         files: this.files,
         disk: this.disk,
+        attachments: noAttachments({ clock: this.clock, log: this.log }),
         clock: this.clock,
         log: this.log,
         random: () => 0.5,

@@ -1,0 +1,445 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { AttachmentRecord, Resolver } from '../api/attachment-record.ts'
+import { type Clock, timestamp } from '../api/clock.ts'
+import { type ErrorCode, SwarmctlError, toSwarmctlError } from '../api/errors.ts'
+import type { Log } from '../api/log.ts'
+import { type AttachRequest, attachedContainer } from '../api/network-attachment.ts'
+import type { Task, TaskStatus } from '../api/task.ts'
+import { isTerminal } from '../api/task-state.ts'
+import type {
+  AttachedContainer,
+  AttachedEndpoint,
+  ContainerNetworks,
+} from './container-networks.ts'
+import type { ContainerEvent } from './executor.ts'
+import { ATTACH_RETRY_MS, ATTACH_WAIT_MAX_MS } from './limits.ts'
+import type { OverlayPort } from './overlay-port.ts'
+import { sleep } from './sleep.ts'
+
+export interface AttachmentsDeps {
+  containers: ContainerNetworks
+  overlay: Pick<OverlayPort, 'attach' | 'detach'>
+  /** Asks the leader. Rejects with its error, or UNAVAILABLE when none answers. */
+  attach: (request: AttachRequest) => Promise<Task>
+  clock: Clock
+  log: Log
+  newId: () => string
+}
+
+/** What somebody asks for who puts a container on a network. */
+export interface AttachmentWish {
+  /** Absent while it is still to be created. */
+  container?: { id: string; name: string }
+  /** Id, name or beginning of the id. */
+  network: string
+  /** Empty: any. */
+  address: string
+  aliases: readonly string[]
+  /** Of a container that is to be created. */
+  resolver?: Resolver
+}
+
+/** What a container is to be created or connected with. */
+export interface GrantedAttachment {
+  taskId: string
+  endpoint: AttachedEndpoint
+  /** The overlay's own server, then what was asked for. */
+  dns: string[]
+  dnsSearch: string[]
+}
+
+interface Held {
+  task: Task
+  status: TaskStatus
+}
+
+/** The leader's no, which asking again does not change. */
+const REFUSED: ReadonlySet<ErrorCode> = new Set([
+  'FAILED_PRECONDITION',
+  'INVALID_ARGUMENT',
+  'NOT_FOUND',
+  'PERMISSION_DENIED',
+])
+
+/** Digits of a container's id by which others may call it, as on the Engine's own networks. */
+const SHORT_ID_LENGTH = 12
+
+/**
+ * The containers on this node that are nobody's tasks and are on networks of the cluster. The Engine says which there are; each that is
+ * up holds an attachment at the managers, which gives it back when the container ends, leaves its network or goes.
+ */
+export class Attachments {
+  readonly #deps: AttachmentsDeps
+  /** By task id. */
+  readonly #held = new Map<string, Held>()
+  /** Given back, but the managers have not said yet that they know. */
+  readonly #ended = new Map<string, TaskStatus>()
+  /** Ids that stand for containers which are being created. */
+  readonly #provisional = new Set<string>()
+  /** The last work on each container: one thing at a time. */
+  readonly #queues = new Map<string, Promise<void>>()
+  /** Containers that no manager could be asked about. */
+  readonly #waiting = new Set<string>()
+  readonly #closing = new AbortController()
+  /** What this run made for an attachment, by task id. */
+  readonly #granted = new Map<string, GrantedAttachment>()
+  #cancelRetry: (() => void) | undefined
+  #report: (taskId: string, status: TaskStatus) => void = () => {}
+
+  constructor(deps: AttachmentsDeps) {
+    this.#deps = deps
+  }
+
+  /** Where statuses of attachments go from now on. */
+  reportTo(report: (taskId: string, status: TaskStatus) => void): void {
+    this.#report = report
+  }
+
+  stop(): void {
+    this.#cancelRetry?.()
+    this.#cancelRetry = undefined
+    this.#waiting.clear()
+    this.#closing.abort()
+  }
+
+  /** The managers tell an attachment of this node. */
+  assign(task: Task): void {
+    if (isTerminal(task.Status.State)) return
+    const ended = this.#ended.get(task.ID)
+    const held = this.#held.get(task.ID)
+    const status = ended ?? held?.status ?? task.Status
+    if (ended === undefined) this.#held.set(task.ID, { task, status })
+    // What they know less of is said again.
+    if (!isDeepStrictEqual(status, task.Status)) this.#report(task.ID, status)
+    if (held === undefined && ended === undefined) this.#look(attachedContainer(task))
+  }
+
+  /** The managers have no such attachment (any more). */
+  unassign(taskId: string): void {
+    this.#ended.delete(taskId)
+    const held = this.#held.get(taskId)
+    if (held === undefined) return
+    void this.#forget(taskId)
+    this.#look(attachedContainer(held.task))
+  }
+
+  /** What a complete assignment does not name is none. */
+  keepOnly(taskIds: ReadonlySet<string>): void {
+    for (const id of [...this.#held.keys(), ...this.#ended.keys()])
+      if (!taskIds.has(id)) this.unassign(id)
+  }
+
+  /** The Engine answers (again): what is there, and what is not there any more. */
+  async takeStock(): Promise<void> {
+    try {
+      const containers = await this.#deps.containers.list()
+      const ids = new Set(containers.map(({ id }) => id))
+      for (const { task } of this.#held.values()) ids.add(attachedContainer(task))
+      for (const id of ids) this.#look(id)
+    } catch (error) {
+      // The monitor takes stock again when the Engine is back.
+      this.#deps.log.warn({ error: toSwarmctlError(error).message }, 'attachments: no stock taken')
+    }
+  }
+
+  onEvent({
+    kind,
+    containerId,
+  }: Extract<ContainerEvent, { kind: 'changed' | 'disconnected' }>): void {
+    // Every container that ends leaves its networks, tasks' as well.
+    if (kind === 'changed' || this.#heldBy(containerId).length > 0) this.#look(containerId)
+  }
+
+  /** Resolves when a container's attachments are as it is. */
+  async refresh(containerId: string): Promise<void> {
+    await this.#inTurn(containerId, () => this.#reconcile(containerId))
+  }
+
+  /**
+   * An address on the network, its bridge on this node. @throws SwarmctlError with the leader's words; UNAVAILABLE when nothing could be
+   * had within ATTACH_WAIT_MAX_MS
+   */
+  async claim(wish: AttachmentWish): Promise<GrantedAttachment> {
+    const provisional = wish.container === undefined ? this.#deps.newId() : undefined
+    const containerId = wish.container?.id ?? provisional ?? ''
+    if (provisional !== undefined) this.#provisional.add(provisional)
+    try {
+      const task = await this.#patiently(() =>
+        this.#ask({ id: containerId, name: wish.container?.name ?? '' }, wish, wish.address !== ''),
+      )
+      return await this.#wireOrRelease(task, recordOf(task, wish))
+    } catch (error) {
+      if (provisional !== undefined) this.#provisional.delete(provisional)
+      throw error
+    }
+  }
+
+  /** The container of a claim exists now. @throws as `claim`, after the claim was given back */
+  async bind(granted: GrantedAttachment, container: { id: string; name: string }): Promise<void> {
+    const { taskId, endpoint } = granted
+    const provisional = this.#containerOf(taskId)
+    const { networkId, aliases } = endpoint.record
+    const wish = { network: networkId, address: '', aliases }
+    try {
+      await this.#patiently(() => this.#ask(container, wish, false, taskId))
+    } catch (error) {
+      await this.release(taskId)
+      throw error
+    } finally {
+      if (provisional !== undefined) this.#provisional.delete(provisional)
+    }
+  }
+
+  /** Gives a claim back. */
+  async release(taskId: string): Promise<void> {
+    const held = this.#held.get(taskId)
+    if (held === undefined) return
+    this.#provisional.delete(attachedContainer(held.task))
+    const status = this.#status('complete', 'finished', attachedContainer(held.task))
+    this.#ended.set(taskId, status)
+    await this.#forget(taskId)
+    this.#report(taskId, status)
+  }
+
+  /**
+   * Before a container is started that ended or was never started: it gets its addresses (back). @throws as `claim`
+   */
+  async prepareStart(reference: string): Promise<void> {
+    const found = await this.#deps.containers.inspect(reference)
+    if (found === undefined || found.endpoints.length === 0) return
+    await this.#inTurn(found.id, async () => {
+      const container = await this.#deps.containers.inspect(found.id)
+      if (container === undefined || container.phase === 'up') return
+      for (const endpoint of container.endpoints) {
+        // What was made for it before may be gone: somebody removed the bridge while nothing ran on it.
+        for (const { task } of this.#heldBy(container.id)) this.#granted.delete(task.ID)
+        await this.#patiently(() => this.#secure(container, endpoint))
+      }
+    })
+  }
+
+  /** The node leaves: its containers leave the cluster's networks. */
+  async disconnectAll(): Promise<void> {
+    for (const { id, endpoints } of await this.#deps.containers.list())
+      for (const { dockerNetwork } of endpoints)
+        await this.#deps.containers.disconnect(id, dockerNetwork)
+  }
+
+  #look(containerId: string): void {
+    this.refresh(containerId).catch((thrown: unknown) => {
+      const error = toSwarmctlError(thrown)
+      if (error.code === 'UNAVAILABLE') return this.#retryLater(containerId)
+      this.#deps.log.warn({ container: containerId, error: error.message }, 'attachment not kept')
+    })
+  }
+
+  #retryLater(containerId: string): void {
+    this.#waiting.add(containerId)
+    this.#cancelRetry ??= this.#deps.clock.schedule(ATTACH_RETRY_MS, () => {
+      this.#cancelRetry = undefined
+      const waiting = [...this.#waiting]
+      this.#waiting.clear()
+      for (const id of waiting) this.#look(id)
+    })
+  }
+
+  #inTurn(containerId: string, run: () => Promise<void>): Promise<void> {
+    const before = this.#queues.get(containerId) ?? Promise.resolve()
+    const turn = before.then(run, run)
+    this.#queues.set(containerId, turn)
+    const done = (): void => {
+      if (this.#queues.get(containerId) === turn) this.#queues.delete(containerId)
+    }
+    turn.then(done, done)
+    return turn
+  }
+
+  async #reconcile(containerId: string): Promise<void> {
+    if (this.#provisional.has(containerId)) return
+    const container = await this.#deps.containers.inspect(containerId)
+    for (const { task } of this.#heldBy(containerId)) {
+      const networkId = networkOf(task)?.ID
+      const isThere = container?.endpoints.some(({ record }) => record.networkId === networkId)
+      if (!isThere || container?.phase === 'ended') await this.release(task.ID)
+    }
+    if (container?.phase !== 'up') return
+    for (const endpoint of container.endpoints) {
+      try {
+        const task = await this.#secure(container, endpoint)
+        this.#tell(task, this.#status('running', 'started', containerId))
+      } catch (error) {
+        if (!REFUSED.has(toSwarmctlError(error).code)) throw error
+        await this.#expel(container, endpoint, error as Error)
+      }
+    }
+  }
+
+  /** It was started behind our back with an address that is somebody else's by now, or on a network that is no more. */
+  async #expel(
+    container: AttachedContainer,
+    { dockerNetwork, record }: AttachedEndpoint,
+    reason: Error,
+  ): Promise<void> {
+    this.#deps.log.warn(
+      { container: container.name, network: record.networkName, error: reason.message },
+      'disconnecting a container that may not be on its network',
+    )
+    await this.#deps.containers.disconnect(container.id, dockerNetwork)
+  }
+
+  /** The endpoint's attachment, with the container's present name; the endpoint gets another address when its own is taken. */
+  async #secure(container: AttachedContainer, endpoint: AttachedEndpoint): Promise<Task> {
+    const { address, dockerNetwork, record } = endpoint
+    const { containers } = this.#deps
+    const wish = { network: record.networkId, address, aliases: record.aliases }
+    const task =
+      this.#asIs(container, endpoint) ?? (await this.#ask(container, wish, record.isFixed))
+    const granted = await this.#wire(task, record)
+    const isSame =
+      granted.endpoint.address === address &&
+      granted.endpoint.dockerNetwork === dockerNetwork &&
+      (container.phase === 'up' || (await containers.isCurrent(container.id, dockerNetwork)))
+    if (!isSame) {
+      this.#deps.log.info(
+        { container: container.name, network: record.networkName, before: address },
+        'the container gets another place on its network',
+      )
+      await containers.disconnect(container.id, dockerNetwork)
+      await containers.connect(container.id, granted.endpoint)
+    }
+    return task
+  }
+
+  /** The attachment that is held, when it is just what the endpoint is. */
+  #asIs({ id, name }: AttachedContainer, { address, record }: AttachedEndpoint): Task | undefined {
+    return this.#heldBy(id).find(
+      ({ task }) =>
+        networkOf(task)?.ID === record.networkId &&
+        addressOf(task) === address &&
+        task.Swarmctl.ContainerName === name &&
+        isDeepStrictEqual(task.NetworksAttachments?.[0]?.Aliases, namesOf(id, record.aliases)),
+    )?.task
+  }
+
+  async #ask(
+    container: { id: string; name: string },
+    wish: { network: string; address: string; aliases: readonly string[] },
+    isFixed: boolean,
+    taskId?: string,
+  ): Promise<Task> {
+    const task = await this.#deps.attach({
+      containerId: container.id,
+      name: container.name,
+      network: wish.network,
+      address: wish.address,
+      isFixed,
+      aliases: container.name === '' ? [...wish.aliases] : namesOf(container.id, wish.aliases),
+      ...(taskId !== undefined && { taskId }),
+    })
+    const status = this.#held.get(task.ID)?.status ?? task.Status
+    this.#held.set(task.ID, { task, status })
+    return task
+  }
+
+  async #wireOrRelease(task: Task, record: AttachmentRecord): Promise<GrantedAttachment> {
+    try {
+      return await this.#wire(task, record)
+    } catch (error) {
+      await this.release(task.ID)
+      throw error
+    }
+  }
+
+  /** The network's bridge is on this node from then on. */
+  async #wire(task: Task, record: AttachmentRecord): Promise<GrantedAttachment> {
+    const known = this.#granted.get(task.ID)
+    if (known !== undefined) return known
+    const wiring = await this.#patiently(() =>
+      this.#deps.overlay.attach(withResolver(task, record.resolver)),
+    )
+    const network = wiring.networks[0]
+    if (network === undefined) {
+      throw new SwarmctlError('FAILED_PRECONDITION', `network ${record.networkName} is no overlay`)
+    }
+    const { dockerNetwork, ipv4Address: address } = network
+    const endpoint = { dockerNetwork, address, record }
+    const granted = { taskId: task.ID, endpoint, dns: wiring.dns, dnsSearch: wiring.dnsSearch }
+    this.#granted.set(task.ID, granted)
+    return granted
+  }
+
+  /** Again while something is not there yet: a leader, the network's subnet, this node's tables. */
+  async #patiently<T>(run: () => Promise<T>): Promise<T> {
+    const { clock } = this.#deps
+    const untilMs = clock.nowMs() + ATTACH_WAIT_MAX_MS
+    for (;;) {
+      try {
+        return await run()
+      } catch (error) {
+        if (toSwarmctlError(error).code !== 'UNAVAILABLE' || clock.nowMs() >= untilMs) throw error
+        await sleep(clock, ATTACH_RETRY_MS, this.#closing.signal)
+        if (this.#closing.signal.aborted) throw error
+      }
+    }
+  }
+
+  #containerOf(taskId: string): string | undefined {
+    const held = this.#held.get(taskId)
+    return held && attachedContainer(held.task)
+  }
+
+  #heldBy(containerId: string): Held[] {
+    return [...this.#held.values()].filter(({ task }) => attachedContainer(task) === containerId)
+  }
+
+  #tell(task: Task, status: TaskStatus): void {
+    const held = this.#held.get(task.ID)
+    if (held === undefined || held.status.State === status.State) return
+    this.#held.set(task.ID, { ...held, status })
+    this.#report(task.ID, status)
+  }
+
+  #status(State: TaskStatus['State'], Message: string, ContainerID: string): TaskStatus {
+    return {
+      Timestamp: timestamp(this.#deps.clock),
+      State,
+      Message,
+      ContainerStatus: { ContainerID, PID: 0, ExitCode: 0 },
+    }
+  }
+
+  async #forget(taskId: string): Promise<void> {
+    this.#held.delete(taskId)
+    this.#granted.delete(taskId)
+    await this.#deps.overlay.detach(taskId)
+  }
+}
+
+const networkOf = (task: Task) => task.NetworksAttachments?.[0]?.Network
+
+const addressOf = (task: Task): string =>
+  (task.NetworksAttachments?.[0]?.Addresses[0] ?? '').replace(/\/\d+$/, '')
+
+/** What others may call the container on a network, besides its name. */
+const namesOf = (containerId: string, aliases: readonly string[]): string[] => [
+  ...new Set([...aliases, containerId.slice(0, SHORT_ID_LENGTH)]),
+]
+
+const recordOf = (
+  task: Task,
+  { address, aliases, resolver }: AttachmentWish,
+): AttachmentRecord => ({
+  networkId: networkOf(task)?.ID ?? '',
+  networkName: networkOf(task)?.Spec.Name ?? '',
+  aliases: [...aliases],
+  isFixed: address !== '',
+  ...(resolver && { resolver }),
+})
+
+/** The task as the overlay is to see it: with what the user wants names to be asked from. */
+const withResolver = (task: Task, resolver: Resolver | undefined): Task => {
+  if (resolver === undefined) return task
+  const { nameservers, options, search } = resolver
+  const DNSConfig = { Nameservers: nameservers, Options: options, Search: search }
+  return { ...task, Spec: { ...task.Spec, ContainerSpec: { Image: '', DNSConfig } } }
+}

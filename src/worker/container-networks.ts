@@ -1,0 +1,33 @@
+import type { AttachmentRecord } from '../api/attachment-record.ts'
+
+/** A container's place on the bridge of an overlay. */
+export interface AttachedEndpoint {
+  /** The bridge's name in the Engine. */
+  dockerNetwork: string
+  /** Static, without mask: what the container was connected with. */
+  address: string
+  record: AttachmentRecord
+}
+
+/** A container that is no task's and was put on networks of the cluster, whether it runs or not. */
+export interface AttachedContainer {
+  id: string
+  /** Without its slash. */
+  name: string
+  /** `up` includes paused and about to be restarted by its policy; `created`: never started. */
+  phase: 'created' | 'up' | 'ended'
+  endpoints: AttachedEndpoint[]
+}
+
+/** The Engine's containers and networks as far as attachments need them. Rejects as `Executor` does. */
+export interface ContainerNetworks {
+  /** Every container with such endpoints. */
+  list(): Promise<AttachedContainer[]>
+  /** By id or name; undefined when there is none. One without endpoints of ours has none here. */
+  inspect(reference: string): Promise<AttachedContainer | undefined>
+  /** Whether the endpoint is on the bridge of this name that exists now, not on one that was removed and made anew. */
+  isCurrent(containerId: string, dockerNetwork: string): Promise<boolean>
+  connect(containerId: string, endpoint: AttachedEndpoint): Promise<void>
+  /** Also when the container is not connected. */
+  disconnect(containerId: string, dockerNetwork: string): Promise<void>
+}

@@ -1,0 +1,137 @@
+import { readRecord, withRecord } from '../../api/attachment-record.ts'
+import { toSwarmctlError } from '../../api/errors.ts'
+import type {
+  AttachedContainer,
+  AttachedEndpoint,
+  ContainerNetworks,
+} from '../container-networks.ts'
+import { NODE_ID_LABEL } from './container-body.ts'
+import { type EngineClient, SLOW_TIMEOUT_MS } from './engine-client.ts'
+
+interface EndpointJson {
+  NetworkID?: string
+  IPAddress?: string
+  IPAMConfig?: { IPv4Address?: string } | null
+  DriverOpts?: Record<string, string> | null
+}
+
+/** What of `GET /containers/{id}/json` attachments need. */
+export interface AttachedJson {
+  Id: string
+  Name: string
+  State: { Status: string }
+  Config: { Labels?: Record<string, string> | null }
+  NetworkSettings: { Networks?: Record<string, EndpointJson> | null }
+}
+
+const phaseOf = (status: string): AttachedContainer['phase'] => {
+  switch (status) {
+    case 'created':
+      return 'created'
+    case 'running':
+    case 'paused':
+    case 'restarting':
+      return 'up'
+    default:
+      return 'ended'
+  }
+}
+
+/** Pure. */
+export const attachedContainer = (json: AttachedJson): AttachedContainer => ({
+  id: json.Id,
+  name: json.Name.replace(/^\//, ''),
+  phase: phaseOf(json.State.Status),
+  endpoints: Object.entries(json.NetworkSettings.Networks ?? {}).flatMap(
+    ([dockerNetwork, endpoint]): AttachedEndpoint[] => {
+      const record = readRecord(endpoint.DriverOpts)
+      const address = endpoint.IPAMConfig?.IPv4Address || endpoint.IPAddress || ''
+      return record === undefined ? [] : [{ dockerNetwork, address, record }]
+    },
+  ),
+})
+
+/** Attachments' view of the local Docker Engine. */
+export class DockerContainerNetworks implements ContainerNetworks {
+  readonly #engine: EngineClient
+
+  constructor(deps: { engine: EngineClient }) {
+    this.#engine = deps.engine
+  }
+
+  async list(): Promise<AttachedContainer[]> {
+    const all = (await this.#engine.request({
+      method: 'GET',
+      path: '/containers/json',
+      query: { all: '1' },
+    })) as {
+      Id: string
+      Labels?: Record<string, string> | null
+      NetworkSettings: AttachedJson['NetworkSettings']
+    }[]
+    // The list lacks driver options: only who is on a bridge of ours is looked at.
+    const candidates = all.filter(
+      ({ Labels, NetworkSettings }) =>
+        Labels?.[NODE_ID_LABEL] === undefined &&
+        Object.keys(NetworkSettings.Networks ?? {}).some((name) => name.startsWith(BRIDGE_PREFIX)),
+    )
+    const found = await Promise.all(candidates.map(({ Id }) => this.inspect(Id)))
+    return found.filter((one) => one !== undefined).filter(({ endpoints }) => endpoints.length > 0)
+  }
+
+  async inspect(reference: string): Promise<AttachedContainer | undefined> {
+    const json = await this.#json(reference)
+    return json && attachedContainer(json)
+  }
+
+  async isCurrent(containerId: string, dockerNetwork: string): Promise<boolean> {
+    const path = `/networks/${encodeURIComponent(dockerNetwork)}`
+    const [json, network] = await Promise.all([
+      this.#json(containerId),
+      this.#engine.request({ method: 'GET', path }) as Promise<{ Id: string }>,
+    ])
+    const id = json?.NetworkSettings.Networks?.[dockerNetwork]?.NetworkID
+    // Empty before the first start: then the Engine goes by the name.
+    return id === undefined || id === '' || id === network.Id
+  }
+
+  async connect(containerId: string, endpoint: AttachedEndpoint): Promise<void> {
+    const { address, dockerNetwork, record } = endpoint
+    await this.#engine.request({
+      method: 'POST',
+      path: `/networks/${encodeURIComponent(dockerNetwork)}/connect`,
+      body: {
+        Container: containerId,
+        EndpointConfig: {
+          IPAMConfig: { IPv4Address: address },
+          DriverOpts: withRecord(undefined, record),
+        },
+      },
+      timeoutMs: SLOW_TIMEOUT_MS,
+    })
+  }
+
+  async disconnect(containerId: string, dockerNetwork: string): Promise<void> {
+    const json = await this.#json(containerId)
+    if (json?.NetworkSettings.Networks?.[dockerNetwork] === undefined) return
+    await this.#engine.request({
+      method: 'POST',
+      path: `/networks/${encodeURIComponent(dockerNetwork)}/disconnect`,
+      body: { Container: containerId, Force: true },
+      timeoutMs: SLOW_TIMEOUT_MS,
+    })
+  }
+
+  async #json(reference: string): Promise<AttachedJson | undefined> {
+    try {
+      const path = `/containers/${encodeURIComponent(reference)}/json`
+      return (await this.#engine.request({ method: 'GET', path })) as AttachedJson
+    } catch (thrown) {
+      if (toSwarmctlError(thrown).code === 'NOT_FOUND') return undefined
+      throw thrown
+    }
+  }
+}
+
+/** Of the bridges' names (`overlay/names.ts`). */
+const BRIDGE_PREFIX = 'swarmctl-'
