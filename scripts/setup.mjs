@@ -22,6 +22,7 @@ const LAB_PACKAGES = {
   ip: 'iproute2',
   conntrack: 'conntrack',
   busybox: 'busybox-static',
+  openssl: 'openssl',
   curl: 'curl',
   perl: 'perl-base',
   nsenter: 'util-linux',

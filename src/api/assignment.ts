@@ -34,9 +34,16 @@ export type DispatcherMessage =
       index: number
       /** What other nodes are to reach: kept on disk for reconnecting. */
       managers: ManagerAddr[]
+      /** Whom the node is to trust, PEM: while the root is rotated the old one and the new one. */
       rootCACert: string
     }
   | { kind: 'managers'; managers: ManagerAddr[]; role: 'worker' | 'manager' }
+  /** The root is rotated: whom the node is to trust from now on, PEM. */
+  | { kind: 'trust-root'; rootCACert: string }
+  /** The node is to renew its certificate now: another root signs. */
+  | { kind: 'renew-certificate' }
+  /** Heartbeats are to come at another interval from now on. */
+  | { kind: 'heartbeat-period'; periodMs: number }
   | { kind: 'redirect'; leader?: ManagerAddr; managers: ManagerAddr[] }
   | AssignmentsMessage
   | OverlayMessage

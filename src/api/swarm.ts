@@ -87,6 +87,16 @@ export interface Restored {
   RemovedManagers: string[]
 }
 
+/** A root that is to follow the cluster's present one. */
+export interface RootRotation {
+  /** PEM. */
+  CACert: string
+  /** PEM, PKCS #8; empty: an external CA has it. */
+  CAKey: string
+  /** The new root's certificate as the old one signed it. */
+  CrossSignedCACert: string
+}
+
 /** The one cluster object. */
 export interface Cluster extends Meta {
   Spec: SwarmSpec
@@ -97,9 +107,11 @@ export interface Cluster extends Meta {
   DataPathPort: number
   JoinTokens: { Worker: string; Manager: string }
   Swarmctl: {
-    /** PEM, PKCS #8: replicated to managers only, sealed on their disks, never in an answer. */
+    /** PEM, PKCS #8: replicated to managers only, sealed on their disks, never in an answer. Empty: an external CA has it. */
     RootCAKey: string
     RootCACert: string
+    /** While the root is replaced: the new one, which signs already. Its key never leaves the managers either. */
+    RootRotation?: RootRotation
     /** Ids of removed nodes: their certificates are refused, their ids never used again. */
     RemovedNodes: string[]
     /**

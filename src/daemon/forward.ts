@@ -32,9 +32,10 @@ export class Forwarder {
     for (const { nodeId, giveUp } of this.#waiting.values()) if (nodeId !== leaderId) giveUp()
   }
 
+  /** New connections use these; requests under way go on. */
   setCredentials(credentials: Credentials): void {
     this.#credentials = credentials
-    this.#agent?.destroy()
+    if (this.#agent) retire(this.#agent)
     this.#agent = undefined
   }
 
@@ -117,5 +118,13 @@ export class Forwarder {
       maxFreeSockets: SOCKETS_MAX,
     })
     return this.#agent
+  }
+}
+
+/** Closes the agent's idle connections now, and each other one when its request is through. */
+const retire = (agent: Agent): void => {
+  agent.maxFreeSockets = 0
+  for (const sockets of Object.values(agent.freeSockets)) {
+    for (const socket of sockets ?? []) socket.destroy()
   }
 }

@@ -4,6 +4,7 @@ import type { Log } from '../api/log.ts'
 import { Allocator } from '../manager/allocator/allocator.ts'
 import { allocateTaskAddresses } from '../manager/allocator/task-addresses.ts'
 import { Autoscaler } from '../manager/autoscaler/autoscaler.ts'
+import { RootRotation } from '../manager/ca/root-rotation.ts'
 import type { Dispatcher } from '../manager/dispatcher/dispatcher.ts'
 import type { ConsensusGroup } from '../manager/membership/membership-manager.ts'
 import { MembershipManager } from '../manager/membership/membership-manager.ts'
@@ -12,6 +13,7 @@ import { Orchestrator } from '../manager/orchestrator/orchestrator.ts'
 import { TaskReaper } from '../manager/orchestrator/task-reaper.ts'
 import { Scheduler } from '../manager/scheduler/scheduler.ts'
 import type { Store } from '../manager/store/store.ts'
+import { newJoinToken } from '../pki/join-token.ts'
 
 export interface LeaderLoopsDeps {
   store: Store
@@ -48,6 +50,10 @@ export class LeaderLoops {
       this.autoscaler,
       new MembershipManager({ store, clock, log, group: deps.group }, options),
       new WayBack({ store, clock, notify: deps.notify }, options),
+      new RootRotation({
+        ...{ store, clock, log, agents: deps.dispatcher },
+        newJoinToken: (rootCACert) => newJoinToken(rootCACert, newId),
+      }),
     ]
   }
 

@@ -4,6 +4,7 @@ import type { Node } from '../api/node.ts'
 import type { Cluster, Restored } from '../api/swarm.ts'
 import { openBackup } from '../backup/sealed-file.ts'
 import { certificateLifetimeMs } from '../manager/ca/certificate-authority.ts'
+import { intermediatesOf, signingCA, trustRootOf } from '../manager/ca/cluster-ca.ts'
 import { StoreState } from '../manager/store/state.ts'
 import { type Credentials, readCredentials } from '../pki/credentials.ts'
 import { createKeyAndCsr } from '../pki/csr.ts'
@@ -107,17 +108,20 @@ export const restoredCredentials = async (
   { cluster, node }: OpenedBackup,
   clock: Clock,
 ): Promise<Credentials> => {
-  const { RootCACert: rootCAPem, RootCAKey } = cluster.Swarmctl
   const { keyPem, csrPem } = await createKeyAndCsr()
   const certPem = await signNodeCertificate(
-    { certPem: rootCAPem, keyPem: RootCAKey },
+    signingCA(cluster),
     {
       ...{ csrPem, nodeId: node.ID, role: 'manager' as const, clusterId: cluster.ID },
       lifetimeMs: certificateLifetimeMs(cluster),
     },
     clock,
   )
-  return readCredentials({ keyPem, certPem, rootCAPem })
+  return readCredentials({
+    keyPem,
+    certPem: certPem + intermediatesOf(cluster.Swarmctl),
+    rootCAPem: trustRootOf(cluster.Swarmctl),
+  })
 }
 
 /** What `restore` tells its caller. */

@@ -2,11 +2,13 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { roleOfUnit } from '../api/certificate-unit.ts'
 import type { Clock } from '../api/clock.ts'
 import { SwarmctlError } from '../api/errors.ts'
+import { trustedIssuer } from './certificate-chain.ts'
 
 /** What a node proves itself with, and what it checks others by. */
 export interface Credentials {
   /** PKCS #8. */
   keyPem: string
+  /** The node's certificate; while the root is rotated, behind it the new root's as the old one signed it. */
   certPem: string
   /** One or more certificates: what peers' certificates must chain to. */
   rootCAPem: string
@@ -40,11 +42,6 @@ const subjectOf = (cert: X509Certificate): Map<string, string> =>
     }),
   )
 
-const rootsOf = (rootCAPem: string): X509Certificate[] =>
-  (rootCAPem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).map(
-    (pem) => new X509Certificate(pem),
-  )
-
 /**
  * Reads credentials from their PEM parts and checks that they belong together: the key is the certificate's, the
  * certificate is signed by the root and names a node. Does not look at the time. Throws UNAUTHENTICATED.
@@ -56,7 +53,7 @@ export const readCredentials = (pem: CredentialsPem): Credentials => {
     if (pem.keyPem !== LOCKED_KEY && !cert.checkPrivateKey(createPrivateKey(pem.keyPem))) {
       throw new Error("the private key is not the certificate's")
     }
-    if (!rootsOf(pem.rootCAPem).some((root) => cert.verify(root.publicKey))) {
+    if (trustedIssuer(pem.certPem, pem.rootCAPem) === undefined) {
       throw new Error("it is not signed by the cluster's root")
     }
   } catch (cause) {

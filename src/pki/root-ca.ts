@@ -1,5 +1,8 @@
+import assert from 'node:assert/strict'
 import { CERTIFICATE_UNITS } from '../api/certificate-unit.ts'
 import type { Clock } from '../api/clock.ts'
+import { importCAKey } from './ca-key.ts'
+import { trustedIssuer } from './certificate-chain.ts'
 import { readCsr } from './csr.ts'
 import {
   AuthorityKeyIdentifierExtension,
@@ -7,7 +10,6 @@ import {
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
   generateKeys,
-  importPrivateKey,
   KeyUsageFlags,
   KeyUsagesExtension,
   privateKeyPem,
@@ -51,7 +53,10 @@ const dates = (clock: Clock, lifetimeMs: number) => ({
   notAfter: new Date(clock.nowMs() + lifetimeMs),
 })
 
-/** A new self-signed root, CN `swarm-ca`. It signs leaves only (path length 0). */
+/**
+ * A new self-signed root, CN `swarm-ca`. Besides nodes' certificates it may sign one more CA: the next root, when it is rotated (path
+ * length 1).
+ */
 export const createRootCA = async (clock: Clock): Promise<RootCA> => {
   const keys = await generateKeys()
   const cert = await X509CertificateGenerator.createSelfSigned({
@@ -61,7 +66,7 @@ export const createRootCA = async (clock: Clock): Promise<RootCA> => {
     keys,
     signingAlgorithm: SIGNING_ALGORITHM,
     extensions: [
-      new BasicConstraintsExtension(true, 0, true),
+      new BasicConstraintsExtension(true, 1, true),
       new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
       await SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
@@ -81,14 +86,15 @@ export const signNodeCertificate = async (
   const csr = await readCsr(request.csrPem)
   const issuer = new X509Certificate(root.certPem)
   const unit = CERTIFICATE_UNITS[request.role]
+  const signing = await importCAKey(root.keyPem)
   const cert = await X509CertificateGenerator.create({
     ...dates(clock, request.lifetimeMs),
     serialNumber: randomSerialNumber(),
     subject: [{ CN: [request.nodeId] }, { OU: [unit] }, { O: [request.clusterId] }],
-    issuer: issuer.subjectName.toJSON(),
+    issuer: issuer.subjectName,
     publicKey: csr.publicKey,
-    signingKey: await importPrivateKey(root.keyPem),
-    signingAlgorithm: SIGNING_ALGORITHM,
+    signingKey: signing.key,
+    signingAlgorithm: signing.algorithm,
     extensions: [
       new BasicConstraintsExtension(false, undefined, true),
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
@@ -98,20 +104,49 @@ export const signNodeCertificate = async (
         { type: 'dns', value: unit },
       ]),
       await SubjectKeyIdentifierExtension.create(csr.publicKey),
-      await AuthorityKeyIdentifierExtension.create(issuer.publicKey),
+      await authorityKeyOf(issuer),
     ],
   })
   return `${cert.toString('pem')}\n`
 }
 
-/** What the Engine API shows of the root (`TLSInfo`): PEM, and base64 DER of the subject and the public key. */
-export const tlsInfoOf = (
-  rootCAPem: string,
-): { TrustRoot: string; CertIssuerSubject: string; CertIssuerPublicKey: string } => {
-  const root = new X509Certificate(rootCAPem)
+/** Names the key of an issuer as its certificate does: another CA's software may have numbered it otherwise. */
+export const authorityKeyOf = (
+  issuer: X509Certificate,
+): Promise<AuthorityKeyIdentifierExtension> | AuthorityKeyIdentifierExtension => {
+  const own = issuer.getExtension(SubjectKeyIdentifierExtension)
+  return own
+    ? new AuthorityKeyIdentifierExtension(own.keyId)
+    : AuthorityKeyIdentifierExtension.create(issuer.publicKey)
+}
+
+/** What the Engine API shows of the CA behind a certificate. */
+export interface TLSInfo {
+  /** PEM. */
+  TrustRoot: string
+  /** Base64 DER. */
+  CertIssuerSubject: string
+  CertIssuerPublicKey: string
+}
+
+/** The part of `TLSInfo` that says by whom certificates are signed. */
+export const issuerInfoOf = (caCertPem: string): Omit<TLSInfo, 'TrustRoot'> => {
+  const ca = new X509Certificate(caCertPem)
   return {
-    TrustRoot: rootCAPem,
-    CertIssuerSubject: Buffer.from(root.subjectName.toArrayBuffer()).toString('base64'),
-    CertIssuerPublicKey: Buffer.from(root.publicKey.rawData).toString('base64'),
+    CertIssuerSubject: Buffer.from(ca.subjectName.toArrayBuffer()).toString('base64'),
+    CertIssuerPublicKey: Buffer.from(ca.publicKey.rawData).toString('base64'),
   }
+}
+
+/** What a node tells of its own certificate and of whom it trusts. */
+export const tlsInfoOf = ({
+  certPem,
+  rootCAPem,
+}: {
+  certPem: string
+  rootCAPem: string
+}): TLSInfo => {
+  const issuer = trustedIssuer(certPem, rootCAPem)
+  assert(issuer, 'credentials are read only when they belong together')
+  return { TrustRoot: rootCAPem, ...issuerInfoOf(String(issuer)) }
 }

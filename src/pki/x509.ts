@@ -48,10 +48,6 @@ export const generateKeys = (): Promise<webcrypto.CryptoKeyPair> =>
 export const privateKeyPem = async (key: webcrypto.CryptoKey): Promise<string> =>
   PemConverter.encode(await crypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY')
 
-/** The signing key in a PKCS #8 PEM. */
-export const importPrivateKey = (keyPem: string): Promise<webcrypto.CryptoKey> =>
-  crypto.subtle.importKey('pkcs8', PemConverter.decodeFirst(keyPem), KEY_ALGORITHM, false, ['sign'])
-
 /** 127 random bits, positive as RFC 5280 §4.1.2.2 wants serial numbers, in hexadecimal. */
 export const randomSerialNumber = (): string => {
   const bytes = crypto.getRandomValues(new Uint8Array(16))

@@ -61,14 +61,15 @@ export class RpcPool {
     return this.#entries.get(addr)?.connection
   }
 
-  /** New connections use these. When the role changed, or the root, the open ones are closed: they show what no longer holds. */
+  /**
+   * New connections use these. When the role changed the open ones are closed: they show what no longer holds. When only the root
+   * changed they go on: who was proven by the old one then is still who it was.
+   */
   setCredentials(credentials: TlsCredentials): void {
-    const { role, rootCAPem } = this.#credentials
+    const { role } = this.#credentials
     this.#credentials = credentials
     for (const entry of this.#entries.values()) {
-      if (role !== credentials.role || rootCAPem !== credentials.rootCAPem) {
-        entry.connection?.close()
-      }
+      if (role !== credentials.role) entry.connection?.close()
       // Earlier failures, and this close, say nothing of the new credentials.
       entry.failures = 0
       entry.lastError = undefined

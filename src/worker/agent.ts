@@ -45,11 +45,11 @@ export interface AgentDeps {
   /** The daemon's part of the description; asked anew at each use. */
   localFacts: () => LocalFacts
   /** The cluster's wish for this node's role, and its managers: with each session and each change. */
-  onCluster: (news: {
-    role: 'worker' | 'manager'
-    managers: readonly ManagerAddr[]
-    rootCACert?: string
-  }) => void
+  onCluster: (news: { role: 'worker' | 'manager'; managers: readonly ManagerAddr[] }) => void
+  /** Whom the cluster wants its nodes to trust (PEM): with each session and each change. */
+  onTrustRoot: (rootCACert: string) => void
+  /** The cluster wants this node to have a new certificate. */
+  onRenewCertificate: () => void
   /** The node was removed from the cluster: the daemon is to call `removeAll` and forget the cluster. */
   onRemoved: () => void
   /** A manager refuses the node: it was removed while it was away. Again at each further try. */
@@ -283,7 +283,15 @@ export class Agent {
         this.#saveNode(message.managers)
         // What changed while it registered.
         this.describe()
+        this.#deps.onTrustRoot(message.rootCACert)
         return this.#deps.onCluster(message)
+      case 'trust-root':
+        return this.#deps.onTrustRoot(message.rootCACert)
+      case 'renew-certificate':
+        return this.#deps.onRenewCertificate()
+      case 'heartbeat-period':
+        // The session client's.
+        return
       case 'managers':
         this.#saveNode(message.managers)
         return this.#deps.onCluster(message)

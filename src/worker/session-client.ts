@@ -169,6 +169,10 @@ export class SessionClient {
           log.info({ manager: manager.addr }, 'registered at the leader')
           stopHeartbeats = this.#heartbeat(session, message.heartbeatPeriodMs)
         }
+        if (message.kind === 'heartbeat-period') {
+          stopHeartbeats()
+          stopHeartbeats = this.#heartbeat(session, message.periodMs)
+        }
         if (message.kind === 'session' || message.kind === 'managers')
           this.#choice.learn(message.managers)
         await this.#deps.onMessage(message, session)

@@ -1,5 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, request as httpRequest, type IncomingMessage } from 'node:http'
+import {
+  createServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type ServerResponse,
+} from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -17,6 +22,7 @@ import { systemClock } from '../../src/daemon/system-clock.ts'
 import { createCluster } from '../../src/manager/ca/create-cluster.ts'
 import { storeCredentials } from '../../src/pki/credentials-file.ts'
 import { newUnlockKey } from '../../src/pki/data-key.ts'
+import { eventually } from '../support/lab/eventually.ts'
 import { noLog } from '../support/rpc/cluster-fixture.ts'
 
 const YEAR_MS = 365 * 24 * 3_600_000
@@ -60,6 +66,48 @@ t.test('a request that waits for a lost leader ends when there is another', asyn
   forwarder.onLeader('another')
   const { statusCode } = await answer
   t.equal(statusCode, 503)
+})
+
+t.test('requests under way outlive a change of the certificate', async (t) => {
+  const { credentials } = await cluster()
+  const { keyPem, certPem, rootCAPem, nodeId } = credentials
+  const waiting: ServerResponse[] = []
+  const sockets = new Set<Duplex>()
+  const leader = createTlsServer(
+    { key: keyPem, cert: certPem, ca: rootCAPem, requestCert: true },
+    (request, response) => {
+      if (request.url === '/slow') waiting.push(response)
+      else response.end('quick')
+    },
+  )
+  leader.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+  })
+  await new Promise<void>((resolve) => leader.listen(0, '127.0.0.1', resolve))
+  const forwarder = new Forwarder({ clock: systemClock }, credentials)
+  const target = { nodeId, addr: `127.0.0.1:${(leader.address() as AddressInfo).port}` }
+  const node = createServer((request, response) => {
+    void forwarder.send(target, request, response)
+  })
+  await new Promise<void>((resolve) => node.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    forwarder.close()
+    for (const socket of sockets) socket.destroy()
+    leader.close()
+    node.closeAllConnections()
+    node.close()
+  })
+  const base = `http://127.0.0.1:${(node.address() as AddressInfo).port}`
+  t.equal(await (await fetch(`${base}/quick`)).text(), 'quick')
+  const slow = fetch(`${base}/slow`)
+  await eventually(() => waiting.length === 1, { what: 'the leader has the request' })
+  t.equal(sockets.size, 1, 'over the connection that was kept')
+  forwarder.setCredentials(credentials)
+  t.equal(await (await fetch(`${base}/quick`)).text(), 'quick')
+  waiting[0]!.end('slow')
+  t.equal(await (await slow).text(), 'slow')
+  await eventually(() => sockets.size === 1, { what: 'then its connection is closed' })
 })
 
 interface OnDisk {

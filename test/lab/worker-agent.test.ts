@@ -47,6 +47,8 @@ labTest(
           }),
           localFacts: () => facts.Swarmctl,
           onCluster: () => {},
+          onTrustRoot: () => {},
+          onRenewCertificate: () => {},
           onRefused: () => {},
           onRemoved: () => {},
         },

@@ -64,7 +64,7 @@ t.test('certificates say who the node is', async (t) => {
     t.equal(cert.publicKey.asymmetricKeyDetails?.namedCurve, 'prime256v1')
     t.equal(issuer.validToDate.getTime(), NOW_MS + ROOT_LIFETIME_MS)
   }
-  const tlsInfo = tlsInfoOf(root.certPem)
+  const tlsInfo = tlsInfoOf(await issue())
   t.equal(tlsInfo.TrustRoot, root.certPem)
   const spki = new X509Certificate(root.certPem).publicKey.export({ type: 'spki', format: 'der' })
   t.equal(tlsInfo.CertIssuerPublicKey, spki.toString('base64'))

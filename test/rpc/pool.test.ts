@@ -80,18 +80,25 @@ t.test('attempts get rarer, to a limit', async (t) => {
   t.same(waits, [50, 100, 200, 400, 800, 1000, 1000])
 })
 
-t.test('new credentials: a renewal keeps connections, a new role replaces them', async (t) => {
-  const { addr } = await serve(t)
-  const { pool } = await makePool(t)
-  const first = await pool.get(addr)
-  pool.setCredentials(await cluster.issue({ role: 'worker', nodeId: 'node-1' }))
-  t.equal(await pool.get(addr), first)
-  pool.setCredentials(await cluster.issue({ role: 'manager', nodeId: 'node-1' }))
-  t.notOk(first.isOpen)
-  const promoted = await pool.get(addr)
-  t.equal(await promoted.request('whoami', {}), 'manager')
-  pool.drop(addr)
-  t.notOk(promoted.isOpen)
-  pool.close()
-  await t.rejects(pool.get(addr), { code: 'UNAVAILABLE', message: 'this node is shutting down' })
-})
+t.test(
+  'new credentials: a renewal and another root keep connections, a new role replaces them',
+  async (t) => {
+    const { addr } = await serve(t)
+    const { pool } = await makePool(t)
+    const first = await pool.get(addr)
+    pool.setCredentials(await cluster.issue({ role: 'worker', nodeId: 'node-1' }))
+    t.equal(await pool.get(addr), first)
+    const other = (await testCluster()).root.certPem
+    const rotating = await cluster.issue({ role: 'worker', nodeId: 'node-1' })
+    pool.setCredentials({ ...rotating, rootCAPem: rotating.rootCAPem + other })
+    t.equal(await pool.get(addr), first)
+    pool.setCredentials(await cluster.issue({ role: 'manager', nodeId: 'node-1' }))
+    t.notOk(first.isOpen)
+    const promoted = await pool.get(addr)
+    t.equal(await promoted.request('whoami', {}), 'manager')
+    pool.drop(addr)
+    t.notOk(promoted.isOpen)
+    pool.close()
+    await t.rejects(pool.get(addr), { code: 'UNAVAILABLE', message: 'this node is shutting down' })
+  },
+)

@@ -343,7 +343,20 @@ t.test('failover: the next manager is found quickly, and told everything', async
   await b.settle()
   t.equal(m3.status('t1')?.State, 'running', 'the new leader is told what it does not know')
   await b.clock.advance(3000)
-  t.ok(m3.session.said.filter(({ kind }) => kind === 'heartbeat').length >= 3)
+  const beats = () => m3.session.said.filter(({ kind }) => kind === 'heartbeat').length
+  t.ok(beats() >= 3)
+  m3.send({ kind: 'heartbeat-period', periodMs: 5000 })
+  await b.settle()
+  const atOnce = beats()
+  await b.clock.advance(4900)
+  t.equal(beats(), atOnce, 'at the new interval from now on')
+  await b.clock.advance(5200)
+  t.equal(beats(), atOnce + 2)
+
+  m3.send({ kind: 'trust-root', rootCACert: 'both' })
+  m3.send({ kind: 'renew-certificate' })
+  await b.settle()
+  t.strictSame([b.trustRoots.at(-1), b.renewals], ['both', 1])
 
   const before = m3.sessions.length
   m3.skip()

@@ -22,9 +22,6 @@ export const parseSwarmSpec = (body: unknown): SwarmSpec => {
   if ((spec.CAConfig?.ExternalCAs ?? []).length > 0) {
     throw new SwarmctlError('UNIMPLEMENTED', 'external CAs are not supported')
   }
-  if (spec.CAConfig?.SigningCACert || spec.CAConfig?.SigningCAKey) {
-    throw new SwarmctlError('UNIMPLEMENTED', "a root CA of one's own is not supported")
-  }
   if ((spec.Dispatcher?.HeartbeatPeriod ?? 0) < 0) {
     throw invalid('heartbeat time period cannot be a negative duration')
   }

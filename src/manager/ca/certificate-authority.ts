@@ -9,6 +9,7 @@ import type { CallContext } from '../../rpc/connection.ts'
 import type { RpcHandlers } from '../../rpc/handlers.ts'
 import type { Store } from '../store/store.ts'
 import { type Admitted, admitNode } from './admit-node.ts'
+import { intermediatesOf, signingCA, trustRootOf } from './cluster-ca.ts'
 import {
   type JoinBody,
   reachableAddr,
@@ -146,7 +147,6 @@ export class CertificateAuthority {
 
   async #certify({ nodeId, role }: Admitted, csrPem: string): Promise<Certified> {
     const cluster = this.#cluster()
-    const { RootCACert: certPem, RootCAKey: keyPem } = cluster.Swarmctl
     const request = {
       csrPem,
       nodeId,
@@ -154,8 +154,12 @@ export class CertificateAuthority {
       clusterId: cluster.ID,
       lifetimeMs: certificateLifetimeMs(cluster),
     }
-    const signed = await signNodeCertificate({ certPem, keyPem }, request, this.#deps.clock)
-    return { certPem: signed, rootCAPem: certPem, role }
+    const signed = await signNodeCertificate(signingCA(cluster), request, this.#deps.clock)
+    return {
+      certPem: signed + intermediatesOf(cluster.Swarmctl),
+      rootCAPem: trustRootOf(cluster.Swarmctl),
+      role,
+    }
   }
 
   #cluster(): Cluster {
@@ -164,6 +168,7 @@ export class CertificateAuthority {
     return cluster
   }
 
+  /** The one that join tokens name. */
   #rootCert(): string {
     return this.#cluster().Swarmctl.RootCACert
   }

@@ -17,11 +17,11 @@ import {
   NODE_LIFETIME_MS,
   type RootCA,
   signNodeCertificate,
-  tlsInfoOf,
 } from '../../pki/root-ca.ts'
 import { parseHostPort } from '../../rpc/address.ts'
 import { newMeta } from '../store/new-meta.ts'
 import { certificateLifetimeMs } from './certificate-authority.ts'
+import { clusterTLSInfo } from './cluster-ca.ts'
 import { newNode } from './new-node.ts'
 import { nodeIdOfKey } from './node-id.ts'
 
@@ -82,7 +82,7 @@ export const createCluster = async (
 const newCluster = (newId: NewId, root: RootCA, options: CreateClusterOptions): Cluster => ({
   ...newMeta(newId()),
   Spec: withSwarmDefaults(options.spec),
-  TLSInfo: tlsInfoOf(root.certPem),
+  TLSInfo: clusterTLSInfo({ RootCACert: root.certPem }),
   RootRotationInProgress: false,
   DefaultAddrPool: options.defaultAddrPool?.length
     ? [...options.defaultAddrPool]

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Clock } from '../../api/clock.ts'
 import { SwarmctlError, toSwarmctlError } from '../../api/errors.ts'
 import type { Log } from '../../api/log.ts'
+import { normalCertificates } from '../../pki/certificate-chain.ts'
 import { type Credentials, checkValidity, readCredentials } from '../../pki/credentials.ts'
 import { createKeyAndCsr, type KeyAndCsr } from '../../pki/csr.ts'
 import { type JoinToken, parseJoinToken, rootDigest } from '../../pki/join-token.ts'
@@ -102,8 +103,9 @@ const joinAt = async (
       timeoutMs: JOIN_TIMEOUT_MS,
       ...(signal && { signal }),
     })
-    const { certPem } = JoinAnswer.parse(answer)
-    const credentials = readCredentials({ keyPem: key.keyPem, certPem, rootCAPem })
+    const { certPem, rootCAPem: answered } = JoinAnswer.parse(answer)
+    const trusted = trustedRoots(addr, answered, rootCAPem)
+    const credentials = readCredentials({ keyPem: key.keyPem, certPem, rootCAPem: trusted })
     checkValidity(credentials, deps.clock)
     return credentials
   } catch (error) {
@@ -128,6 +130,20 @@ const checkedRoot = (addr: string, answeredPem: string, token: JoinToken): strin
     'UNAUTHENTICATED',
     `the join token is not of the cluster at ${addr}: its CA is another one. Check the address, and print the token on that cluster with \`swarmctl swarm join-token\``,
   )
+}
+
+/**
+ * Whom the verified manager says to trust: the root that the token names, and while that is rotated the next one as well.
+ */
+const trustedRoots = (addr: string, answeredPem: string, namedPem: string): string => {
+  let roots: string
+  try {
+    roots = normalCertificates(answeredPem)
+  } catch (cause) {
+    throw strangeAnswer(addr, cause)
+  }
+  if (roots.includes(namedPem)) return roots
+  throw strangeAnswer(addr, 'it left out the root that the token names')
 }
 
 const strangeAnswer = (addr: string, cause: unknown): SwarmctlError =>

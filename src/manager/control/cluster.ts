@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from 'node:util'
 import { SwarmctlError, unavailable } from '../../api/errors.ts'
 import { mergeSwarmSpec } from '../../api/merge-swarm-spec.ts'
-import type { Cluster } from '../../api/swarm.ts'
+import type { Cluster, SwarmSpec } from '../../api/swarm.ts'
 import { parseSwarmSpec } from '../../api/validate/swarm.ts'
+import { prepareCAUpdate, withCAUpdate } from '../ca/ca-update.ts'
 import { THIS_TRANSACTION } from '../store/this-transaction.ts'
 import type { View } from '../store/view.ts'
 import { type ControlDeps, type ReadOptions, readView, requireVersion } from './context.ts'
@@ -32,13 +34,15 @@ export class ClusterVerbs {
 
   async update(version: number, body: unknown, options: UpdateClusterOptions): Promise<void> {
     const sent = parseSwarmSpec(body)
+    const before = requireCluster(await readView(this.#deps))
+    requireCurrent(version, before)
+    const caUpdate = await prepareCAUpdate(this.#deps.clock, before, sent.CAConfig ?? {})
     await this.#deps.store.update((tx) => {
-      const cluster = requireCluster(tx)
-      const spec = mergeSwarmSpec(sent, cluster.Spec)
-      requireVersion(version, cluster.Swarmctl.SpecVersion ?? 0, cluster.Version.Index)
-      if ((spec.CAConfig?.ForceRotate ?? 0) !== (cluster.Spec.CAConfig?.ForceRotate ?? 0)) {
-        throw new SwarmctlError('UNIMPLEMENTED', "the cluster's root CA can't be rotated yet")
-      }
+      const current = requireCluster(tx)
+      requireCurrent(version, current)
+      requireSameCA(before, current)
+      const cluster = withCAUpdate(current, caUpdate)
+      const spec = withoutSigningCA(mergeSwarmSpec(sent, cluster.Spec))
       const newToken = () => this.#deps.newJoinToken(cluster.Swarmctl.RootCACert)
       const { UnlockKey, ...ours } = cluster.Swarmctl
       const key = this.#unlockKey(
@@ -73,6 +77,21 @@ export class ClusterVerbs {
     }
     return current === undefined || isRotating ? this.#deps.newUnlockKey() : current
   }
+}
+
+const requireCurrent = (version: number, { Swarmctl, Version }: Cluster): void =>
+  requireVersion(version, Swarmctl.SpecVersion ?? 0, Version.Index)
+
+/** A rotation that came to its end meanwhile is no user's change: the version does not tell. */
+const requireSameCA = (before: Cluster, now: Cluster): void => {
+  if (isDeepStrictEqual(now.TLSInfo, before.TLSInfo)) return
+  throw unavailable("the swarm's root CA has just been rotated: try again")
+}
+
+/** The CA that a client brings is the cluster's, not a setting: as with Swarm it is not shown again. */
+const withoutSigningCA = ({ CAConfig, ...spec }: SwarmSpec): SwarmSpec => {
+  const { SigningCACert: _, SigningCAKey: __, ...rest } = CAConfig ?? {}
+  return { ...spec, CAConfig: rest }
 }
 
 const requireCluster = (view: View): Cluster => {

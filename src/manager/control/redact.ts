@@ -39,6 +39,7 @@ export const redactSecret = (secret: Secret): Secret => {
 }
 
 export const redactCluster = (cluster: Cluster): Cluster => {
-  const { UnlockKey: _, ...ours } = cluster.Swarmctl
-  return { ...cluster, Swarmctl: { ...ours, RootCAKey: '' } }
+  const { UnlockKey: _, RootRotation, ...ours } = cluster.Swarmctl
+  const rotation = RootRotation && { RootRotation: { ...RootRotation, CAKey: '' } }
+  return { ...cluster, Swarmctl: { ...ours, RootCAKey: '', ...rotation } }
 }

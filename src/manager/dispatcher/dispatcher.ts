@@ -11,6 +11,8 @@ import type { NewId } from '../../api/id.ts'
 import type { Log } from '../../api/log.ts'
 import type { Node } from '../../api/node.ts'
 import type { ObjectChange } from '../../api/object.ts'
+import type { Cluster } from '../../api/swarm.ts'
+import { trustRootOf } from '../ca/cluster-ca.ts'
 import type { Store } from '../store/store.ts'
 import { AgentCalls } from './agent-calls.ts'
 import { readAgentMessage, readSessionRequest } from './agent-input.ts'
@@ -67,6 +69,9 @@ export class Dispatcher {
   #flushedMs = 0
   #overlayVersion = 0
   #managersKnown = ''
+  #heartbeatMs = HEARTBEAT_PERIOD_MS
+  /** The longer period of before: agents keep to it until they have heard of the new one. */
+  #formerHeartbeat = { periodMs: 0, untilMs: 0 }
 
   constructor(deps: DispatcherDeps) {
     this.#deps = deps
@@ -104,6 +109,8 @@ export class Dispatcher {
       if (node.Status.State === 'ready') this.#awaited.add(node.ID)
     }
     this.#managersKnown = JSON.stringify(managersList(view))
+    this.#heartbeatMs = heartbeatPeriodMs(view.cluster())
+    this.#formerHeartbeat = { periodMs: 0, untilMs: 0 }
     this.#stopWatching = store.watch((changes) => this.#onChanges(changes))
     this.#scheduleSweep()
     this.#flushedMs = clock.nowMs() - COALESCE_MS
@@ -122,6 +129,13 @@ export class Dispatcher {
     const sessions = [...this.#sessions.values()]
     this.#sessions.clear()
     await Promise.all(sessions.map((session) => session.close(this.#redirect())))
+  }
+
+  /** Tells nodes to get new certificates now. */
+  askToRenew(nodeIds: readonly string[]): void {
+    for (const nodeId of nodeIds)
+      this.#sessions.get(nodeId)?.queueFirst({ kind: 'renew-certificate' })
+    this.#scheduleFlush()
   }
 
   /** Handler of the rpc stream `agent.session`; returns when the session has ended. */
@@ -180,14 +194,15 @@ export class Dispatcher {
     old?.abort(unavailable(`node ${node.ID} has registered again`))
     this.#heard(node.ID)
     const view = this.#deps.store.view()
+    const ca = view.cluster()?.Swarmctl
     session.queueFirst({
       kind: 'session',
       sessionId: this.#deps.newId(),
-      heartbeatPeriodMs: this.#heartbeatPeriodMs(),
+      heartbeatPeriodMs: this.#heartbeatMs,
       role: node.Spec.Role,
       index: node.Swarmctl.Index,
       managers: managersList(view),
-      rootCACert: view.cluster()?.Swarmctl.RootCACert ?? '',
+      rootCACert: ca === undefined ? '' : trustRootOf(ca),
     })
     // A task that is to go may have been told so in a session before.
     for (const task of view.tasksByNode(node.ID)) if (leavesRotation(task)) this.#leave(task)
@@ -237,8 +252,10 @@ export class Dispatcher {
           // Rare: each session compares by identity what its tasks use.
           for (const session of this.#sessions.values()) session.markAssignments()
           break
-        case 'service':
         case 'cluster':
+          this.#onCluster(change)
+          break
+        case 'service':
           break
         default:
           change satisfies never
@@ -271,6 +288,27 @@ export class Dispatcher {
       for (const nodeId of this.#sessions.keys()) this.#queueManagers(nodeId, managers)
     } else if (object !== undefined && object.Spec.Role !== old?.Spec.Role)
       this.#queueManagers(id, managers)
+  }
+
+  #onCluster({ object, old }: Extract<ObjectChange, { kind: 'cluster' }>): void {
+    if (object === undefined) return
+    const [ca, before] = [object.Swarmctl, old?.Swarmctl]
+    const isTrustSame =
+      ca.RootCACert === before?.RootCACert &&
+      ca.RootRotation?.CACert === before.RootRotation?.CACert
+    if (!isTrustSame) this.#queueAll({ kind: 'trust-root', rootCACert: trustRootOf(ca) })
+    const [periodMs, formerMs] = [heartbeatPeriodMs(object), this.#heartbeatMs]
+    if (periodMs === formerMs) return
+    this.#heartbeatMs = periodMs
+    const untilMs = this.#deps.clock.nowMs() + formerMs * HEARTBEATS_MISSED_MAX
+    this.#formerHeartbeat = { periodMs: formerMs, untilMs }
+    this.#queueAll({ kind: 'heartbeat-period', periodMs })
+    // The next heartbeat may come later than the last one promised.
+    for (const nodeId of this.#sessions.keys()) this.#heard(nodeId)
+  }
+
+  #queueAll(message: DispatcherMessage): void {
+    for (const session of this.#sessions.values()) session.queueFirst(message)
   }
 
   #queueManagers(nodeId: string, managers: ManagerAddr[]): void {
@@ -359,13 +397,10 @@ export class Dispatcher {
   }
 
   #heard(nodeId: string): void {
-    const limitMs = this.#heartbeatPeriodMs() * HEARTBEATS_MISSED_MAX
-    this.#liveness.heard(nodeId, this.#deps.clock.nowMs(), limitMs)
-  }
-
-  #heartbeatPeriodMs(): number {
-    const setNs = this.#deps.store.view().cluster()?.Spec.Dispatcher?.HeartbeatPeriod ?? 0
-    return setNs > 0 ? Math.max(HEARTBEAT_PERIOD_MS_MIN, setNs / 1e6) : HEARTBEAT_PERIOD_MS
+    const nowMs = this.#deps.clock.nowMs()
+    const { periodMs, untilMs } = this.#formerHeartbeat
+    const slowestMs = nowMs < untilMs ? Math.max(periodMs, this.#heartbeatMs) : this.#heartbeatMs
+    this.#liveness.heard(nodeId, nowMs, slowestMs * HEARTBEATS_MISSED_MAX)
   }
 
   #onStatusesLost(nodeIds: Set<string>): void {
@@ -378,6 +413,11 @@ export class Dispatcher {
     const managers = managersList(this.#deps.store.view())
     return { kind: 'redirect', managers, ...(leader === undefined ? {} : { leader }) }
   }
+}
+
+const heartbeatPeriodMs = (cluster: Cluster | undefined): number => {
+  const setNs = cluster?.Spec.Dispatcher?.HeartbeatPeriod ?? 0
+  return setNs > 0 ? Math.max(HEARTBEAT_PERIOD_MS_MIN, setNs / 1e6) : HEARTBEAT_PERIOD_MS
 }
 
 /** Says one thing to an agent that gets no session. */

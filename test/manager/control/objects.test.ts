@@ -180,7 +180,6 @@ t.test('the cluster: settings and tokens change, keys stay inside', async (t) =>
   await rejects(t, control.updateCluster(cluster.Version.Index, body), 500, /out of sequence/)
   await rejects(t, update({ Name: 'mine' }), 400, 'modification of cluster name is not allowed')
   await rejects(t, update({ CAConfig: { NodeCertExpiry: 1 } }), 400, /minimum certificate expiry/)
-  await rejects(t, update({ CAConfig: { ForceRotate: 1 } }), 501, /root CA/)
   await rejects(t, update({ EncryptionConfig: { AutoLockManagers: true } }), 501, /autolock/)
 })
 

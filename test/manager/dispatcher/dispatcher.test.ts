@@ -1,8 +1,11 @@
 import t from 'tap'
+import type { Cluster } from '../../../src/api/swarm.ts'
 import type { Task } from '../../../src/api/task.ts'
 import type { TaskState } from '../../../src/api/task-state.ts'
+import { createRootCA } from '../../../src/pki/root-ca.ts'
 import { Bench, type FakeAgent, overlay, taskOn } from '../../support/dispatcher/bench.ts'
 import { sampleCluster, sampleNode, sampleSecret } from '../../support/objects.ts'
+import { realClock } from '../../support/rpc/cluster-fixture.ts'
 import { MemoryStream } from '../../support/worker/memory-stream.ts'
 
 const bench = async (nodes: number): Promise<Bench> => {
@@ -180,6 +183,73 @@ t.test('a node is down after three missed heartbeats, and its endpoints leave', 
   // A connection that stays open but silent is as good as none.
   await pass(b, [a2], 3500)
   t.equal(b.store.view().get('node', 'n1')?.Status.State, 'down')
+})
+
+t.test('another heartbeat period is told at once, and costs no node', async (t) => {
+  const b = await bench(2)
+  const agents = [b.connect('n1'), b.connect('n2')]
+  await b.settle()
+  const setPeriod = (HeartbeatPeriod: number) =>
+    b.store.update((tx) => {
+      const cluster = tx.cluster()!
+      tx.put('cluster', { ...cluster, Spec: { ...cluster.Spec, Dispatcher: { HeartbeatPeriod } } })
+    })
+  const states = () =>
+    b.store
+      .view()
+      .list('node')
+      .map(({ Status }) => Status.State)
+  await b.clock.advance(2900)
+  await setPeriod(10_000_000_000)
+  await b.settle()
+  for (const agent of agents) t.equal(agent.last('heartbeat-period').periodMs, 10_000)
+  await b.clock.advance(9_900)
+  t.strictSame(states(), ['ready', 'ready'], 'they were told to come that late')
+  for (const agent of agents) await agent.say({ kind: 'heartbeat' })
+
+  await setPeriod(300_000_000)
+  await b.settle()
+  t.equal(agents[0]!.last('heartbeat-period').periodMs, 300)
+  for (const agent of agents) await agent.say({ kind: 'heartbeat' })
+  await b.clock.advance(9_000)
+  t.strictSame(states(), ['ready', 'ready'], 'one that has not heard of it yet is not lost')
+  for (let i = 0; i < 100; i++) {
+    await b.clock.advance(300)
+    await agents[0]!.say({ kind: 'heartbeat' })
+  }
+  t.strictSame(states(), ['ready', 'down'], 'then the new one counts')
+  const late = b.connect('n2')
+  await b.settle()
+  t.equal(late.last('session').heartbeatPeriodMs, 300)
+})
+
+t.test('nodes are told whom to trust, and when to renew', async (t) => {
+  const b = await bench(2)
+  const [a1, a2] = [b.connect('n1'), b.connect('n2')]
+  await b.settle()
+  const root = (await createRootCA(realClock)).certPem
+  const next = (await createRootCA(realClock)).certPem
+  const change = (Swarmctl: Partial<Cluster['Swarmctl']>) =>
+    b.store.update((tx) => {
+      const cluster = tx.cluster()!
+      tx.put('cluster', { ...cluster, Swarmctl: { ...cluster.Swarmctl, ...Swarmctl } })
+    })
+  await change({ RootCACert: root })
+  const rotation = { CACert: next, CAKey: 'private key', CrossSignedCACert: '' }
+  await change({ RootRotation: rotation })
+  await b.settle()
+  t.equal(a1.last('trust-root').rootCACert, root + next)
+  await change({ RemovedNodes: ['x'] })
+  await b.settle()
+  t.equal(a1.all('trust-root').length, 1, 'not with every change of the cluster')
+  b.dispatcher.askToRenew(['n2', 'absent'])
+  await b.settle()
+  t.equal(a2.all('renew-certificate').length, 1)
+  t.strictSame(a1.all('renew-certificate'), [])
+  const late = b.connect('n1')
+  await b.settle()
+  t.equal(late.last('session').rootCACert, root + next)
+  t.notMatch(JSON.stringify([a1, a2, late].map(({ received }) => received)), /private key/)
 })
 
 t.test(

@@ -187,6 +187,8 @@ export class AgentBench {
   /** Addresses in the order of connection attempts. */
   readonly dialled: string[] = []
   readonly cluster: unknown[] = []
+  readonly trustRoots: string[] = []
+  renewals = 0
   removed = 0
   readonly refusals: string[] = []
   files = new MemoryFiles()
@@ -222,6 +224,10 @@ export class AgentBench {
         },
         localFacts: () => facts.Swarmctl,
         onCluster: (news) => this.cluster.push(news),
+        onTrustRoot: (rootCACert) => this.trustRoots.push(rootCACert),
+        onRenewCertificate: () => {
+          this.renewals += 1
+        },
         onRemoved: () => {
           this.removed += 1
         },

@@ -1,0 +1,123 @@
+import type { Clock } from '../../api/clock.ts'
+import { toSwarmctlError } from '../../api/errors.ts'
+import type { Log } from '../../api/log.ts'
+import type { Cluster } from '../../api/swarm.ts'
+import type { Store } from '../store/store.ts'
+import { withNewRoot } from './cluster-ca.ts'
+import { isCertified, planRotation } from './plan-rotation.ts'
+
+/** How often nodes that were asked, or that came back, are looked at: neither is an event of the store. */
+const LOOK_MS = 1_000
+
+export interface RootRotationDeps {
+  store: Pick<Store, 'view' | 'watch' | 'update'>
+  clock: Clock
+  log: Log
+  /** The agents' sessions at this leader. */
+  agents: {
+    readonly connectedNodes: readonly string[]
+    askToRenew(nodeIds: readonly string[]): void
+  }
+  /** A new join token for this root certificate (PEM). */
+  newJoinToken(rootCACert: string): string
+}
+
+/**
+ * On the leader: brings every node to a certificate of the CA that signs now, and then puts a root that is to follow in the old one's
+ * place. It remembers only whom it asked: what is left to do shows in the state, so that the next leader goes on.
+ */
+export class RootRotation {
+  readonly #deps: RootRotationDeps
+  readonly #askedMs = new Map<string, number>()
+  /** The CA that they were asked to get a certificate of. */
+  #askedFor = ''
+  #isRunning = false
+  #isBusy = false
+  #isDirty = false
+  #cancel: () => void = () => {}
+  #unwatch: () => void = () => {}
+
+  constructor(deps: RootRotationDeps) {
+    this.#deps = deps
+  }
+
+  start(): void {
+    this.#isRunning = true
+    this.#askedMs.clear()
+    this.#unwatch = this.#deps.store.watch((changes) => {
+      if (changes.some(({ kind }) => kind === 'node' || kind === 'cluster')) this.#look()
+    })
+    this.#tick()
+  }
+
+  stop(): void {
+    this.#isRunning = false
+    this.#cancel()
+    this.#unwatch()
+  }
+
+  #tick(): void {
+    if (!this.#isRunning) return
+    this.#cancel = this.#deps.clock.schedule(LOOK_MS, () => this.#tick())
+    this.#look()
+  }
+
+  /** One look at a time; what happens meanwhile makes it look once more. */
+  #look(): void {
+    this.#isDirty = true
+    if (!this.#isBusy) void this.#run()
+  }
+
+  async #run(): Promise<void> {
+    this.#isBusy = true
+    try {
+      while (this.#isDirty && this.#isRunning) {
+        this.#isDirty = false
+        await this.#step()
+      }
+    } catch (error) {
+      // The next look tries again: leadership may just have been lost.
+      this.#deps.log.warn(
+        { error: toSwarmctlError(error).message },
+        'rotating the root CA is held up, will try again',
+      )
+    } finally {
+      this.#isBusy = false
+    }
+  }
+
+  async #step(): Promise<void> {
+    const { store, clock, log, agents } = this.#deps
+    const view = store.view()
+    const cluster = view.cluster()
+    if (!cluster) return
+    if (this.#askedFor !== cluster.TLSInfo.CertIssuerPublicKey) {
+      this.#askedFor = cluster.TLSInfo.CertIssuerPublicKey
+      this.#askedMs.clear()
+    }
+    const connected = new Set(agents.connectedNodes)
+    const nowMs = clock.nowMs()
+    const plan = planRotation(cluster, view.list('node'), connected, this.#askedMs, nowMs)
+    for (const nodeId of plan.ask) this.#askedMs.set(nodeId, nowMs)
+    if (plan.ask.length > 0) {
+      log.info({ nodes: plan.ask }, 'nodes are to renew their certificates')
+      agents.askToRenew(plan.ask)
+    }
+    if (plan.isDone && cluster.Swarmctl.RootRotation) await this.#finish(cluster)
+  }
+
+  async #finish(seen: Cluster): Promise<void> {
+    const { store, log, newJoinToken } = this.#deps
+    const isFinished = await store.update((tx) => {
+      const cluster = tx.cluster()
+      const rotation = cluster?.Swarmctl.RootRotation
+      // Another rotation may have begun, and a node that joins in this moment has shown no certificate yet.
+      tx.touchAll('node')
+      if (!rotation || rotation.CACert !== seen.Swarmctl.RootRotation?.CACert) return false
+      if (!tx.list('node').every((node) => isCertified(cluster, node))) return false
+      tx.put('cluster', withNewRoot(cluster, rotation, newJoinToken))
+      return true
+    })
+    if (isFinished) log.info({}, 'the root CA is rotated: the old one is not trusted any more')
+  }
+}

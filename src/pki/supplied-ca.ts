@@ -1,0 +1,60 @@
+import { createPrivateKey } from 'node:crypto'
+import { invalid } from '../api/errors.ts'
+import { normalCAKey } from './ca-key.ts'
+import { certificatesOf } from './certificate-chain.ts'
+import type { RootCA } from './root-ca.ts'
+import { BasicConstraintsExtension, X509Certificate } from './x509.ts'
+
+/** A CA's certificate has to be valid for this much longer (swarmkit `minRootExpiration`): one year. */
+const VALID_MS_MIN = 365 * 24 * 3_600_000
+
+/**
+ * Checks a CA certificate that somebody brings, and its key if there is one ('' otherwise), and gives both in the form that they are
+ * kept in. Throws INVALID_ARGUMENT with what is wrong.
+ */
+export const readSuppliedCA = (
+  supplied: { certPem: string; keyPem: string },
+  nowMs: number,
+): RootCA => {
+  const [certificate, ...others] = readCertificates(supplied.certPem)
+  if (others.length > 0) {
+    throw invalid('the desired CA certificate cannot contain multiple certificates')
+  }
+  if (!certificate!.ca) throw invalid('the desired CA certificate is not the certificate of a CA')
+  if (!certificate!.verify(certificate!.publicKey)) {
+    throw invalid('the desired CA certificate is not a root: it must be signed by its own key')
+  }
+  if (certificate!.validFromDate.getTime() > nowMs) {
+    throw invalid('the desired CA certificate is not valid yet')
+  }
+  if (certificate!.validToDate.getTime() < nowMs + VALID_MS_MIN) {
+    throw invalid('CA certificate expires too soon')
+  }
+  const certPem = String(certificate)
+  requireRoomBelow(certPem)
+  if (supplied.keyPem === '') return { certPem, keyPem: '' }
+  const keyPem = normalCAKey(supplied.keyPem)
+  if (!certificate!.checkPrivateKey(createPrivateKey(keyPem))) {
+    throw invalid("certificate key mismatch: the CA's key is not that of its certificate")
+  }
+  return { certPem, keyPem }
+}
+
+const readCertificates = (certPem: string) => {
+  try {
+    const certificates = certificatesOf(certPem)
+    if (certificates.length > 0) return certificates
+  } catch {
+    // What stands between the markers is told as what has none.
+  }
+  throw invalid('could not parse the desired CA certificate')
+}
+
+/** The next rotation needs it: the CA then signs its successor. */
+const requireRoomBelow = (certPem: string): void => {
+  const { pathLength } = new X509Certificate(certPem).getExtension(BasicConstraintsExtension) ?? {}
+  if (pathLength !== 0) return
+  throw invalid(
+    'the desired CA certificate allows no CA below it (path length 0), so that it could not be rotated away again: make one with a path length of 1 or without a limit',
+  )
+}
