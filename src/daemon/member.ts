@@ -16,7 +16,6 @@ import { Overlay } from '../overlay/overlay.ts'
 import { HostProc } from '../overlay/proc.ts'
 import type { Credentials } from '../pki/credentials.ts'
 import { checkValidity } from '../pki/credentials.ts'
-import { RenewalLoop } from '../pki/renewal-loop.ts'
 import { tlsInfoOf } from '../pki/root-ca.ts'
 import { connect } from '../rpc/client.ts'
 import type { PeerIdentity } from '../rpc/connection.ts'
@@ -36,6 +35,7 @@ import { Forwarder } from './forward.ts'
 import { HostSubnets } from './host-subnets.ts'
 import { ManagerRole } from './manager-role.ts'
 import type { ManagerRuntime } from './manager-runtime.ts'
+import { NodeCertificate } from './node-certificate.ts'
 import type { NodeRecord } from './node-file.ts'
 import { NodeFile } from './node-file.ts'
 import type { NodeKeys } from './node-keys.ts'
@@ -89,11 +89,10 @@ export class Member {
   readonly #overlay: Overlay
   readonly #hostSubnets: HostSubnets
   readonly #tunnel: TunnelLink
-  readonly #renewal: RenewalLoop
+  readonly #certificate: NodeCertificate
   readonly #file: NodeFile
   readonly #manager: ManagerRole
   #record: NodeRecord
-  #credentials: Credentials
   #roleChange: Promise<void> | undefined
   /** The managers' words to a manager that they removed. */
   #refusal = ''
@@ -105,7 +104,6 @@ export class Member {
     this.#start = start
     this.#record = start.record
     this.#file = new NodeFile(options.dataDir)
-    this.#credentials = start.credentials
     const { clock, log, random } = deps
     const peerDeps = { handlers: this.#handlers, clock, log }
     const poolOptions = { credentials: start.credentials }
@@ -165,13 +163,12 @@ export class Member {
       { dataDir: options.dataDir },
     )
     this.agent = this.#createAgent()
-    this.#renewal = new RenewalLoop(
+    this.#certificate = new NodeCertificate(
       {
-        clock,
-        random,
-        log,
+        ...{ clock, random, log },
         renew: (csrPem) => this.#renew(csrPem),
-        onCredentials: (credentials) => this.#onCredentials(credentials),
+        store: (credentials) => this.#keys.storeCredentials(credentials),
+        onChange: (credentials) => this.#onCredentials(credentials),
       },
       { credentials: start.credentials },
     )
@@ -179,7 +176,7 @@ export class Member {
 
   /** Takes part in the cluster. Rejects when the certificate has expired, the port is taken, or the disk is damaged. */
   async open(): Promise<void> {
-    checkValidity(this.#credentials, this.#deps.clock)
+    checkValidity(this.#certificate.current, this.#deps.clock)
     await this.#overlay.start()
     await this.#server.start()
     this.#handlers.onStream(
@@ -196,19 +193,20 @@ export class Member {
       roles: ['manager'],
     })
     this.#tunnel.serve((target, peer) => this.#overlay.acceptTunnel(target, peer))
-    if (this.#credentials.role === 'manager') await this.#manager.start(this.#start.bootstrap)
+    if (this.#certificate.current.role === 'manager')
+      await this.#manager.start(this.#start.bootstrap)
     // A daemon that was killed during its demotion left the log, which must not come back with a promotion.
     else await this.#manager.end()
     await this.#hostSubnets.refresh()
     await this.agent.start()
-    this.#renewal.start()
+    this.#certificate.start()
     this.#describeAgain()
   }
 
   /** The daemon ends: containers, rules and routes stay. */
   async stop(): Promise<void> {
     this.#isStopped = true
-    await this.#renewal.stop()
+    await this.#certificate.stop()
     await this.#manager.stop()
     await this.agent.stop()
     await this.#overlay.close()
@@ -218,7 +216,7 @@ export class Member {
   /** The node leaves: everything that it made on this machine goes. */
   async leave(): Promise<void> {
     this.#isStopped = true
-    await this.#renewal.stop()
+    await this.#certificate.stop()
     await this.#manager.stop()
     try {
       await this.agent.removeAll()
@@ -245,7 +243,7 @@ export class Member {
   /** How this membership would begin again. */
   get start(): MemberStart {
     const { bootstrap: _once, ...start } = this.#start
-    return { ...start, record: this.#record, credentials: this.#credentials }
+    return { ...start, record: this.#record, credentials: this.#certificate.current }
   }
 
   get record(): NodeRecord {
@@ -253,7 +251,7 @@ export class Member {
   }
 
   get role(): 'worker' | 'manager' {
-    return this.#credentials.role
+    return this.#certificate.current.role
   }
 
   /** Present while this node is a manager. */
@@ -292,7 +290,7 @@ export class Member {
             handlers: this.#handlers,
             clock,
             log,
-            credentials: this.#credentials,
+            credentials: this.#certificate.current,
             signal,
           }),
         clock,
@@ -307,9 +305,11 @@ export class Member {
             .slice(0, NOTE_LENGTH_MAX),
           DataPathAddr: record.dataPathAddr,
           HostSubnets: this.#hostSubnets.current,
-          TLSInfo: tlsInfoOf(this.#credentials.rootCAPem),
+          TLSInfo: tlsInfoOf(this.#certificate.current),
         }),
         onCluster: ({ role, managers }) => this.#onCluster(role, managers),
+        onTrustRoot: (rootCACert) => this.#certificate.onTrustRoot(rootCACert),
+        onRenewCertificate: () => this.#certificate.onRenewCertificate(),
         onRemoved,
         onRefused: (reason) => this.#onRefused(reason),
       },
@@ -344,7 +344,7 @@ export class Member {
    * others may have been told to go on without it after a disaster): it says so, and waits for a person.
    */
   #onRefused(reason: string): void {
-    if (this.#credentials.role === 'manager') {
+    if (this.#certificate.current.role === 'manager') {
       this.#refusal = reason
       return
     }
@@ -361,7 +361,7 @@ export class Member {
   #onCluster(role: 'worker' | 'manager', managers: readonly ManagerAddr[]): void {
     this.#refusal = ''
     if (managers.length > 0) this.#setManagers(managers)
-    if (role === this.#credentials.role || this.#roleChange || this.#isStopped) return
+    if (role === this.#certificate.current.role || this.#roleChange || this.#isStopped) return
     this.#roleChange = this.#changeRole(role)
       .catch((error) =>
         this.#deps.log.warn({ error: toSwarmctlError(error).message }, 'role not changed yet'),
@@ -381,7 +381,7 @@ export class Member {
   async #changeRole(role: 'worker' | 'manager'): Promise<void> {
     this.#deps.log.info({ role }, 'the role of this node changes')
     if (role === 'worker') await this.#waitUntilRemoved()
-    await this.#renewal.renewNow()
+    await this.#certificate.renewNow()
   }
 
   async #waitUntilRemoved(): Promise<void> {
@@ -408,13 +408,12 @@ export class Member {
   }
 
   async #onCredentials(credentials: Credentials): Promise<void> {
-    await this.#keys.storeCredentials(credentials)
-    this.#credentials = credentials
     this.#server.setCredentials(credentials)
     for (const pool of [this.#pool, this.#bulkPool, this.#tunnelPool]) {
       pool.setCredentials(credentials)
     }
     this.forwarder.setCredentials(credentials)
+    this.agent.describe()
     if (this.#isStopped) return
     // By what runs, not by the last role: a start that failed is tried again with the renewal that follows the failure.
     if (credentials.role === 'worker') await this.#manager.end()
