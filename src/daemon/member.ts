@@ -22,9 +22,9 @@ import type { PeerIdentity } from '../rpc/connection.ts'
 import { RpcHandlers } from '../rpc/handlers.ts'
 import { RpcPool } from '../rpc/pool.ts'
 import { RpcServer } from '../rpc/server.ts'
+import { Agent } from '../worker/agent.ts'
 import { Attachments } from '../worker/attachments.ts'
 import { DockerContainerNetworks } from '../worker/docker/docker-container-networks.ts'
-import { Agent } from '../worker/agent.ts'
 import { DockerExecutor } from '../worker/docker/docker-executor.ts'
 import { FileDisk } from '../worker/file-disk.ts'
 import { SecretsTmpfs } from '../worker/secrets-tmpfs.ts'
@@ -154,14 +154,14 @@ export class Member {
         },
         onLeader: (nodeId) => this.forwarder.onLeader(nodeId),
       },
+      { dataDir: options.dataDir },
+    )
     this.attachments = new Attachments({
       containers: new DockerContainerNetworks({ engine: deps.engine.client }),
       overlay: this.#overlay,
       attach: (request) => this.#attach(request),
       ...{ clock, log, newId },
     })
-      { dataDir: options.dataDir },
-    )
     this.agent = this.#createAgent()
     this.#certificate = new NodeCertificate(
       {
@@ -280,9 +280,9 @@ export class Member {
     const { record } = this.#start
     return new Agent(
       {
-        attachments: this.attachments,
         executor: new DockerExecutor({ engine: engine.client }),
         overlay: this.#overlay,
+        attachments: this.attachments,
         files: new SecretsTmpfs({ path: join(this.#options.runDir, 'secrets') }),
         disk: new FileDisk({ log }, { path: join(this.#options.dataDir, 'agent') }),
         connect: (manager, signal) =>

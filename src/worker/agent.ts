@@ -352,6 +352,7 @@ export class Agent {
   #dropUnmentioned({ tasks, secrets, configs }: AssignmentsMessage): void {
     const named = new Set(tasks.put.map(({ ID }) => ID))
     for (const [id, runner] of this.#runners) if (!named.has(id)) runner.unassign()
+    this.#deps.attachments.keepOnly(named)
     const needed = new Set([...secrets.put, ...configs.put].map(({ ID }) => ID))
     for (const id of this.#secrets.keys()) if (!needed.has(id)) this.#secrets.delete(id)
     for (const id of this.#configs.keys()) if (!needed.has(id)) this.#configs.delete(id)
@@ -360,9 +361,9 @@ export class Agent {
       if (!named.has(container.taskId) && !this.#runners.has(container.taskId))
         this.#removeStray(container)
   }
-    this.#deps.attachments.keepOnly(named)
 
   #assign(task: Task): void {
+    if (isAttachment(task)) return this.#deps.attachments.assign(task)
     const known = this.#runners.get(task.ID)
     const runner = known ?? this.#addRunner(task, task.Status)
     runner.assign(task)
@@ -371,7 +372,6 @@ export class Agent {
     if (!isDeepStrictEqual(runner.status, task.Status))
       this.#outbox.add(task.ID, runner.status, isUrgent(runner.status.State, task.DesiredState))
   }
-    if (isAttachment(task)) return this.#deps.attachments.assign(task)
 
   #addRunner(task: Task, status: TaskStatus): TaskRunner {
     const { clock, disk, log } = this.#deps
@@ -411,6 +411,7 @@ export class Agent {
     if (this.#assigned)
       for (const container of containers)
         if (!this.#runners.has(container.taskId)) this.#removeStray(container)
+    void this.#deps.attachments.takeStock()
     this.describe()
     this.#beginSession()
   }
@@ -419,7 +420,6 @@ export class Agent {
     this.#stock = undefined
     this.#engineError = reason
     this.#processes.start()
-    void this.#deps.attachments.takeStock()
     this.describe()
     this.#beginSession()
   }
@@ -439,6 +439,8 @@ export class Agent {
   }
 
   #onContainerEvent(event: ContainerEvent): void {
+    if (event.kind === 'changed' || event.kind === 'disconnected')
+      return this.#deps.attachments.onEvent(event)
     const stocked = this.#stock?.containers.get(event.taskId)
     // The stock must not tell a later runner what is not so any more.
     if (stocked !== undefined && event.kind === 'died')
@@ -447,8 +449,6 @@ export class Agent {
         status: 'exited',
         exitCode: event.exitCode,
       })
-    if (event.kind === 'changed' || event.kind === 'disconnected')
-      return this.#deps.attachments.onEvent(event)
     if (event.kind === 'removed') this.#stock?.containers.delete(event.taskId)
     this.#runners.get(event.taskId)?.onEvent(event)
   }

@@ -205,9 +205,9 @@ export class AgentBench {
       {
         executor: this.executor,
         overlay: this.overlay,
+        attachments: noAttachments({ clock: this.clock, log: this.log }),
         files: this.files,
         disk: this.disk,
-        attachments: noAttachments({ clock: this.clock, log: this.log }),
         clock: this.clock,
         log: this.log,
         random: () => 0.5,
