@@ -6,7 +6,12 @@ import { NAMESPACE_LABEL } from '../api/stack-labels.ts'
 import { DataObjects } from './convert/data.ts'
 import { withEndpoint } from './convert/endpoint.ts'
 import type { PodContext } from './convert/pod.ts'
-import { convertWorkload, type Workload } from './convert/workload.ts'
+import {
+  convertWorkload,
+  WORKLOAD_KINDS,
+  type Workload,
+  type WorkloadKind,
+} from './convert/workload.ts'
 import { inManifest, type Manifest, objectText } from './manifest.ts'
 import { ManifestProblem } from './manifest-error.ts'
 import { checked } from './schema/check.ts'
@@ -40,6 +45,7 @@ const API_VERSIONS = {
   Deployment: 'apps/v1',
   DaemonSet: 'apps/v1',
   Job: 'batch/v1',
+  CronJob: 'batch/v1',
   Service: 'v1',
 } as const
 
@@ -47,7 +53,6 @@ type Kind = keyof typeof API_VERSIONS
 
 /** Kinds that one would expect, and why they are not taken. */
 const REFUSALS: Readonly<Record<string, string>> = {
-  CronJob: 'the cluster has no schedules: run "swarmctl apply" of a Job from a timer',
   HorizontalPodAutoscaler: 'the cluster does not scale by itself: set replicas',
   Ingress:
     'publish the Service with type: LoadBalancer, or run a proxy such as Traefik as a service',
@@ -136,7 +141,7 @@ const convertWorkloads = (
   const workloads = new Map<string, Workload>()
   for (const one of manifests) {
     const { kind, name, tree } = one
-    if (kind !== 'Deployment' && kind !== 'DaemonSet' && kind !== 'Job') continue
+    if (!isWorkload(kind)) continue
     const note = (text: string): void => void notes.push(`${objectText(one)}: ${text}`)
     inManifest(one, () => {
       if (workloads.has(name)) {
@@ -147,6 +152,9 @@ const convertWorkloads = (
   }
   return workloads
 }
+
+const isWorkload = (kind: string): kind is WorkloadKind =>
+  (WORKLOAD_KINDS as readonly string[]).includes(kind)
 
 const addEndpoint = (
   manifest: Manifest,

@@ -373,10 +373,6 @@ t.test('the rest is refused by name, in one line', async (t) => {
       'app.yml:2: StatefulSet x: kind StatefulSet is not supported: make it a Deployment of one replica for each member',
     ],
     [
-      object('CronJob', 'batch/v1'),
-      /^app\.yml:2: CronJob x: kind CronJob is not supported: the cluster has no schedules/,
-    ],
-    [
       object('HorizontalPodAutoscaler', 'autoscaling/v2'),
       /the cluster does not scale by itself: set replicas$/,
     ],

@@ -2,12 +2,13 @@ import type { ServiceMode, ServiceSpec, UpdateConfig } from '../../api/service-s
 import { IMAGE_LABEL, NAMESPACE_LABEL } from '../../api/stack-labels.ts'
 import { ManifestProblem } from '../manifest-error.ts'
 import { checked } from '../schema/check.ts'
-import { DaemonSet, Deployment, Job } from '../schema/objects.ts'
+import { CronJob, DaemonSet, Deployment, Job } from '../schema/objects.ts'
 import type { Container, PodTemplate } from '../schema/pod.ts'
 import { clusterName } from './cluster-name.ts'
+import { convertSchedule, JOB_TEMPLATE, within } from './cron-job.ts'
 import { convertPod, type PodContext } from './pod.ts'
 
-/** A Deployment, DaemonSet or Job as the service that it becomes, before a Service of Kubernetes adds names and ports. */
+/** A Deployment, DaemonSet, Job or CronJob as the service that it becomes, before a Service of Kubernetes adds names and ports. */
 export interface Workload {
   /** Labels of its pods, which Services select by. */
   podLabels: Readonly<Record<string, string>>
@@ -18,10 +19,13 @@ export interface Workload {
 /** What makes one kind of workload differ from another. */
 interface Shape {
   template: PodTemplate
+  /** What stands around the template's `spec`. */
+  place?: readonly string[]
   mode: ServiceMode
   update?: UpdateConfig
   /** Of the Deployment; labels of a Job are its own affair. */
   selector?: Readonly<Record<string, string>>
+  ours?: ServiceSpec['Swarmctl']
   restart: NonNullable<ServiceSpec['TaskTemplate']['RestartPolicy']>
   metadata: { labels?: Record<string, string> | undefined }
 }
@@ -31,9 +35,13 @@ const NS_PER_SECOND = 1e9
 const BACKOFF_LIMIT = 6
 const SHARE = 0.25
 
+/** Kinds that run something. */
+export const WORKLOAD_KINDS = ['Deployment', 'DaemonSet', 'Job', 'CronJob'] as const
+export type WorkloadKind = (typeof WORKLOAD_KINDS)[number]
+
 /** Thrown: ManifestProblem. */
 export const convertWorkload = (
-  kind: 'Deployment' | 'DaemonSet' | 'Job',
+  kind: WorkloadKind,
   name: string,
   tree: unknown,
   context: PodContext,
@@ -47,7 +55,9 @@ export const convertWorkload = (
       `selects ${key}=${value}, which the template's labels don't have`,
     )
   }
-  const { task, hostPorts, container } = convertPod(shape.template, context)
+  const { task, hostPorts, container } = within(shape.place ?? [], () =>
+    convertPod(shape.template, context),
+  )
   return {
     podLabels,
     container,
@@ -62,6 +72,7 @@ export const convertWorkload = (
       Mode: shape.mode,
       ...(shape.update && { UpdateConfig: inPlace(shape.update, hostPorts.length > 0) }),
       EndpointSpec: { Mode: 'vip', ...(hostPorts.length > 0 && { Ports: hostPorts }) },
+      ...(shape.ours && { Swarmctl: shape.ours }),
     },
   }
 }
@@ -70,11 +81,7 @@ export const convertWorkload = (
 const inPlace = (update: UpdateConfig, hasHostPorts: boolean): UpdateConfig =>
   hasHostPorts && update.Order === 'start-first' ? { ...update, Order: 'stop-first' } : update
 
-const shapeOf = (
-  kind: 'Deployment' | 'DaemonSet' | 'Job',
-  tree: unknown,
-  { note }: PodContext,
-): Shape => {
+const shapeOf = (kind: WorkloadKind, tree: unknown, { note }: PodContext): Shape => {
   switch (kind) {
     case 'Deployment':
       return deploymentShape(checked(Deployment, tree))
@@ -82,6 +89,8 @@ const shapeOf = (
       return daemonSetShape(checked(DaemonSet, tree), note)
     case 'Job':
       return jobShape(checked(Job, tree))
+    case 'CronJob':
+      return cronJobShape(checked(CronJob, tree))
     default:
       return kind satisfies never
   }
@@ -105,6 +114,14 @@ const daemonSetShape = ({ spec, metadata }: DaemonSet, note: (text: string) => v
     restart: { Condition: 'any' },
     update: { Parallelism, Order: 'stop-first', ...monitor(spec.minReadySeconds) },
   }
+}
+
+const cronJobShape = (cron: CronJob): Shape => {
+  const { jobTemplate } = cron.spec
+  const labels = { ...cron.metadata.labels, ...jobTemplate.metadata?.labels }
+  const own = { ...cron, metadata: { ...cron.metadata, labels }, spec: jobTemplate.spec }
+  const job = within(JOB_TEMPLATE, () => jobShape(own))
+  return { ...job, place: JOB_TEMPLATE, ours: { Schedule: convertSchedule(cron) } }
 }
 
 const jobShape = ({ spec, metadata }: Job): Shape => {

@@ -51,16 +51,29 @@ export const DaemonSet = z.strictObject({
   }),
 })
 
-export const Job = z.strictObject({
+const jobSpec = z.strictObject({
+  template: PodTemplate,
+  completions: count.optional(),
+  parallelism: count.optional(),
+  backoffLimit: count.optional(),
+  completionMode: z.literal('NonIndexed').optional(),
+  suspend: z.literal(false).optional(),
+})
+
+export const Job = z.strictObject({ ...head, status, spec: jobSpec })
+
+export const CronJob = z.strictObject({
   ...head,
   status,
   spec: z.strictObject({
-    template: PodTemplate,
-    completions: count.optional(),
-    parallelism: count.optional(),
-    backoffLimit: count.optional(),
-    completionMode: z.literal('NonIndexed').optional(),
-    suspend: z.literal(false).optional(),
+    schedule: z.string(),
+    timeZone: z.string().optional(),
+    concurrencyPolicy: z.enum(['Allow', 'Forbid', 'Replace']).optional(),
+    startingDeadlineSeconds: count.optional(),
+    suspend: z.boolean().optional(),
+    successfulJobsHistoryLimit: count.optional(),
+    failedJobsHistoryLimit: count.optional(),
+    jobTemplate: z.strictObject({ metadata: Metadata.optional(), spec: jobSpec }),
   }),
 })
 
@@ -124,6 +137,7 @@ export const PersistentVolumeClaim = z.strictObject({
 export type Deployment = z.infer<typeof Deployment>
 export type DaemonSet = z.infer<typeof DaemonSet>
 export type Job = z.infer<typeof Job>
+export type CronJob = z.infer<typeof CronJob>
 export type KubernetesService = z.infer<typeof KubernetesService>
 export type ConfigMap = z.infer<typeof ConfigMap>
 export type KubernetesSecret = z.infer<typeof KubernetesSecret>

@@ -1,0 +1,49 @@
+import { requireCronTimes, type Schedule } from '../../api/schedule.ts'
+import { ManifestProblem } from '../manifest-error.ts'
+import type { CronJob } from '../schema/objects.ts'
+
+const NS_PER_SECOND = 1e9
+
+/** Where a CronJob has the Job that it starts. */
+export const JOB_TEMPLATE: readonly string[] = ['spec', 'jobTemplate']
+
+/** When a CronJob's runs start. Thrown: ManifestProblem. */
+export const convertSchedule = ({ spec }: CronJob): Schedule => {
+  const { schedule, timeZone, concurrencyPolicy, startingDeadlineSeconds, suspend } = spec
+  const { successfulJobsHistoryLimit, failedJobsHistoryLimit } = spec
+  if (timeZone !== undefined) {
+    requireTimes({ Cron: '@daily', TimeZone: timeZone }, ['spec', 'timeZone'])
+  }
+  requireTimes({ Cron: schedule }, ['spec', 'schedule'])
+  return {
+    Cron: schedule,
+    ...(timeZone !== undefined && { TimeZone: timeZone }),
+    ...(concurrencyPolicy !== undefined && { ConcurrencyPolicy: concurrencyPolicy }),
+    ...(startingDeadlineSeconds !== undefined && {
+      StartingDeadline: startingDeadlineSeconds * NS_PER_SECOND,
+    }),
+    ...(suspend !== undefined && { Suspend: suspend }),
+    ...(successfulJobsHistoryLimit !== undefined && {
+      CompletedHistoryLimit: successfulJobsHistoryLimit,
+    }),
+    ...(failedJobsHistoryLimit !== undefined && { FailedHistoryLimit: failedJobsHistoryLimit }),
+  }
+}
+
+const requireTimes = (times: Pick<Schedule, 'Cron' | 'TimeZone'>, path: string[]): void => {
+  try {
+    requireCronTimes(times)
+  } catch (thrown) {
+    throw new ManifestProblem(path, (thrown as Error).message)
+  }
+}
+
+/** Runs what reads a part of an object that stands at `place`: its problems are there. */
+export const within = <T>(place: readonly string[], read: () => T): T => {
+  try {
+    return read()
+  } catch (thrown) {
+    if (!(thrown instanceof ManifestProblem)) throw thrown
+    throw new ManifestProblem([...place, ...thrown.path], thrown.message)
+  }
+}
