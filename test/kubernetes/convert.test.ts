@@ -250,7 +250,7 @@ t.test('ConfigMaps, Secrets and volumes', async (t) => {
     { File: { Name: '/app.ini' }, ConfigName: container?.Configs?.[0]?.ConfigName },
   ])
   t.match(container?.Secrets, [
-    { File: { Name: '/creds/pw', Mode: 0o400 }, SecretName: /^creds\.password-/ },
+    { File: { Name: '/creds/pw', Mode: 0o400 }, SecretName: /^creds\.password$/ },
   ])
   t.match(container?.Mounts, [
     {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { SwarmctlError } from '../../api/errors.ts'
 import type { ConvertedNamespace } from '../../kubernetes/convert-manifests.ts'
-import { SECRET_KEY_BYTES } from '../../stack/plan/digest.ts'
+import { SECRET_KEY_BYTES, secretText } from '../../stack/plan/digest.ts'
 import type { ResolveImage } from '../../stack/plan/plan.ts'
 import { collect } from '../arguments.ts'
 import type { CliContext, Runner } from '../context.ts'
@@ -11,6 +11,7 @@ import { withDeploymentOptions } from '../stack/deploy.ts'
 import { existingObjects } from '../stack/existing.ts'
 import { type DeploymentOptions, runDeployment } from '../stack/run-deployment.ts'
 import { formatBodies } from './format-bodies.ts'
+import { SUFFIX_BYTES, withSecretNames } from './secret-names.ts'
 
 interface ApplyOptions extends DeploymentOptions {
   filename: string[]
@@ -44,36 +45,53 @@ const readSource = async (
   }
 }
 
+/** With `hide` no content of a Secret is in the result. */
 const convert = async (
   context: CliContext,
   sources: readonly string[],
+  hide?: (base64: string) => string,
 ): Promise<ConvertedNamespace[]> => {
   const files = (await Promise.all(sources.map((one) => readSource(context, one)))).flat()
   if (files.length === 0) {
     throw new SwarmctlError('INVALID_ARGUMENT', `${sources.join(', ')}: there is no manifest`)
   }
   // Only this command needs them: the others start without.
-  const [{ convertManifests }, { parseManifests }] = await Promise.all([
+  const [{ convertManifests }, { parseManifests }, { withHiddenSecrets }] = await Promise.all([
     import('../../kubernetes/convert-manifests.ts'),
     import('../../kubernetes/manifest.ts'),
+    import('../../kubernetes/hidden-secrets.ts'),
   ])
-  return convertManifests(files.flatMap(({ file, text }) => parseManifests(file, text)))
+  const manifests = files.flatMap(({ file, text }) => parseManifests(file, text))
+  return convertManifests(hide === undefined ? manifests : withHiddenSecrets(manifests, hide))
+}
+
+const showNotes = ({ output }: CliContext, namespaces: readonly ConvertedNamespace[]): void => {
+  for (const { notes } of namespaces) {
+    for (const note of notes) output.writeError(`${note}\n`)
+  }
+}
+
+/** Plans end up in logs: the key is of this run alone and forgotten with it. */
+const plan = async (
+  context: CliContext,
+  { filename, format }: Pick<ApplyOptions, 'filename' | 'format'>,
+): Promise<void> => {
+  const key = context.randomBytes(SECRET_KEY_BYTES)
+  const namespaces = await convert(context, filename, (base64) => secretText(base64, key))
+  showNotes(context, namespaces)
+  context.output.write(formatBodies(namespaces, format))
 }
 
 const apply = async (context: CliContext, options: ApplyOptions): Promise<void> => {
+  if (options.plan) return plan(context, options)
   const namespaces = await convert(context, options.filename)
-  for (const { notes } of namespaces) {
-    for (const note of notes) context.output.writeError(`${note}\n`)
-  }
-  if (options.plan) {
-    const secretKey = context.randomBytes(SECRET_KEY_BYTES)
-    context.output.write(formatBodies(namespaces, options.format, secretKey))
-    return
-  }
-  for (const desired of namespaces) {
+  showNotes(context, namespaces)
+  const { resolveImage } = options
+  for (const converted of namespaces) {
     const existing = await existingObjects(context)
-    const { namespace } = desired
-    const { resolveImage } = options
+    const { namespace } = converted
+    const random = context.randomBytes(converted.secrets.length * SUFFIX_BYTES)
+    const desired = withSecretNames(converted, existing.secrets, random)
     await runDeployment(context, { namespace, desired, existing, resolveImage }, options)
   }
 }
@@ -87,7 +105,10 @@ export const applyVerb = (program: Command, run: Runner): void => {
       'Manifest, folder of manifests, or - for standard input (several times)',
       collect,
     )
-    .option('--plan', 'Only show the services that they become; needs no cluster')
+    .option(
+      '--plan',
+      'Only show the services that they become, without the content of Secrets; needs no cluster',
+    )
     .addOption(
       new Option('--format <format>', 'Format of --plan')
         .choices(['table', 'json'])

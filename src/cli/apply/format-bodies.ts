@@ -1,20 +1,19 @@
 import type { ConvertedNamespace } from '../../kubernetes/convert-manifests.ts'
-import { digestText, secretText } from '../../stack/plan/digest.ts'
+import { digestText } from '../../stack/plan/digest.ts'
 import { fieldChanges, valueText } from '../../stack/plan/field-changes.ts'
 import { withoutEmpty } from '../../stack/plan/without-empty.ts'
 
-/** What manifests become: the API's requests as JSON, or a line a field. `secretKey` is random and of this run alone. */
+/** What manifests become: the API's requests as JSON, or a line a field. In place of secrets' data stands what hides it. */
 export const formatBodies = (
   namespaces: readonly ConvertedNamespace[],
   format: 'table' | 'json',
-  secretKey: Uint8Array,
 ): string => {
   const all = <K extends 'networks' | 'secrets' | 'configs' | 'services'>(kind: K) =>
     namespaces.flatMap((one) => one[kind] as ConvertedNamespace[K][number][])
   if (format === 'json') {
     const bodies = {
       networks: all('networks'),
-      secrets: all('secrets'),
+      secrets: all('secrets').map((secret) => ({ ...secret, Data: hiddenText(secret) })),
       configs: all('configs'),
       services: all('services'),
     }
@@ -22,13 +21,14 @@ export const formatBodies = (
   }
   return [
     ...all('networks').map(({ Name }) => `network ${Name}\n`),
-    ...all('secrets').map(
-      ({ Name, Data = '' }) => `secret ${Name}\n    Data: ${secretText(Data, secretKey)}\n`,
-    ),
+    ...all('secrets').map((secret) => `secret ${secret.Name}\n    Data: ${hiddenText(secret)}\n`),
     ...all('configs').map(({ Name, Data }) => `config ${Name}\n    Data: ${digestText(Data)}\n`),
     ...all('services').map(({ Name, ...body }) => `service ${Name}\n${fieldLines(body)}`),
   ].join('')
 }
+
+const hiddenText = ({ Data = '' }: { Data?: string | undefined }): string =>
+  Buffer.from(Data, 'base64').toString('utf8')
 
 const fieldLines = (body: object): string =>
   leaves(withoutEmpty(body))

@@ -13,7 +13,9 @@ import {
 /** `swarmctl stack convert`: what would be created, without a cluster. */
 export const stackConvertVerb = (noun: Command, run: Runner): void => {
   withFiles(noun.command('convert'))
-    .description('Print the API requests that a stack would be deployed with')
+    .description(
+      'Print the API requests that a stack would be deployed with, the data of secrets included ("stack plan" hides it)',
+    )
     .argument(...STACK_ARGUMENT)
     .addHelpText('after', '\nExample:\n  swarmctl stack convert -c stack.yml demo\n')
     .action(

@@ -10,18 +10,24 @@ type DataKind = 'ConfigMap' | 'Secret'
 
 /** The cluster's names have at most so many characters. */
 const NAME_LENGTH_MAX = 64
-const HASH_LENGTH = 10
+/** Characters that tell objects of one key apart, at the end of a name. */
+export const SUFFIX_LENGTH = 10
+const BASE_LENGTH_MAX = NAME_LENGTH_MAX - SUFFIX_LENGTH - 1
+
+const hashOf = (text: string): string =>
+  createHash('sha256').update(text).digest('hex').slice(0, SUFFIX_LENGTH)
 
 /**
  * The ConfigMaps and Secrets of one namespace. A container gets files, so that each key that is mounted becomes a config or secret of its
- * own; its name ends with a hash of the content, because content can't be changed: other content is another object, and its service is
- * updated.
+ * own. Content can't be changed: other content is another object, and its service is updated. A config's name ends with a hash of its content; a
+ * secret's has no such end here (`secret-names.ts`), since whoever sees a hash can try passwords against it.
  */
 export class DataObjects {
   readonly #namespace: string
   /** By `kind name`; values in base64 by key. */
   readonly #objects = new Map<string, ReadonlyMap<string, string>>()
   readonly #configs = new Map<string, ConfigSpec>()
+  /** By `name\0key`. */
   readonly #secrets = new Map<string, SecretSpec>()
 
   constructor(namespace: string) {
@@ -51,15 +57,28 @@ export class DataObjects {
 
   /** The name of the config or secret for one key, which then exists. Thrown: ManifestProblem. */
   fileOf(kind: DataKind, name: string, key: string, path: (string | number)[]): string {
-    const data = this.#value(kind, name, key, path)
-    const hash = createHash('sha256').update(`${kind}\0${data}`).digest('hex').slice(0, HASH_LENGTH)
+    const Data = this.#value(kind, name, key, path)
+    const Labels = { [NAMESPACE_LABEL]: this.#namespace }
+    if (kind === 'Secret') {
+      const known = this.#secrets.get(`${name}\0${key}`)
+      if (known !== undefined) return known.Name
+      const Name = this.#secretName(name, key)
+      this.#secrets.set(`${name}\0${key}`, { Name, Labels, Data })
+      return Name
+    }
     const whole = clusterName(this.#namespace, `${name}.${key}`)
-    const plain = whole.slice(0, NAME_LENGTH_MAX - HASH_LENGTH - 1)
-    const full = `${plain}-${hash}`
-    const body = { Name: full, Labels: { [NAMESPACE_LABEL]: this.#namespace }, Data: data }
-    if (kind === 'ConfigMap') this.#configs.set(full, body)
-    else this.#secrets.set(full, body)
-    return full
+    const Name = `${whole.slice(0, BASE_LENGTH_MAX)}-${hashOf(`${kind}\0${Data}`)}`
+    this.#configs.set(Name, { Name, Labels, Data })
+    return Name
+  }
+
+  /** Of what is cut, or could be another key's as well (`a.b` and `a`, `b.c` and `c`), a hash of its own name tells the difference. */
+  #secretName(name: string, key: string): string {
+    const whole = clusterName(this.#namespace, `${name}.${key}`)
+    const isTaken = [...this.#secrets.values()].some(({ Name }) => Name === whole)
+    if (whole.length <= BASE_LENGTH_MAX && !isTaken) return whole
+    const end = hashOf(`${name}\0${key}`)
+    return `${whole.slice(0, BASE_LENGTH_MAX - SUFFIX_LENGTH - 1)}-${end}`
   }
 
   /** Thrown: ManifestProblem. */
