@@ -29,7 +29,7 @@ export const withReplicasOf = (next: ServiceSpec, current: ServiceSpec): Service
 /** What percents are of: the CPUs (1e-9 of a core) and bytes that a task reserves, else its limits; 0: neither. */
 export const shareBases = ({
   TaskTemplate: { Resources },
-}: ServiceSpec): { nanoCpus: number; memoryBytes: number } => ({
+}: Pick<ServiceSpec, 'TaskTemplate'>): { nanoCpus: number; memoryBytes: number } => ({
   nanoCpus: Resources?.Reservations?.NanoCPUs || Resources?.Limits?.NanoCPUs || 0,
   memoryBytes: Resources?.Reservations?.MemoryBytes || Resources?.Limits?.MemoryBytes || 0,
 })

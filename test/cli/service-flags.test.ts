@@ -210,6 +210,11 @@ const CREATE: [flags: string, path: string, value: unknown][] = [
   ],
   ['--drain-limit 1m', 'Swarmctl.DrainLimit', 60e9],
   [
+    '--limit-cpu 1 --limit-memory 64m --autoscale --autoscale-min 2 --autoscale-max 5 --autoscale-cpu 70% --autoscale-memory 80 --autoscale-window 1m',
+    'Swarmctl.Autoscale',
+    { Min: 2, Max: 5, CpuPercent: 70, MemoryPercent: 80, ScaleDownWindow: 60e9 },
+  ],
+  [
     '--mode replicated-job --schedule @daily --schedule-time-zone Europe/Berlin --schedule-concurrency forbid --schedule-starting-deadline 1m --schedule-suspend --schedule-keep-completed 5 --schedule-keep-failed 0',
     'Swarmctl.Schedule',
     {

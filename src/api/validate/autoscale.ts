@@ -4,46 +4,51 @@ import { invalid } from '../errors.ts'
 import { clampReplicas, replicasOf, shareBases, withReplicas } from '../replicas.ts'
 import type { ServiceSpec } from '../service-spec.ts'
 
-/** Bounds and targets that can be kept. @throws SwarmctlError INVALID_ARGUMENT */
-export const requireAutoscale = (spec: ServiceSpec): void => {
+/** The part of a spec that says how it is scaled. */
+type Scaled = Pick<ServiceSpec, 'Swarmctl' | 'Mode' | 'TaskTemplate'>
+
+/** What keeps a service from being scaled as its spec says, in one line. */
+export const autoscaleProblem = (spec: Scaled): string | undefined => {
   const { Autoscale } = spec.Swarmctl ?? {}
-  if (Autoscale === undefined) return
+  if (Autoscale === undefined) return undefined
   const { Min = AUTOSCALE_MIN, Max, ScaleDownWindow = 0 } = Autoscale
   if (spec.Mode?.Replicated === undefined) {
-    throw invalid('Swarmctl.Autoscale: only a replicated service has a number of tasks to choose')
+    return 'only a replicated service has a number of tasks to choose'
   }
-  if (Max < Min) throw invalid(`Swarmctl.Autoscale: Max ${Max} is less than Min ${Min}`)
-  if (ScaleDownWindow > SCALE_DOWN_WINDOW_MAX_NS) {
-    throw invalid('Swarmctl.Autoscale: ScaleDownWindow must be an hour at most')
-  }
-  requireTargets(Autoscale, spec)
+  if (Max < Min) return `Max ${Max} is less than Min ${Min}`
+  if (ScaleDownWindow > SCALE_DOWN_WINDOW_MAX_NS) return 'ScaleDownWindow must be an hour at most'
+  return targetProblem(Autoscale, shareBases(spec))
 }
 
-const requireTargets = (autoscale: Autoscale, spec: ServiceSpec): void => {
-  const { CpuPercent, MemoryPercent, NanoCpus, MemoryBytes } = autoscale
+const targetProblem = (
+  { CpuPercent, MemoryPercent, NanoCpus, MemoryBytes }: Autoscale,
+  bases: ReturnType<typeof shareBases>,
+): string | undefined => {
   const targets = [CpuPercent, MemoryPercent, NanoCpus, MemoryBytes]
   if (targets.every((target) => target === undefined)) {
-    throw invalid(
-      'Swarmctl.Autoscale: a target is missing: CpuPercent, MemoryPercent, NanoCpus or MemoryBytes',
-    )
+    return 'a target is missing: CpuPercent, MemoryPercent, NanoCpus or MemoryBytes'
   }
   if (CpuPercent !== undefined && NanoCpus !== undefined) {
-    throw invalid('Swarmctl.Autoscale: CpuPercent and NanoCpus are two targets for one thing')
+    return 'CpuPercent and NanoCpus are two targets for one thing'
   }
   if (MemoryPercent !== undefined && MemoryBytes !== undefined) {
-    throw invalid('Swarmctl.Autoscale: MemoryPercent and MemoryBytes are two targets for one thing')
+    return 'MemoryPercent and MemoryBytes are two targets for one thing'
   }
-  const bases = shareBases(spec)
-  if (CpuPercent !== undefined && bases.nanoCpus === 0) throw needsBase('CpuPercent', 'CPUs')
+  if (CpuPercent !== undefined && bases.nanoCpus === 0) return noBase('CpuPercent', 'CPUs')
   if (MemoryPercent !== undefined && bases.memoryBytes === 0) {
-    throw needsBase('MemoryPercent', 'memory')
+    return noBase('MemoryPercent', 'memory')
   }
+  return undefined
 }
 
-const needsBase = (field: string, noun: string) =>
-  invalid(
-    `Swarmctl.Autoscale: ${field} is of the ${noun} that a task reserves, or of its limit: give it one`,
-  )
+const noBase = (field: string, noun: string): string =>
+  `${field} is of the ${noun} that a task reserves, or of its limit: give it one`
+
+/** Thrown: SwarmctlError INVALID_ARGUMENT for bounds and targets that can't be kept. */
+export const requireAutoscale = (spec: ServiceSpec): void => {
+  const problem = autoscaleProblem(spec)
+  if (problem !== undefined) throw invalid(`Swarmctl.Autoscale: ${problem}`)
+}
 
 /** The spec with a number of replicas that its autoscaler could have chosen, and a warning when that is another one than was asked for. */
 export const withinBounds = (

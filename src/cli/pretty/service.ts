@@ -1,3 +1,5 @@
+import type { Autoscale } from '../../api/autoscale.ts'
+import { AUTOSCALE_MIN, SCALE_DOWN_WINDOW_NS } from '../../api/defaults.ts'
 import { SCHEDULE_DEFAULTS } from '../../api/schedule.ts'
 import type { Service } from '../../api/service.ts'
 import type { ContainerSpec, Mount, ServiceSpec, UpdateConfig } from '../../api/service-spec.ts'
@@ -44,6 +46,30 @@ const scheduleLines = (service: Service, nowMs: number): string[] => {
     ...line('Next Run', nextRunText(service, nowMs), 1),
   ]
 }
+
+const autoscaleLines = ({ Spec, Swarmctl }: Service, nowMs: number): string[] => {
+  const autoscale = Spec.Swarmctl?.Autoscale
+  if (autoscale === undefined) return []
+  const { Min = AUTOSCALE_MIN, Max, ScaleDownWindow = SCALE_DOWN_WINDOW_NS } = autoscale
+  const last = Swarmctl.Autoscaled
+  return [
+    ...line('Replicas', `${Min} to ${Max}`, 1),
+    ...line('Targets', targetTexts(autoscale).join(', '), 1),
+    ...line('Scale-down window', duration(ScaleDownWindow), 1),
+    ...line(
+      'Last change',
+      last && `${last.From} → ${last.To}, ${ago(last.At, nowMs)}: ${last.Reason}`,
+      1,
+    ),
+  ]
+}
+
+const targetTexts = ({ CpuPercent, MemoryPercent, NanoCpus, MemoryBytes }: Autoscale): string[] => [
+  ...(CpuPercent === undefined ? [] : [`cpu ${CpuPercent}%`]),
+  ...(NanoCpus === undefined ? [] : [`cpu ${NanoCpus / NANO_CPUS}`]),
+  ...(MemoryPercent === undefined ? [] : [`memory ${MemoryPercent}%`]),
+  ...(MemoryBytes === undefined ? [] : [`memory ${memorySize(MemoryBytes)}`]),
+]
 
 const updateStatusLines = ({ UpdateStatus }: Service, nowMs: number): string[] =>
   UpdateStatus
@@ -160,6 +186,7 @@ export const prettyService = (
     ...line('Name', Spec.Name),
     ...block('Labels', labels.sort()),
     ...modeLines(service),
+    ...block('Autoscale', autoscaleLines(service, nowMs)),
     ...block('Schedule', scheduleLines(service, nowMs)),
     ...block('UpdateStatus', updateStatusLines(service, nowMs)),
     ...block('Placement', placementLines(Spec)),

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { SwarmctlError } from '../../api/errors.ts'
 import type { ServiceMode } from '../../api/service-spec.ts'
 import type { CliContext, Runner } from '../context.ts'
+import { leaveReplicas } from './autoscale-flags.ts'
 import { Draft, emptySpec } from './draft.ts'
 import { environmentFiles, withEnvironment } from './environment.ts'
 import { count } from './flag-values.ts'
@@ -68,6 +69,7 @@ const createSpec = async (
   draft.container.Image = image
   if (args.length > 0) draft.container.Args = args
   applyCreateFlags(draft, options)
+  leaveReplicas(draft, options.replicas)
   const fromFiles = await environmentFiles(context, options.envFile ?? [])
   const env = [...fromFiles, ...withEnvironment(draft.container.Env ?? [], context.env)]
   if (env.length > 0) draft.container.Env = env
@@ -88,6 +90,7 @@ export const serviceCreateVerb = (noun: Command, run: Runner): void => {
     .addHelpText(
       'after',
       '\nExample:\n  swarmctl service create --name web --replicas 3 --publish 8080:80 nginx\n' +
+        '  swarmctl service create --name api --reserve-cpu 0.5 --autoscale-min 2 --autoscale-max 10 --autoscale-cpu 70% api:1\n' +
         '  swarmctl service create --name backup --mode replicated-job --schedule "0 3 * * *" backup:1\n',
     )
     .action(

@@ -1,5 +1,6 @@
 import type { UpdateConfig } from '../../api/service-spec.ts'
 import { splitShellWords } from '../../stack/parse/shell-words.ts'
+import { AUTOSCALE_FLAGS } from './autoscale-flags.ts'
 import { applyCredentialSpec } from './credential-spec-flag.ts'
 import type { Draft } from './draft.ts'
 import { bytes, count, durationNs, integer, nanoCpus, oneOf, parsed, ratio } from './flag-values.ts'
@@ -185,6 +186,7 @@ const SERVICE_FLAGS: ScalarFlag[] = [
 /** Every flag that sets one field. */
 export const SCALAR_FLAGS: readonly ScalarFlag[] = [
   ...SERVICE_FLAGS,
+  ...AUTOSCALE_FLAGS,
   ...SCHEDULE_FLAGS,
   ...CONTAINER_FLAGS,
   ...RESOURCE_FLAGS,

@@ -1,11 +1,23 @@
 import type { Command } from 'commander'
+import { AUTOSCALE_MIN } from '../../api/defaults.ts'
 import { SwarmctlError } from '../../api/errors.ts'
+import { clampReplicas } from '../../api/replicas.ts'
+import type { ServiceSpec } from '../../api/service-spec.ts'
 import type { CliContext, Runner } from '../context.ts'
 import { count } from './flag-values.ts'
 import { badFlag } from './key-values.ts'
 import { getService, postUpdate } from './update.ts'
 import type { WaitOptions } from './wait.ts'
 import { waitForService } from './wait.ts'
+
+/** What an autoscaler makes of a number that someone gives its service. */
+const scaledText = ({ Swarmctl }: ServiceSpec, replicas: number): string => {
+  const bounds = Swarmctl?.Autoscale
+  if (bounds === undefined) return String(replicas)
+  if (replicas === 0) return '0: its autoscaler rests until it is scaled up again'
+  const { Min = AUTOSCALE_MIN, Max } = bounds
+  return `${clampReplicas(replicas, bounds)}: its autoscaler goes on from there, between ${Min} and ${Max}`
+}
 
 const scale = async (context: CliContext, ref: string, replicas: number): Promise<string> => {
   const service = await getService(context, ref)
@@ -19,7 +31,7 @@ const scale = async (context: CliContext, ref: string, replicas: number): Promis
     )
   }
   await postUpdate(context, service, {}, undefined)
-  context.output.write(`${ref} scaled to ${replicas}\n`)
+  context.output.write(`${ref} scaled to ${scaledText(service.Spec, replicas)}\n`)
   return service.ID
 }
 

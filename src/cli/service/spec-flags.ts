@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander'
 import { SwarmctlError } from '../../api/errors.ts'
 import { collect } from '../arguments.ts'
+import { requireBounds } from './autoscale-flags.ts'
 import type { Draft } from './draft.ts'
 import { changeCapability, LIST_FLAGS } from './list-flags.ts'
 import { SCALAR_FLAGS } from './scalar-flags.ts'
@@ -73,6 +74,7 @@ const applyShared = (draft: Draft, options: Parsed): void => {
     const value = options[attribute(name)]
     if (value !== undefined) apply(draft, value as string, `--${name}`)
   }
+  requireBounds(draft)
   // Commander reads `--no-healthcheck` as `healthcheck: false`.
   if (options.healthcheck === false) {
     if (Object.keys(options).some((name) => /^health[A-Z]/.test(name))) {

@@ -3,6 +3,7 @@ import { SwarmctlError } from '../../api/errors.ts'
 import type { Service } from '../../api/service.ts'
 import { splitShellWords } from '../../stack/parse/shell-words.ts'
 import type { CliContext, Runner } from '../context.ts'
+import { leaveReplicas } from './autoscale-flags.ts'
 import { Draft } from './draft.ts'
 import { withEnvironment } from './environment.ts'
 import { count, parsed } from './flag-values.ts'
@@ -88,6 +89,7 @@ const changeSpec = async (
     draft.container.Args = parsed('--args', options.args, splitShellWords)
   }
   if (options.replicas !== undefined) setReplicas(draft, options.replicas)
+  leaveReplicas(draft, options.replicas)
   if (options.maxConcurrent !== undefined) setMaxConcurrent(draft, options.maxConcurrent)
   if (options.force) draft.task.ForceUpdate = (draft.task.ForceUpdate ?? 0) + 1
   await resolveReferences(context.client, draft)

@@ -1,3 +1,4 @@
+import type { AutoscaleReport } from '../../api/autoscale.ts'
 import type { Node } from '../../api/node.ts'
 import type { PlacementTable } from '../../api/placement.ts'
 import type { Service } from '../../api/service.ts'
@@ -39,6 +40,8 @@ export interface ServiceFacts {
   containers: ReadonlyMap<string, ContainerFacts>
   /** The last lines of tasks that went wrong, by task id. */
   logs: ReadonlyMap<string, readonly string[]>
+  /** Of a service that is scaled by demand, if the leader could be asked. */
+  autoscale?: AutoscaleReport | undefined
   nowMs: number
 }
 
@@ -90,6 +93,18 @@ const ask = async <T>(
   return new Map(answers.filter((answer) => answer !== undefined))
 }
 
+const autoscaleOf = async (
+  { client }: CliContext,
+  { ID, Spec }: Service,
+): Promise<AutoscaleReport | undefined> => {
+  if (Spec.Swarmctl?.Autoscale === undefined) return undefined
+  const signal = AbortSignal.timeout(ASK_LIMIT_MS)
+  // A leader of an older version, or a service that is not scaled any more: the rest is still worth telling.
+  return client
+    .call<AutoscaleReport>({ path: `/services/${ID}/autoscale`, signal })
+    .catch(() => undefined)
+}
+
 /** Gathers what there is to know of a service, or of some of its tasks. */
 export const gatherService = async (
   context: CliContext,
@@ -97,10 +112,11 @@ export const gatherService = async (
   only?: readonly Task[],
 ): Promise<ServiceFacts> => {
   const { client } = context
-  const [tasks, nodes, placement] = await Promise.all([
+  const [tasks, nodes, placement, autoscale] = await Promise.all([
     only ?? tasksOf(context, service.ID),
     client.call<Node[]>({ path: '/nodes' }),
     client.call<PlacementTable>({ path: `/services/${service.ID}/placement` }),
+    autoscaleOf(context, service),
   ])
   const newest = [...tasks].sort((a, b) => b.CreatedAt.localeCompare(a.CreatedAt))
   const here = newest.filter(hasContainer)
@@ -112,7 +128,8 @@ export const gatherService = async (
     ask(checked, (task) => containerOf(context, task)),
     ask(troubled, (task) => lastLines(context, task)),
   ])
-  return { service, tasks, nodes, placement, containers, logs, nowMs: context.nowMs() }
+  const nowMs = context.nowMs()
+  return { service, tasks, nodes, placement, containers, logs, autoscale, nowMs }
 }
 
 /** What there is to know of a node. */

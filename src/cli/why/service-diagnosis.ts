@@ -3,6 +3,7 @@ import type { Task } from '../../api/task.ts'
 import { isTerminal, isWanted, type TaskState } from '../../api/task-state.ts'
 import { memorySize } from '../sizes.ts'
 import { hasFailed } from '../task-trouble.ts'
+import { autoscaleSentences } from './autoscale-diagnosis.ts'
 import { exitMeaning } from './exit-codes.ts'
 import type { HealthCheck, ServiceFacts } from './facts.ts'
 import { isTroubled } from './facts.ts'
@@ -181,6 +182,7 @@ const reasonsOf = (facts: ServiceFacts, restarts: Diagnosis['Restarts']): string
     : givenUp(facts)
   return [
     ...wants,
+    ...autoscaleSentences(facts),
     ...scheduleSentences(facts),
     ...lostSentences(facts),
     ...grouped(facts, waiting, (task) => waitingSentence(facts, task)),

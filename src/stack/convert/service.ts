@@ -1,5 +1,6 @@
 import type { ServiceSpec, TaskSpec } from '../../api/service-spec.ts'
 import { IMAGE_LABEL } from '../../api/stack-labels.ts'
+import { autoscaleProblem } from '../../api/validate/autoscale.ts'
 import { scheduleProblem } from '../../api/validate/schedule.ts'
 import type { DeployConfig, ServiceConfig, StackConfig } from '../config.ts'
 import { checkImageReference } from '../parse/image-reference.ts'
@@ -29,14 +30,18 @@ export const convertService = (
   at(['services', key, 'image'], () => checkImageReference(image))
   const Mode = at(['services', key, 'deploy', 'mode'], () => convertMode(deploy))
   const Swarmctl = convertExtension(key, config, namespace)
-  const problem = scheduleProblem({ Mode, Swarmctl })
-  if (problem !== undefined) {
-    throw new StackFileProblem(['services', key, 'x-swarmctl', 'schedule'], problem)
+  const TaskTemplate = convertTask(key, config, namespace)
+  for (const [field, problem] of [
+    ['schedule', scheduleProblem({ Mode, Swarmctl })],
+    ['autoscale', autoscaleProblem({ Mode, Swarmctl, TaskTemplate })],
+  ] as const) {
+    if (problem === undefined) continue
+    throw new StackFileProblem(['services', key, 'x-swarmctl', field], problem)
   }
   return present<ServiceSpec>({
     Name: clusterName(namespace, key),
     Labels: { ...withStackLabel(namespace, deploy.labels), [IMAGE_LABEL]: image },
-    TaskTemplate: convertTask(key, config, namespace),
+    TaskTemplate,
     Mode,
     UpdateConfig: isJob ? undefined : convertUpdate(deploy.update_config),
     RollbackConfig: isJob ? undefined : convertUpdate(deploy.rollback_config),

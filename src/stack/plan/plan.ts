@@ -1,6 +1,7 @@
 import type { Config, ConfigSpec } from '../../api/config.ts'
 import { notFound, SwarmctlError } from '../../api/errors.ts'
 import type { NetworkCreate } from '../../api/network.ts'
+import { withReplicasOf } from '../../api/replicas.ts'
 import type { Secret } from '../../api/secret.ts'
 import type { Service } from '../../api/service.ts'
 import type { ServiceMode, ServiceSpec } from '../../api/service-spec.ts'
@@ -199,19 +200,25 @@ const planServices = (input: PlanStackInput): StackOperation[] => {
     }
     const sameImage = service.Spec.Labels[IMAGE_LABEL] === body.Labels[IMAGE_LABEL]
     const keepImage = sameImage && resolveImage !== 'always'
-    const next = keepCurrent(body, service.Spec, keepImage)
+    const next = keepCurrent(leaveReplicas(body), service.Spec, keepImage)
     return {
       kind: 'update-service',
       name,
       id: service.ID,
       version: service.Version.Index,
       body: next,
-      fields: serviceChanges(service.Spec, next, existing, sameImage),
+      fields: serviceChanges(service.Spec, withReplicasOf(next, service.Spec), existing, sameImage),
       resolveImage: resolveImage === 'always' || (resolveImage === 'changed' && !sameImage),
     }
   })
   return inDependencyOrder(operations)
 }
+
+/** Of a service that exists the autoscaler chooses the number of tasks: the file's is that of a new one. */
+const leaveReplicas = (body: ServiceSpec): ServiceSpec =>
+  body.Swarmctl?.Autoscale !== undefined && body.Mode?.Replicated !== undefined
+    ? { ...body, Mode: { Replicated: {} } }
+    : body
 
 /** A deployment forces no restart, and an image that the file still names keeps its digest. */
 const keepCurrent = (body: ServiceSpec, current: ServiceSpec, keepImage: boolean): ServiceSpec => {

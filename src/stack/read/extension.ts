@@ -1,12 +1,13 @@
 import { z } from 'zod'
 import { ServiceExtension } from '../../api/service-spec.ts'
+import { parseBytes } from '../parse/bytes.ts'
 import { parseDuration } from '../parse/duration.ts'
 import { at, StackFileProblem } from '../stack-error.ts'
 import { isMap, type Path, type Value } from '../value.ts'
 
 /**
  * `x-swarmctl` as the API's `Swarmctl`: `drain_limit: 30s` becomes `DrainLimit: 30000000000`. Keys may be written in either case;
- * text where the API wants a number is a duration. The API's own schema says what exists, so that a field added there works here.
+ * text where the API wants a number is a duration, or what the key's name says. The API's own schema says what exists, so that a field added there works here.
  * Thrown: StackFileProblem.
  */
 export const readExtension = (value: Value, path: Path): Record<string, unknown> => {
@@ -26,9 +27,23 @@ const adapt = (schema: unknown, value: Value, path: Path): unknown => {
   if (isMap(value)) return adaptMap(inner, value, path)
   if (typeof value === 'bigint') return Number(value)
   if (typeof value === 'string' && inner instanceof z.ZodNumber) {
-    return at(path, () => parseDuration(value))
+    return at(path, () => parseNumber(String(path.at(-1)), value))
   }
   return value
+}
+
+/** Keys of numbers that are no durations. */
+const COUNTED = /^(?:min|max)$|(?:percent|cpus|bytes)$/i
+
+/** `3`, `70%`, `64M` or `30s`, by the key. */
+const parseNumber = (key: string, text: string): number => {
+  if (!COUNTED.test(key)) return parseDuration(text)
+  if (/bytes$/i.test(key)) return parseBytes(text)
+  const [, digits, sign] = /^(\d+)(%?)$/.exec(text) ?? []
+  if (digits === undefined || (sign === '%' && !/percent$/i.test(key))) {
+    throw new Error(`invalid number "${text}"`)
+  }
+  return Number(digits)
 }
 
 const adaptMap = (
