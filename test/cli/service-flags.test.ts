@@ -4,6 +4,7 @@ import t from 'tap'
 import type { ServiceSpec } from '../../src/api/service-spec.ts'
 import { LIST_FLAGS } from '../../src/cli/service/list-flags.ts'
 import { SCALAR_FLAGS } from '../../src/cli/service/scalar-flags.ts'
+import { OUR_FLAGS } from '../support/cli/our-flags.ts'
 import { type RunOptions, runCli } from '../support/cli/run-cli.ts'
 import { ApiNode } from '../support/http/api-node.ts'
 
@@ -208,25 +209,7 @@ const CREATE: [flags: string, path: string, value: unknown][] = [
     `${TASK}.LogDriver`,
     { Name: 'json-file', Options: { 'max-size': '10m', 'max-file': '3' } },
   ],
-  ['--drain-limit 1m', 'Swarmctl.DrainLimit', 60e9],
-  [
-    '--limit-cpu 1 --limit-memory 64m --autoscale --autoscale-min 2 --autoscale-max 5 --autoscale-cpu 70% --autoscale-memory 80 --autoscale-window 1m',
-    'Swarmctl.Autoscale',
-    { Min: 2, Max: 5, CpuPercent: 70, MemoryPercent: 80, ScaleDownWindow: 60e9 },
-  ],
-  [
-    '--mode replicated-job --schedule @daily --schedule-time-zone Europe/Berlin --schedule-concurrency forbid --schedule-starting-deadline 1m --schedule-suspend --schedule-keep-completed 5 --schedule-keep-failed 0',
-    'Swarmctl.Schedule',
-    {
-      Cron: '@daily',
-      TimeZone: 'Europe/Berlin',
-      ConcurrencyPolicy: 'Forbid',
-      StartingDeadline: 60e9,
-      Suspend: true,
-      CompletedHistoryLimit: 5,
-      FailedHistoryLimit: 0,
-    },
-  ],
+  ...OUR_FLAGS,
   [
     '--generic-resource GPU=2 --generic-resource GPU=3',
     `${TASK}.Resources.Reservations.GenericResources`,
