@@ -1,6 +1,18 @@
 import { z } from 'zod'
 import type { Meta } from './meta.ts'
 
+/** A certificate signer outside the cluster. */
+export const ExternalCA = z.object({
+  /** `cfssl` is the only one. */
+  Protocol: z.string().optional(),
+  /** Of its signing endpoint, https. */
+  URL: z.string().optional(),
+  Options: z.record(z.string(), z.string()).optional(),
+  /** PEM of the CA that it signs for; empty: the cluster's present root. */
+  CACert: z.string().optional(),
+})
+export type ExternalCA = z.infer<typeof ExternalCA>
+
 /** The cluster-wide settings that `swarm update` changes. */
 export const SwarmSpec = z.object({
   Name: z.string().default('default'),
@@ -21,7 +33,7 @@ export const SwarmSpec = z.object({
   CAConfig: z
     .object({
       NodeCertExpiry: z.number().int().optional(),
-      ExternalCAs: z.array(z.object({}).loose()).optional(),
+      ExternalCAs: z.array(ExternalCA).optional(),
       SigningCACert: z.string().optional(),
       SigningCAKey: z.string().optional(),
       ForceRotate: z.number().int().optional(),

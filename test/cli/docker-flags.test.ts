@@ -5,7 +5,7 @@ import t from 'tap'
 import { buildProgram, type CliDeps } from '../../src/cli/main.ts'
 
 const DOCKER = process.env.DOCKER_CLI ?? 'docker'
-const NOUNS = ['service', 'node', 'secret', 'config', 'network', 'stack']
+const NOUNS = ['swarm', 'service', 'node', 'secret', 'config', 'network', 'stack']
 
 /** Docker's that mean nothing here. */
 const LEFT_OUT = new Set([

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { Runner } from '../context.ts'
 import type { DaemonLauncher } from '../daemon/launcher.ts'
 import { backupVerb } from './backup.ts'
+import { caVerb } from './ca.ts'
 import { initVerb } from './init.ts'
 import { joinVerb } from './join.ts'
 import { joinTokenVerb } from './join-token.ts'
@@ -25,5 +26,6 @@ export const swarmCommands = (program: Command, run: Runner, launcher: DaemonLau
   }
   backupVerb(program, run)
   restoreVerb(program, run, launcher)
+  caVerb(swarm, run)
   updateVerb(swarm, run)
 }

@@ -1,26 +1,25 @@
 import type { Command } from 'commander'
 import { collect } from '../arguments.ts'
 import type { Client } from '../client.ts'
-import type { Runner } from '../context.ts'
+import type { CliContext, Runner } from '../context.ts'
 import { daemonFlags } from '../daemon/flags.ts'
 import type { DaemonLauncher } from '../daemon/launcher.ts'
 import type { Output } from '../output.ts'
 import { count } from '../service/flag-values.ts'
 import { ensureDaemon } from './ensure-daemon.ts'
 import { availabilityFlag, type NodeAddresses, withNodeAddresses } from './node-flags.ts'
+import { type SwarmSettings, withSettings, withSwarmSettings } from './settings-flags.ts'
 import { fetchUnlockKey, unlockHint } from './unlock.ts'
 
-interface InitOptions extends NodeAddresses {
+interface InitOptions extends NodeAddresses, SwarmSettings {
   dataPathPort: string
   availability: string
   defaultAddrPool?: string[]
   defaultAddrPoolMaskLength: string
-  taskHistoryLimit: string
   forceNewCluster?: boolean
-  autolock?: boolean
 }
 
-const initBody = (options: InitOptions) => ({
+const initBody = async (context: CliContext, options: InitOptions) => ({
   ListenAddr: options.listenAddr,
   AdvertiseAddr: options.advertiseAddr ?? '',
   DataPathAddr: options.dataPathAddr ?? '',
@@ -30,14 +29,7 @@ const initBody = (options: InitOptions) => ({
   SubnetSize: count('--default-addr-pool-mask-length', options.defaultAddrPoolMaskLength),
   ForceNewCluster: options.forceNewCluster === true,
   AutoLockManagers: options.autolock === true,
-  Spec: {
-    Name: 'default',
-    Labels: {},
-    Orchestration: {
-      TaskHistoryRetentionLimit: count('--task-history-limit', options.taskHistoryLimit),
-    },
-    EncryptionConfig: { AutoLockManagers: options.autolock === true },
-  },
+  Spec: await withSettings(context, { Name: 'default', Labels: {} }, options, ''),
 })
 
 const explain = async (client: Client, output: Output, nodeId: string): Promise<void> => {
@@ -56,21 +48,19 @@ const explain = async (client: Client, output: Output, nodeId: string): Promise<
 
 /** `swarmctl init`: makes this machine the first manager of a new swarm. */
 export const initVerb = (parent: Command, run: Runner, launcher: DaemonLauncher): void => {
-  const command = withNodeAddresses(parent.command('init'))
+  const command = withSwarmSettings(withNodeAddresses(parent.command('init')))
     .description('Initialize a swarm with this machine as its first manager')
     .addOption(availabilityFlag())
     .option('--default-addr-pool <cidr>', 'Pool for overlay networks (several times)', collect)
     .option('--default-addr-pool-mask-length <bits>', 'Size of each overlay network', '16')
-    .option('--task-history-limit <n>', 'Old tasks kept per slot', '5')
     .option(
       '--force-new-cluster',
       'Make a cluster of this manager alone from the state that it has',
     )
-    .option('--autolock', 'Require an unlock key after a restart')
     .addHelpText('after', '\nExample:\n  swarmctl init --advertise-addr 192.168.1.10\n')
     .action(
       run(async (context, options: InitOptions & Record<string, unknown>) => {
-        const body = initBody(options)
+        const body = await initBody(context, options)
         const client = await ensureDaemon(context, launcher, options)
         const nodeId = await client.call<string>({
           method: 'POST',
