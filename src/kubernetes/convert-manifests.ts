@@ -3,6 +3,7 @@ import type { NetworkCreate } from '../api/network.ts'
 import type { SecretSpec } from '../api/secret.ts'
 import type { ServiceSpec } from '../api/service-spec.ts'
 import { NAMESPACE_LABEL } from '../api/stack-labels.ts'
+import { convertAutoscaler } from './convert/autoscaler.ts'
 import { DataObjects } from './convert/data.ts'
 import { withEndpoint } from './convert/endpoint.ts'
 import type { PodContext } from './convert/pod.ts'
@@ -47,13 +48,13 @@ const API_VERSIONS = {
   Job: 'batch/v1',
   CronJob: 'batch/v1',
   Service: 'v1',
+  HorizontalPodAutoscaler: ['autoscaling/v2', 'autoscaling/v1'],
 } as const
 
 type Kind = keyof typeof API_VERSIONS
 
 /** Kinds that one would expect, and why they are not taken. */
 const REFUSALS: Readonly<Record<string, string>> = {
-  HorizontalPodAutoscaler: 'the cluster does not scale by itself: set replicas',
   Ingress:
     'publish the Service with type: LoadBalancer, or run a proxy such as Traefik as a service',
   Namespace: 'a namespace exists as soon as an object names it',
@@ -78,8 +79,9 @@ const requireKind = ({ kind, apiVersion }: Manifest): void => {
     const why = REFUSALS[kind] ?? `known are ${Object.keys(API_VERSIONS).join(', ')}`
     throw new ManifestProblem(['kind'], `${kind} is not supported: ${why}`)
   }
-  if (apiVersion !== known) {
-    throw new ManifestProblem(['apiVersion'], `must be ${known}, not ${apiVersion}`)
+  const versions: readonly string[] = [known].flat()
+  if (!versions.includes(apiVersion)) {
+    throw new ManifestProblem(['apiVersion'], `must be ${versions.join(' or ')}, not ${apiVersion}`)
   }
 }
 
@@ -116,6 +118,9 @@ const convertNamespace = (
   const workloads = convertWorkloads(manifests, context, notes)
   for (const one of ofKind('Service')) {
     inManifest(one, () => addEndpoint(one, workloads, notes))
+  }
+  for (const one of ofKind('HorizontalPodAutoscaler')) {
+    inManifest(one, () => addAutoscaler(one, workloads))
   }
   const services = [...workloads.values()].map(({ spec }) => spec)
   return {
@@ -177,6 +182,19 @@ const addEndpoint = (
   const note = (text: string): void => void notes.push(`${objectText(manifest)}: ${text}`)
   const spec = withEndpoint(workload, name, namespace, service, note)
   workloads.set(key, { ...workload, spec })
+}
+
+const addAutoscaler = ({ apiVersion, tree }: Manifest, workloads: Map<string, Workload>): void => {
+  const { name, scale } = convertAutoscaler(apiVersion, tree)
+  const workload = workloads.get(name)
+  const path = ['spec', 'scaleTargetRef', 'name']
+  if (workload?.spec.Mode?.Replicated === undefined) {
+    throw new ManifestProblem(path, `must be a Deployment of these files, but there is no ${name}`)
+  }
+  if (workload.spec.Swarmctl?.Autoscale !== undefined) {
+    throw new ManifestProblem(path, `${name} is scaled by another one, too`)
+  }
+  workloads.set(name, { ...workload, spec: scale(workload.spec) })
 }
 
 const usesNetwork = (services: readonly ServiceSpec[], network: string): boolean =>

@@ -12,6 +12,16 @@ export class ManifestProblem extends Error {
   }
 }
 
+/** Runs what reads a part of an object that stands at `place`: its problems are there. */
+export const within = <T>(place: readonly (string | number)[], read: () => T): T => {
+  try {
+    return read()
+  } catch (thrown) {
+    if (!(thrown instanceof ManifestProblem)) throw thrown
+    throw new ManifestProblem([...place, ...thrown.path], thrown.message)
+  }
+}
+
 /** Thrown when a file is refused: one line that names file, line, object, field and reason. */
 export const manifestError = (
   place: { file: string; line: number },

@@ -372,10 +372,6 @@ t.test('the rest is refused by name, in one line', async (t) => {
       object('StatefulSet', 'apps/v1'),
       'app.yml:2: StatefulSet x: kind StatefulSet is not supported: make it a Deployment of one replica for each member',
     ],
-    [
-      object('HorizontalPodAutoscaler', 'autoscaling/v2'),
-      /the cluster does not scale by itself: set replicas$/,
-    ],
     [object('Ingress', 'networking.k8s.io/v1'), /publish the Service with type: LoadBalancer/],
     [
       object('Widget', 'example.com/v1'),

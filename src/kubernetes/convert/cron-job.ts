@@ -37,13 +37,3 @@ const requireTimes = (times: Pick<Schedule, 'Cron' | 'TimeZone'>, path: string[]
     throw new ManifestProblem(path, (thrown as Error).message)
   }
 }
-
-/** Runs what reads a part of an object that stands at `place`: its problems are there. */
-export const within = <T>(place: readonly string[], read: () => T): T => {
-  try {
-    return read()
-  } catch (thrown) {
-    if (!(thrown instanceof ManifestProblem)) throw thrown
-    throw new ManifestProblem([...place, ...thrown.path], thrown.message)
-  }
-}

@@ -1,11 +1,11 @@
 import type { ServiceMode, ServiceSpec, UpdateConfig } from '../../api/service-spec.ts'
 import { IMAGE_LABEL, NAMESPACE_LABEL } from '../../api/stack-labels.ts'
-import { ManifestProblem } from '../manifest-error.ts'
+import { ManifestProblem, within } from '../manifest-error.ts'
 import { checked } from '../schema/check.ts'
 import { CronJob, DaemonSet, Deployment, Job } from '../schema/objects.ts'
 import type { Container, PodTemplate } from '../schema/pod.ts'
 import { clusterName } from './cluster-name.ts'
-import { convertSchedule, JOB_TEMPLATE, within } from './cron-job.ts'
+import { convertSchedule, JOB_TEMPLATE } from './cron-job.ts'
 import { convertPod, type PodContext } from './pod.ts'
 
 /** A Deployment, DaemonSet, Job or CronJob as the service that it becomes, before a Service of Kubernetes adds names and ports. */
