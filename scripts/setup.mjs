@@ -27,6 +27,10 @@ const LAB_PACKAGES = {
   perl: 'perl-base',
   nsenter: 'util-linux',
   ldd: 'libc-bin',
+  // Shells whose completion has to work, and a terminal for them.
+  zsh: 'zsh',
+  fish: 'fish',
+  script: 'bsdutils',
   // Other clients of the API that have to work unchanged.
   'ansible-playbook': 'ansible',
   prometheus: 'prometheus',

@@ -1,7 +1,3 @@
-import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
 import t, { type Test } from 'tap'
 import type { ContainerExchange } from '../../src/api/container-call.ts'
 import { SwarmctlError } from '../../src/api/errors.ts'
@@ -370,7 +366,6 @@ t.test('completion', async (t) => {
   t.strictSame(await words('service', 'update', '--secret-rm', ''), ['key'])
   t.strictSame(await words('node', 'update', '--role', ''), ['worker', 'manager'])
   t.strictSame(await words('node', 'update', '--role=ma'), ['--role=manager'])
-  t.strictSame(await words('node', 'update', '--role', '=', 'ma'), ['--role=manager'], 'bash')
   t.ok((await words('service', 'create', '--lim')).includes('--limit-cpu'))
   t.strictSame(await words('exec', 'we'), ['web', 'web.1'])
   t.strictSame(await words('cp', ''), ['web:', 'web.1:', ':files'])
@@ -384,32 +379,6 @@ t.test('completion', async (t) => {
   t.strictSame(down, { code: 0, out: '', err: '' }, 'no cluster, no names, no error')
   for (const shell of ['zsh', 'fish']) t.match((await run(`completion ${shell}`)).out, /__complete/)
   t.match(await run('completion ksh'), { code: 125, err: /'ksh' is invalid/ })
-})
-
-t.test('the script for bash, in bash', async (t) => {
-  const { node, run } = await start(t)
-  await web({ node, run })
-  const folder = mkdtempSync(join(tmpdir(), 'swarmctl-bash-'))
-  t.teardown(() => rmSync(folder, { recursive: true }))
-  const main = resolve(import.meta.dirname, '../../bin/swarmctl.ts')
-  writeFileSync(join(folder, 'swarmctl'), `#!/bin/bash\nexec ${process.execPath} ${main} "$@"\n`)
-  chmodSync(join(folder, 'swarmctl'), 0o755)
-  writeFileSync(join(folder, 'script'), (await run('completion bash')).out)
-  const complete = (...line: string[]) => {
-    const script = `
-      compopt() { :; }
-      source ${folder}/script
-      COMP_WORDS=(swarmctl ${line.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${line.length}
-      _swarmctl; printf '%s\\n' "\${COMPREPLY[@]}"`
-    const env = {
-      ...process.env,
-      PATH: `${folder}:${process.env.PATH}`,
-      SWARMCTL_HOST: 'unix:///nowhere/x',
-    }
-    return spawnSync('bash', ['-c', script], { env, encoding: 'utf8' })
-  }
-  t.match(complete('swarm', 'unlock'), { stdout: 'unlock\nunlock-key\n', stderr: '' })
-  t.match(complete('node', 'update', '--role', '=', 'w'), { stdout: 'worker\n', stderr: '' })
 })
 
 t.test('sizes and times', async (t) => {

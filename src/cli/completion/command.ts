@@ -3,7 +3,7 @@ import { Client, DEFAULT_HOST } from '../client.ts'
 import type { CliHost, Runner } from '../context.ts'
 import { clusterNames } from './cluster-names.ts'
 import { SCRIPTS, type Shell } from './scripts.ts'
-import { currentWord, expectedAt } from './word-at.ts'
+import { expectedAt } from './word-at.ts'
 
 /** The daemon that the words so far mean. */
 const hostIn = (words: readonly string[], env: NodeJS.ProcessEnv): string => {
@@ -21,7 +21,7 @@ export const printCandidates = async (
   { env, output }: CliHost,
 ): Promise<void> => {
   const { candidates, names, suffix, files, prefix } = expectedAt(program, words)
-  const current = currentWord(words)
+  const current = words.at(-1) ?? ''
   const found = names.length === 0 ? [] : await clusterNames(new Client(hostIn(words, env)), names)
   const all = [
     ...candidates,
@@ -46,7 +46,9 @@ export const completionVerb = (program: Command, run: Runner): void => {
     .addArgument(new Argument('<shell>', 'Which').choices(Object.keys(SCRIPTS)))
     .addHelpText(
       'after',
-      '\nExample:\n  swarmctl completion bash > /etc/bash_completion.d/swarmctl\n\n' +
+      '\nExample:\n  swarmctl completion bash > /etc/bash_completion.d/swarmctl\n' +
+        '  swarmctl completion zsh > /usr/local/share/zsh/site-functions/_swarmctl\n' +
+        '  swarmctl completion fish > ~/.config/fish/completions/swarmctl.fish\n\n' +
         'Or for this shell alone:\n  source <(swarmctl completion bash)\n  swarmctl completion fish | source\n',
     )
     .action(run(async ({ output }, shell: Shell) => output.write(SCRIPTS[shell])))

@@ -29,19 +29,6 @@ const NOTHING: Expected = { candidates: [], names: [], suffix: '', files: false,
 
 const isKind = (word: string): word is NameKind => KINDS.includes(word)
 
-/** A shell that breaks words at `=` gives three for `--flag=value`. */
-const joined = (words: readonly string[]): string[] => {
-  const whole: string[] = []
-  for (const word of words) {
-    const last = whole.at(-1)
-    if (last !== undefined && /^--[a-z-]+$/.test(last) && word === '=')
-      whole.push(`${whole.pop()}=`)
-    else if (last !== undefined && /^--[a-z-]+=$/.test(last)) whole.push(`${whole.pop()}${word}`)
-    else whole.push(word)
-  }
-  return whole
-}
-
 const optionOf = (command: Command, flag: string): Option | undefined =>
   command.options.find(({ long, short }) => flag === long || flag === short)
 
@@ -121,9 +108,8 @@ const ofFlags = (command: Command): Expected => ({
 
 /** What the last of the words may become. Pure: reads the command tree alone. */
 export const expectedAt = (program: Command, words: readonly string[]): Expected => {
-  const whole = joined(words)
-  const current = whole.at(-1) ?? ''
-  const { command, argument, pending } = place(program, whole.slice(0, -1))
+  const current = words.at(-1) ?? ''
+  const { command, argument, pending } = place(program, words.slice(0, -1))
   if (pending) return ofValue(pending, '')
   if (current.startsWith('-')) {
     const [flag = '', value] = current.split('=')
@@ -142,6 +128,3 @@ export const expectedAt = (program: Command, words: readonly string[]): Expected
   const wanted = known[argument] ?? (last?.variadic ? last : undefined)
   return wanted ? ofArgument(command, wanted) : NOTHING
 }
-
-/** The word under the cursor, whole. */
-export const currentWord = (words: readonly string[]): string => joined(words).at(-1) ?? ''
