@@ -53,6 +53,8 @@ export interface OverlayEndpoint {
   state: EndpointState
   /** Hostname the container got, resolvable on its networks; may be empty. */
   hostname: string
+  /** Of a container that is no task's: it has an endpoint for each of its networks, and sees the names of all of them. */
+  containerId?: string
   /** Addresses without mask. */
   addresses: { networkId: string; addr: string; aliases: string[] }[]
 }

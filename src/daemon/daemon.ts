@@ -9,7 +9,7 @@ import type { ObjectChange } from '../api/object.ts'
 import type { InitRequest, JoinRequest, Restored, RestoreRequest } from '../api/swarm.ts'
 import type { ClusterUsage } from '../api/usage.ts'
 import { requireNoSwarm, requireSwarm } from '../http/membership.ts'
-import type { LeaderRoute, NodeStatus, SwarmPort } from '../http/ports.ts'
+import type { LeaderRoute, NetworkAttachments, NodeStatus, SwarmPort } from '../http/ports.ts'
 import { Surface } from '../http/surface.ts'
 import { joinCluster } from '../manager/ca/join-cluster.ts'
 import type { Control } from '../manager/control/control.ts'
@@ -170,6 +170,10 @@ export class Daemon implements SwarmPort {
     return this.#leading().control
   }
 
+  attachments(): NetworkAttachments | undefined {
+    return this.#state === 'active' ? this.#member?.attachments : undefined
+  }
+
   taskLogs(_nodeId: string, request: LogsRequest, signal: AbortSignal): AsyncIterable<LogMessage> {
     return this.#leading().dispatcher.logs.open(request.taskId, request, signal)
   }
@@ -248,10 +252,6 @@ export class Daemon implements SwarmPort {
       await this.#resumeAs({ record, credentials: stored.credentials, keys: stored.keys })
       if (this.#error !== '') throw unavailable(this.#error)
     })
-  }
-
-  async unlockKey(): Promise<string> {
-    return this.control().unlockKey()
   }
 
   async backup(

@@ -1,65 +1,198 @@
-import { z } from 'zod'
-import { SwarmctlError } from '../api/errors.ts'
+import type { AttachmentRecord } from '../api/attachment-record.ts'
+import { notFound, toSwarmctlError } from '../api/errors.ts'
+import {
+  ContainerCreate,
+  connectWish,
+  createWish,
+  NetworkMember,
+  networksOf,
+  withGrant,
+  withGrants,
+} from './attachment-bodies.ts'
 import { parseJson, readBody } from './body.ts'
-import { passToEngine } from './engine-proxy.ts'
+import { callEngine, type EngineAnswer } from './engine-call.ts'
+import { findOverlayBridge, overlayBridges } from './engine-networks.ts'
+import { engineJson, passToEngine } from './engine-proxy.ts'
 import { findSwarmNetwork } from './find-network.ts'
+import { isManager } from './membership.ts'
+import type { AttachmentWish, GrantedAttachment, NetworkAttachments } from './ports.ts'
+import type { LocalNetwork } from './render-network.ts'
 import type { Exchange, Route } from './routes.ts'
 import { param } from './routes.ts'
 
-/** Network modes that name no network of a user's. */
-const NO_NETWORK = /^(?:default|bridge|host|none|nat|container:.*|)$/
+const isAbsent = (error: unknown): boolean => toSwarmctlError(error).code === 'NOT_FOUND'
 
-/** What of a container's create request names networks. */
-const ContainerCreate = z.object({
-  HostConfig: z.object({ NetworkMode: z.unknown() }).nullish(),
-  NetworkingConfig: z
-    .object({ EndpointsConfig: z.record(z.string(), z.unknown()).nullish() })
-    .nullish(),
-})
-type ContainerCreate = z.infer<typeof ContainerCreate>
-
-const networksOf = (body: unknown): string[] => {
-  const { HostConfig, NetworkingConfig } = (body ?? {}) as Partial<ContainerCreate>
-  const names = [HostConfig?.NetworkMode, ...Object.keys(NetworkingConfig?.EndpointsConfig ?? {})]
-  const texts = names.filter((name) => typeof name === 'string')
-  return [...new Set(texts)].filter((name) => !NO_NETWORK.test(name))
+const orUndefined = async <T>(ask: Promise<T>): Promise<T | undefined> => {
+  try {
+    return await ask
+  } catch (error) {
+    if (isAbsent(error)) return undefined
+    throw error
+  }
 }
 
-/** @throws SwarmctlError for a network of the cluster's: the Engine would only say that it does not know it, and leave a container behind */
-const requireLocal = async (exchange: Exchange, name: string): Promise<void> => {
-  const network = await findSwarmNetwork(exchange, name)
-  if (network === undefined) return
-  throw network.Spec.Attachable
-    ? new SwarmctlError(
-        'UNIMPLEMENTED',
-        `Could not attach to network ${name}: containers on it have to be a service's tasks, run it with "service create --network ${name}"`,
-      )
-    : new SwarmctlError(
-        'PERMISSION_DENIED',
-        `Could not attach to network ${name}: network ${name} not manually attachable`,
-      )
+/** Whether the name may be one of the cluster's networks: a worker does not have them, and the leader is asked unless its Engine knows it. */
+const mayBeSwarms = async (exchange: Exchange, name: string): Promise<boolean> => {
+  if (isManager(exchange.port.status()))
+    return (await findSwarmNetwork(exchange, name)) !== undefined
+  const local = await orUndefined(
+    engineJson(exchange.engine, `/networks/${encodeURIComponent(name)}`) as Promise<LocalNetwork>,
+  )
+  return local === undefined
 }
 
-/** The Engine's own endpoints, where a request may name a network of the cluster's. */
+/** A place on the network; undefined when it is the Engine's own affair, as a name that nobody knows is. */
+const claim = async (
+  exchange: Exchange,
+  attachments: NetworkAttachments,
+  wish: AttachmentWish,
+): Promise<GrantedAttachment | undefined> =>
+  (await mayBeSwarms(exchange, wish.network)) ? orUndefined(attachments.claim(wish)) : undefined
+
+/** Sends the Engine's answer; its errors name the network as the client does. */
+const send = (
+  { response }: Exchange,
+  { status, type, body }: EngineAnswer,
+  grants: Iterable<{ dockerNetwork: string; record: Pick<AttachmentRecord, 'networkName'> }> = [],
+): void => {
+  let text = body
+  if (status >= 400)
+    for (const { dockerNetwork, record } of grants)
+      text = Buffer.from(
+        text.toString().replace(new RegExp(`${dockerNetwork}\\b`, 'g'), record.networkName),
+      )
+  response.writeHead(status, { 'Content-Type': type, 'Content-Length': text.length })
+  response.end(text)
+}
+
+const releaseAll = async (
+  attachments: NetworkAttachments,
+  grants: Iterable<GrantedAttachment>,
+): Promise<void> => {
+  for (const { taskId } of grants) await attachments.release(taskId)
+}
+
+interface ContainerJson {
+  Id: string
+  Name: string
+}
+
+const inspect = async ({ engine }: Exchange, reference: string) => {
+  const path = `/containers/${encodeURIComponent(reference)}/json`
+  const { Id, Name } = (await engineJson(engine, path)) as ContainerJson
+  return { id: Id, name: Name.replace(/^\//, '') }
+}
+
+const create = async (exchange: Exchange): Promise<void> => {
+  const bytes = await readBody(exchange.request)
+  const attachments = exchange.port.attachments()
+  const body = parseJson(bytes, ContainerCreate) as ContainerCreate
+  const names = networksOf(body)
+  if (attachments === undefined || names.length === 0) return passToEngine(exchange, bytes)
+  const grants = new Map<string, GrantedAttachment>()
+  try {
+    for (const name of names) {
+      const grant = await claim(exchange, attachments, createWish(body, name))
+      if (grant !== undefined) grants.set(name, grant)
+    }
+    if (grants.size === 0) return passToEngine(exchange, bytes)
+    const answer = await callEngine(exchange, { body: withGrants(body, grants) })
+    if (answer.status === 201) await bind(exchange, attachments, grants.values(), answer)
+    else await releaseAll(attachments, grants.values())
+    send(
+      exchange,
+      answer,
+      [...grants.values()].map(({ endpoint }) => endpoint),
+    )
+  } catch (error) {
+    await releaseAll(attachments, grants.values())
+    throw error
+  }
+}
+
+/** A container whose claim could not be made its own gets its place when it is started. */
+const bind = async (
+  exchange: Exchange,
+  attachments: NetworkAttachments,
+  grants: Iterable<GrantedAttachment>,
+  answer: EngineAnswer,
+): Promise<void> => {
+  const { Id } = JSON.parse(answer.body.toString()) as { Id: string }
+  try {
+    const container = await inspect(exchange, Id)
+    for (const grant of grants) await attachments.bind(grant, container)
+  } catch {
+    await releaseAll(attachments, grants)
+  }
+}
+
+const connect = async (exchange: Exchange): Promise<void> => {
+  const bytes = await readBody(exchange.request)
+  const attachments = exchange.port.attachments()
+  const network = param(exchange, 'id')
+  if (attachments === undefined || !(await mayBeSwarms(exchange, network)))
+    return passToEngine(exchange, bytes)
+  const body = parseJson(bytes, NetworkMember) as NetworkMember
+  const container = await orUndefined(inspect(exchange, body.Container))
+  if (container === undefined) throw notFound(`No such container: ${body.Container}`)
+  const grant = await orUndefined(
+    attachments.claim(connectWish(network, body.EndpointConfig, container)),
+  )
+  if (grant === undefined) return passToEngine(exchange, bytes)
+  const { endpoint } = grant
+  const url = `/networks/${endpoint.dockerNetwork}/connect`
+  try {
+    send(exchange, await callEngine(exchange, { url, body: withGrant(body, grant) }), [endpoint])
+  } finally {
+    // Gives back what the Engine refuses, and what is needed only once the container runs.
+    await attachments.refresh(container.id)
+  }
+}
+
+/** The bridge of the cluster's network of this name, with the network's name; undefined when it is none of the cluster's. */
+const bridgeOf = async (
+  exchange: Exchange,
+  reference: string,
+): Promise<{ dockerNetwork: string; record: { networkName: string } } | undefined> => {
+  if (!isManager(exchange.port.status())) {
+    const bridge = await findOverlayBridge(exchange.engine, reference)
+    return bridge && { dockerNetwork: bridge.Name, record: { networkName: reference } }
+  }
+  const network = await findSwarmNetwork(exchange, reference)
+  if (network === undefined) return undefined
+  const [bridge] = await overlayBridges(exchange.engine, network.ID)
+  if (bridge === undefined) throw notFound(`network ${network.Spec.Name} not found`)
+  return { dockerNetwork: bridge.Name, record: { networkName: network.Spec.Name } }
+}
+
+const disconnect = async (exchange: Exchange): Promise<void> => {
+  const bytes = await readBody(exchange.request)
+  const attachments = exchange.port.attachments()
+  const bridge = attachments && (await bridgeOf(exchange, param(exchange, 'id')))
+  if (bridge === undefined) return passToEngine(exchange, bytes)
+  const body = parseJson(bytes, NetworkMember) as NetworkMember
+  const container = await orUndefined(inspect(exchange, body.Container))
+  const url = `/networks/${bridge.dockerNetwork}/disconnect`
+  const answer = await callEngine(exchange, { url, body })
+  if (container !== undefined) await attachments?.refresh(container.id)
+  send(exchange, answer, [bridge])
+}
+
+/** The container's addresses are its own again before it runs, and its names are known when the answer comes. */
+const start = async (exchange: Exchange): Promise<void> => {
+  const attachments = exchange.port.attachments()
+  const container = await attachments?.prepareStart(param(exchange, 'id'))
+  if (attachments === undefined || container === undefined) return passToEngine(exchange)
+  const answer = await callEngine(exchange, { body: await readBody(exchange.request) })
+  await attachments.refresh(container.id)
+  send(exchange, answer, container.endpoints)
+}
+
+/** The Engine's own endpoints, where a request may concern a network of the cluster's. */
 export const attachRoutes: readonly Route[] = [
-  {
-    method: 'POST',
-    path: '/containers/create',
-    place: 'mixed',
-    async handle(exchange) {
-      const bytes = await readBody(exchange.request)
-      for (const name of networksOf(parseJson(bytes, ContainerCreate)))
-        await requireLocal(exchange, name)
-      passToEngine(exchange, bytes)
-    },
-  },
-  {
-    method: 'POST',
-    path: '/networks/:id/connect',
-    place: 'mixed',
-    async handle(exchange) {
-      await requireLocal(exchange, param(exchange, 'id'))
-      passToEngine(exchange)
-    },
-  },
+  { method: 'POST', path: '/containers/create', place: 'mixed', handle: create },
+  { method: 'POST', path: '/containers/:id/start', place: 'local', handle: start },
+  { method: 'POST', path: '/containers/:id/restart', place: 'local', handle: start },
+  { method: 'POST', path: '/networks/:id/connect', place: 'mixed', handle: connect },
+  { method: 'POST', path: '/networks/:id/disconnect', place: 'mixed', handle: disconnect },
 ]

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { LogMessage, LogsRequest } from '../api/assignment.ts'
+import type { AttachmentRecord, Resolver } from '../api/attachment-record.ts'
 import type { AutoscaleReport } from '../api/autoscale.ts'
 import type { ContainerCall, ContainerExchange } from '../api/container-call.ts'
 import type { ObjectChange } from '../api/object.ts'
@@ -29,6 +30,51 @@ export type LeaderRoute =
   /** Nobody is known to lead, or this node is no manager: `message` is the answer's text (503). */
   | { kind: 'none'; message: string }
 
+/** What a container asks for that is to be on a network of the cluster's. */
+export interface AttachmentWish {
+  /** Absent while it is still to be created. */
+  container?: { id: string; name: string }
+  /** Id, name or beginning of the id. */
+  network: string
+  /** Empty: any. */
+  address: string
+  aliases: readonly string[]
+  /** Of a container that is to be created. */
+  resolver?: Resolver
+}
+
+/** A container's place on the bridge of an overlay. */
+export interface AttachmentEndpoint {
+  /** The bridge's name in the Engine. */
+  dockerNetwork: string
+  /** Without mask. */
+  address: string
+  record: AttachmentRecord
+}
+
+/** What a container is to be created or connected with. */
+export interface GrantedAttachment {
+  taskId: string
+  endpoint: AttachmentEndpoint
+  dns: string[]
+  dnsSearch: string[]
+}
+
+/** The containers of this node that are nobody's tasks, on networks of the cluster; the agent implements it. */
+export interface NetworkAttachments {
+  /** An address on the network, its bridge on this node. @throws SwarmctlError, NOT_FOUND when the cluster has no such network */
+  claim(wish: AttachmentWish): Promise<GrantedAttachment>
+  /** The container of a claim exists now. */
+  bind(granted: GrantedAttachment, container: { id: string; name: string }): Promise<void>
+  release(taskId: string): Promise<void>
+  /** Before a container is started: it gets its addresses back. Undefined when it is on no network of the cluster's. */
+  prepareStart(
+    reference: string,
+  ): Promise<{ id: string; endpoints: AttachmentEndpoint[] } | undefined>
+  /** Resolves when the cluster knows how the container is now. */
+  refresh(containerId: string): Promise<void>
+}
+
 /** The node as the HTTP surface needs it; the daemon implements it. */
 export interface SwarmPort {
   status(): NodeStatus
@@ -43,11 +89,12 @@ export interface SwarmPort {
   ): Promise<void>
   /** Present on managers. */
   control(): Control
+  /** Undefined while this node takes no part in a swarm. */
+  attachments(): NetworkAttachments | undefined
   init(request: InitRequest): Promise<string>
   join(request: JoinRequest): Promise<void>
   leave(force: boolean): Promise<void>
   unlock(key: string): Promise<void>
-  unlockKey(): Promise<string>
   /** All of the cluster's state at one index, sealed with a passphrase. On managers. */
   backup(
     passphrase: string,

@@ -22,6 +22,7 @@ import { streamEvents } from './events.ts'
 import { forecastRoutes } from './forecast-routes.ts'
 import { info, swarmHeader, version } from './info.ts'
 import { atLeader } from './leader.ts'
+import { localContainerRoutes } from './local-container-routes.ts'
 import { requireManager } from './membership.ts'
 import { networkRoutes } from './network-routes.ts'
 import { nodeRoutes, secretAndConfigRoutes } from './object-routes.ts'
@@ -209,4 +210,5 @@ const ALL_ROUTES: readonly Route[] = [
   ...secretAndConfigRoutes,
   ...networkRoutes,
   ...attachRoutes,
+  ...localContainerRoutes,
 ]

@@ -77,7 +77,7 @@ export const swarmRoutes: readonly Route[] = [
     path: '/swarm/unlockkey',
     place: 'leader',
     async handle(exchange) {
-      sendJson(exchange.response, 200, { UnlockKey: await exchange.port.unlockKey() })
+      sendJson(exchange.response, 200, { UnlockKey: await exchange.port.control().unlockKey() })
     },
   },
   { method: 'POST', path: '/swarm/update', place: 'leader', handle: update },

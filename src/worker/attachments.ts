@@ -61,6 +61,14 @@ const REFUSED: ReadonlySet<ErrorCode> = new Set([
   'PERMISSION_DENIED',
 ])
 
+/** In moby's words (`daemon/cluster/networks.go`). */
+const notAttached = (network: string, thrown: unknown): SwarmctlError => {
+  const { code, message } = toSwarmctlError(thrown)
+  return new SwarmctlError(code, `Could not attach to network ${network}: ${message}`, {
+    cause: thrown,
+  })
+}
+
 /** Digits of a container's id by which others may call it, as on the Engine's own networks. */
 const SHORT_ID_LENGTH = 12
 
@@ -150,9 +158,15 @@ export class Attachments {
     if (kind === 'changed' || this.#heldBy(containerId).length > 0) this.#look(containerId)
   }
 
-  /** Resolves when a container's attachments are as it is. */
+  /** Resolves when a container's attachments are as it is; what could not be done for now is done later. */
   async refresh(containerId: string): Promise<void> {
-    await this.#inTurn(containerId, () => this.#reconcile(containerId))
+    try {
+      await this.#inTurn(containerId, () => this.#reconcile(containerId))
+    } catch (thrown) {
+      const error = toSwarmctlError(thrown)
+      if (error.code === 'UNAVAILABLE') return this.#retryLater(containerId)
+      this.#deps.log.warn({ container: containerId, error: error.message }, 'attachment not kept')
+    }
   }
 
   /**
@@ -170,7 +184,7 @@ export class Attachments {
       return await this.#wireOrRelease(task, recordOf(task, wish))
     } catch (error) {
       if (provisional !== undefined) this.#provisional.delete(provisional)
-      throw error
+      throw notAttached(wish.network, error)
     }
   }
 
@@ -202,20 +216,27 @@ export class Attachments {
   }
 
   /**
-   * Before a container is started that ended or was never started: it gets its addresses (back). @throws as `claim`
+   * Before a container is started: unless it runs it gets its addresses (back). Its endpoints, if it has any. @throws as `claim`
    */
-  async prepareStart(reference: string): Promise<void> {
+  async prepareStart(reference: string): Promise<AttachedContainer | undefined> {
     const found = await this.#deps.containers.inspect(reference)
-    if (found === undefined || found.endpoints.length === 0) return
+    if (found === undefined || found.endpoints.length === 0) return undefined
     await this.#inTurn(found.id, async () => {
       const container = await this.#deps.containers.inspect(found.id)
       if (container === undefined || container.phase === 'up') return
-      for (const endpoint of container.endpoints) {
-        // What was made for it before may be gone: somebody removed the bridge while nothing ran on it.
-        for (const { task } of this.#heldBy(container.id)) this.#granted.delete(task.ID)
-        await this.#patiently(() => this.#secure(container, endpoint))
-      }
+      // What was made for it before may be gone: somebody removed the bridge while nothing ran on it.
+      for (const { task } of this.#heldBy(container.id)) this.#granted.delete(task.ID)
+      for (const endpoint of container.endpoints) await this.#prepare(container, endpoint)
     })
+    return found
+  }
+
+  async #prepare(container: AttachedContainer, endpoint: AttachedEndpoint): Promise<void> {
+    try {
+      await this.#patiently(() => this.#secure(container, endpoint))
+    } catch (error) {
+      throw notAttached(endpoint.record.networkName, error)
+    }
   }
 
   /** The node leaves: its containers leave the cluster's networks. */
@@ -226,11 +247,7 @@ export class Attachments {
   }
 
   #look(containerId: string): void {
-    this.refresh(containerId).catch((thrown: unknown) => {
-      const error = toSwarmctlError(thrown)
-      if (error.code === 'UNAVAILABLE') return this.#retryLater(containerId)
-      this.#deps.log.warn({ container: containerId, error: error.message }, 'attachment not kept')
-    })
+    void this.refresh(containerId)
   }
 
   #retryLater(containerId: string): void {

@@ -126,35 +126,3 @@ t.test('a worker shows the overlays that it has a part of', async (t) => {
   }
   t.equal((await node.call('GET', '/networks/other')).status, 404)
 })
-
-t.test(
-  'a standalone container on a network of the cluster’s is refused before it exists',
-  async (t) => {
-    const node = await startNode(t)
-    for (const Attachable of [true, false]) {
-      const Name = Attachable ? 'open' : 'closed'
-      await node.call('POST', '/networks/create', { body: { Name, Driver: 'overlay', Attachable } })
-      const answers = [
-        await node.call('POST', '/containers/create?name=x', {
-          body: { Image: 'a', HostConfig: { NetworkMode: Name } },
-        }),
-        await node.call('POST', '/v1.41/containers/create', {
-          body: { Image: 'a', NetworkingConfig: { EndpointsConfig: { [Name]: {} } } },
-        }),
-        await node.call('POST', `/networks/${Name}/connect`, { body: { Container: 'x' } }),
-      ]
-      for (const { status, body } of answers) {
-        t.equal(status, Attachable ? 501 : 403)
-        t.match(body.message, `Could not attach to network ${Name}: `)
-      }
-    }
-    t.equal(node.engine.requests('POST', /containers|connect/).length, 0)
-    const body = { Image: 'a', HostConfig: { NetworkMode: 'mine' }, Labels: { x: '1' } }
-    await node.call('POST', '/v1.51/containers/create?name=y', { body })
-    await node.call('POST', '/networks/mine/connect', { body: { Container: 'y' } })
-    const [created, connected] = node.engine.requests('POST', /containers|connect/)
-    t.strictSame(JSON.parse(created!.body), body, 'what is the Engine’s goes there as it came')
-    t.match(created!.url, '/v1.51/containers/create?name=y')
-    t.strictSame(JSON.parse(connected!.body), { Container: 'y' })
-  },
-)

@@ -129,14 +129,3 @@ t.test('every other request', async (t) => {
   await post('/swarm/join', { RemoteAddrs: ['h:1'], JoinToken: 'j' }, 200)
   t.match(node.swarm.calls.at(-1), ['join', { RemoteAddrs: ['h:1'], JoinToken: 'j' }])
 })
-
-t.test('a container’s networks in any case', async (t) => {
-  const { node } = await start(t)
-  for (const body of [
-    { hostconfig: { networkmode: 'back' } },
-    { networkingConfig: { ENDPOINTSCONFIG: { back: {} } } },
-  ]) {
-    const answer = await node.call('POST', '/containers/create', { body })
-    t.match(answer.body.message, /^Could not attach to network back: /)
-  }
-})

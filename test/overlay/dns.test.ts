@@ -86,6 +86,35 @@ t.test('what a name stands for', async (t) => {
   t.ok(Array.isArray(shared) && shared.length === 1, 'a balanced alias of two services')
 })
 
+t.test(
+  'a container on two networks, which is no task: names of both, and its own on each',
+  async (t) => {
+    const by = { containerId: 'c1' }
+    const names = new NameIndex(
+      view({
+        nodes: [node(1), node(2)],
+        networks: [network('front', 1, '10.1.0.0/16'), network('back', 2, '10.2.0.0/16')],
+        services: [],
+        endpoints: [
+          endpoint('a1', '', 'n1', { front: '10.1.1.9' }, { ...by, hostname: 'alone' }),
+          endpoint('a2', '', 'n1', { back: '10.2.1.9' }, { ...by, hostname: 'alone' }),
+          endpoint('a3', '', 'n2', { back: '10.2.2.9' }, { ...by, hostname: 'other' }),
+          endpoint('a4', '', 'n2', { front: '10.1.2.9' }, { containerId: 'c2', hostname: 'third' }),
+        ],
+      }),
+      'kernel',
+    )
+    t.strictSame(ask('other', '10.1.1.9', { names }), ['10.2.2.9'])
+    t.strictSame(ask('third', '10.2.1.9', { names }), ['10.1.2.9'])
+    t.strictSame(ask('alone', '10.2.2.9', { names }), ['10.2.1.9'])
+    t.equal(
+      ask('third', '10.2.2.9', { names }),
+      'forward',
+      'the same id on another node is another',
+    )
+  },
+)
+
 t.test('addresses rotate; without VIPs one ready task at a time', async (t) => {
   t.strictSame(ask('tasks.web', onFront, { turn: 1 }), ['10.1.2.21', '10.1.1.20'])
   const names = new NameIndex(of, 'proxy')

@@ -70,12 +70,8 @@ const requireIpam = (request: NetworkCreate): string => {
   }
   const [config, ...more] = ipam?.Config ?? []
   if (more.length > 0) throw invalid('an overlay network has one IPv4 subnet')
-  const warnings = request.Attachable
-    ? [
-        `network ${request.Name}: standalone containers can't attach to it (attachable has no effect), services can`,
-      ]
-    : []
-  if (config === undefined) return warnings.join('; ')
+  const warnings: string[] = []
+  if (config === undefined) return ''
   if (config.Subnet === undefined) throw invalid('ipam configuration: subnet must be provided')
   const subnet = requireSubnet(config.Subnet)
   if (config.IPRange) requireRange(subnet, config.IPRange)

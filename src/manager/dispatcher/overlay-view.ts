@@ -1,5 +1,5 @@
 import type { Network } from '../../api/network.ts'
-import { isAttachment } from '../../api/network-attachment.ts'
+import { attachedContainer, isAttachment } from '../../api/network-attachment.ts'
 import type { Node } from '../../api/node.ts'
 import type {
   EndpointState,
@@ -105,6 +105,7 @@ export const overlayEndpoint = (
     nodeId: task.NodeID,
     state: endpointState(task),
     hostname: isAttachment(task) ? attachedHostname(task) : taskHostname(task, node.Description),
+    ...(isAttachment(task) && { containerId: attachedContainer(task) }),
     addresses,
   }
 }

@@ -30,6 +30,9 @@ export type Resolution =
   /** The asking address is on none of our networks. */
   | { kind: 'refused' }
 
+const containerKey = ({ nodeId, containerId, taskId }: OverlayEndpoint): string =>
+  containerId === undefined ? `task ${taskId}` : `${nodeId} ${containerId}`
+
 const isReady = (endpoint: OverlayEndpoint, view: OverlayView): boolean =>
   endpoint.state === 'ready' && view.nodes.get(endpoint.nodeId)?.live === true
 
@@ -49,7 +52,11 @@ export class NameIndex {
       this.#networks.set(id, { id, name: lower, subnet: parseCidr(subnet), ...networkNames })
     }
     const byService = Map.groupBy(view.endpoints.values(), (endpoint) => endpoint.serviceId)
-    for (const endpoint of view.endpoints.values()) this.#addEndpoint(endpoint, view)
+    const byContainer = Map.groupBy(view.endpoints.values(), containerKey)
+    for (const endpoints of byContainer.values()) {
+      const ids = endpoints.flatMap(({ addresses }) => addresses.map((one) => one.networkId))
+      for (const endpoint of endpoints) this.#addEndpoint(endpoint, ids, view)
+    }
     // Services come second, so that theirs is the name when a container's is the same.
     for (const service of view.services.values()) {
       const ready = (byService.get(service.id) ?? []).filter((one) => isReady(one, view))
@@ -104,8 +111,8 @@ export class NameIndex {
     return networks.sort((a, b) => Number(holds(b)) - Number(holds(a)))
   }
 
-  #addEndpoint(endpoint: OverlayEndpoint, view: OverlayView): void {
-    const ids = endpoint.addresses.map((one) => one.networkId)
+  /** `ids`: of all networks of the endpoint's container. */
+  #addEndpoint(endpoint: OverlayEndpoint, ids: string[], view: OverlayView): void {
     for (const { networkId, addr, aliases } of endpoint.addresses) {
       this.#networksOf.set(addr, ids)
       const network = this.#networks.get(networkId)

@@ -109,7 +109,7 @@ t.test('a container that is made after its attachment, and one that is renamed',
   )
   await report(store, early, 'running')
   t.match(overlayEndpoint(store.view().get('task', ID)!, node), {
-    ...{ nodeId: 'n1', serviceId: '', state: 'ready', hostname: 'alone' },
+    ...{ nodeId: 'n1', serviceId: '', state: 'ready', hostname: 'alone', containerId: 'c1' },
     addresses: [{ networkId: 'big', addr: '10.5.1.2', aliases: ['me', 'c1'] }],
   })
   await attach('n1', { name: 'other' })

@@ -8,7 +8,12 @@ import type { ObjectChange } from '../../../src/api/object.ts'
 import type { InitRequest, JoinRequest, RestoreRequest } from '../../../src/api/swarm.ts'
 import type { ClusterUsage } from '../../../src/api/usage.ts'
 import { systemClock } from '../../../src/daemon/system-clock.ts'
-import type { LeaderRoute, NodeStatus, SwarmPort } from '../../../src/http/ports.ts'
+import type {
+  LeaderRoute,
+  NetworkAttachments,
+  NodeStatus,
+  SwarmPort,
+} from '../../../src/http/ports.ts'
 import { Control } from '../../../src/manager/control/control.ts'
 import { MemoryProposer } from '../../../src/manager/store/memory-proposer.ts'
 import { StoreState } from '../../../src/manager/store/state.ts'
@@ -41,6 +46,8 @@ export class MemorySwarm implements SwarmPort {
   }
   /** What nodes say that they use, one after the other; the last one stays. */
   readonly usages: ClusterUsage[] = []
+  /** Stands for the node's agent. */
+  networkAttachments: NetworkAttachments | undefined
   readonly autoscaleReports = new Map<string, AutoscaleReport>()
   readonly #control: Control
   readonly #watching = new Map<() => void, () => void>()
@@ -119,6 +126,10 @@ export class MemorySwarm implements SwarmPort {
     return this.#control
   }
 
+  attachments(): NetworkAttachments | undefined {
+    return this.networkAttachments
+  }
+
   async init(request: InitRequest): Promise<string> {
     this.calls.push(['init', request])
     this.state.localNodeState = 'active'
@@ -145,10 +156,6 @@ export class MemorySwarm implements SwarmPort {
       )
     }
     this.state.localNodeState = 'active'
-  }
-
-  unlockKey(): Promise<string> {
-    return this.#control.unlockKey()
   }
 
   async backup(passphrase: string) {

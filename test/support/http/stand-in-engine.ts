@@ -48,6 +48,8 @@ export class StandInEngine implements EnginePort {
   isDown = false
   /** The swarm's network whose bridge it has. */
   overlayId = ''
+  /** What it says to `METHOD /path`, before all else that it knows. */
+  readonly answers = new Map<string, { status: number; body: unknown }>()
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   readonly #listeners = new Set<ServerResponse>()
@@ -141,7 +143,9 @@ export class StandInEngine implements EnginePort {
     const network = LOCAL_NETWORKS.find(
       ({ Name, Id }) => path === `/networks/${Name}` || path === `/networks/${Id}`,
     )
-    if (path === '/_ping') {
+    const answer = this.answers.get(`${method} ${path}`)
+    if (answer) json(response, answer.status, answer.body)
+    else if (path === '/_ping') {
       response.writeHead(200, { 'Builder-Version': '2', 'Docker-Experimental': 'true' })
       response.end('OK')
     } else if (path === '/version') {
