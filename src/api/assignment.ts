@@ -22,9 +22,16 @@ export interface ManagerAddr {
   addr: string
 }
 
+/** Who the managers are, as the cluster's state had it at one moment. */
+export interface ManagersList {
+  managers: ManagerAddr[]
+  /** Index of the last change in that state: of two lists the one with the higher index is the newer one. */
+  asOf: number
+}
+
 /** What the dispatcher sends. */
 export type DispatcherMessage =
-  | {
+  | ({
       kind: 'session'
       sessionId: string
       heartbeatPeriodMs: number
@@ -32,19 +39,18 @@ export type DispatcherMessage =
       role: 'worker' | 'manager'
       /** This node's number in the address plans. */
       index: number
-      /** What other nodes are to reach: kept on disk for reconnecting. */
-      managers: ManagerAddr[]
       /** Whom the node is to trust, PEM: while the root is rotated the old one and the new one. */
       rootCACert: string
-    }
-  | { kind: 'managers'; managers: ManagerAddr[]; role: 'worker' | 'manager' }
+    } & ManagersList)
+  /** `isPresent`: a majority has confirmed that the sender leads, so the list holds also where it is older than another one, after a restore. */
+  | ({ kind: 'managers'; role: 'worker' | 'manager'; isPresent: boolean } & ManagersList)
   /** The root is rotated: whom the node is to trust from now on, PEM. */
   | { kind: 'trust-root'; rootCACert: string }
   /** The node is to renew its certificate now: another root signs. */
   | { kind: 'renew-certificate' }
   /** Heartbeats are to come at another interval from now on. */
   | { kind: 'heartbeat-period'; periodMs: number }
-  | { kind: 'redirect'; leader?: ManagerAddr; managers: ManagerAddr[] }
+  | ({ kind: 'redirect'; leader?: ManagerAddr } & ManagersList)
   | AssignmentsMessage
   | OverlayMessage
   /** The endpoints of these tasks have left the tables of every live node: they may drain and stop (design §8). */

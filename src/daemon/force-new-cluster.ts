@@ -33,5 +33,8 @@ export const forcedStart = (
   const before = member?.record ?? start.record
   const asked = request.AdvertiseAddr === '' ? {} : nodeAddresses(request, interfaces)
   const self = { nodeId: before.nodeId, addr: { ...before, ...asked }.advertiseAddr }
-  return { ...start, record: { ...before, ...asked, managers: [self], forcesNewCluster: true } }
+  return {
+    ...start,
+    record: { ...before, ...asked, managers: [self], managersAsOf: 0, forcesNewCluster: true },
+  }
 }

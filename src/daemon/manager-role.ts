@@ -162,7 +162,10 @@ export class ManagerRole {
     const runtime = new ManagerRuntime(
       {
         ...this.#deps,
-        knownManagers: () => record().managers,
+        knownManagers: () => ({
+          managers: record().managers,
+          asOf: record().managersAsOf ?? 0,
+        }),
         onForced: () => this.#onForced(),
       },
       {

@@ -1,4 +1,4 @@
-import type { ManagerAddr } from '../api/assignment.ts'
+import type { ManagerAddr, ManagersList } from '../api/assignment.ts'
 import type { AutoscaleReport } from '../api/autoscale.ts'
 import type { Clock } from '../api/clock.ts'
 import { unavailable } from '../api/errors.ts'
@@ -40,8 +40,8 @@ export interface ManagerRuntimeDeps {
   clock: Clock
   log: Log
   random: () => number
-  /** Addresses of managers that this node's agent was told of. */
-  knownManagers: () => readonly ManagerAddr[]
+  /** The managers as this node's agent was told last. */
+  knownManagers: () => ManagersList
   /** Who leads is known (again). */
   onLeader: (nodeId: string) => void
   /** With `forcesNewCluster`: the other managers are forgotten, durably. */
@@ -105,7 +105,7 @@ export class ManagerRuntime {
       addrOf: (id) => this.#addrOf(id),
       senderOf: (id) => ({
         isDemoted: this.isDemoted(id),
-        isKnown: deps.knownManagers().some(({ nodeId }) => nodeId === id),
+        isManagerAgain: this.#isManagerAgain(id),
       }),
     })
     this.#raft = this.#createRaft(state)
@@ -211,6 +211,12 @@ export class ManagerRuntime {
   isDemoted(nodeId: string): boolean {
     if (this.store.view().get('node', nodeId)?.Spec.Role !== 'worker') return false
     return !this.#raft.status().members.has(nodeId)
+  }
+
+  /** Whether a list of managers names the node that is newer than this manager's own state, which may lag behind a promotion. */
+  #isManagerAgain(nodeId: string): boolean {
+    const { managers, asOf } = this.#deps.knownManagers()
+    return asOf > this.store.view().index && managers.some((manager) => manager.nodeId === nodeId)
   }
 
   /** Whether the others go on without this manager; one that was asked back is none. */
@@ -349,7 +355,7 @@ export class ManagerRuntime {
   #addrOf(id: string): string | undefined {
     const context = this.#raft.status().members.get(id)?.context
     if (context && context.length > 0) return decodeAddr(context)
-    return this.#deps.knownManagers().find((manager) => manager.nodeId === id)?.addr
+    return this.#deps.knownManagers().managers.find((manager) => manager.nodeId === id)?.addr
   }
 
   #onLeaderChange(leaderId: string | null, isReady: boolean): void {

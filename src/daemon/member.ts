@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
-import type { ManagerAddr } from '../api/assignment.ts'
+import type { ManagerAddr, ManagersList } from '../api/assignment.ts'
 import type { Clock } from '../api/clock.ts'
 import { toSwarmctlError, unavailable } from '../api/errors.ts'
 import { newId } from '../api/id.ts'
@@ -307,7 +307,7 @@ export class Member {
           HostSubnets: this.#hostSubnets.current,
           TLSInfo: tlsInfoOf(this.#certificate.current),
         }),
-        onCluster: ({ role, managers }) => this.#onCluster(role, managers),
+        onCluster: ({ role, ...list }) => this.#onCluster(role, list),
         onTrustRoot: (rootCACert) => this.#certificate.onTrustRoot(rootCACert),
         onRenewCertificate: () => this.#certificate.onRenewCertificate(),
         onRemoved,
@@ -316,7 +316,7 @@ export class Member {
       {
         nodeId: record.nodeId,
         addr: record.advertiseAddr,
-        managers: record.managers,
+        known: { managers: record.managers, asOf: record.managersAsOf ?? 0 },
         fallbackFacts: fallbackFacts(),
       },
     )
@@ -352,15 +352,15 @@ export class Member {
     this.#deps.onRemoved()
   }
 
-  #onManagers(managers: ManagerAddr[] | undefined): void {
-    if (!managers || managers.length === 0 || this.agent.isConnected) return
-    this.agent.learn(managers)
-    this.#setManagers(managers)
+  #onManagers(list: ManagersList | undefined): void {
+    if (!list || list.managers.length === 0 || this.agent.isConnected) return
+    this.agent.learn(list)
+    this.#setManagers(list)
   }
 
-  #onCluster(role: 'worker' | 'manager', managers: readonly ManagerAddr[]): void {
+  #onCluster(role: 'worker' | 'manager', list: ManagersList): void {
     this.#refusal = ''
-    if (managers.length > 0) this.#setManagers(managers)
+    if (list.managers.length > 0) this.#setManagers(list)
     if (role === this.#certificate.current.role || this.#roleChange || this.#isStopped) return
     this.#roleChange = this.#changeRole(role)
       .catch((error) =>
@@ -371,8 +371,8 @@ export class Member {
       })
   }
 
-  #setManagers(managers: readonly ManagerAddr[]): void {
-    this.#record = { ...this.#record, managers: [...managers] }
+  #setManagers({ managers, asOf }: ManagersList): void {
+    this.#record = { ...this.#record, managers, managersAsOf: asOf }
     this.storeRecord().catch((error: Error) =>
       this.#deps.log.warn({ error: error.message }, 'could not store the list of managers'),
     )

@@ -28,6 +28,8 @@ export interface NodeRecord {
   dataPathAddr: string
   /** Managers known last, to find the cluster again. */
   managers: { nodeId: string; addr: string }[]
+  /** Index of the state that said so. Absent: whoever asked this node to join, or began a cluster here. */
+  managersAsOf?: number
   /** The network device that had the advertised address: when that changes, this node's does. Absent: none of this machine. */
   device?: string
   /** A log of this manager is, or was, on its disk: when it is gone, what this node voted and acknowledged is forgotten. */

@@ -16,6 +16,8 @@ export interface NodeRecord {
   /** Its number in the address plans. */
   index: number
   managers: ManagerAddr[]
+  /** How new that list is (`ManagersList`). Absent: not known. */
+  asOf?: number
 }
 
 /**

@@ -4,6 +4,7 @@ import type {
   DispatcherMessage,
   LogsRequest,
   ManagerAddr,
+  ManagersList,
 } from '../api/assignment.ts'
 import type { Clock } from '../api/clock.ts'
 import type { Config } from '../api/config.ts'
@@ -45,7 +46,7 @@ export interface AgentDeps {
   /** The daemon's part of the description; asked anew at each use. */
   localFacts: () => LocalFacts
   /** The cluster's wish for this node's role, and its managers: with each session and each change. */
-  onCluster: (news: { role: 'worker' | 'manager'; managers: readonly ManagerAddr[] }) => void
+  onCluster: (news: { role: 'worker' | 'manager' } & ManagersList) => void
   /** Whom the cluster wants its nodes to trust (PEM): with each session and each change. */
   onTrustRoot: (rootCACert: string) => void
   /** The cluster wants this node to have a new certificate. */
@@ -61,7 +62,7 @@ export interface AgentOptions {
   /** host:port of the node's own cluster port. */
   addr: string
   /** Where to look for the cluster; what the disk remembers is tried as well. */
-  managers: readonly ManagerAddr[]
+  known: ManagersList
   /** Stands for the Engine's facts until it answers for the first time. */
   fallbackFacts: EngineFacts
 }
@@ -158,15 +159,16 @@ export class Agent {
     return this.#live?.manager
   }
 
-  get managers(): readonly ManagerAddr[] {
-    return this.#session?.managers ?? this.#options.managers
+  /** The managers as this node knows them. */
+  get known(): ManagersList {
+    return this.#session?.known ?? this.#options.known
   }
 
   /** A manager told where the managers are: while no session tells it, that is where to look. */
-  learn(managers: readonly ManagerAddr[]): void {
-    if (this.isConnected || managers.length === 0) return
-    this.#session?.learn(managers)
-    this.#saveNode(managers)
+  learn(list: ManagersList): void {
+    if (this.isConnected || list.managers.length === 0) return
+    this.#session?.learn(list)
+    this.#saveNode()
   }
 
   /** Resumes what the disk remembers and looks for the cluster. */
@@ -180,8 +182,9 @@ export class Agent {
       this.#setSelf()
     }
     for (const { task, status } of tasks) this.#addRunner(task, status)
-    const known = [...this.#options.managers, ...(node?.managers ?? [])]
-    const managers = [...new Map(known.map((manager) => [manager.addr, manager])).values()]
+    const { known } = this.#options
+    const either = [...known.managers, ...(node?.managers ?? [])]
+    const managers = [...new Map(either.map((manager) => [manager.addr, manager])).values()]
     this.#session = new SessionClient(
       {
         connect,
@@ -200,7 +203,7 @@ export class Agent {
         onEnd: () => this.#onSessionEnd(),
         onRemoved: (reason) => this.#deps.onRefused(reason),
       },
-      { managers },
+      { known: { managers, asOf: Math.max(known.asOf, node?.asOf ?? 0) } },
     )
     this.#engine.start()
     // With the Engine's facts the node can be scheduled to at once; without an Engine it registers all the same.
@@ -280,11 +283,11 @@ export class Agent {
         this.#outbox.connect((updates) => void session.send({ kind: 'task-status', updates }))
         this.#index = message.index
         this.#setSelf()
-        this.#saveNode(message.managers)
+        this.#saveNode()
         // What changed while it registered.
         this.describe()
         this.#deps.onTrustRoot(message.rootCACert)
-        return this.#deps.onCluster(message)
+        return this.#deps.onCluster({ role: message.role, ...this.known })
       case 'trust-root':
         return this.#deps.onTrustRoot(message.rootCACert)
       case 'renew-certificate':
@@ -293,8 +296,8 @@ export class Agent {
         // The session client's.
         return
       case 'managers':
-        this.#saveNode(message.managers)
-        return this.#deps.onCluster(message)
+        this.#saveNode()
+        return this.#deps.onCluster({ role: message.role, ...this.known })
       case 'assignments':
         return this.#onAssignments(message, session)
       case 'overlay':
@@ -318,8 +321,8 @@ export class Agent {
     })
   }
 
-  #saveNode(managers: readonly ManagerAddr[]): void {
-    this.#deps.disk.saveNode({ version: 1, index: this.#index, managers: [...managers] })
+  #saveNode(): void {
+    this.#deps.disk.saveNode({ version: 1, index: this.#index, ...this.known })
   }
 
   #onSessionEnd(): void {

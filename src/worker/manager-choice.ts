@@ -1,25 +1,30 @@
-import type { ManagerAddr } from '../api/assignment.ts'
+import type { ManagerAddr, ManagersList } from '../api/assignment.ts'
 
 /**
  * Which manager to try next. Pure. After a redirect the named leader; else one after the other, those that failed just now last: the
  * first word of who leads is often still the leader that was lost.
  */
 export class ManagerChoice {
-  #managers: ManagerAddr[]
+  #known: ManagersList
   #leader: ManagerAddr | undefined
   #tried = new Set<string>()
 
-  constructor(managers: readonly ManagerAddr[]) {
-    this.#managers = [...managers]
+  constructor(known: ManagersList) {
+    this.#known = known
   }
 
-  get managers(): readonly ManagerAddr[] {
-    return this.#managers
+  get known(): ManagersList {
+    return this.#known
   }
 
-  /** An empty list teaches nothing: the node must not forget its last way back. */
-  learn(managers: readonly ManagerAddr[]): void {
-    if (managers.length > 0) this.#managers = [...managers]
+  /**
+   * An older list than the known one is what a manager says that was cut off or replaced; unless it is known to be the present one: a
+   * state that was restored is older. An empty list teaches nothing: the node must not forget its last way back.
+   */
+  learn(list: ManagersList, { isPresent = false } = {}): void {
+    const { managers, asOf } = list
+    if (managers.length > 0 && (isPresent || asOf >= this.#known.asOf))
+      this.#known = { managers, asOf }
   }
 
   /** A manager said that this one leads. */
@@ -34,13 +39,13 @@ export class ManagerChoice {
     const choice =
       leader !== undefined && !this.#tried.has(leader.addr)
         ? leader
-        : this.#managers.find(({ addr }) => !this.#tried.has(addr))
+        : this.#known.managers.find(({ addr }) => !this.#tried.has(addr))
     if (choice !== undefined) this.#tried.add(choice.addr)
     return choice
   }
 
   /** Begins a round. `lost`: the manager whose session has just broken is tried only in the round after. */
   begin(lost?: ManagerAddr): void {
-    this.#tried = new Set(lost !== undefined && this.#managers.length > 1 ? [lost.addr] : [])
+    this.#tried = new Set(lost !== undefined && this.#known.managers.length > 1 ? [lost.addr] : [])
   }
 }

@@ -2,6 +2,7 @@ import type {
   AgentMessage,
   DispatcherMessage,
   ManagerAddr,
+  ManagersList,
   SessionRequest,
 } from '../api/assignment.ts'
 import type { Clock } from '../api/clock.ts'
@@ -82,17 +83,19 @@ export class SessionClient {
   #current: ManagerStream | undefined
   #refusal = ''
 
-  constructor(deps: SessionClientDeps, options: { managers: readonly ManagerAddr[] }) {
+  constructor(deps: SessionClientDeps, options: { known: ManagersList }) {
     this.#deps = deps
-    this.#choice = new ManagerChoice(options.managers)
+    this.#choice = new ManagerChoice(options.known)
   }
 
-  get managers(): readonly ManagerAddr[] {
-    return this.#choice.managers
+  /** The managers as this node knows them. */
+  get known(): ManagersList {
+    return this.#choice.known
   }
 
-  learn(managers: readonly ManagerAddr[]): void {
-    this.#choice.learn(managers)
+  /** A manager says where the managers are. */
+  learn(list: ManagersList): void {
+    this.#choice.learn(list, { isPresent: true })
   }
 
   start(): void {
@@ -159,7 +162,7 @@ export class SessionClient {
         stopTimer()
         const message = raw as DispatcherMessage
         if (message.kind === 'redirect') {
-          this.#choice.learn(message.managers)
+          this.#choice.learn(message)
           this.#choice.redirect(message.leader)
           return { kind: isRegistered ? 'ended' : 'redirected' }
         }
@@ -173,8 +176,8 @@ export class SessionClient {
           stopHeartbeats()
           stopHeartbeats = this.#heartbeat(session, message.periodMs)
         }
-        if (message.kind === 'session' || message.kind === 'managers')
-          this.#choice.learn(message.managers)
+        if (message.kind === 'session') this.#choice.learn(message)
+        if (message.kind === 'managers') this.#choice.learn(message, message)
         await this.#deps.onMessage(message, session)
       }
       return { kind: isRegistered ? 'ended' : 'failed' }

@@ -114,12 +114,12 @@ t.test("raft's errors in the catalogue of the API", async (t) => {
 })
 
 t.test('which messages of whom raft gets', async (t) => {
-  const demoted = { isDemoted: true, isKnown: false }
+  const demoted = { isDemoted: true, isManagerAgain: false }
   const kinds = ['append', 'vote', 'heartbeat', 'snapshot-chunk', 'removed', 'timeout-now'] as const
   for (const kind of [...kinds, 'pre-vote-response' as const, undefined]) {
     t.equal(passesToRaft(kind, demoted), false, `${kind} of a demoted manager`)
-    t.equal(passesToRaft(kind, { ...demoted, isKnown: true }), true, 'it came back')
-    t.equal(passesToRaft(kind, { isDemoted: false, isKnown: false }), true, 'a new manager')
+    t.equal(passesToRaft(kind, { ...demoted, isManagerAgain: true }), true, 'it came back')
+    t.equal(passesToRaft(kind, { isDemoted: false, isManagerAgain: false }), true, 'a new manager')
   }
   t.equal(passesToRaft('pre-vote', demoted), true, 'it is told that it was removed')
 })

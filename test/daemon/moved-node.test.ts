@@ -98,7 +98,7 @@ t.test(
     const handlers = new RpcHandlers()
     let dial: () => Promise<RpcConnection> = () => Promise.reject(new Error('no route'))
     const pool = { current: () => undefined, get: () => dial() }
-    const senderOf = () => ({ isDemoted: false, isKnown: true })
+    const senderOf = () => ({ isDemoted: false, isManagerAgain: true })
     const deps = { handlers, pool, bulkPool: pool, senderOf }
     const link = new RaftLink({ ...deps, addrOf: () => 'old:2377' })
     link.onMessage(() => {})

@@ -136,7 +136,7 @@ const startNode = (t: Test, manager: Manager, credentials: Credentials) => {
       },
       onRemoved: () => {},
     },
-    { managers: [{ nodeId: manager.node.ID, addr: manager.addr }] },
+    { known: { managers: [{ nodeId: manager.node.ID, addr: manager.addr }], asOf: 0 } },
   )
   const ask = async () => {
     while (node.isRunning) {

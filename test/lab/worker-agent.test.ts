@@ -55,7 +55,7 @@ labTest(
         {
           nodeId: 'n1',
           addr: 'x:2377',
-          managers: [{ nodeId: 'm', addr: 'm:2377' }],
+          known: { managers: [{ nodeId: 'm', addr: 'm:2377' }], asOf: 0 },
           fallbackFacts: facts,
         },
       )

@@ -324,7 +324,12 @@ t.test('failover: the next manager is found quickly, and told everything', async
   const [m1, m2, m3] = [b.manager, new FakeManager(), new FakeManager()]
   b.managers.set('m2:2377', m2).set('m3:2377', m3)
   for (const follower of [m2, m3])
-    follower.answer = { kind: 'redirect', leader: { nodeId: 'm1', addr: 'm1:2377' }, managers: [] }
+    follower.answer = {
+      kind: 'redirect',
+      leader: { nodeId: 'm1', addr: 'm1:2377' },
+      managers: [],
+      asOf: 0,
+    }
   await b.start()
   t.teardown(() => b.agent.stop())
   m1.assign(true, { tasks: [agentTask('t1')] })
@@ -336,7 +341,7 @@ t.test('failover: the next manager is found quickly, and told everything', async
   t.ok(b.dialled.length >= 4, 'asks again within the election')
   t.strictSame(b.dialled.slice(0, 2), ['m2:2377', 'm3:2377'], 'not the lost leader first')
   m3.answer = 'leader'
-  m2.answer = { kind: 'redirect', leader: { nodeId: 'm3', addr: 'm3:2377' }, managers: [] }
+  m2.answer = { kind: 'redirect', leader: { nodeId: 'm3', addr: 'm3:2377' }, managers: [], asOf: 0 }
   await b.clock.advance(600)
   t.ok(b.agent.isConnected)
   m3.assign(true, { tasks: [agentTask('t1')] })
@@ -436,7 +441,16 @@ t.test('news of the cluster, logs, removal, leaving', async (t) => {
   })
   await b.settle()
   t.match(b.cluster, [{ role: 'worker' }, { role: 'manager', managers: [{ addr: 'm9:2377' }] }])
-  t.match(b.disk.node, { index: 5, managers: [{ addr: 'm9:2377' }] })
+  t.match(b.disk.node, { index: 5, managers: [{ addr: 'm9:2377' }], asOf: 7 })
+  for (const isPresent of [false, true]) {
+    const managers = [{ nodeId: 'm8', addr: 'm8:2377' }]
+    b.manager.send({ kind: 'managers', role: 'manager', managers, asOf: 6, isPresent })
+    await b.settle()
+    // Of a leader that was replaced, or of a state that was restored.
+    const addr = isPresent ? 'm8:2377' : 'm9:2377'
+    t.match(b.disk.node, { managers: [{ addr }], asOf: isPresent ? 6 : 7 })
+    t.match(b.cluster.at(-1), { managers: [{ addr }] })
+  }
   const lines: unknown[] = []
   const request = {
     taskId: 't1',
@@ -462,6 +476,8 @@ t.test('news of the cluster, logs, removal, leaving', async (t) => {
     { ...request, taskId: 'later', follow: true },
     { send: async (m) => void lines.push(m) },
     context,
+    asOf: 7,
+    isPresent: false,
   )
   await b.settle()
   t.equal(lines.length, 1)

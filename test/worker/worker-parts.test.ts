@@ -158,7 +158,7 @@ t.test('the disk: atomic files, newest wins, damage is skipped, nothing secret',
 
 t.test('which manager is next', async (t) => {
   const at = (...names: string[]) => names.map((name) => ({ nodeId: name, addr: name }))
-  const choice = new ManagerChoice(at('a', 'b', 'c'))
+  const choice = new ManagerChoice({ managers: at('a', 'b', 'c'), asOf: 5 })
   const round = (): string[] => {
     const order: string[] = []
     for (let next = choice.next(); next !== undefined; next = choice.next()) order.push(next.addr)
@@ -174,9 +174,12 @@ t.test('which manager is next', async (t) => {
   choice.begin()
   choice.redirect(at('new')[0])
   t.equal(choice.next()?.addr, 'new', 'a leader that nobody told of')
-  choice.learn([])
-  t.equal(choice.managers.length, 3)
-  choice.learn(at('z'))
+  choice.learn({ managers: [], asOf: 6 })
+  choice.learn({ managers: at('y'), asOf: 4 })
+  t.equal(choice.known.managers.length, 3, 'neither an empty list nor an older one')
+  choice.learn({ managers: at('y'), asOf: 4 }, { isPresent: true })
+  t.strictSame(choice.known, { managers: at('y'), asOf: 4 }, 'a restored state is older')
+  choice.learn({ managers: at('z'), asOf: 5 })
   choice.begin(at('z')[0])
   t.strictSame(round(), ['z'], 'the only one is tried again')
   t.equal(backoffMs(1, { minMs: 100, maxMs: 8000 }, 0), 50)

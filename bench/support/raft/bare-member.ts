@@ -58,7 +58,7 @@ const start = async (options: BareStart): Promise<void> => {
   await server.start()
   const link = new RaftLink({
     ...{ handlers, pool: pool(), bulkPool: pool(), addrOf: (to) => addrs[to] },
-    senderOf: () => ({ isDemoted: false, isKnown: true }),
+    senderOf: () => ({ isDemoted: false, isManagerAgain: true }),
   })
   const clock = {
     after: realClock.schedule,

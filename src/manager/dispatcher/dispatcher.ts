@@ -2,6 +2,7 @@ import type {
   AgentMessage,
   DispatcherMessage,
   ManagerAddr,
+  ManagersList,
   SessionRequest,
 } from '../../api/assignment.ts'
 import type { Clock } from '../../api/clock.ts'
@@ -38,7 +39,7 @@ import { StatusWriter } from './status-writer.ts'
 import { TaskLogs } from './task-logs.ts'
 
 export interface DispatcherDeps {
-  store: Pick<Store, 'view' | 'watch' | 'update' | 'batch'>
+  store: Pick<Store, 'view' | 'watch' | 'update' | 'batch' | 'readBarrier'>
   clock: Clock
   log: Log
   newId: NewId
@@ -108,7 +109,7 @@ export class Dispatcher {
       this.#expect(node)
       if (node.Status.State === 'ready') this.#awaited.add(node.ID)
     }
-    this.#managersKnown = JSON.stringify(managersList(view))
+    this.#managersKnown = JSON.stringify(managersList(view).managers)
     this.#heartbeatMs = heartbeatPeriodMs(view.cluster())
     this.#formerHeartbeat = { periodMs: 0, untilMs: 0 }
     this.#stopWatching = store.watch((changes) => this.#onChanges(changes))
@@ -153,6 +154,7 @@ export class Dispatcher {
     const session = this.#open(node, stream, context)
     try {
       await this.#register(request, context)
+      void this.#confirmManagers(session)
       for await (const message of stream.messages()) {
         if (this.#sessions.get(request.nodeId) !== session) break
         await this.#onMessage(session, readAgentMessage(message))
@@ -201,7 +203,7 @@ export class Dispatcher {
       heartbeatPeriodMs: this.#heartbeatMs,
       role: node.Spec.Role,
       index: node.Swarmctl.Index,
-      managers: managersList(view),
+      ...managersList(view),
       rootCACert: ca === undefined ? '' : trustRootOf(ca),
     })
     // A task that is to go may have been told so in a session before.
@@ -214,6 +216,20 @@ export class Dispatcher {
   async #register(request: SessionRequest, context: SessionContext): Promise<void> {
     const address = nodeAddress(request, context.remoteAddress)
     await this.#deps.store.update((tx) => registerNode(tx, request, address))
+  }
+
+  /** A manager may only believe that it leads, and the list in its first message be an old one: this one comes after a majority's word. */
+  async #confirmManagers(session: Session): Promise<void> {
+    const { store } = this.#deps
+    try {
+      await store.readBarrier()
+    } catch {
+      // It does not lead any more: its sessions end.
+      return
+    }
+    if (this.#sessions.get(session.nodeId) !== session) return
+    this.#queueManagers(session.nodeId, managersList(store.view()), true)
+    this.#scheduleFlush()
   }
 
   async #onMessage(session: Session, message: AgentMessage): Promise<void> {
@@ -281,13 +297,13 @@ export class Dispatcher {
       this.#sessions.delete(id)
       void session?.close({ kind: 'removed' })
     } else if (session === undefined) this.#expect(object)
-    const managers = managersList(this.#deps.store.view())
-    const known = JSON.stringify(managers)
+    const list = managersList(this.#deps.store.view())
+    const known = JSON.stringify(list.managers)
     if (known !== this.#managersKnown) {
       this.#managersKnown = known
-      for (const nodeId of this.#sessions.keys()) this.#queueManagers(nodeId, managers)
+      for (const nodeId of this.#sessions.keys()) this.#queueManagers(nodeId, list)
     } else if (object !== undefined && object.Spec.Role !== old?.Spec.Role)
-      this.#queueManagers(id, managers)
+      this.#queueManagers(id, list)
   }
 
   #onCluster({ object, old }: Extract<ObjectChange, { kind: 'cluster' }>): void {
@@ -311,10 +327,10 @@ export class Dispatcher {
     for (const session of this.#sessions.values()) session.queueFirst(message)
   }
 
-  #queueManagers(nodeId: string, managers: ManagerAddr[]): void {
+  #queueManagers(nodeId: string, list: ManagersList, isPresent = false): void {
     const role = this.#deps.store.view().get('node', nodeId)?.Spec.Role
-    if (role !== undefined)
-      this.#sessions.get(nodeId)?.queueFirst({ kind: 'managers', managers, role })
+    if (role === undefined) return
+    this.#sessions.get(nodeId)?.queueFirst({ kind: 'managers', ...list, role, isPresent })
   }
 
   #leave(task: { ID: string; NodeID: string }): void {
@@ -410,8 +426,8 @@ export class Dispatcher {
 
   #redirect(): DispatcherMessage {
     const leader = this.#deps.leader()
-    const managers = managersList(this.#deps.store.view())
-    return { kind: 'redirect', managers, ...(leader === undefined ? {} : { leader }) }
+    const list = managersList(this.#deps.store.view())
+    return { kind: 'redirect', ...list, ...(leader === undefined ? {} : { leader }) }
   }
 }
 

@@ -1,13 +1,13 @@
-import type { ManagerAddr } from '../../api/assignment.ts'
+import type { ManagersList } from '../../api/assignment.ts'
 import type { View } from '../store/view.ts'
 
 /** The managers that agents can register at: the leader first, those known to be unreachable last. */
-export const managersList = (view: View): ManagerAddr[] => {
+export const managersList = (view: View): ManagersList => {
   const rank = (status: { Leader?: boolean; Reachability: string }): number => {
     if (status.Leader === true) return 0
     return status.Reachability === 'unreachable' ? 2 : 1
   }
-  return view
+  const managers = view
     .list('node')
     .flatMap((node) =>
       node.ManagerStatus === undefined
@@ -23,4 +23,5 @@ export const managersList = (view: View): ManagerAddr[] => {
     .filter(({ addr }) => addr !== '')
     .sort((a, b) => a.rank - b.rank || (a.nodeId < b.nodeId ? -1 : 1))
     .map(({ nodeId, addr }) => ({ nodeId, addr }))
+  return { managers, asOf: view.index }
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { ManagerAddr } from '../../api/assignment.ts'
+import type { ManagersList } from '../../api/assignment.ts'
 import type { Clock } from '../../api/clock.ts'
 import { managersList } from '../dispatcher/managers-list.ts'
 import type { Store } from '../store/store.ts'
@@ -13,11 +13,12 @@ const MANAGERS_MAX = 64
 
 const ManagersBody = z.object({
   managers: z.array(z.object({ nodeId: z.string(), addr: z.string() })).max(MANAGERS_MAX),
+  asOf: z.number().int().nonnegative(),
 })
 
 /** Reads the body of `cluster.managers`; undefined for what is none. */
-export const readManagers = (body: unknown): ManagerAddr[] | undefined =>
-  ManagersBody.safeParse(body).data?.managers
+export const readManagers = (body: unknown): ManagersList | undefined =>
+  ManagersBody.safeParse(body).data
 
 export interface WayBackDeps {
   store: Store
@@ -54,11 +55,11 @@ export class WayBack {
 
   #tell(): void {
     const view = this.#deps.store.view()
-    const managers = managersList(view)
+    const list = managersList(view)
     for (const node of view.list('node')) {
       const addr = node.Swarmctl.Addr
       if (node.ID === this.#selfId || node.Status.State === 'ready' || addr === '') continue
-      this.#deps.notify({ nodeId: node.ID, addr }, MANAGERS_METHOD, { managers })
+      this.#deps.notify({ nodeId: node.ID, addr }, MANAGERS_METHOD, list)
     }
   }
 }

@@ -66,8 +66,15 @@ t.test('nodes that are away are told where the managers are', async (t) => {
   t.equal(told.length, 2)
   wayBack.stop()
   t.ok(isStopped)
-  t.strictSame(readManagers((told[0] as unknown[])[3])?.length, 2)
-  for (const bad of [null, {}, { managers: [{ nodeId: 1 }] }, { managers: 'x' }]) {
+  const list = readManagers((told[0] as unknown[])[3])
+  t.match(list, { managers: { length: 2 }, asOf: store.view().index })
+  for (const bad of [
+    null,
+    {},
+    { managers: [{ nodeId: 1 }] },
+    { managers: 'x' },
+    { managers: [] },
+  ]) {
     t.equal(readManagers(bad), undefined)
   }
 })

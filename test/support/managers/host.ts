@@ -1,6 +1,6 @@
 // A machine with one manager: its disk, which survives, and the process that runs on it now.
 
-import type { ManagerAddr } from '../../../src/api/assignment.ts'
+import type { ManagersList } from '../../../src/api/assignment.ts'
 import type { Log } from '../../../src/api/log.ts'
 import type { Node } from '../../../src/api/node.ts'
 import { ManagerRuntime } from '../../../src/daemon/manager-runtime.ts'
@@ -43,7 +43,7 @@ export interface World {
   isFaulty: () => boolean
   newId: () => string
   /** The managers as a leader tells them to a node's agent; undefined while none reaches it. */
-  managersToldTo: (host: Host) => readonly ManagerAddr[] | undefined
+  managersToldTo: (host: Host) => ManagersList | undefined
   /** A manager ended itself, or did not start. */
   onCrash: (host: Host) => void
   /** A process died in the middle of a call. */
@@ -85,7 +85,7 @@ export class Host {
   #rate = 1
   #offsetMs = 0
   /** What the node's agent was told last; it outlives the process. */
-  #managers: readonly ManagerAddr[] = []
+  #managers: ManagersList = { managers: [], asOf: 0 }
 
   constructor(world: World, number: number) {
     this.#world = world

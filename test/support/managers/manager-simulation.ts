@@ -1,7 +1,7 @@
 // A cluster of whole managers (the runtime that the daemon runs, on its real log) on virtual time, with a network, disks and clocks
 // that fail as the seed says; then a core that heals and must go on, and a quiet end in which all must agree.
 
-import type { ManagerAddr } from '../../../src/api/assignment.ts'
+import type { ManagersList } from '../../../src/api/assignment.ts'
 import { managersList } from '../../../src/manager/dispatcher/managers-list.ts'
 import { seededRandom, VirtualClock } from '../raft/virtual-clock.ts'
 import { Chaos } from './chaos.ts'
@@ -193,7 +193,7 @@ export class ManagerSimulation {
     return host
   }
 
-  #managersToldTo(host: Host): readonly ManagerAddr[] | undefined {
+  #managersToldTo(host: Host): ManagersList | undefined {
     const network = this.#network
     const leader = this.#hosts.find(
       ({ id, life }) =>

@@ -127,6 +127,7 @@ export class FakeManager {
         rootCACert: '',
       })
     } else if (typeof this.answer === 'object') {
+        asOf: 0,
       void ours.send(this.answer).then(() => ours.end())
     }
     return theirs
@@ -236,7 +237,10 @@ export class AgentBench {
       {
         nodeId: 'n1',
         addr: '192.168.0.1:2377',
-        managers: [...this.managers.keys()].map((addr) => ({ nodeId: addr, addr })),
+        known: {
+          managers: [...this.managers.keys()].map((addr) => ({ nodeId: addr, addr })),
+          asOf: 0,
+        },
         fallbackFacts: facts,
       },
     )
