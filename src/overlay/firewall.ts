@@ -5,16 +5,20 @@ import { MARK_ACCEPT, VXLAN_DEVICE } from './names.ts'
 
 /**
  * Our part of Docker's iptables. An `accept` in another table cannot override its FORWARD policy, so: in the kernel plane one
- * rule of DOCKER-USER accepts what nftables marked; in the proxy plane, which has no nftables, two chains of ours hold the
- * isolation, the way between bridges and VXLAN, and the translation of what goes outside.
+ * rule of DOCKER-USER accepts what nftables marked; in the proxy plane, which has no nftables, three chains of ours hold the
+ * isolation, the way between bridges and VXLAN, and the translation of what goes outside and of questions for names.
  */
 const CHAIN = 'SWARMCTL'
 const NAT_CHAIN = 'SWARMCTL-NAT'
+const DNS_CHAIN = 'SWARMCTL-DNS'
 const mark = `0x${MARK_ACCEPT.toString(16)}/0x${MARK_ACCEPT.toString(16)}`
 const ACCEPT_RULE = ['-m', 'mark', '--mark', mark, '-j', 'ACCEPT']
 
 /** The proxy plane's chains as `iptables-restore --noflush` text. Pure. */
-export const proxyChains = (table: ForwardingTable): string => {
+export const proxyChains = (
+  table: ForwardingTable,
+  resolvers: ReadonlyMap<string, string>,
+): string => {
   const forward: string[] = []
   const nat: string[] = []
   for (const network of table.networks) {
@@ -41,9 +45,20 @@ export const proxyChains = (table: ForwardingTable): string => {
     // Between overlay addresses the source is kept.
     ...table.networks.map((network) => `-A ${NAT_CHAIN} -d ${network.subnet} -j RETURN`),
     ...nat,
+    `:${DNS_CHAIN} - [0:0]`,
+    ...[...resolvers].flatMap(dnsRules),
     'COMMIT',
     '',
   ].join('\n')
+}
+
+/** From a container to a server: to ours instead. */
+const dnsRules = ([key, to]: [string, string]): string[] => {
+  const [from, server] = key.split(' . ')
+  return ['udp', 'tcp'].map(
+    (protocol) =>
+      `-A ${DNS_CHAIN} -s ${from} -d ${server} -p ${protocol} --dport 53 -j DNAT --to-destination ${to}`,
+  )
 }
 
 /** Keeps our rules in Docker's chains. */
@@ -64,8 +79,8 @@ export class Firewall {
     await this.#removeProxyChains()
   }
 
-  async syncProxy(table: ForwardingTable): Promise<void> {
-    const script = proxyChains(table)
+  async syncProxy(table: ForwardingTable, resolvers: ReadonlyMap<string, string>): Promise<void> {
+    const script = proxyChains(table, resolvers)
     const isThere = (await this.#iptables('filter', ['-S', CHAIN])).code === 0
     if (script !== this.#last || !isThere) {
       const result = await this.#exec.run('iptables-restore', ['-w', '--noflush'], script)
@@ -77,6 +92,7 @@ export class Firewall {
     }
     await this.#ensure('filter', 'DOCKER-USER', ['-j', CHAIN])
     await this.#ensure('nat', 'POSTROUTING', ['-j', NAT_CHAIN])
+    await this.#ensure('nat', 'PREROUTING', ['-j', DNS_CHAIN])
     await this.#remove('filter', 'DOCKER-USER', ACCEPT_RULE)
   }
 
@@ -89,9 +105,11 @@ export class Firewall {
     if ((await this.#iptables('filter', ['-S', CHAIN])).code !== 0) return
     await this.#remove('filter', 'DOCKER-USER', ['-j', CHAIN])
     await this.#remove('nat', 'POSTROUTING', ['-j', NAT_CHAIN])
+    await this.#remove('nat', 'PREROUTING', ['-j', DNS_CHAIN])
     for (const [table, chain] of [
       ['filter', CHAIN],
       ['nat', NAT_CHAIN],
+      ['nat', DNS_CHAIN],
     ] as const) {
       await this.#iptables(table, ['-F', chain])
       await this.#iptables(table, ['-X', chain])

@@ -36,6 +36,7 @@ const MAPS: Record<MapName, string> = {
   tcp_ep: `typeof tcp dport . ${slot} : ip daddr . tcp dport`,
   udp_ep: `typeof udp dport . ${slot} : ip daddr . udp dport`,
   sctp_ep: `typeof sctp dport . ${slot} : ip daddr . sctp dport`,
+  resolvers: 'type ipv4_addr . ipv4_addr : ipv4_addr',
 }
 
 const SET_NAMES = Object.keys(SETS) as SetName[]
@@ -87,7 +88,11 @@ chain isolate {
   ip saddr @internal_nets ct direction original drop
   iifname != "${VXLAN_DEVICE}" iifname != "lo" ip saddr != @overlay ip daddr @overlay ct direction original drop
 }
-chain pre { type nat hook prerouting priority -105; jump services; }
+chain pre {
+  type nat hook prerouting priority -105
+  meta l4proto { tcp, udp } th dport 53 dnat ip to ip saddr . ip daddr map @resolvers
+  jump services
+}
 chain out { type nat hook output priority -105; jump services; }
 chain unserved {
   ip daddr @dead_eps meta l4proto tcp reject with tcp reset

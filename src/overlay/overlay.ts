@@ -21,6 +21,7 @@ import { bridgeNetwork, type ForwardingTable, forwardingTable } from './forwardi
 import { HostSettings } from './host-settings.ts'
 import { KernelTables } from './kernel-tables.ts'
 import { Links } from './links.ts'
+import { engineNameservers, NameClients } from './name-clients.ts'
 import { VXLAN_PORT } from './names.ts'
 import { nftModel } from './nft-model.ts'
 import { type DataPlaneChoice, type DataPlaneProbe, probeDataPlane } from './probe.ts'
@@ -31,6 +32,9 @@ import { RetiredAddresses } from './retired-addresses.ts'
 import { StoredView } from './stored-view.ts'
 import { changeView, emptyView } from './view.ts'
 import { Watcher } from './watcher.ts'
+
+/** Where the Engine finds the servers of containers that ask for none: the second when the first has only systemd-resolved's stub. */
+const RESOLV_CONFS = ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf'] as const
 
 /** Milliseconds after a failed sync. */
 const RETRY_MS = 1000
@@ -93,6 +97,7 @@ export class Overlay {
   /** Tasks that ended by themselves before the managers know. */
   readonly #dropped = new Set<string>()
   readonly #attachments = new Map<string, Attachment>()
+  readonly #clients = new NameClients()
   #names: NameIndex | null = null
   #problems: string[] = []
   #needsResync = true
@@ -123,6 +128,7 @@ export class Overlay {
       upstream: new Upstream({ clock: deps.clock, servers: resolvConf }),
       source: {
         names: () => this.#nameIndex(),
+        addressOf: (source) => this.#clients.addressOf(source),
         nameserversOf: (addr) => this.#nameserversOf(addr),
       },
     })
@@ -231,6 +237,15 @@ export class Overlay {
 
   async detach(taskId: string): Promise<void> {
     this.#attachments.delete(taskId)
+    if (this.#clients.delete(taskId)) this.#requestSync()
+  }
+
+  /** See `OverlayPort`. */
+  answerFor(taskId: string, client: { sources: string[]; nameservers: string[] }): void {
+    const { networks: [network] = [], dns: [gateway] = [] } = this.#attachments.get(taskId) ?? {}
+    if (network === undefined || gateway === undefined) return
+    const address = network.ipv4Address
+    if (this.#clients.set(taskId, { ...client, address, gateway })) this.#requestSync()
   }
 
   /** Resolves when the task's connections ended, were silent for 3 s, at the limit, or when aborted. */
@@ -345,16 +360,18 @@ export class Overlay {
     await this.#links.sync(table, present, isResync)
     const dead = new Set([...table.deadAddresses, ...this.#retired.addresses()])
     await ports.set(table.published, dead)
+    const resolvers = this.#clients.redirects(await this.#engineNameservers())
     if (this.dataPlane.plane === 'kernel') {
       const model = nftModel(table, {
         reserved: (port) => ports.isReserved(port),
         retired: this.#retired.addresses(),
+        resolvers,
       })
       if (isResync) await this.#tables.isPresent()
       await this.#tables.apply(model)
       if (isResync) await this.#firewall.syncKernel()
     } else {
-      await this.#firewall.syncProxy(table)
+      await this.#firewall.syncProxy(table, resolvers)
     }
     if (isResync) {
       for (const network of ours) await this.#bridges.tune(network.index).catch(() => {})
@@ -390,11 +407,16 @@ export class Overlay {
   }
 
   #nameserversOf(source: string): readonly string[] {
-    for (const attachment of this.#attachments.values()) {
-      if (attachment.networks.some((one) => one.ipv4Address === source))
-        return attachment.nameservers
+    for (const { networks, nameservers } of this.#attachments.values()) {
+      const isAsking = networks.some((one) => one.ipv4Address === source)
+      if (isAsking && nameservers.length > 0) return nameservers
     }
-    return []
+    return this.#clients.nameserversOf(source)
+  }
+
+  async #engineNameservers(): Promise<readonly string[]> {
+    const files = RESOLV_CONFS.map(async (path) => (await this.#deps.proc.read(path)) ?? '')
+    return engineNameservers((await Promise.all(files)).map(nameservers))
   }
 
   #scheduleReconcile(): void {

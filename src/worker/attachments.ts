@@ -18,7 +18,7 @@ import { sleep } from './sleep.ts'
 
 export interface AttachmentsDeps {
   containers: ContainerNetworks
-  overlay: Pick<OverlayPort, 'attach' | 'detach'>
+  overlay: Pick<OverlayPort, 'attach' | 'answerFor' | 'detach'>
   /** Asks the leader. Rejects with its error, or UNAVAILABLE when none answers. */
   attach: (request: AttachRequest) => Promise<Task>
   clock: Clock
@@ -283,12 +283,19 @@ export class Attachments {
     for (const endpoint of container.endpoints) {
       try {
         const task = await this.#secure(container, endpoint)
+        this.#answerFor(container, task)
         this.#tell(task, this.#status('running', 'started', containerId))
       } catch (error) {
         if (!REFUSED.has(toSwarmctlError(error).code)) throw error
         await this.#expel(container, endpoint, error as Error)
       }
     }
+  }
+
+  /** One that was created elsewhere was not given the overlay's servers. */
+  #answerFor({ endpoints, nameservers, otherAddresses }: AttachedContainer, task: Task): void {
+    if (endpoints.some(({ record }) => record.resolver !== undefined)) return
+    this.#deps.overlay.answerFor(task.ID, { sources: otherAddresses, nameservers })
   }
 
   /** It was started behind our back with an address that is somebody else's by now, or on a network that is no more. */

@@ -17,6 +17,10 @@ export interface AttachedContainer {
   /** `up` includes paused and about to be restarted by its policy; `created`: never started. */
   phase: 'created' | 'up' | 'ended'
   endpoints: AttachedEndpoint[]
+  /** On the Engine's own networks. */
+  otherAddresses: string[]
+  /** That it was created with. */
+  nameservers: string[]
 }
 
 /** The Engine's containers and networks as far as attachments need them. Rejects as `Executor` does. */

@@ -25,6 +25,11 @@ export interface OverlayPort {
    * Rejects with UNAVAILABLE while the tables lack the network: it is called again when they change.
    */
   attach(task: Task): Promise<TaskWiring>
+  /**
+   * The container of an attached task was there before it: its resolver asks others. `sources` are its addresses on other networks,
+   * `nameservers` its own servers (none: the host's). What it asks them is answered by the overlay's server until `detach`.
+   */
+  answerFor(taskId: string, client: { sources: string[]; nameservers: string[] }): void
   /** After the container has ended or is gone. */
   detach(taskId: string): Promise<void>
   /** Resolves when the task's established connections ended, were silent for 3 s, or at the limit. Aborting ends it early. */

@@ -17,6 +17,7 @@ const modelOf = (of: OverlayView, options: { reserved?: boolean; retired?: strin
   nftModel(tableOf(of), {
     reserved: () => options.reserved ?? true,
     retired: options.retired ?? [],
+    resolvers: new Map(),
   })
 
 const web = service('web', {

@@ -102,7 +102,7 @@ const views: fc.Arbitrary<OverlayView> = fc
 const modelOf = (of: OverlayView): NftModel => {
   const table = forwardingTable(of, 'n1')
   if (table === null) throw new Error('no table')
-  return nftModel(table, { reserved: () => true, retired: [] })
+  return nftModel(table, { reserved: () => true, retired: [], resolvers: new Map() })
 }
 
 t.test('any chain of changes ends where a full replacement would', async () => {

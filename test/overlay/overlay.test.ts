@@ -398,7 +398,14 @@ t.test("the proxy plane's rules", async (t) => {
   )
   t.ok(table)
   if (table === null) return
-  const lines = proxyChains(table).split('\n')
+  const resolvers = new Map([['172.17.0.3 . 192.168.0.53', '10.1.1.1']])
+  const lines = proxyChains(table, resolvers).split('\n')
+  for (const protocol of ['udp', 'tcp'])
+    t.ok(
+      lines.includes(
+        `-A SWARMCTL-DNS -s 172.17.0.3 -d 192.168.0.53 -p ${protocol} --dport 53 -j DNAT --to-destination 10.1.1.1`,
+      ),
+    )
   t.ok(lines.includes('-A SWARMCTL -s 10.1.0.0/16 -d 10.2.0.0/16 -j DROP'))
   t.ok(lines.includes('-A SWARMCTL -s 10.1.0.0/16 -d 10.1.0.0/16 -j ACCEPT'))
   t.ok(lines.includes('-A SWARMCTL-NAT -s 10.1.1.0/24 ! -o sw-vx0 -j MASQUERADE'))

@@ -32,6 +32,8 @@ class Bench {
       containers: this.containers,
       overlay: {
         attach: async (task) => this.wire(task),
+        answerFor: (taskId, { sources, nameservers }) =>
+          this.overlay.push(`answer for ${taskId}: ${sources} ${nameservers}`),
         detach: async (taskId) => void this.overlay.push(`detach ${taskId}`),
       },
       attach: async (request) => this.attach(request),
@@ -92,7 +94,8 @@ class Bench {
       ...{ networkId: 'net1', networkName: 'back', aliases: ['me'], isFixed: false },
     }
     const endpoints = [{ dockerNetwork: 'swarmctl-5', address, record }]
-    this.containers.put({ id, name: `name-${id}`, phase: 'up', endpoints, ...change })
+    const there = { otherAddresses: ['172.17.0.3'], nameservers: ['9.9.9.9'] }
+    this.containers.put({ id, name: `name-${id}`, phase: 'up', endpoints, ...there, ...change })
   }
 }
 
@@ -126,6 +129,7 @@ t.test('a container is created, runs, ends and is started again', async (t) => {
   await settle()
   t.strictSame(bench.said, ['t1 running'])
   t.equal(bench.asked.length, 2, 'nobody was asked for what is known')
+  t.strictSame(bench.overlay, ['attach t1'], 'it was created with the overlay’s servers')
 
   bench.container('c1', { phase: 'ended', endpoints })
   attachments.onEvent({ kind: 'changed', containerId: 'c1' })
@@ -160,6 +164,7 @@ t.test('an address that somebody else has by now', async (t) => {
     'while it runs: the Engine started it by itself',
   )
   t.strictSame(bench.said, ['t2 running'])
+  t.equal(bench.overlay.at(-1), 'answer for t2: 172.17.0.3 9.9.9.9', 'connected: it asks others')
   const fixed = {
     ...{ networkId: 'net1', networkName: 'back', aliases: [], isFixed: true },
   }

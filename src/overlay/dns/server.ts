@@ -25,6 +25,8 @@ interface Gateway {
 /** What the DNS server needs to know, asked anew for every query. */
 export interface DnsSource {
   names(): NameIndex
+  /** The overlay address of the asking container. */
+  addressOf(source: string): string
   /** Nameservers that the asking task was given by its service, none otherwise. */
   nameserversOf(source: string): readonly string[]
 }
@@ -158,7 +160,8 @@ export class DnsServer {
   }
 
   /** The answer's bytes, or null when the message deserves none. */
-  async #answer(message: Buffer, source: string, transport: 'udp' | 'tcp'): Promise<Buffer | null> {
+  async #answer(message: Buffer, from: string, transport: 'udp' | 'tcp'): Promise<Buffer | null> {
+    const source = this.#source.addressOf(from)
     const names = this.#source.names()
     const turn = () => {
       this.#turn = (this.#turn + 1) % Number.MAX_SAFE_INTEGER

@@ -20,7 +20,7 @@ export interface AttachedJson {
   Id: string
   Name: string
   State: { Status: string }
-  Config: { Labels?: Record<string, string> | null }
+  HostConfig?: { Dns?: string[] | null }
   NetworkSettings: { Networks?: Record<string, EndpointJson> | null }
 }
 
@@ -49,6 +49,11 @@ export const attachedContainer = (json: AttachedJson): AttachedContainer => ({
       return record === undefined ? [] : [{ dockerNetwork, address, record }]
     },
   ),
+  otherAddresses: Object.values(json.NetworkSettings.Networks ?? {}).flatMap(
+    ({ DriverOpts, IPAddress }) =>
+      readRecord(DriverOpts) === undefined && IPAddress ? [IPAddress] : [],
+  ),
+  nameservers: json.HostConfig?.Dns ?? [],
 })
 
 /** Attachments' view of the local Docker Engine. */

@@ -69,6 +69,9 @@ export class RecordedOverlay implements OverlayPort {
       dnsOptions: [],
     }
   }
+  answerFor(taskId: string): void {
+    this.calls.push(`answer for ${taskId}`)
+  }
   async detach(taskId: string): Promise<void> {
     this.calls.push(`detach ${taskId}`)
   }
