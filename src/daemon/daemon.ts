@@ -51,6 +51,7 @@ import {
   readBackup,
   restoredAnswer,
   restoredCredentials,
+  restoredRecord,
   seedManager,
 } from './restore.ts'
 import { routeToLeader } from './route-to-leader.ts'
@@ -273,10 +274,7 @@ export class Daemon implements SwarmPort {
       const addresses = nodeAddresses(request, networkInterfaces())
       const backup = await readBackup(bytes, passphrase)
       const credentials = await restoredCredentials(backup, this.#deps.clock)
-      const { nodeId, clusterId } = credentials
-      const managers = [{ nodeId, addr: addresses.advertiseAddr }]
-      const record = { ...addresses, nodeId, clusterId, managers }
-      await this.#begin({ ...record, hasLog: true, forcesNewCluster: true }, credentials, backup)
+      await this.#begin(restoredRecord(backup, addresses), credentials, backup)
       return restoredAnswer(backup)
     })
   }

@@ -29,6 +29,7 @@ import { DockerExecutor } from '../worker/docker/docker-executor.ts'
 import { FileDisk } from '../worker/file-disk.ts'
 import { SecretsTmpfs } from '../worker/secrets-tmpfs.ts'
 import { serveAgentCalls } from './agent-calls.ts'
+import { requireDataPathPort } from './data-path-port.ts'
 import type { Engine } from './engine.ts'
 import { fallbackFacts } from './fallback-facts.ts'
 import { Forwarder } from './forward.ts'
@@ -102,7 +103,8 @@ export class Member {
     this.#deps = deps
     this.#options = options
     this.#start = start
-    this.#record = start.record
+    // The swarm's port was compared when this node joined, and is for every start after.
+    this.#record = { dataPathPort: options.dataPathPort, ...start.record }
     this.#file = new NodeFile(options.dataDir)
     const { clock, log, random } = deps
     const peerDeps = { handlers: this.#handlers, clock, log }
@@ -174,8 +176,11 @@ export class Member {
     )
   }
 
-  /** Takes part in the cluster. Rejects when the certificate has expired, the port is taken, or the disk is damaged. */
+  /**
+   * Takes part in the cluster. Rejects when the certificate has expired, a port is taken or not the swarm's, or the disk is damaged.
+   */
   async open(): Promise<void> {
+    requireDataPathPort(this.#record.dataPathPort, this.#options.dataPathPort)
     checkValidity(this.#certificate.current, this.#deps.clock)
     await this.#overlay.start()
     await this.#server.start()

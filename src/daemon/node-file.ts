@@ -26,6 +26,8 @@ export interface NodeRecord {
   advertiseAddr: string
   /** IPv4 for traffic between containers. */
   dataPathAddr: string
+  /** The swarm's port of the overlay, as this daemon had it when the node became a member. Absent: from before that was kept. */
+  dataPathPort?: number
   /** Managers known last, to find the cluster again. */
   managers: { nodeId: string; addr: string }[]
   /** Index of the state that said so. Absent: whoever asked this node to join, or began a cluster here. */

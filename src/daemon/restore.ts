@@ -13,6 +13,8 @@ import type { SnapshotMeta } from '../raft/message.ts'
 import { decodeSnapshotMeta, decodeStateEntries } from '../raft/snapshot-message.ts'
 import type { StateEntry } from '../raft/state-port.ts'
 import { BackupHead } from './backup.ts'
+import type { NodeAddresses } from './node-addresses.ts'
+import type { NodeRecord } from './node-file.ts'
 import { raftClock, raftStorage } from './raft-storage.ts'
 
 /** Entries that are stored with one write. */
@@ -130,5 +132,19 @@ export const restoredAnswer = (backup: OpenedBackup): Restored => ({
   ClusterID: backup.cluster.ID,
   CreatedAt: backup.head.createdAt,
   Index: backup.head.index,
+/** What the restored manager remembers of its membership: the others are forgotten. */
+export const restoredRecord = (
+  { cluster, node }: OpenedBackup,
+  addresses: NodeAddresses,
+): NodeRecord => ({
+  ...addresses,
+  nodeId: node.ID,
+  clusterId: cluster.ID,
+  dataPathPort: cluster.DataPathPort,
+  managers: [{ nodeId: node.ID, addr: addresses.advertiseAddr }],
+  hasLog: true,
+  forcesNewCluster: true,
+})
+
   RemovedManagers: backup.otherManagers,
 })

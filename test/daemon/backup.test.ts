@@ -6,6 +6,7 @@ import {
   readBackup,
   restoredAnswer,
   restoredCredentials,
+  restoredRecord,
   seedManager,
 } from '../../src/daemon/restore.ts'
 import { EMPTY_MEMBERSHIP } from '../../src/raft/membership.ts'
@@ -63,11 +64,14 @@ t.test('a backup of a running manager is the same swarm on another machine', asy
   t.match(credentials, { nodeId: first.record.nodeId, clusterId: cluster?.ID, role: 'manager' })
   t.equal(credentials.rootCAPem, cluster?.Swarmctl.RootCACert, 'the same CA')
 
-  const managers = [{ nodeId: first.record.nodeId, addr: '10.9.9.9:2377' }]
-  const second = await ManagerOnDisk.create(t, {
-    ...{ ...first.record, advertiseAddr: '10.9.9.9:2377', managers },
-    ...{ hasLog: true, forcesNewCluster: true },
+  const { listenAddr, dataPathAddr } = first.record
+  const advertiseAddr = '10.9.9.9:2377'
+  const record = restoredRecord(backup, { listenAddr, advertiseAddr, dataPathAddr })
+  t.match(record, {
+    managers: [{ nodeId: first.record.nodeId, addr: advertiseAddr }],
+    dataPathPort: cluster?.DataPathPort,
   })
+  const second = await ManagerOnDisk.create(t, record)
   const { dataKey } = second.keys
   await seedManager(second.dataDir, backup, { clock: realClock, dataKey })
   const handlers = new RpcHandlers()

@@ -113,12 +113,19 @@ t.test('requests under way outlive a change of the certificate', async (t) => {
 interface OnDisk {
   clusterId: string
   nodeId: string
+  dataPathPort?: number
 }
 
 /** A daemon on a directory where a member's files are; it has no Engine. */
-const daemonIn = async (t: Test, dir: string, { nodeId, clusterId }: OnDisk, clock: Clock) => {
+const daemonIn = async (
+  t: Test,
+  dir: string,
+  { nodeId, clusterId, dataPathPort }: OnDisk,
+  clock: Clock,
+) => {
   await new NodeFile(dir).store({
     ...{ nodeId, clusterId, managers: [] },
+    ...(dataPathPort !== undefined && { dataPathPort }),
     listenAddr: '127.0.0.1:0',
     advertiseAddr: '127.0.0.1:2377',
     dataPathAddr: '127.0.0.1',
@@ -166,6 +173,19 @@ t.test('a manager that can not resume joins nothing else, and leaves by force on
   const request = { ...addresses, RemoteAddrs: [], JoinToken: '', Availability: '' }
   await t.rejects(daemon.join(request), /already part/, 'also when its route looked before')
   await t.rejects(daemon.leave(false), /--force/, 'its log may be the last copy')
+})
+
+t.test('a daemon with another port than the swarm’s takes no part, and says so', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'swarmctl-daemon-'))
+  const { credentials } = await cluster(Date.now())
+  await storeCredentials(dir, credentials)
+  const daemon = await daemonIn(t, dir, { ...credentials, dataPathPort: 5000 }, systemClock)
+  t.strictSame(daemon.status().localNodeState, 'error')
+  t.equal(
+    daemon.status().error,
+    "this swarm's data path port is 5000, this daemon has 4789: start it with --data-path-port 5000",
+  )
+  await t.rejects(daemon.leave(false), /--force/, 'it is a member all the same')
 })
 
 t.test('an unlocked manager that can not resume yet need not be unlocked again', async (t) => {
