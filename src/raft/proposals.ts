@@ -99,25 +99,28 @@ export class Proposals {
 
   /** The log was replaced up to an index: nobody can say what became of what was proposed there. */
   onSnapshot(index: number): void {
-    this.#rejectWhere((at) => at <= index, new OutcomeUnknownError('leadership changed meanwhile'))
+    const why = () => new OutcomeUnknownError('leadership changed meanwhile')
+    this.#rejectWhere((at) => at <= index, why)
   }
 
   expire(tick: number): void {
-    const error = new OutcomeUnknownError('the change was not confirmed in time')
-    this.#rejectWhere((_, pending) => pending.deadlineTick <= tick, error)
+    const why = () => new OutcomeUnknownError('the change was not confirmed in time')
+    this.#rejectWhere((_, pending) => pending.deadlineTick <= tick, why)
   }
 
   rejectAll(error: Error): void {
     for (const { reject } of this.#queue) reject(error)
     this.#queue = []
-    this.#rejectWhere(() => true, error)
+    const why = () => error
+    this.#rejectWhere(() => true, why)
   }
 
-  #rejectWhere(matches: (index: number, pending: Pending) => boolean, error: Error): void {
+  /** An error is made when one is needed: it costs more than a look at all that wait. */
+  #rejectWhere(matches: (index: number, pending: Pending) => boolean, why: () => Error): void {
     for (const [index, pending] of this.#pending) {
       if (!matches(index, pending)) continue
       this.#pending.delete(index)
-      pending.reject(error)
+      pending.reject(why())
     }
   }
 }

@@ -3,6 +3,7 @@ import type { Log } from '../api/log.ts'
 import { decodeCall, encodeError, encodeMessage } from './codec.ts'
 import type { CallContext, PeerIdentity, RpcConnection } from './connection.ts'
 import type { RpcHandlers } from './handlers.ts'
+import { RunningCall } from './running-call.ts'
 import type { StreamEnd } from './stream-end.ts'
 
 /** What serving needs of the connection. */
@@ -20,11 +21,11 @@ export class ServedCalls {
   readonly #handlers: RpcHandlers
   readonly #log: Log
   readonly #served: ServedConnection
-  readonly #running = new Map<number, AbortController>()
+  readonly #running = new Map<number, RunningCall>()
   /** Calls that were given up and whose handler has not ended: they count until it has. */
-  readonly #givenUp = new Set<AbortSignal>()
+  readonly #givenUp = new Set<RunningCall>()
   /** For notifies: they have nobody who could give up. */
-  readonly #closing = new AbortController()
+  readonly #closing = new RunningCall()
 
   constructor(handlers: RpcHandlers, log: Log, served: ServedConnection) {
     this.#handlers = handlers
@@ -42,31 +43,27 @@ export class ServedCalls {
       this.#served.answer(id, 'failure', encodeError(error))
       return
     }
-    const controller = new AbortController()
-    this.#running.set(id, controller)
+    const call = new RunningCall()
+    this.#running.set(id, call)
     // Not rejecting: what fails is the answer.
-    void this.#serveRequest(id, bytes, controller.signal).finally(() =>
-      this.#givenUp.delete(controller.signal),
-    )
+    void this.#serveRequest(id, bytes, call)
   }
 
   stream(id: number, bytes: Uint8Array, stream: StreamEnd): void {
-    const controller = new AbortController()
-    this.#running.set(id, controller)
+    const call = new RunningCall()
+    this.#running.set(id, call)
     void stream.closed.then(() => {
       this.#running.delete(id)
-      controller.abort(unavailable('the stream is over'))
+      call.giveUp(unavailable('the stream is over'))
     })
-    void this.#serveStream(bytes, stream, controller.signal).finally(() =>
-      this.#givenUp.delete(controller.signal),
-    )
+    void this.#serveStream(bytes, stream, call)
   }
 
   notify(bytes: Uint8Array): void {
     const { method, body } = decodeCall(bytes)
     try {
       const found = this.#handlers.find('notify', method, this.#served.peer)
-      found.handler(body, this.#context(this.#closing.signal))
+      found.handler(body, this.#context(this.#closing))
     } catch (error) {
       // A notify has no answer; the connection is not worth less for it.
       this.#log.debug({ method, code: toSwarmctlError(error).code }, 'a notify was not taken')
@@ -75,48 +72,50 @@ export class ServedCalls {
 
   /** The caller gave up. */
   cancel(id: number): void {
-    const controller = this.#running.get(id)
-    if (controller === undefined) return
+    const call = this.#running.get(id)
+    if (call === undefined) return
     this.#running.delete(id)
-    this.#givenUp.add(controller.signal)
-    controller.abort(unavailable('the caller gave up'))
+    this.#givenUp.add(call)
+    call.giveUp(unavailable('the caller gave up'))
   }
 
   /** The connection is lost. */
   close(error: SwarmctlError): void {
-    for (const controller of this.#running.values()) controller.abort(error)
+    for (const call of this.#running.values()) call.giveUp(error)
     this.#running.clear()
-    this.#closing.abort(error)
+    this.#closing.giveUp(error)
   }
 
-  async #serveRequest(id: number, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+  async #serveRequest(id: number, bytes: Uint8Array, running: RunningCall): Promise<void> {
     let kind: 'response' | 'failure' = 'response'
     let answer: Buffer
     try {
       const { method, body } = decodeCall(bytes)
       const found = this.#handlers.find('request', method, this.#served.peer)
-      answer = encodeMessage(await found.handler(body, this.#context(signal)))
+      answer = encodeMessage(await found.handler(body, this.#context(running)))
     } catch (thrown) {
       this.#logInternal(thrown)
       kind = 'failure'
       answer = encodeError(thrown)
     }
-    if (signal.aborted) return
+    this.#givenUp.delete(running)
+    if (running.isGivenUp) return
     this.#running.delete(id)
     this.#served.answer(id, kind, answer)
   }
 
-  async #serveStream(bytes: Uint8Array, stream: StreamEnd, signal: AbortSignal): Promise<void> {
+  async #serveStream(bytes: Uint8Array, stream: StreamEnd, running: RunningCall): Promise<void> {
     try {
       const { method, body } = decodeCall(bytes)
       const found = this.#handlers.find('stream', method, this.#served.peer)
-      await found.handler(body, stream, this.#context(signal))
+      await found.handler(body, stream, this.#context(running))
       stream.end()
       stream.discard()
     } catch (thrown) {
       this.#logInternal(thrown)
       stream.abort(toSwarmctlError(thrown))
     }
+    this.#givenUp.delete(running)
   }
 
   /** The caller only gets the line; what should not happen is kept here with its stack. */
@@ -126,8 +125,13 @@ export class ServedCalls {
     this.#log.error({ err: thrown, peer: this.#served.peer?.nodeId }, 'an rpc handler failed')
   }
 
-  #context(signal: AbortSignal): CallContext {
+  #context(running: RunningCall): CallContext {
     const { peer, connection, remoteIp } = this.#served
-    return { peer, connection, remoteAddress: remoteIp, signal }
+    return {
+      ...{ peer, connection, remoteAddress: remoteIp },
+      get signal() {
+        return running.signal
+      },
+    }
   }
 }
