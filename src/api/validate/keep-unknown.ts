@@ -8,14 +8,33 @@ interface Kept {
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
+/** Whether the schema dropped nothing: what most requests are, and then nothing has to be put together anew. */
+const isWhole = (sent: unknown, parsed: unknown): boolean => {
+  if (Array.isArray(sent) && Array.isArray(parsed)) {
+    return parsed.every((value, i) => isWhole(sent[i], value))
+  }
+  if (!isObject(sent) || !isObject(parsed)) return true
+  for (const key of Object.keys(sent)) {
+    const isThere = Object.hasOwn(parsed, key)
+    if (isThere ? !isWhole(sent[key], parsed[key]) : isKept(sent[key])) return false
+  }
+  return true
+}
+
+/** An empty string that a schema dropped is a choice that was not made. */
+const isKept = (dropped: unknown): boolean => dropped !== '' && dropped !== undefined
+
 /**
  * Puts back what a schema dropped: a client's spec has to come back as it was sent, with the fields of an API that is newer than this
- * program. An empty string that a schema dropped is a choice that was not made, so it stays away.
+ * program.
  */
-export const keepUnknown = (sent: unknown, parsed: unknown, path = ''): Kept => {
+export const keepUnknown = (sent: unknown, parsed: unknown): Kept =>
+  isWhole(sent, parsed) ? { value: parsed, unknown: [] } : putBack(sent, parsed, '')
+
+const putBack = (sent: unknown, parsed: unknown, path: string): Kept => {
   const at = (key: string | number) => (path === '' ? String(key) : `${path}.${key}`)
   if (Array.isArray(sent) && Array.isArray(parsed)) {
-    const kept = parsed.map((value, i) => keepUnknown(sent[i], value, at(i)))
+    const kept = parsed.map((value, i) => putBack(sent[i], value, at(i)))
     return { value: kept.map(({ value }) => value), unknown: kept.flatMap((one) => one.unknown) }
   }
   if (!isObject(sent) || !isObject(parsed)) return { value: parsed, unknown: [] }
@@ -24,12 +43,12 @@ export const keepUnknown = (sent: unknown, parsed: unknown, path = ''): Kept => 
   for (const entry of entries) {
     const [key, value] = entry
     if (!Object.hasOwn(sent, key)) continue
-    const kept = keepUnknown(sent[key], value, at(key))
+    const kept = putBack(sent[key], value, at(key))
     entry[1] = kept.value
     unknown.push(...kept.unknown)
   }
   for (const [key, value] of Object.entries(sent)) {
-    if (Object.hasOwn(parsed, key) || value === '' || value === undefined) continue
+    if (Object.hasOwn(parsed, key) || !isKept(value)) continue
     entries.push([key, value])
     unknown.push(at(key))
   }
