@@ -126,12 +126,6 @@ export const restoredCredentials = async (
   })
 }
 
-/** What `restore` tells its caller. */
-export const restoredAnswer = (backup: OpenedBackup): Restored => ({
-  NodeID: backup.node.ID,
-  ClusterID: backup.cluster.ID,
-  CreatedAt: backup.head.createdAt,
-  Index: backup.head.index,
 /** What the restored manager remembers of its membership: the others are forgotten. */
 export const restoredRecord = (
   { cluster, node }: OpenedBackup,
@@ -146,5 +140,11 @@ export const restoredRecord = (
   forcesNewCluster: true,
 })
 
+/** What `restore` tells its caller. */
+export const restoredAnswer = (backup: OpenedBackup): Restored => ({
+  NodeID: backup.node.ID,
+  ClusterID: backup.cluster.ID,
+  CreatedAt: backup.head.createdAt,
+  Index: backup.head.index,
   RemovedManagers: backup.otherManagers,
 })
