@@ -438,6 +438,8 @@ t.test('news of the cluster, logs, removal, leaving', async (t) => {
     kind: 'managers',
     role: 'manager',
     managers: [{ nodeId: 'm9', addr: 'm9:2377' }],
+    asOf: 7,
+    isPresent: false,
   })
   await b.settle()
   t.match(b.cluster, [{ role: 'worker' }, { role: 'manager', managers: [{ addr: 'm9:2377' }] }])
@@ -476,8 +478,6 @@ t.test('news of the cluster, logs, removal, leaving', async (t) => {
     { ...request, taskId: 'later', follow: true },
     { send: async (m) => void lines.push(m) },
     context,
-    asOf: 7,
-    isPresent: false,
   )
   await b.settle()
   t.equal(lines.length, 1)

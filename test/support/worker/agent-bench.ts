@@ -127,10 +127,10 @@ export class FakeManager {
         role: 'worker',
         index: 5,
         managers: [],
+        asOf: 0,
         rootCACert: '',
       })
     } else if (typeof this.answer === 'object') {
-        asOf: 0,
       void ours.send(this.answer).then(() => ours.end())
     }
     return theirs
