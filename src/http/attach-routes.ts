@@ -141,12 +141,14 @@ const connect = async (exchange: Exchange): Promise<void> => {
   if (grant === undefined) return passToEngine(exchange, bytes)
   const { endpoint } = grant
   const url = `/networks/${endpoint.dockerNetwork}/connect`
+  let answer: EngineAnswer
   try {
-    send(exchange, await callEngine(exchange, { url, body: withGrant(body, grant) }), [endpoint])
+    answer = await callEngine(exchange, { url, body: withGrant(body, grant) })
   } finally {
     // Gives back what the Engine refuses, and what is needed only once the container runs.
     await attachments.refresh(container.id)
   }
+  send(exchange, answer, [endpoint])
 }
 
 /** The bridge of the cluster's network of this name, with the network's name; undefined when it is none of the cluster's. */
@@ -183,8 +185,12 @@ const start = async (exchange: Exchange): Promise<void> => {
   const attachments = exchange.port.attachments()
   const container = await attachments?.prepareStart(param(exchange, 'id'))
   if (attachments === undefined || container === undefined) return passToEngine(exchange)
-  const answer = await callEngine(exchange, { body: await readBody(exchange.request) })
-  await attachments.refresh(container.id)
+  let answer: EngineAnswer
+  try {
+    answer = await callEngine(exchange, { body: await readBody(exchange.request) })
+  } finally {
+    await attachments.refresh(container.id)
+  }
   send(exchange, answer, container.endpoints)
 }
 

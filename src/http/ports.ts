@@ -62,16 +62,19 @@ export interface GrantedAttachment {
 
 /** The containers of this node that are nobody's tasks, on networks of the cluster; the agent implements it. */
 export interface NetworkAttachments {
-  /** An address on the network, its bridge on this node. @throws SwarmctlError, NOT_FOUND when the cluster has no such network */
+  /**
+   * An address on the network, its bridge on this node, until `bind` (of a container that is created) or `refresh` (of one that exists).
+   * @throws SwarmctlError, NOT_FOUND when the cluster has no such network
+   */
   claim(wish: AttachmentWish): Promise<GrantedAttachment>
   /** The container of a claim exists now. */
   bind(granted: GrantedAttachment, container: { id: string; name: string }): Promise<void>
   release(taskId: string): Promise<void>
-  /** Before a container is started: it gets its addresses back. Undefined when it is on no network of the cluster's. */
+  /** Before a container is started: it gets its addresses back, until `refresh`. Undefined when it is on no network of the cluster's. */
   prepareStart(
     reference: string,
   ): Promise<{ id: string; endpoints: AttachmentEndpoint[] } | undefined>
-  /** Resolves when the cluster knows how the container is now. */
+  /** What was begun is over, well or not: resolves when the cluster knows how the container is now. */
   refresh(containerId: string): Promise<void>
 }
 
@@ -114,7 +117,7 @@ export interface SwarmPort {
   /** On the leader: what its autoscaler saw and did last; undefined while it has not looked at the service. */
   autoscaleReport(serviceId: string): AutoscaleReport | undefined
   /**
-   * Changes of the applied state, for `/events` and followed logs; returns the unsubscriber, or undefined while this node has no state. `onOver`: no
+   * Changes of the applied state, for `/events` and followed logs; returns the unsubscriber, or undefined while this node has no state, or not the present one yet. `onOver`: no
    * more will come, since the node is no manager any more or begins anew as one.
    */
   watch(run: (changes: ObjectChange[]) => void, onOver: () => void): (() => void) | undefined

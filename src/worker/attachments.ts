@@ -82,8 +82,8 @@ export class Attachments {
   readonly #held = new Map<string, Held>()
   /** Given back, but the managers have not said yet that they know. */
   readonly #ended = new Map<string, TaskStatus>()
-  /** Ids that stand for containers which are being created. */
-  readonly #provisional = new Set<string>()
+  /** Containers that somebody just creates, connects or starts, by their (provisional) ids: what they are meanwhile says nothing. */
+  readonly #claiming = new Set<string>()
   /** The last work on each container: one thing at a time. */
   readonly #queues = new Map<string, Promise<void>>()
   /** Containers that no manager could be asked about. */
@@ -158,8 +158,16 @@ export class Attachments {
     if (kind === 'changed' || this.#heldBy(containerId).length > 0) this.#look(containerId)
   }
 
-  /** Resolves when a container's attachments are as it is; what could not be done for now is done later. */
+  /**
+   * What was begun with `claim` or `prepareStart` came to its end, well or not. Resolves when the container's attachments are as it is; what
+   * could not be done for now is done later.
+   */
   async refresh(containerId: string): Promise<void> {
+    this.#claiming.delete(containerId)
+    await this.#keepUp(containerId)
+  }
+
+  async #keepUp(containerId: string): Promise<void> {
     try {
       await this.#inTurn(containerId, () => this.#reconcile(containerId))
     } catch (thrown) {
@@ -170,20 +178,17 @@ export class Attachments {
   }
 
   /**
-   * An address on the network, its bridge on this node. @throws SwarmctlError with the leader's words; UNAVAILABLE when nothing could be
-   * had within ATTACH_WAIT_MAX_MS
+   * An address on the network, its bridge on this node, until `bind` or `refresh`. @throws SwarmctlError with the leader's words;
+   * UNAVAILABLE when nothing could be had within ATTACH_WAIT_MAX_MS
    */
   async claim(wish: AttachmentWish): Promise<GrantedAttachment> {
-    const provisional = wish.container === undefined ? this.#deps.newId() : undefined
-    const containerId = wish.container?.id ?? provisional ?? ''
-    if (provisional !== undefined) this.#provisional.add(provisional)
+    const { id, name } = wish.container ?? { id: this.#deps.newId(), name: '' }
+    this.#claiming.add(id)
     try {
-      const task = await this.#patiently(() =>
-        this.#ask({ id: containerId, name: wish.container?.name ?? '' }, wish, wish.address !== ''),
-      )
+      const task = await this.#patiently(() => this.#ask({ id, name }, wish, wish.address !== ''))
       return await this.#wireOrRelease(task, recordOf(task, wish))
     } catch (error) {
-      if (provisional !== undefined) this.#provisional.delete(provisional)
+      this.#claiming.delete(id)
       throw notAttached(wish.network, error)
     }
   }
@@ -200,7 +205,7 @@ export class Attachments {
       await this.release(taskId)
       throw error
     } finally {
-      if (provisional !== undefined) this.#provisional.delete(provisional)
+      if (provisional !== undefined) this.#claiming.delete(provisional)
     }
   }
 
@@ -208,7 +213,7 @@ export class Attachments {
   async release(taskId: string): Promise<void> {
     const held = this.#held.get(taskId)
     if (held === undefined) return
-    this.#provisional.delete(attachedContainer(held.task))
+    this.#claiming.delete(attachedContainer(held.task))
     const status = this.#status('complete', 'finished', attachedContainer(held.task))
     this.#ended.set(taskId, status)
     await this.#forget(taskId)
@@ -216,18 +221,25 @@ export class Attachments {
   }
 
   /**
-   * Before a container is started: unless it runs it gets its addresses (back). Its endpoints, if it has any. @throws as `claim`
+   * Before a container is started: unless it runs it gets its addresses (back), until `refresh`. Its endpoints, if it has any.
+   * @throws as `claim`
    */
   async prepareStart(reference: string): Promise<AttachedContainer | undefined> {
     const found = await this.#deps.containers.inspect(reference)
     if (found === undefined || found.endpoints.length === 0) return undefined
-    await this.#inTurn(found.id, async () => {
-      const container = await this.#deps.containers.inspect(found.id)
-      if (container === undefined || container.phase === 'up') return
-      // What was made for it before may be gone: somebody removed the bridge while nothing ran on it.
-      for (const { task } of this.#heldBy(container.id)) this.#granted.delete(task.ID)
-      for (const endpoint of container.endpoints) await this.#prepare(container, endpoint)
-    })
+    this.#claiming.add(found.id)
+    try {
+      await this.#inTurn(found.id, async () => {
+        const container = await this.#deps.containers.inspect(found.id)
+        if (container === undefined || container.phase === 'up') return
+        // What was made for it before may be gone: somebody removed the bridge while nothing ran on it.
+        for (const { task } of this.#heldBy(container.id)) this.#granted.delete(task.ID)
+        for (const endpoint of container.endpoints) await this.#prepare(container, endpoint)
+      })
+    } catch (error) {
+      await this.refresh(found.id)
+      throw error
+    }
     return found
   }
 
@@ -247,7 +259,7 @@ export class Attachments {
   }
 
   #look(containerId: string): void {
-    void this.refresh(containerId)
+    void this.#keepUp(containerId)
   }
 
   #retryLater(containerId: string): void {
@@ -272,7 +284,7 @@ export class Attachments {
   }
 
   async #reconcile(containerId: string): Promise<void> {
-    if (this.#provisional.has(containerId)) return
+    if (this.#claiming.has(containerId)) return
     const container = await this.#deps.containers.inspect(containerId)
     for (const { task } of this.#heldBy(containerId)) {
       const networkId = networkOf(task)?.ID

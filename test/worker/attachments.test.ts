@@ -138,6 +138,9 @@ t.test('a container is created, runs, ends and is started again', async (t) => {
   t.equal(bench.overlay.at(-1), 'detach t1')
 
   await attachments.prepareStart('name-c1')
+  attachments.onEvent({ kind: 'changed', containerId: 'c1' })
+  await settle()
+  t.strictSame(bench.said, [], 'late news of its end: it is about to start')
   t.match(bench.asked.at(-1), { containerId: 'c1', address: '10.5.1.2', isFixed: false })
   t.strictSame(bench.containers.calls, [], 'it has the same address again')
   bench.container('c1', { endpoints })
@@ -147,6 +150,31 @@ t.test('a container is created, runs, ends and is started again', async (t) => {
   attachments.onEvent({ kind: 'disconnected', containerId: 'c1' })
   await settle()
   t.strictSame(bench.said, ['t3 running', 't3 complete'])
+})
+
+t.test('a container is connected while it is looked at', async (t) => {
+  const bench = new Bench()
+  const { attachments } = bench
+  bench.container('c1', { endpoints: [] })
+  const container = { id: 'c1', name: 'name-c1' }
+  const wish = { container, network: 'back', address: '10.5.1.7', aliases: ['me'] }
+  const granted = await attachments.claim(wish)
+  t.match(bench.asked, [{ containerId: 'c1', name: 'name-c1', isFixed: true }])
+  attachments.assign([...bench.tasks.values()][0]!)
+  attachments.onEvent({ kind: 'changed', containerId: 'c1' })
+  await attachments.takeStock()
+  await settle()
+  t.strictSame(bench.said, [], 'it has no place there yet')
+  bench.container('c1', { endpoints: [granted.endpoint] })
+  await attachments.refresh('c1')
+  t.strictSame(bench.said, ['t1 running'])
+  await attachments.claim({ ...wish, address: '' })
+  await attachments.refresh('c1')
+  t.strictSame(bench.said, ['t1 running'], 'again: the Engine refuses, and nothing is lost')
+  const other = { container: { id: 'c2', name: 'name-c2' }, network: 'back', address: '' }
+  await attachments.claim({ ...other, aliases: [] })
+  await attachments.refresh('c2')
+  t.equal(bench.said.at(-1), 't3 complete', 'the Engine refused')
 })
 
 t.test('an address that somebody else has by now', async (t) => {

@@ -34,9 +34,9 @@ export const PURE = [
   'src/api/**/*.ts',
   'src/raft/**/*.ts',
   'src/manager/{store,scheduler,orchestrator,allocator,autoscaler}/**/*.ts',
-  'src/overlay/{forwarding-table,kernel-tables,link-model,nft-model,nft-script,view}*.ts',
+  'src/overlay/{forwarding-table,kernel-tables,link-model,name-clients,nft-model,nft-script,view}*.ts',
   'src/overlay/dns/{answer,names}.ts',
-  'src/worker/{task-progress,task-steps,backoff,executor,overlay-port}.ts',
+  'src/worker/{attachments,container-networks,task-progress,task-steps,backoff,executor,overlay-port}.ts',
 ]
 
 /** Parts of Node that neither read nor change anything outside. */
