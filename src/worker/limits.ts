@@ -14,6 +14,9 @@ export const STOP_CONCURRENCY = 32
 /** How long a task that is to go waits for the word that no node sends it connections any more. */
 export const ROTATION_WAIT_MAX_MS = 5000
 
+/** How long a job whose process ended waits for an Engine that is silent to say how: longer than an upgrade of it takes. */
+export const EXIT_CODE_WAIT_MAX_MS = 120_000
+
 /** States on the way to RUNNING are reported together within this time; what others wait for is reported at once. */
 export const STATUS_COALESCE_MS = 250
 

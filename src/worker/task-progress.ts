@@ -21,6 +21,8 @@ export interface Progress {
   drained: boolean
   /** This node stopped the container, so its exit is no failure. */
   stopped: boolean
+  /** The Engine was waited for, and did not say how the container ended. */
+  exitCodeLost: boolean
   /** False: the task is not assigned to this node any more; nobody wants its log either. */
   assigned: boolean
 }
@@ -31,6 +33,7 @@ export type WaitReason =
   | 'desired-running'
   | 'healthy'
   | 'exit'
+  | 'exit-code'
   | 'out-of-rotation'
   | 'removal'
 
@@ -113,11 +116,18 @@ const stepToRun = (task: Task, progress: Progress): Step => {
         return isBefore(state, 'starting') ? report('starting') : wait('healthy')
       return isBefore(state, 'running') ? report('running') : wait('exit')
     case 'exited':
-      return reportExit(container)
+      return isExitCodeAwaited(task, progress) ? wait('exit-code') : reportExit(container)
     default:
       return container.status satisfies never
   }
 }
+
+/**
+ * How a job's container ended decides whether its work is done: once more would do it twice. The Engine knows it when it is back. Of a service it
+ * makes no difference, and its users wait for another task.
+ */
+const isExitCodeAwaited = (task: Task, { container, exitCodeLost }: Progress): boolean =>
+  container?.exitCode === EXIT_CODE_UNKNOWN && task.JobIteration !== undefined && !exitCodeLost
 
 const reportExit = ({ exitCode }: ObservedContainer): Step => {
   if (exitCode === 0) return report('complete')

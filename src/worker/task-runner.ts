@@ -10,7 +10,12 @@ import {
   type ObservedContainer,
   type TaskEvent,
 } from './executor.ts'
-import { CLEANUP_RETRY_MS, PREPARE_ATTEMPTS_MAX, ROTATION_WAIT_MAX_MS } from './limits.ts'
+import {
+  CLEANUP_RETRY_MS,
+  EXIT_CODE_WAIT_MAX_MS,
+  PREPARE_ATTEMPTS_MAX,
+  ROTATION_WAIT_MAX_MS,
+} from './limits.ts'
 import { hasOverlay, nextStep, type Progress, type Step } from './task-progress.ts'
 import type { TaskSteps } from './task-steps.ts'
 
@@ -39,6 +44,7 @@ const initialProgress = (status: TaskStatus): Progress => ({
   outOfRotation: false,
   drained: false,
   stopped: false,
+  exitCodeLost: false,
   assigned: true,
 })
 
@@ -75,6 +81,7 @@ export class TaskRunner {
   #abort = new AbortController()
   #cancelTimer: (() => void) | undefined
   #cancelRotation: (() => void) | undefined
+  #cancelExitCode: (() => void) | undefined
 
   /** `status`: what the node itself said last, else what the manager says. */
   constructor(deps: RunnerDeps, start: { task: Task; status: TaskStatus }) {
@@ -144,7 +151,9 @@ export class TaskRunner {
     // An answer older than the container, or older than its end, says nothing.
     const isOld =
       (container === null && known !== null && this.#containerTick > asOf) ||
-      (container?.id === known?.id && known?.status === 'exited')
+      (container?.id === known?.id &&
+        known?.status === 'exited' &&
+        known.exitCode !== EXIT_CODE_UNKNOWN)
     if (!isOld) this.#setContainer(container)
     this.#engineKnown = true
     this.wake()
@@ -197,6 +206,7 @@ export class TaskRunner {
     this.#closed = true
     this.#cancelTimer?.()
     this.#cancelRotation?.()
+    this.#cancelExitCode?.()
     this.#abort.abort()
     this.#notify()
   }
@@ -241,6 +251,7 @@ export class TaskRunner {
       const step = nextStep(this.#task, this.#progress)
       if (step.kind === 'wait') {
         if (step.reason === 'out-of-rotation') this.#waitForRotation()
+        if (step.reason === 'exit-code') this.#waitForExitCode()
         return
       }
       const goesOn = await this.#try(step)
@@ -394,6 +405,13 @@ export class TaskRunner {
     this.#cancelRotation ??= this.#deps.clock.schedule(ROTATION_WAIT_MAX_MS, () =>
       this.onOutOfRotation(),
     )
+  }
+
+  #waitForExitCode(): void {
+    this.#cancelExitCode ??= this.#deps.clock.schedule(EXIT_CODE_WAIT_MAX_MS, () => {
+      this.#progress.exitCodeLost = true
+      this.wake()
+    })
   }
 
   #wakeIn(delayMs: number): void {

@@ -223,38 +223,6 @@ t.test('containers without a task go, but only when the whole assignment is know
   t.equal(b.executor.of('t2'), undefined)
 })
 
-t.test('the Engine goes and comes: the daemon stays, tasks are looked at again', async (t) => {
-  const b = await bench(t)
-  b.manager.assign(true, { tasks: [agentTask('t1'), agentTask('t2')] })
-  await b.settle()
-  b.executor.switchOff()
-  await b.settle()
-  t.match(b.manager.session.said.at(-1), {
-    kind: 'description',
-    description: { Swarmctl: { EngineError: /does not answer/ } },
-  })
-  b.manager.assign(false, { tasks: [agentTask('t3')] })
-  b.executor.end('t2', 137)
-  await b.clock.advance(900)
-  t.equal(b.manager.status('t2')?.State, 'running', 'the Engine may be about to say how it ended')
-  await b.clock.advance(20_000)
-  t.match(b.manager.status('t2'), {
-    State: 'failed',
-    Err: 'task: its process ended while the Docker Engine did not answer',
-    ContainerStatus: { ContainerID: 'container2', PID: 0, ExitCode: 255 },
-  })
-  t.equal(b.manager.status('t1')?.State, 'running', 'live-restore: its process goes on')
-  b.executor.switchOn()
-  await b.clock.advance(10_000)
-  t.equal(b.manager.status('t1')?.State, 'running')
-  t.equal(b.manager.history('t2').at(-1)?.State, 'failed', 'what was said stays said')
-  t.equal(b.manager.status('t3')?.State, 'running', 'what waited goes on')
-  t.match(
-    b.manager.session.said.findLast(({ kind }) => kind === 'description'),
-    { description: { Swarmctl: { EngineError: '' } } },
-  )
-})
-
 t.test('a node that was removed while it was away is told, now and then', async (t) => {
   const b = await bench(t)
   const second = new FakeManager()
@@ -270,53 +238,6 @@ t.test('a node that was removed while it was away is told, now and then', async 
   b.manager.answer = 'leader'
   await b.clock.advance(10_000)
   t.ok(b.agent.isConnected, 'not for good')
-})
-
-t.test('an Engine that is down when the daemon starts: processes are asked', async (t) => {
-  const b = await bench(t)
-  b.manager.assign(true, { tasks: [agentTask('t1', {}, true), agentTask('t2')] })
-  await b.settle()
-  b.executor.switchOff()
-  b.executor.end('t1', 0)
-  await b.restart()
-  const running = { Timestamp: '', State: 'running', Message: '' } as const
-  b.manager.assign(true, {
-    tasks: [agentTask('t1', { Status: running }, true), agentTask('t2', { Status: running })],
-  })
-  await b.clock.advance(5000)
-  t.match(b.manager.status('t1'), { State: 'failed', ContainerStatus: { ExitCode: 255 } })
-  t.ok(b.overlay.calls.includes('drop t1'), 'this node sends it no connections any more')
-  t.equal(b.manager.status('t2')?.State, 'running')
-  b.manager.assign(false, { removeTasks: ['t1'] })
-  await b.clock.advance(5000)
-  t.ok(b.executor.of('t1'), 'its container waits for the Engine')
-  b.executor.switchOn()
-  await b.clock.advance(10_000)
-  t.equal(b.executor.of('t1'), undefined)
-})
-
-t.test('an Engine that hangs is noticed, at once or after it was well', async (t) => {
-  const b = await bench(t)
-  b.manager.assign(true, { tasks: [agentTask('t1'), agentTask('t2')] })
-  await b.settle()
-  await b.clock.advance(60_000)
-  const errors = () =>
-    b.manager.session.said.flatMap((message) =>
-      message.kind === 'description' ? [message.description.Swarmctl.EngineError] : [],
-    )
-  t.strictSame(errors(), [], 'a quiet Engine is well')
-  b.executor.hang()
-  b.executor.end('t2', 137)
-  await b.clock.advance(20_000)
-  const [said] = errors()
-  t.match(said, /^the Docker Engine does not answer: it takes connections and has said nothing/)
-  t.equal(b.manager.status('t2')?.State, 'failed')
-  await b.clock.advance(60_000)
-  t.equal(errors().length, 1, 'said once')
-  b.executor.switchOn()
-  await b.clock.advance(40_000)
-  t.strictSame(errors(), [said, ''])
-  t.equal(b.manager.status('t1')?.State, 'running')
 })
 
 t.test('failover: the next manager is found quickly, and told everything', async (t) => {

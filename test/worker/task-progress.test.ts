@@ -7,7 +7,7 @@ import {
   EXIT_CODE_UNKNOWN,
   type ObservedContainer,
 } from '../../src/worker/executor.ts'
-import { nextStep, type Progress, stopGraceMs } from '../../src/worker/task-progress.ts'
+import { nextStep, type Progress, type Step, stopGraceMs } from '../../src/worker/task-progress.ts'
 import { agentTask } from '../support/worker/agent-bench.ts'
 
 const container = (
@@ -34,6 +34,7 @@ const progress = (change: Partial<Progress>): Progress => ({
   outOfRotation: false,
   drained: false,
   stopped: false,
+  exitCodeLost: false,
   assigned: true,
   ...change,
 })
@@ -43,12 +44,29 @@ const task = (desired: TaskState, overlay = true) =>
   agentTask('t', { DesiredState: desired }, overlay)
 
 /** The step in short: `report failed: task: non-zero exit (1)`, `wait exit`, `create`. */
-const step = (desired: TaskState, change: Partial<Progress>, overlay = true): string => {
-  const next = nextStep(task(desired, overlay), progress(change))
+const step = (desired: TaskState, change: Partial<Progress>, overlay = true): string =>
+  short(nextStep(task(desired, overlay), progress(change)))
+
+const short = (next: Step): string => {
   if (next.kind === 'wait') return `wait ${next.reason}`
   if (next.kind !== 'report') return next.kind
   return `report ${next.state}${next.err === undefined ? '' : `: ${next.err}`}`
 }
+
+t.test('a job waits for how its container ended, within reason', async (t) => {
+  const job = (desired: TaskState, change: Partial<Progress>) =>
+    short(
+      nextStep(
+        { ...task(desired), JobIteration: { Index: 1 } },
+        progress({ ...ran, container: container('exited', EXIT_CODE_UNKNOWN), ...change }),
+      ),
+    )
+  const lost = 'report failed: task: its process ended while the Docker Engine did not answer'
+  t.equal(job('complete', {}), 'wait exit-code')
+  t.equal(job('complete', { exitCodeLost: true }), lost)
+  t.equal(job('complete', { container: container('exited', 0) }), 'report complete')
+  t.equal(job('shutdown', {}), lost, 'nobody waits for it any more')
+})
 
 t.test('each next step', async (t) => {
   const cases: [string, TaskState, Partial<Progress>][] = [
@@ -176,6 +194,7 @@ t.test(
       outOfRotation: fc.boolean(),
       drained: fc.boolean(),
       stopped: fc.boolean(),
+      exitCodeLost: fc.boolean(),
       assigned: fc.boolean(),
     })
     const desired = fc.constantFrom(
