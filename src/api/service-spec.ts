@@ -79,6 +79,10 @@ export const Mount = emptyAsAbsent(
         ReadOnlyForceRecursive: z.boolean().optional(),
         /** Permission bits of a tmpfs. */
         TmpfsMode: z.number().int().nonnegative().optional(),
+        /** Permission bits of a new volume's folder; default 0755. */
+        VolumeMode: z.number().int().min(0).max(0o7777).optional(),
+        /** The group that a new volume's folder is given to; default root's. */
+        VolumeGID: z.number().int().nonnegative().optional(),
       })
       .optional(),
   }),

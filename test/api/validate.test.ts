@@ -147,6 +147,13 @@ refuses('service specs are refused with Docker’s texts', parseServiceSpec, [
     /source must be empty/,
   ],
   [
+    'the folder of a bind',
+    container({
+      Mounts: [{ Type: 'bind', Source: '/b', Target: '/a', Swarmctl: { VolumeMode: 7 } }],
+    }),
+    'invalid mount config for type "bind": VolumeMode and VolumeGID are a volume\'s',
+  ],
+  [
     'health interval',
     container({ Healthcheck: { Interval: 999 } }),
     'ContainerSpec: Interval in HealthConfig cannot be less than 1ms',
@@ -319,10 +326,15 @@ t.test('what of a network has no effect is said', async (t) => {
   t.equal(parseNetworkCreate(network({ Options: null, Labels: null })).warning, '')
 })
 
+const externalCA = (Protocol: string, URL: string) => ({
+  CAConfig: { ExternalCAs: [{ Protocol, URL }] },
+})
 refuses('cluster settings', parseSwarmSpec, [
   ['name', { Name: 'x' }, 'modification of cluster name is not allowed'],
   ['heartbeat', { Dispatcher: { HeartbeatPeriod: -1 } }, /heartbeat time period/],
-  ['external CA', { CAConfig: { ExternalCAs: [{ URL: 'x' }] } }, /external CAs/, 501],
+  ['external CA', externalCA('acme', 'https://ca'), 'invalid protocol: "acme"'],
+  ['its URL', externalCA('cfssl', 'ca'), /"ca" must begin with https/],
+  ['not in the clear', externalCA('cfssl', 'http://ca/sign'), /must begin with https/],
 ])
 refuses('nodes', parseNodeSpec, [
   ['role', { Availability: 'active' }, 'invalid Role: "", must be worker or manager'],

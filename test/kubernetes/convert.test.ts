@@ -258,10 +258,16 @@ t.test('ConfigMaps, Secrets and volumes', async (t) => {
       Source: 'default_files',
       Target: '/files',
       ReadOnly: true,
-      VolumeOptions: { Subpath: 'a' },
+      VolumeOptions: { NoCopy: true, Subpath: 'a' },
+      Swarmctl: { VolumeMode: 0o777 },
     },
     { Type: 'tmpfs', Target: '/tmp', TmpfsOptions: { SizeBytes: 1 << 20 } },
-    { Type: 'volume', Target: '/cache' },
+    {
+      Type: 'volume',
+      Target: '/cache',
+      VolumeOptions: { NoCopy: true },
+      Swarmctl: { VolumeMode: 0o777 },
+    },
     { Type: 'bind', Source: '/var/log/x', Target: '/log', Swarmctl: { CreateMountpoint: true } },
   ])
   t.match(

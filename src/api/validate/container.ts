@@ -69,6 +69,12 @@ const requireMount = (mount: Mount, target: string): void => {
     throw invalid(`invalid mount target, must be an absolute path: ${target}`)
   }
   const kind = mount.Type ?? 'volume'
+  const { VolumeMode, VolumeGID } = mount.Swarmctl ?? {}
+  if (kind !== 'volume' && (VolumeMode !== undefined || VolumeGID !== undefined)) {
+    throw invalid(
+      `invalid mount config for type "${kind}": VolumeMode and VolumeGID are a volume's`,
+    )
+  }
   switch (kind) {
     case 'bind':
       if (!mount.Source)

@@ -32,20 +32,27 @@ export const convertVolumes = (
   context: VolumeContext,
 ): ConvertedVolumes => {
   const result: ConvertedVolumes = { mounts: [], configs: [], secrets: [] }
+  const fsGroup = pod.securityContext?.fsGroup
   for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
     const path = [...context.path, 'volumeMounts', index]
     const volume = pod.volumes?.find(({ name }) => name === mount.name)
     if (volume === undefined) throw new ManifestProblem(path, `there is no volume ${mount.name}`)
-    addMount(result, volume, mount, { ...context, path })
+    addMount(result, volume, mount, { ...context, path, fsGroup })
   }
   return result
+}
+
+/** Where a container mounts a volume. */
+interface MountContext extends VolumeContext {
+  /** The pod's group, which what it mounts belongs to. */
+  fsGroup: number | undefined
 }
 
 const addMount = (
   result: ConvertedVolumes,
   volume: Volume,
   mount: VolumeMount,
-  context: VolumeContext,
+  context: MountContext,
 ): void => {
   if (volume.configMap !== undefined || volume.secret !== undefined) {
     addFiles(result, volume, mount, context)
@@ -56,13 +63,15 @@ const addMount = (
 }
 
 const DEFAULT_MODE = 0o644
+/** What Kubernetes adds for a group (`SetVolumeOwnership` of a volume that is only read). */
+const GROUP_READS = 0o440
 
 /** A ConfigMap's or Secret's keys as files below the mount path; with `subPath` one of them as the path itself. */
 const addFiles = (
   result: ConvertedVolumes,
   { configMap, secret }: Volume,
   { mountPath, subPath }: VolumeMount,
-  { data, path }: VolumeContext,
+  { data, path, fsGroup }: MountContext,
 ): void => {
   const place = [...path]
   const kind = configMap === undefined ? 'Secret' : 'ConfigMap'
@@ -79,8 +88,9 @@ const addFiles = (
     const File = {
       Name: subPath === undefined ? `${mountPath.replace(/\/$/, '')}/${file}` : mountPath,
       UID: '0',
-      GID: '0',
-      Mode: mode ?? source?.defaultMode ?? DEFAULT_MODE,
+      GID: String(fsGroup ?? 0),
+      Mode:
+        (mode ?? source?.defaultMode ?? DEFAULT_MODE) | (fsGroup === undefined ? 0 : GROUP_READS),
     }
     // Ids are filled in by name when the service is sent.
     if (kind === 'ConfigMap') {
@@ -91,7 +101,14 @@ const addFiles = (
 
 const PLACEHOLDER_ID = '0'.repeat(25)
 
-const mountOf = (volume: Volume, { subPath }: VolumeMount, context: VolumeContext): Mount => {
+/** As Kubernetes' own: empty, whatever the image has there, and everybody's; or the group's, and what is made in it as well. */
+const newFolder = (fsGroup: number | undefined) => ({
+  NoCopy: { NoCopy: true },
+  Swarmctl:
+    fsGroup === undefined ? { VolumeMode: 0o777 } : { VolumeMode: 0o2777, VolumeGID: fsGroup },
+})
+
+const mountOf = (volume: Volume, { subPath }: VolumeMount, context: MountContext): Mount => {
   const { emptyDir, persistentVolumeClaim, hostPath, name } = volume
   const place = [...context.path]
   const Subpath = subPath && { Subpath: subPath }
@@ -110,27 +127,31 @@ const mountOf = (volume: Volume, { subPath }: VolumeMount, context: VolumeContex
     context.note(
       `PersistentVolumeClaim ${claimName}: is a volume of the node that a task runs on; its size is not limited`,
     )
+    const { NoCopy, Swarmctl } = newFolder(context.fsGroup)
+    const Labels = { [NAMESPACE_LABEL]: context.namespace }
     return {
       Type: 'volume',
       Source: `${context.namespace}_${claimName}`,
       ...(persistentVolumeClaim.readOnly && { ReadOnly: true }),
-      VolumeOptions: { Labels: { [NAMESPACE_LABEL]: context.namespace }, ...(Subpath || {}) },
+      VolumeOptions: { ...NoCopy, Labels, ...(Subpath || {}) },
+      Swarmctl,
     }
   }
-  if (emptyDir !== undefined) return emptyDirOf(emptyDir, name, place)
+  if (emptyDir !== undefined) return emptyDirOf(emptyDir, name, context)
   throw new ManifestProblem(place, `the volume ${name} has no source that is supported`)
 }
 
 const emptyDirOf = (
   emptyDir: NonNullable<Volume['emptyDir']> | null,
   name: string,
-  path: (string | number)[],
+  { path, fsGroup }: MountContext,
 ): Mount => {
   if (emptyDir?.medium !== 'Memory') {
     if (emptyDir?.sizeLimit !== undefined) {
-      throw new ManifestProblem(path, `the volume ${name}: a sizeLimit needs medium: Memory`)
+      throw new ManifestProblem([...path], `the volume ${name}: a sizeLimit needs medium: Memory`)
     }
-    return { Type: 'volume' }
+    const { NoCopy, Swarmctl } = newFolder(fsGroup)
+    return { Type: 'volume', VolumeOptions: NoCopy, Swarmctl }
   }
   const size = emptyDir.sizeLimit === undefined ? undefined : memoryBytes(emptyDir.sizeLimit)
   return { Type: 'tmpfs', ...(size !== undefined && { TmpfsOptions: { SizeBytes: size } }) }

@@ -1,6 +1,7 @@
 import type { PortConfig } from '../../api/service-spec.ts'
 import type { ContainerHealth, ObservedContainer } from '../executor.ts'
 import { TASK_ID_LABEL } from './container-body.ts'
+import type { FoundMount } from './volume-folders.ts'
 
 /** What is read of `GET /containers/{id}/json`. */
 export interface ContainerJson {
@@ -14,6 +15,7 @@ export interface ContainerJson {
   }
   Config: { Labels?: Record<string, string> | null; Tty?: boolean }
   HostConfig: { PortBindings?: Record<string, unknown> | null }
+  Mounts?: FoundMount[]
   NetworkSettings: { Ports?: Record<string, { HostIp: string; HostPort: string }[] | null> | null }
 }
 

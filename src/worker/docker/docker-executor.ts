@@ -2,6 +2,7 @@ import type { LogMessage, LogsRequest } from '../../api/assignment.ts'
 import { SwarmctlError, toSwarmctlError } from '../../api/errors.ts'
 import type { Task } from '../../api/task.ts'
 import { taskName } from '../../api/task-name.ts'
+import { expandTemplate, templateContext } from '../../api/task-template.ts'
 import type {
   ContainerEvent,
   ContainerPlan,
@@ -18,6 +19,7 @@ import { ContainerProcesses } from './container-processes.ts'
 import { type EngineClient, SLOW_TIMEOUT_MS } from './engine-client.ts'
 import { engineError } from './engine-error.ts'
 import { type EngineInfo, engineFacts, requireNoSwarm } from './engine-facts.ts'
+import { prepareFolders, wantFolders } from './volume-folders.ts'
 
 /** More than a container's own grace period, for the Engine to kill it and to clean up. */
 const STOP_MARGIN_MS = 30_000
@@ -89,7 +91,20 @@ export class DockerExecutor implements Executor {
         body: { Container: id, EndpointConfig: endpointSettings(network) },
         timeoutMs: SLOW_TIMEOUT_MS,
       })
+    await this.#prepareFolders(id, plan)
     return id
+  }
+
+  async #prepareFolders(id: string, { task, node }: ContainerPlan): Promise<void> {
+    const wanted = task.Spec.ContainerSpec?.Mounts ?? []
+    if (!wantFolders(wanted)) return
+    const context = templateContext(task, node)
+    const mounts = wanted.map((mount) => ({
+      ...mount,
+      Target: expandTemplate(mount.Target ?? '', context),
+    }))
+    const { Mounts = [] } = await this.#json(id)
+    await prepareFolders(mounts, Mounts, this.#engine.isLocal)
   }
 
   async start(containerId: string): Promise<ObservedContainer> {

@@ -7,7 +7,8 @@ export const mountBody = (mount: Mount, context: TemplateContext): object => {
   const fillValues = (map: Record<string, string>): Record<string, string> =>
     Object.fromEntries(Object.entries(map).map(([key, value]) => [key, fill(value)]))
   const { Source, Target, VolumeOptions, Swarmctl = {}, ...rest } = mount
-  const { TmpfsMode, ...bind } = Swarmctl
+  // The executor sees to volumes' folders: no Engine does.
+  const { TmpfsMode, VolumeMode: _, VolumeGID: __, ...bind } = Swarmctl
   return {
     Type: 'volume',
     ...rest,

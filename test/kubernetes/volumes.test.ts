@@ -1,0 +1,78 @@
+import t from 'tap'
+import { convertManifests } from '../../src/kubernetes/convert-manifests.ts'
+import { parseManifests } from '../../src/kubernetes/manifest.ts'
+
+/** What a Deployment's container mounts, with or without a group of its pod. */
+const mounting = (securityContext: string) => {
+  const [namespace] = convertManifests(
+    parseManifests(
+      'app.yml',
+      `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      ${securityContext}
+      containers:
+      - name: web
+        image: web:1
+        volumeMounts: [{name: conf, mountPath: /etc/app}, {name: creds, mountPath: /creds}, {name: files, mountPath: /files},
+          {name: cache, mountPath: /cache}, {name: log, mountPath: /log}]
+      volumes: [{name: conf, configMap: {name: conf}}, {name: creds, secret: {secretName: creds, defaultMode: 0400}},
+        {name: files, persistentVolumeClaim: {claimName: files}}, {name: cache, emptyDir: {}}, {name: log, hostPath: {path: /var/log/x}}]
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: conf}
+data: {level: info}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: creds}
+stringData: {password: s3cret}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: files}
+spec: {accessModes: [ReadWriteOnce]}
+`,
+    ),
+  )
+  return namespace?.services[0]?.TaskTemplate.ContainerSpec
+}
+
+const folders = (container: ReturnType<typeof mounting>) =>
+  container?.Mounts?.map(({ Target, VolumeOptions, Swarmctl }) => [
+    Target,
+    VolumeOptions?.NoCopy,
+    Swarmctl,
+  ])
+
+t.test("volumes start empty and are everybody's", async (t) => {
+  const container = mounting('')
+  const open = { VolumeMode: 0o777 }
+  t.strictSame(folders(container), [
+    ['/files', true, open],
+    ['/cache', true, open],
+    ['/log', undefined, undefined],
+  ])
+  t.match(container?.Secrets?.[0], { File: { GID: '0', Mode: 0o400 } })
+})
+
+t.test("with fsGroup they are the group's, and mounted files are for it to read", async (t) => {
+  const container = mounting('securityContext: {runAsUser: 1000, fsGroup: 3000}')
+  t.strictSame(container?.Groups, ['3000'])
+  t.match(container?.Configs, [{ File: { GID: '3000', Mode: 0o644 } }])
+  t.match(container?.Secrets, [{ File: { GID: '3000', Mode: 0o440 } }])
+  const grouped = { VolumeMode: 0o2777, VolumeGID: 3000 }
+  t.strictSame(folders(container), [
+    ['/files', true, grouped],
+    ['/cache', true, grouped],
+    // A node's own folder stays as it is.
+    ['/log', undefined, undefined],
+  ])
+})
