@@ -112,12 +112,6 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     command: /^service (create|update)/,
     lines: [/^\+ err \S+: (kept, but without effect|this field is not known)/],
   },
-  {
-    id: 'standalone-containers',
-    kind: 'open',
-    command: /^run .*--network full|^network (connect|disconnect)|^exec alone|^rm --force alone/,
-    lines: [ANY],
-  },
   { id: 'encrypted', kind: 'open', command: /--opt encrypted/, lines: [ANY] },
   { id: 'ipv6', kind: 'open', command: /--ipv6/, lines: [ANY] },
   { id: 'external-ca', kind: 'open', command: /--external-ca protocol/, lines: [ANY] },
