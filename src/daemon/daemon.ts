@@ -198,7 +198,9 @@ export class Daemon implements SwarmPort {
   }
 
   watch(run: (changes: ObjectChange[]) => void, onOver: () => void): (() => void) | undefined {
-    return this.#member?.runtime?.watch(run, onOver)
+    const { runtime } = this.#member ?? {}
+    // Until it has a vote a new manager takes over the past, which is no news.
+    return runtime?.isVoter ? runtime.watch(run, onOver) : undefined
   }
 
   init(request: InitRequest): Promise<string> {

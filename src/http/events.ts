@@ -10,9 +10,12 @@ import { eventMatches, type SwarmEvent, swarmEvent } from './swarm-events.ts'
 /** Events a slow client may leave unread before it is cut, in bytes. */
 export const EVENT_BUFFER_BYTES_MAX = 1 << 20
 
+/** How often a stream on a node that is no manager looks whether it is one now: nobody says when that is. */
+const MANAGER_POLL_MS = 200
+
 /** `GET /events`: the swarm's past events that are asked for, then the Engine's own stream with the swarm's new ones between its lines. */
 export const streamEvents = (exchange: Exchange, history: EventHistory): void => {
-  const { port, engine, clock, engineUrl, response, query } = exchange
+  const { engine, engineUrl, response, query } = exchange
   const filters = parseFilters(query.get('filters'))
   const write = (text: string | Buffer) => {
     // The Engine's stream may have ended while a slow client still reads: to write then would be an error that nobody handles.
@@ -30,6 +33,24 @@ export const streamEvents = (exchange: Exchange, history: EventHistory): void =>
       if (event && eventMatches(event, filters)) write(`${JSON.stringify(event)}\n`)
     }
     for (const event of history.since(query)) send(event)
+    watchSwarm(exchange, history, send)
+    copyLines(answer, write, () => response.end())
+    return undefined
+  })
+  response.on('close', () => upstream.destroy())
+  upstream.end()
+}
+
+/** The swarm's events from now on, or from when this node becomes a manager. */
+const watchSwarm = (
+  { port, clock, response }: Exchange,
+  history: EventHistory,
+  send: (event: SwarmEvent | undefined) => void,
+): void => {
+  let cancel = (): void => {}
+  const begin = (): void => {
+    // What others ask for later begins with what this reader sees.
+    history.follow()
     const unwatch = port.watch(
       (changes) => {
         for (const change of changes) send(swarmEvent(change, clock.nowMs()))
@@ -37,12 +58,10 @@ export const streamEvents = (exchange: Exchange, history: EventHistory): void =>
       // The reader would wait for events that never come; who asks again gets those of the state that there is then.
       () => response.end(),
     )
-    if (unwatch) response.on('close', unwatch)
-    copyLines(answer, write, () => response.end())
-    return undefined
-  })
-  response.on('close', () => upstream.destroy())
-  upstream.end()
+    cancel = unwatch ?? clock.schedule(MANAGER_POLL_MS, begin)
+  }
+  begin()
+  response.on('close', () => cancel())
 }
 
 /** Whole lines only: a swarm event must not fall into the middle of an Engine's. */

@@ -233,6 +233,32 @@ t.test('open streams end with the state that they tell of', async (t) => {
   await until(() => node.engine.eventReaders === 0)
 })
 
+t.test('events of a node that becomes a manager while somebody reads', async (t) => {
+  const node = await startNode(t)
+  node.swarm.state.role = 'worker'
+  const answer = await node.open('GET', '/events?filters={"type":["secret"]}')
+  await until(() => node.engine.eventReaders === 1)
+  const create = (Name: string) => node.swarm.control().createSecret({ Name, Data: 'eA==' })
+  await create('before')
+  node.swarm.state.role = 'manager'
+  let text = ''
+  answer.on('data', (chunk: Buffer) => {
+    text += chunk
+  })
+  // When the reader is served nobody can tell: one of them comes.
+  for (let count = 1; text === ''; count += 1) {
+    await create(`after${count}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  t.match(JSON.parse(text.split('\n')[0]!), {
+    Type: 'secret',
+    Action: 'create',
+    Actor: { Attributes: { name: /^after/ } },
+  })
+  answer.destroy()
+  await until(() => node.engine.eventReaders === 0)
+})
+
 t.test('events can be filtered, and the Engine’s refusal is passed on', async (t) => {
   const node = await startNode(t)
   const texts = ['{"type":["secret"]}', '{"event":["update"]}', '{"container":["x"]}'].map(

@@ -8,6 +8,7 @@ import type { ObjectChange } from '../../../src/api/object.ts'
 import type { InitRequest, JoinRequest, RestoreRequest } from '../../../src/api/swarm.ts'
 import type { ClusterUsage } from '../../../src/api/usage.ts'
 import { systemClock } from '../../../src/daemon/system-clock.ts'
+import { isManager } from '../../../src/http/membership.ts'
 import type {
   LeaderRoute,
   NetworkAttachments,
@@ -210,7 +211,8 @@ export class MemorySwarm implements SwarmPort {
     return this.autoscaleReports.get(serviceId)
   }
 
-  watch(run: (changes: ObjectChange[]) => void, onOver: () => void): () => void {
+  watch(run: (changes: ObjectChange[]) => void, onOver: () => void): (() => void) | undefined {
+    if (!isManager(this.state)) return undefined
     const unwatch = this.store.watch((changes) => run(changes))
     this.#watching.set(unwatch, onOver)
     return () => {
