@@ -78,7 +78,9 @@ const reviewOperation = (operation: StackOperation, secretKey: Uint8Array): Revi
     case 'update-service': {
       const { fields } = operation
       const action = fields.length > 0 ? 'update' : 'none'
-      return object('service', action, fields, fields.some(replacesTasks))
+      // A job with a schedule has its new spec with its next run.
+      const isScheduled = operation.body.Swarmctl?.Schedule !== undefined
+      return object('service', action, fields, !isScheduled && fields.some(replacesTasks))
     }
     case 'remove-service':
       return object('service', 'remove')
@@ -103,6 +105,9 @@ const creation = (body: Extract<StackOperation, { kind: 'create-service' }>['bod
     after: body.TaskTemplate.ContainerSpec?.Image,
   },
   { path: 'Mode', before: undefined, after: body.Mode },
+  ...(body.Swarmctl?.Schedule === undefined
+    ? []
+    : [{ path: 'Swarmctl.Schedule', before: undefined, after: body.Swarmctl.Schedule }]),
 ]
 
 /** As the orchestrator decides it: tasks follow their template and the endpoint, and only a placement may leave them where they are. */
