@@ -10,6 +10,9 @@ interface NamedTarget extends Pick<AutoscaleMetric, 'Name' | 'Unit'>, Target {
   useOf(use: Extract<TaskUse, { kind: 'reported' }>): number
 }
 
+/** A thousandth of a CPU. */
+const NANO_CPUS_STEP = 1_000_000
+
 const cpuOf: NamedTarget['useOf'] = ({ nanoCpus }) => nanoCpus
 const memoryOf: NamedTarget['useOf'] = ({ memoryBytes }) => memoryBytes
 
@@ -27,27 +30,29 @@ const share = (
           ...{ Name, Unit: 'percent', given: percent, useOf },
           perTask: (base * percent) / 100,
           assumed: (base * Math.max(percent, 100)) / 100,
+          step: base / 100,
         },
       ]
 
 const amount = (
   Name: 'cpu' | 'memory',
   Unit: 'nanocpus' | 'bytes',
+  step: number,
   useOf: NamedTarget['useOf'],
   target: number | undefined,
 ): NamedTarget[] =>
   target === undefined
     ? []
-    : [{ Name, Unit, given: target, useOf, perTask: target, assumed: target }]
+    : [{ Name, Unit, given: target, useOf, perTask: target, assumed: target, step }]
 
 const targetsOf = (spec: ServiceSpec): NamedTarget[] => {
   const { CpuPercent, MemoryPercent, NanoCpus, MemoryBytes } = spec.Swarmctl?.Autoscale ?? {}
   const bases = shareBases(spec)
   return [
     ...share('cpu', cpuOf, CpuPercent, bases.nanoCpus),
-    ...amount('cpu', 'nanocpus', cpuOf, NanoCpus),
+    ...amount('cpu', 'nanocpus', NANO_CPUS_STEP, cpuOf, NanoCpus),
     ...share('memory', memoryOf, MemoryPercent, bases.memoryBytes),
-    ...amount('memory', 'bytes', memoryOf, MemoryBytes),
+    ...amount('memory', 'bytes', 1, memoryOf, MemoryBytes),
   ]
 }
 
@@ -66,7 +71,7 @@ export const measure = (
     const average = known.reduce((sum, use) => sum + use, 0) / known.length
     return {
       ...{ Name, Unit, Target: given, Replicas: wanted },
-      Average: Math.round((average / perTask) * given),
+      Average: Math.floor((average / perTask) * given),
     }
   })
 }

@@ -14,7 +14,7 @@ const SECOND = 1000
 t.test(
   'one target: ceil(current × use / target), a tolerance, and what is not known',
   async (t) => {
-    const target = { perTask: 100, assumed: 200 }
+    const target = { perTask: 100, assumed: 200, step: 1 }
     const cases: [
       name: string,
       known: number[],
@@ -25,6 +25,7 @@ t.test(
       ['nobody is known, some start', [], { current: 3, starting: 2, unknown: 1 }, undefined],
       ['as it should be', [100, 100], { current: 2 }, 2],
       ['twice the target', [200, 200], { current: 2 }, 4],
+      ['a little more is noise', [200.9, 200.9], { current: 2 }, 4],
       ['half the target', [50, 50, 50, 50], { current: 4 }, 2],
       ['rounded up', [110, 120, 130], { current: 3 }, 4],
       ['a tenth above is tolerated', [110, 110], { current: 2 }, 2],
