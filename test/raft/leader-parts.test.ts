@@ -1,0 +1,63 @@
+// What a leader remembers of others: of followers, and of who waits for a proposal.
+
+import t from 'tap'
+import { createEntry } from '../../src/raft/entry.ts'
+import { OutcomeUnknownError, ProposalDroppedError } from '../../src/raft/errors.ts'
+import { Progress } from '../../src/raft/progress.ts'
+import { type ProposalResult, Proposals } from '../../src/raft/proposals.ts'
+import { bytes } from '../support/raft/core-network.ts'
+
+const LIMITS = { messagesMax: 4, bytesMax: 1_000 }
+
+t.test('etcd Progress.MaybeDecrTo: a rejection of an earlier probe is not believed', async (t) => {
+  const progress = new Progress(9, LIMITS)
+  progress.onMatched(2)
+  progress.becomeProbe(9)
+  t.ok(progress.onRejected(8, 5), 'the probe after 8 was rejected: try after 5')
+  t.equal(progress.next, 6)
+  t.notOk(progress.onRejected(8, 3), 'the same answer again, and late')
+  t.equal(progress.next, 6)
+  t.equal(progress.match, 2)
+  t.ok(progress.onRejected(5, 0), 'the newest answer counts')
+  t.equal(progress.next, 3, 'never before what is known to match')
+  t.equal(progress.match, 2)
+})
+
+t.test('what is known to be durable there is not rejected', async (t) => {
+  const progress = new Progress(5, LIMITS)
+  progress.onMatched(4)
+  progress.becomeReplicate()
+  t.notOk(progress.onRejected(3, 1))
+  t.equal(progress.match, 4)
+  t.equal(progress.next, 5)
+})
+
+t.test(
+  '§6.3 who proposed an entry that a new term replaced is told that nobody knows',
+  async (t) => {
+    const proposals = new Proposals()
+    const wait = (term: number) => {
+      let outcome: ProposalResult | Error | undefined
+      const proposer = {
+        resolve: (result: ProposalResult) => {
+          outcome = result
+        },
+        reject: (error: Error) => {
+          outcome = error
+        },
+        deadlineTick: 1_000,
+      }
+      proposals.onProposed({ kind: 'proposed', firstIndex: 7, term }, [proposer])
+      return () => outcome
+    }
+    const first = wait(2)
+    const second = wait(4)
+    t.ok(
+      first() instanceof OutcomeUnknownError,
+      'entry 7 of term 2 may come back from a third node',
+    )
+    t.equal(second(), undefined)
+    proposals.onApplied(createEntry({ index: 7, term: 2 }, 'command', bytes('x')), 'result')
+    t.ok(second() instanceof ProposalDroppedError, 'it did come back: entry 7 of term 4 is gone')
+  },
+)
