@@ -1,7 +1,8 @@
 import t, { type Test } from 'tap'
 import type { Task } from '../../src/api/task.ts'
-import { untilRunning } from '../support/lab/api.ts'
+import { tasksOf, untilRunning } from '../support/lab/api.ts'
 import { formCluster } from '../support/lab/cluster.ts'
+import { eventually } from '../support/lab/eventually.ts'
 import type { LabHost } from '../support/lab/host.ts'
 import { labTest } from '../support/lab/lab-test.ts'
 import {
@@ -68,6 +69,38 @@ labTest(t, 'faults of Engines', { hosts: 3 }, async (t, lab) => {
     t.not(after.ID, before.ID, 'without live-restore the container died with its Engine')
     await untilContainers(h1, lab.hosts, 'pair', 4)
     daemonsLive(t as Test, pids)
+  })
+
+  await t.test('a job that ends well while its Engine is dead is done, once', async (t) => {
+    await h1.swarmctl([
+      ...['service', 'create', '--quiet', '--detach', '--no-resolve-image', '--name', 'work'],
+      ...['--mode', 'replicated-job'],
+      ...['--constraint', 'node.hostname==h2', '--entrypoint', 'perl -e "sleep 12"', IMAGE],
+    ])
+    const [task] = (await eventually(
+      async () => {
+        const tasks = await tasksOf(h1, 'work')
+        return tasks.some(({ Status }) => Status.State === 'running') && tasks
+      },
+      { what: 'the job runs', timeoutMs: 60_000 },
+    )) as [Task]
+    await h2.killEngine()
+    await untilNodeLine(h1, h2, /Ready.*Docker Engine/)
+    await eventually(
+      async () => {
+        const pid = String(task.Status.ContainerStatus?.PID)
+        return (await h2.exec('test', ['-d', `/proc/${pid}`], { check: false })).code !== 0
+      },
+      { what: 'the process ends', timeoutMs: 60_000 },
+    )
+    await h2.startEngine()
+    await untilPs(h1, 'work', /Complete/)
+    t.strictSame(
+      (await tasksOf(h1, 'work')).map(({ ID, Status }) => [ID, Status.State]),
+      [[task.ID, 'complete']],
+    )
+    daemonsLive(t as Test, pids)
+    await h1.swarmctl(['service', 'rm', 'work'])
   })
 
   await t.test('an Engine that hangs: said, and its containers stay', async (t) => {

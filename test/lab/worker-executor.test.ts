@@ -231,6 +231,47 @@ labTest(t, 'the Docker executor', { hosts: 1 }, async (t, lab) => {
     t.strictSame(await executor.list('node1'), [])
   })
 
+  await t.test('new volumes: empty, with the group and permissions asked for', async (t) => {
+    const volume = (Target: string, Source: string | undefined, VolumeMode: number) => ({
+      Type: 'volume' as const,
+      ...(Source && { Source }),
+      Target,
+      VolumeOptions: { NoCopy: true },
+      Swarmctl: { VolumeMode, VolumeGID: 3000 },
+    })
+    const start = async (VolumeMode: number) => {
+      const id = await create(
+        taskOf({
+          Command: ['/bin/busybox', 'sleep'],
+          Args: ['100'],
+          User: '1000:1000',
+          Groups: ['3000'],
+          ReadOnly: true,
+          // The image has its programs in the first folder.
+          Mounts: [volume('/usr', undefined, 0o2775), volume('/files/', 'files', VolumeMode)],
+        }),
+      )
+      await executor.start(id)
+      const sh = async (script: string) =>
+        (await host.docker(['exec', id, '/bin/busybox', 'sh', '-c', script])).stdout.trim()
+      return { id, sh }
+    }
+    const first = await start(0o2770)
+    t.equal(await first.sh('ls -A /usr; stat -c "%a %g" /usr'), '2775 3000')
+    t.equal(await first.sh('stat -c "%a %u %g" /files'), '2770 0 3000')
+    await first.sh('echo x > /usr/new; echo x > /files/new')
+    t.equal(await first.sh('stat -c "%u %g" /files/new'), '1000 3000', "the group's, as its folder")
+    await executor.remove(first.id)
+    const second = await start(0o2777)
+    t.equal(
+      await second.sh('stat -c %a /files; cat /files/new'),
+      '2770\nx',
+      'one that holds something stays as it is',
+    )
+    t.equal(await second.sh('ls -A /usr'), '', 'one without a name is new each time')
+    await executor.remove(second.id)
+  })
+
   await t.test('networks: overlays first and further ones, host and none', async (t) => {
     for (const [name, subnet] of [
       ['swarmctl-1', '10.201.0.0/16'],
