@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 import type { Clock } from '../api/clock.ts'
 import { toSwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
+import type { ExternalSigner } from '../manager/ca/external-ca.ts'
 import { StorageCorruptError } from '../raft/errors.ts'
 import type { RpcHandlers } from '../rpc/handlers.ts'
 import type { RpcPool } from '../rpc/pool.ts'
@@ -35,6 +36,8 @@ export interface ManagerRoleDeps {
   /** Resolves when the record is stored. */
   setRecord: (record: NodeRecord) => Promise<void>
   onLeader: (nodeId: string) => void
+  /** Signers of certificates outside the cluster. */
+  external?: ExternalSigner
   onFatal: (error: Error) => void
 }
 

@@ -8,6 +8,7 @@ import type { Node } from '../api/node.ts'
 import type { ObjectChange } from '../api/object.ts'
 import type { Cluster } from '../api/swarm.ts'
 import { CertificateAuthority } from '../manager/ca/certificate-authority.ts'
+import type { ExternalSigner } from '../manager/ca/external-ca.ts'
 import { Control } from '../manager/control/control.ts'
 import { registerManagerCalls } from '../manager/control/manager-calls.ts'
 import { Dispatcher } from '../manager/dispatcher/dispatcher.ts'
@@ -48,6 +49,8 @@ export interface ManagerRuntimeDeps {
   onForced?: () => Promise<void>
   /** What is on disk is unknown: the process has to end. */
   onFatal: (error: Error) => void
+  /** Signers of certificates outside the cluster; absent where there are none. */
+  external?: ExternalSigner
   /** Where log and state are kept; the default is files in `dataDir`. */
   storage?: { wal: Wal; state: StateStorage }
   /** Raft's time; the default is made of `clock`. */
@@ -116,6 +119,7 @@ export class ManagerRuntime {
       ...{ store: this.store, clock, newId: ids },
       newJoinToken: (rootCACert) => newJoinToken(rootCACert, ids),
       newUnlockKey: () => newUnlockKey(),
+      ...(deps.external && { external: deps.external }),
     })
     this.dispatcher = new Dispatcher({
       store: this.store,
@@ -152,8 +156,9 @@ export class ManagerRuntime {
   }
 
   #serve(): void {
-    const { handlers, clock, log } = this.#deps
+    const { handlers, clock, log, external } = this.#deps
     const authority = new CertificateAuthority({
+      ...(external && { external }),
       store: this.store,
       clock,
       log,

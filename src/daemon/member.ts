@@ -29,6 +29,7 @@ import { DockerExecutor } from '../worker/docker/docker-executor.ts'
 import { FileDisk } from '../worker/file-disk.ts'
 import { SecretsTmpfs } from '../worker/secrets-tmpfs.ts'
 import { serveAgentCalls } from './agent-calls.ts'
+import { CfsslClient } from './cfssl-client.ts'
 import { requireDataPathPort } from './data-path-port.ts'
 import type { Engine } from './engine.ts'
 import { fallbackFacts } from './fallback-facts.ts'
@@ -155,6 +156,7 @@ export class Member {
           return this.storeRecord()
         },
         onLeader: (nodeId) => this.forwarder.onLeader(nodeId),
+        external: new CfsslClient({ credentials: () => this.#certificate.current }),
       },
       { dataDir: options.dataDir },
     )

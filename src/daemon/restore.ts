@@ -1,5 +1,5 @@
 import type { Clock } from '../api/clock.ts'
-import { invalid, SwarmctlError } from '../api/errors.ts'
+import { invalid, precondition, SwarmctlError } from '../api/errors.ts'
 import type { Node } from '../api/node.ts'
 import type { Cluster, Restored } from '../api/swarm.ts'
 import { openBackup } from '../backup/sealed-file.ts'
@@ -110,9 +110,15 @@ export const restoredCredentials = async (
   { cluster, node }: OpenedBackup,
   clock: Clock,
 ): Promise<Credentials> => {
+  const ca = signingCA(cluster)
+  if (ca.keyPem === '') {
+    throw precondition(
+      "this swarm's CA has its key outside (external CA): the backup alone can't certify a manager",
+    )
+  }
   const { keyPem, csrPem } = await createKeyAndCsr()
   const certPem = await signNodeCertificate(
-    signingCA(cluster),
+    ca,
     {
       ...{ csrPem, nodeId: node.ID, role: 'manager' as const, clusterId: cluster.ID },
       lifetimeMs: certificateLifetimeMs(cluster),

@@ -1,6 +1,6 @@
-import { invalid, SwarmctlError } from '../errors.ts'
+import { invalid } from '../errors.ts'
 import { NodeSpec } from '../node.ts'
-import { SwarmSpec } from '../swarm.ts'
+import { type ExternalCA, SwarmSpec } from '../swarm.ts'
 import { parseBody } from './body.ts'
 
 /** swarmkit `ca.MinNodeCertExpiration`: 1 h. */
@@ -19,13 +19,18 @@ export const parseSwarmSpec = (body: unknown): SwarmSpec => {
   if (expiry !== 0 && expiry < CERT_EXPIRY_NS_MIN) {
     throw invalid('minimum certificate expiry time is: 1h0m0s')
   }
-  if ((spec.CAConfig?.ExternalCAs ?? []).length > 0) {
-    throw new SwarmctlError('UNIMPLEMENTED', 'external CAs are not supported')
-  }
+  for (const ca of spec.CAConfig?.ExternalCAs ?? []) checkExternalCA(ca)
   if ((spec.Dispatcher?.HeartbeatPeriod ?? 0) < 0) {
     throw invalid('heartbeat time period cannot be a negative duration')
   }
   return spec
+}
+
+const checkExternalCA = ({ Protocol = '', URL: url = '' }: ExternalCA): void => {
+  if (Protocol.toLowerCase() !== 'cfssl') throw invalid(`invalid protocol: "${Protocol}"`)
+  // The managers prove themselves to it by their certificates.
+  if (URL.canParse(url) && new URL(url).protocol === 'https:') return
+  throw invalid(`invalid URL of an external CA: "${url}" must begin with https://`)
 }
 
 /** @throws SwarmctlError INVALID_ARGUMENT */

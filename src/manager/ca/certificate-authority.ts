@@ -1,15 +1,14 @@
-import type { Clock } from '../../api/clock.ts'
 import { SwarmctlError, unavailable } from '../../api/errors.ts'
 import type { Log } from '../../api/log.ts'
 import type { Cluster } from '../../api/swarm.ts'
 import { readCsr } from '../../pki/csr.ts'
-import { NODE_LIFETIME_MS, NODE_LIFETIME_MS_MIN, signNodeCertificate } from '../../pki/root-ca.ts'
+import { NODE_LIFETIME_MS, NODE_LIFETIME_MS_MIN } from '../../pki/root-ca.ts'
 import { formatHostPort, parseHostPort } from '../../rpc/address.ts'
 import type { CallContext } from '../../rpc/connection.ts'
 import type { RpcHandlers } from '../../rpc/handlers.ts'
 import type { Store } from '../store/store.ts'
 import { type Admitted, admitNode } from './admit-node.ts'
-import { intermediatesOf, signingCA, trustRootOf } from './cluster-ca.ts'
+import { trustRootOf } from './cluster-ca.ts'
 import {
   type JoinBody,
   reachableAddr,
@@ -19,6 +18,7 @@ import {
   readRenew,
 } from './join-body.ts'
 import { nodeIdOfKey } from './node-id.ts'
+import { type NodeSignerDeps, signNode } from './node-signer.ts'
 
 const NS_PER_MS = 1_000_000
 
@@ -27,9 +27,8 @@ export interface LeaderRpc {
   request(method: string, body: unknown): Promise<unknown>
 }
 
-export interface CertificateAuthorityDeps {
+export interface CertificateAuthorityDeps extends NodeSignerDeps {
   store: Store
-  clock: Clock
   log: Log
   isLeader: () => boolean
   leader: LeaderRpc
@@ -154,12 +153,8 @@ export class CertificateAuthority {
       clusterId: cluster.ID,
       lifetimeMs: certificateLifetimeMs(cluster),
     }
-    const signed = await signNodeCertificate(signingCA(cluster), request, this.#deps.clock)
-    return {
-      certPem: signed + intermediatesOf(cluster.Swarmctl),
-      rootCAPem: trustRootOf(cluster.Swarmctl),
-      role,
-    }
+    const certPem = await signNode(this.#deps, cluster, request)
+    return { certPem, rootCAPem: trustRootOf(cluster.Swarmctl), role }
   }
 
   #cluster(): Cluster {

@@ -36,7 +36,7 @@ export class ClusterVerbs {
     const sent = parseSwarmSpec(body)
     const before = requireCluster(await readView(this.#deps))
     requireCurrent(version, before)
-    const caUpdate = await prepareCAUpdate(this.#deps.clock, before, sent.CAConfig ?? {})
+    const caUpdate = await prepareCAUpdate(this.#deps, before, sent.CAConfig ?? {})
     await this.#deps.store.update((tx) => {
       const current = requireCluster(tx)
       requireCurrent(version, current)

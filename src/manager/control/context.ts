@@ -1,6 +1,7 @@
 import type { Clock } from '../../api/clock.ts'
 import { SwarmctlError } from '../../api/errors.ts'
 import type { NewId } from '../../api/id.ts'
+import type { ExternalSigner } from '../ca/external-ca.ts'
 import type { Store } from '../store/store.ts'
 import type { View } from '../store/view.ts'
 
@@ -11,6 +12,8 @@ export interface ControlDeps {
   newId: NewId
   /** A new join token for this root certificate (PEM). */
   newJoinToken(rootCACert: string): string
+  /** Signers outside the cluster; absent where there are none: settings that need one are refused. */
+  external?: ExternalSigner
   /** A new `SWMKEY-1-…`; absent where managers can't be locked: autolock is refused then. */
   newUnlockKey?: () => string
 }

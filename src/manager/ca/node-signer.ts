@@ -1,0 +1,105 @@
+import { X509Certificate } from 'node:crypto'
+import { CERTIFICATE_UNITS } from '../../api/certificate-unit.ts'
+import type { Clock } from '../../api/clock.ts'
+import { SwarmctlError, toSwarmctlError, unavailable } from '../../api/errors.ts'
+import type { Cluster } from '../../api/swarm.ts'
+import { trustedIssuer } from '../../pki/certificate-chain.ts'
+import { readCsr } from '../../pki/csr.ts'
+import { type NodeCertificateRequest, signNodeCertificate } from '../../pki/root-ca.ts'
+import { intermediatesOf, signingCA, trustRootOf } from './cluster-ca.ts'
+import { type ExternalSigner, type SignRequest, signersOf } from './external-ca.ts'
+
+/** Extended key usages: a node is both. */
+const SERVER_AND_CLIENT = ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2']
+
+export interface NodeSignerDeps {
+  clock: Clock
+  /** Absent where there are no signers outside. */
+  external?: ExternalSigner
+}
+
+/**
+ * A node's certificate with what has to stand behind it, PEM. Where the settings name signers for the present CA they sign (as with
+ * swarmkit also when the managers have the key), tried in order. Rejects with INVALID_ARGUMENT (request), UNAVAILABLE (signers).
+ */
+export const signNode = async (
+  { clock, external }: NodeSignerDeps,
+  cluster: Cluster,
+  request: NodeCertificateRequest,
+): Promise<string> => {
+  const ca = signingCA(cluster)
+  const intermediates = intermediatesOf(cluster.Swarmctl)
+  const urls = signersOf(cluster.Spec.CAConfig?.ExternalCAs ?? [], ca.certPem, cluster.Swarmctl)
+  if (urls.length > 0 && external) {
+    const { publicKeyId } = await readCsr(request.csrPem)
+    const roots = trustRootOf(cluster.Swarmctl)
+    const certPem = await atFirst(urls, async (url) => {
+      const signed = await external.sign(url, roots, signRequest(request))
+      checkSigned(url, signed, request, { publicKeyId, caCertPem: ca.certPem })
+      return signed
+    })
+    return certPem + intermediates
+  }
+  if (ca.keyPem !== '') return (await signNodeCertificate(ca, request, clock)) + intermediates
+  throw unavailable(
+    'nobody signs certificates: the CA has its key outside, and no external CA is set for it; name one with `swarmctl swarm update --external-ca`',
+  )
+}
+
+const signRequest = ({ csrPem, nodeId, role, clusterId }: NodeCertificateRequest): SignRequest => {
+  const unit = CERTIFICATE_UNITS[role]
+  return {
+    hosts: [unit, nodeId],
+    certificate_request: csrPem,
+    subject: { CN: nodeId, names: [{ OU: unit, O: clusterId }] },
+    profile: '',
+  }
+}
+
+/** The first answer; when none comes, the last reason. */
+const atFirst = async <T>(
+  urls: readonly string[],
+  ask: (url: string) => Promise<T>,
+): Promise<T> => {
+  let last = unavailable('no external CA is set')
+  for (const url of urls) {
+    try {
+      return await ask(url)
+    } catch (error) {
+      last = toSwarmctlError(error)
+    }
+  }
+  throw last
+}
+
+/** What a signer gave is not handed out unless it says what was asked: it may be set up for something else. */
+const checkSigned = (
+  url: string,
+  signedPem: string,
+  { nodeId, role, clusterId }: NodeCertificateRequest,
+  expected: { publicKeyId: string; caCertPem: string },
+): void => {
+  const wrong = (why: string) =>
+    new SwarmctlError('UNAVAILABLE', `the external CA at ${url} answered with ${why}`)
+  let certificate: X509Certificate
+  try {
+    certificate = new X509Certificate(signedPem)
+  } catch {
+    throw wrong('something that is no certificate')
+  }
+  if (trustedIssuer(signedPem, expected.caCertPem) === undefined) {
+    throw wrong("a certificate that is not of the cluster's CA")
+  }
+  const key = certificate.publicKey.export({ type: 'spki', format: 'der' }).toString('base64')
+  if (key !== expected.publicKeyId) throw wrong('a certificate of another key')
+  const subject = new Set(certificate.subject.split('\n'))
+  for (const part of [`CN=${nodeId}`, `OU=${CERTIFICATE_UNITS[role]}`, `O=${clusterId}`]) {
+    if (!subject.has(part)) throw wrong(`a certificate without ${part} in its subject`)
+  }
+  if (certificate.ca) throw wrong('the certificate of a CA')
+  // Without the extension it is good for anything.
+  const uses = certificate.keyUsage ?? SERVER_AND_CLIENT
+  if (!SERVER_AND_CLIENT.every((use) => uses.includes(use))) {
+    throw wrong('a certificate that is not for servers and clients alike: set its profile so')
+  }
+}
