@@ -224,7 +224,7 @@ check('keys and types', [
   ],
   [
     service('x-swarmctl: {drain: 3s}'),
-    'stack.yml:4: services.a.x-swarmctl: Additional property drain is not allowed; known: drain_limit, schedule, autoscale, depends_on',
+    'stack.yml:4: services.a.x-swarmctl: Additional property drain is not allowed; known: drain_limit, schedule, depends_on, autoscale',
   ],
   [
     service('x-swarmctl: {drain_limit: soon}'),
@@ -235,11 +235,17 @@ check('keys and types', [
     'stack.yml:4: services.a.x-swarmctl.schedule: a schedule needs the mode replicated-job',
   ],
   [
-    service('deploy: {mode: replicated-job}', 'x-swarmctl: {schedule: {cron: daily}}'),
+    'services:\n  a:\n    image: i\n    depends_on: {b: {condition: service_completed_successfully}}\n  b: {image: i, deploy: {mode: replicated-job}, x-swarmctl: {schedule: {cron: "@daily"}}}\n',
+    "stack.yml:4: services.a.depends_on.b: b has a schedule: a deployment can't wait until it completes",
+  ],
+  [
+    service('deploy: {mode: replicated-job}\n    x-swarmctl: {schedule: {cron: daily}}'),
     'stack.yml:5: services.a.x-swarmctl.schedule: "daily" is no schedule: write five fields such as "*/5 * * * *", six with seconds first, or @daily',
   ],
   [
-    service('deploy: {mode: replicated-job}', 'x-swarmctl: {schedule: {cron: "@daily", zone: X}}'),
+    service(
+      'deploy: {mode: replicated-job}\n    x-swarmctl: {schedule: {cron: "@daily", zone: X}}',
+    ),
     'stack.yml:5: services.a.x-swarmctl.schedule: Additional property zone is not allowed; known: cron, time_zone, concurrency_policy, starting_deadline, suspend, completed_history_limit, failed_history_limit',
   ],
 ])

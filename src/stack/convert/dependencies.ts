@@ -16,12 +16,28 @@ export const convertDependencies = (
     ([name, dependency]) => isThere(key, name, dependency, config),
   )
   requireNoCircle(key, config)
+  for (const [name, { condition }] of dependencies) requireEnd(key, name, condition, config)
   if (dependencies.length === 0) return undefined
   return dependencies.map(([name, { condition, required }]) => ({
     Service: clusterName(namespace, name),
     Condition: condition,
     ...(required === false && { Required: false }),
   }))
+}
+
+/** A job with a schedule runs again and again, and not because of a deployment. Thrown: StackFileProblem. */
+const requireEnd = (
+  key: string,
+  name: string,
+  condition: DependencyConfig['condition'],
+  config: StackConfig,
+): void => {
+  const hasSchedule = config.services[name]?.swarmctl?.Schedule !== undefined
+  if (condition !== 'service_completed_successfully' || !hasSchedule) return
+  throw new StackFileProblem(
+    ['services', key, 'depends_on', name],
+    `${name} has a schedule: a deployment can't wait until it completes`,
+  )
 }
 
 const isThere = (
