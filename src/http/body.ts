@@ -1,22 +1,41 @@
 import type { IncomingMessage } from 'node:http'
 import type { z } from 'zod'
-import { invalid } from '../api/errors.ts'
+import { invalid, unavailable } from '../api/errors.ts'
 import { speltAs } from './spelling.ts'
 
 /** Largest request body: a config of 1000 KiB in base64 with room around it (raft's transaction limit is below it). */
 export const BODY_BYTES_MAX = 4 << 20
 
-/** Reads a whole body, bounded. */
-export const readBody = async (request: IncomingMessage): Promise<Buffer> => {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > BODY_BYTES_MAX) throw invalid(`request body is larger than ${BODY_BYTES_MAX} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
-}
+/**
+ * Reads a whole body, bounded. By events: an async iterator costs a small request as much as its handling.
+ * @throws SwarmctlError INVALID_ARGUMENT for one that is too large; what the connection broke with
+ */
+export const readBody = (request: IncomingMessage): Promise<Buffer> =>
+  new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let size = 0
+    const onData = (chunk: Buffer): void => {
+      size += chunk.length
+      if (size <= BODY_BYTES_MAX) {
+        chunks.push(chunk)
+        return
+      }
+      // The rest flows on and is dropped, so that the client gets to read the answer.
+      request.off('data', onData).resume()
+      reject(invalid(`request body is larger than ${BODY_BYTES_MAX} bytes`))
+    }
+    const onClose = (): void => reject(unavailable('the client went away before its request ended'))
+    request.once('end', () =>
+      resolve(chunks[1] === undefined ? (chunks[0] ?? EMPTY) : Buffer.concat(chunks)),
+    )
+    request.once('error', reject)
+    // After the end it changes nothing.
+    request.once('close', onClose)
+    request.on('data', onData)
+    if (request.destroyed) onClose()
+  })
+
+const EMPTY = Buffer.alloc(0)
 
 /** Reads and parses a JSON body; an absent one is `{}`. What follows meets keys as the schema spells them; nothing else is checked. */
 export const readJson = async (request: IncomingMessage, schema: z.ZodType): Promise<unknown> =>
