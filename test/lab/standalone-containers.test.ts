@@ -1,0 +1,260 @@
+import t from 'tap'
+import type { Network } from '../../src/api/network.ts'
+import type { Task } from '../../src/api/task.ts'
+import { execInTask, untilRunning } from '../support/lab/api.ts'
+import { formCluster } from '../support/lab/cluster.ts'
+import type { CommandOptions } from '../support/lab/command.ts'
+import { eventually } from '../support/lab/eventually.ts'
+import type { LabHost } from '../support/lab/host.ts'
+import { labTest } from '../support/lab/lab-test.ts'
+
+// Issue "drop-in": `docker run --network` and `network connect` on an attachable overlay give the container an address of the cluster's,
+// names and reach. A manager and a worker, on both data planes, by the unmodified docker CLI.
+
+const IMAGE = 'swarmctl-test:1'
+const TIMEOUT_MS = 120_000
+
+const docker = async (
+  host: LabHost,
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<string> =>
+  (await host.dockerViaSwarmctl(args, { timeoutMs: TIMEOUT_MS, ...options })).stdout.trim()
+
+/** What the CLI says to a command that fails. */
+const refusal = async (host: LabHost, args: readonly string[]): Promise<string> => {
+  const { code, stderr } = await host.dockerViaSwarmctl(args, {
+    timeoutMs: TIMEOUT_MS,
+    check: false,
+  })
+  return `${code}: ${stderr.trim()}`
+}
+
+/** Whether the container gets an answer of the server at a name or address; the answerer's hostname. */
+const answererOf = async (host: LabHost, container: string, name: string): Promise<string> => {
+  const curl = ['exec', container, 'curl', '-s', '-m', '3', `http://${name}/`]
+  const { stdout } = await host.dockerViaSwarmctl(curl, { timeoutMs: TIMEOUT_MS, check: false })
+  return stdout === '' ? '' : (JSON.parse(stdout) as { host: string }).host
+}
+
+const reaches = (host: LabHost, container: string, name: string): Promise<unknown> =>
+  eventually(async () => (await answererOf(host, container, name)) !== '', {
+    what: `${container} on ${host.name} reaches ${name}`,
+  })
+
+const addressOf = (host: LabHost, container: string, network: string): Promise<string> =>
+  docker(host, [
+    ...['inspect', container, '--format'],
+    `{{with index .NetworkSettings.Networks "${network}"}}{{.IPAddress}}{{end}}`,
+  ])
+
+/** Names of the containers that hold an attachment, in order. */
+const attached = async (manager: LabHost): Promise<string[]> => {
+  const filters = encodeURIComponent(JSON.stringify({ runtime: ['attachment'] }))
+  const tasks = (await manager.apiRequest(`/tasks?filters=${filters}`)).json() as Task[]
+  return tasks.map(({ Swarmctl }) => Swarmctl.ContainerName ?? '').sort()
+}
+
+const untilAttached = (manager: LabHost, wanted: string[]): Promise<unknown> =>
+  eventually(async () => (await attached(manager)).join() === wanted.join(), {
+    what: `attachments of ${wanted.join() || 'nobody'}`,
+  })
+
+for (const plane of ['kernel', 'proxy'] as const) {
+  labTest(t, `containers that are no tasks, ${plane} plane`, { hosts: 2 }, async (t, lab) => {
+    const [h1, h2] = lab.hosts as [LabHost, LabHost]
+    const daemonArgs = ['--data-plane', plane]
+    await formCluster(lab, { managers: 1, daemonArgs })
+    const create = ['network', 'create', '--driver', 'overlay']
+    await docker(h1, [...create, '--attachable', 'front'])
+    await docker(h1, [...create, 'closed'])
+    const service = ['service', 'create', '--detach', '--no-resolve-image', '--network', 'front']
+    await docker(h1, [...service, '--name', 'web', '--replicas', '2', IMAGE])
+    const tasks = await untilRunning(h1, 'web', 2)
+    const network = (await h1.apiRequest('/networks/front')).json() as {
+      IPAM: { Config: Network['IPAMOptions']['Configs'] }
+    }
+    const subnet = network.IPAM.Config[0]!.Subnet
+    const address = (block: number, last: number) =>
+      subnet.replace(/\.\d+\.\d+\/\d+$/, `.${block}.${last}`)
+
+    await t.test('run: addresses, names and reach, both ways', async (t) => {
+      const alias = ['--network-alias', 'me']
+      await docker(h1, ['run', '-d', '--name', 'alone', '--network', 'front', ...alias, IMAGE])
+      const ip = ['--ip', address(9, 77)]
+      await docker(h2, ['run', '-d', '--name', 'far', '--network', 'front', ...ip, IMAGE])
+      t.equal(await addressOf(h2, 'far', 'front'), address(9, 77), 'of another block: routed')
+      const own = await addressOf(h1, 'alone', 'front')
+      t.ok(own.startsWith(address(1, 0).slice(0, -1)), `${own} is of the node's block`)
+      await untilAttached(h1, ['alone', 'far'])
+      const id = await docker(h1, ['inspect', 'alone', '--format', '{{.Id}}'])
+      for (const name of ['far', address(9, 77), 'web', 'tasks.web', 'me', 'far.front'])
+        await reaches(h1, 'alone', name)
+      for (const name of ['alone', own, 'web', 'me', id.slice(0, 12)])
+        await reaches(h2, 'far', name)
+      for (const task of tasks)
+        for (const name of ['alone', 'far', 'me']) {
+          const curl = ['curl', '-s', '-m', '5', `http://${name}/`]
+          await eventually(
+            async () => (await execInTask(lab.hosts, task, curl)).stdout.includes('"host"'),
+            { what: `a task on ${task.NodeID} reaches ${name}` },
+          )
+        }
+    })
+
+    await t.test('what the CLI shows of them', async (t) => {
+      const names = '{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}'
+      t.equal(await docker(h1, ['inspect', 'alone', '--format', names]), 'front')
+      const mode = '{{.HostConfig.NetworkMode}} {{json .HostConfig.Dns}}'
+      t.equal(await docker(h1, ['inspect', 'alone', '--format', mode]), 'front []')
+      const ps = ['ps', '--filter', 'network=front', '--format', '{{.Names}} {{.Networks}}']
+      t.match(await docker(h1, ps), /^alone front$/m)
+      t.match(await docker(h2, ['network', 'inspect', 'front']), /"Name": "far"/)
+      t.match(await docker(h1, ['network', 'inspect', 'front']), /"Name": "alone"/)
+      t.notMatch(await docker(h1, ['node', 'ps', h1.name]), /alone/)
+    })
+
+    await t.test('what is refused', async (t) => {
+      const run = (name: string, ...more: string[]) => ['run', '-d', '--name', name, ...more, IMAGE]
+      const closed = 'Could not attach to network closed: network closed not manually attachable'
+      t.match(await refusal(h1, run('nope', '--network', 'closed')), closed)
+      t.match(await refusal(h2, run('nope', '--network', 'closed')), closed, 'on a worker')
+      t.match(await refusal(h2, run('nope', '--network', 'nosuch')), /network nosuch not found/)
+      await docker(h2, ['rm', '-f', 'nope'], { check: false })
+      const taken = ['--network', 'front', '--ip', address(9, 77)]
+      t.match(await refusal(h1, run('nope', ...taken)), /address .* of network front is in use/)
+      t.equal(
+        await docker(h1, ['ps', '-aq', '--filter', 'name=^nope$']),
+        '',
+        'none was left behind',
+      )
+      t.strictSame(await attached(h1), ['alone', 'far'])
+    })
+
+    await t.test('connect and disconnect', async (t) => {
+      await docker(h2, ['run', '-d', '--name', 'apart', IMAGE])
+      const options = ['--alias', 'other', '--ip', address(2, 66)]
+      await docker(h2, ['network', 'connect', ...options, 'front', 'apart'])
+      t.equal(await addressOf(h2, 'apart', 'front'), address(2, 66))
+      await untilAttached(h1, ['alone', 'apart', 'far'])
+      await reaches(h1, 'alone', 'other')
+      await reaches(h1, 'alone', 'apart')
+      await reaches(h2, 'apart', await addressOf(h1, 'alone', 'front'))
+      for (const name of ['alone', 'me', 'web']) await reaches(h2, 'apart', name)
+      t.match(
+        await refusal(h2, ['network', 'connect', 'front', 'apart']),
+        /already exists in network front/,
+      )
+      t.strictSame(await attached(h1), ['alone', 'apart', 'far'])
+      await docker(h2, ['network', 'disconnect', 'front', 'apart'])
+      await untilAttached(h1, ['alone', 'far'])
+      await eventually(async () => (await answererOf(h1, 'alone', 'other')) === '', {
+        what: 'the name leaves',
+      })
+      t.match(
+        await refusal(h2, ['network', 'disconnect', 'front', 'apart']),
+        /is not connected to (the )?network front/,
+      )
+    })
+
+    await t.test('stop, start, restart and a restart by policy', async (t) => {
+      const own = await addressOf(h1, 'alone', 'front')
+      await docker(h1, ['stop', '-t', '1', 'alone'])
+      await untilAttached(h1, ['far'])
+      await eventually(async () => (await answererOf(h2, 'far', 'me')) === '', {
+        what: 'the name of a stopped container leaves',
+      })
+      await docker(h1, ['start', 'alone'])
+      t.equal(await addressOf(h1, 'alone', 'front'), own, 'it has its address again')
+      await reaches(h2, 'far', 'me')
+      await docker(h1, ['restart', '-t', '1', 'alone'])
+      await reaches(h2, 'far', 'alone')
+      const run = ['run', '-d', '--name', 'phoenix', '--restart', 'always', '--network', 'front']
+      await docker(h2, [...run, IMAGE])
+      await reaches(h1, 'alone', 'phoenix')
+      const ask = ['exec', 'alone', 'curl', '-s', '-m', '3', 'http://phoenix/exit?code=1']
+      await docker(h1, ask, { check: false })
+      await eventually(
+        async () => {
+          const count = await docker(h2, ['inspect', 'phoenix', '--format', '{{.RestartCount}}'])
+          return Number(count) > 0 && (await answererOf(h1, 'alone', 'phoenix')) !== ''
+        },
+        { what: 'it is back after its end' },
+      )
+      await docker(h2, ['rm', '-f', 'phoenix'])
+      await untilAttached(h1, ['alone', 'far'])
+    })
+
+    await t.test('a stopped container’s address goes to somebody else', async (t) => {
+      const run = (name: string) =>
+        docker(h1, [
+          'run',
+          '-d',
+          '--name',
+          name,
+          '--network',
+          'front',
+          '--ip',
+          address(1, 99),
+          IMAGE,
+        ])
+      await run('first')
+      await docker(h1, ['rm', '-f', 'first'])
+      const connect = ['network', 'connect', 'front', 'roaming']
+      await docker(h1, ['create', '--name', 'roaming', IMAGE])
+      await docker(h1, connect)
+      await docker(h1, ['start', 'roaming'])
+      const before = await addressOf(h1, 'roaming', 'front')
+      await docker(h1, ['stop', '-t', '1', 'roaming'])
+      await untilAttached(h1, ['alone', 'far'])
+      const ip = ['--network', 'front', '--ip', before]
+      await docker(h1, ['run', '-d', '--name', 'squatter', ...ip, IMAGE])
+      await docker(h1, ['start', 'roaming'])
+      const after = await addressOf(h1, 'roaming', 'front')
+      t.not(after, before)
+      await reaches(h2, 'far', 'roaming')
+      t.equal(await answererOf(h2, 'far', after), await answererOf(h2, 'far', 'roaming'))
+      await docker(h1, ['rm', '-f', 'roaming', 'squatter'])
+      await untilAttached(h1, ['alone', 'far'])
+    })
+
+    await t.test('after the daemon was away', async () => {
+      const run = ['run', '-d', '--name', 'lost', '--network', 'front', IMAGE]
+      await docker(h2, run)
+      await docker(h2, ['create', '--name', 'late', '--network', 'front', IMAGE])
+      await untilAttached(h1, ['alone', 'far', 'late', 'lost'])
+      await h2.kill9Daemon()
+      await h2.docker(['rm', '-f', 'lost'])
+      await h2.docker(['restart', '-t', '1', 'far'], { timeoutMs: TIMEOUT_MS })
+      await h2.docker(['start', 'late'])
+      await h2.spawnDaemon(daemonArgs)
+      await untilAttached(h1, ['alone', 'far', 'late'])
+      await reaches(h1, 'alone', 'far')
+      await reaches(h1, 'alone', 'late')
+      await reaches(h2, 'far', 'alone')
+      await docker(h2, ['rm', '-f', 'late'])
+      await untilAttached(h1, ['alone', 'far'])
+    })
+
+    await t.test(
+      'a network with containers stays, and a node that leaves takes its own away',
+      async (t) => {
+        await docker(h1, ['service', 'rm', 'web'])
+        await eventually(
+          async () => (await refusal(h1, ['network', 'rm', 'front'])).includes('is in use by task'),
+          { what: 'the network is in use by the containers' },
+        )
+        await docker(h2, ['swarm', 'leave'])
+        const names = '{{len .NetworkSettings.Networks}}'
+        t.equal((await h2.docker(['inspect', 'far', '--format', names])).stdout.trim(), '0')
+        await eventually(async () => (await refusal(h1, ['node', 'rm', h2.name])).startsWith('0'), {
+          what: 'the node is removed',
+        })
+        await untilAttached(h1, ['alone'])
+        await docker(h1, ['rm', '-f', 'alone'])
+        await untilAttached(h1, [])
+        await docker(h1, ['network', 'rm', 'front'])
+      },
+    )
+  })
+}
