@@ -37,7 +37,7 @@ const start = async (t: Test) => {
       })
     })
   }
-  return { run, create, service, putRun }
+  return { node, run, create, service, putRun }
 }
 
 t.test('create does not wait for a run and says when it comes', async (t) => {
@@ -132,6 +132,24 @@ t.test('why says when it runs, and judges the last run alone', async (t) => {
   t.match(await why(), /^service job: 1 of 1 tasks are complete, as it should be/)
   await run('service', 'update', '--schedule-suspend', 'job')
   t.match(await why(), 'its schedule "*/5 * * * *" is suspended: "swarmctl service update')
+})
+
+t.test('why tells of a run that is held back, or was missed', async (t) => {
+  const { create, run, service, node } = await start(t)
+  await create('--schedule', '*/5 * * * *', '--schedule-concurrency', 'forbid')
+  const why = async () => (await run('why', 'job')).out
+  await node.swarm.store.update((tx) =>
+    tx.put('service', {
+      ...service(),
+      Swarmctl: {
+        ...service().Swarmctl,
+        ScheduleStatus: { Since: '2026-01-02T03:00:00.000Z', LastDue: '2026-01-02T03:55:00.000Z' },
+      },
+    }),
+  )
+  t.match(await why(), 'the run that was due 1m ago waits until the one under way ends')
+  await run('service', 'update', '--schedule-starting-deadline', '30s', 'job')
+  t.match(await why(), 'the run that was due 1m ago was missed: it could not start within 30s')
 })
 
 t.test('ps lists the tasks of every run that is kept', async (t) => {

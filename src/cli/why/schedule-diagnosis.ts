@@ -1,9 +1,11 @@
-import { nextDueMs, SCHEDULE_DEFAULTS } from '../../api/schedule.ts'
+import { latestDueMs, nextDueMs, SCHEDULE_DEFAULTS } from '../../api/schedule.ts'
 import type { Service } from '../../api/service.ts'
 import type { Task } from '../../api/task.ts'
 import { isWanted } from '../../api/task-state.ts'
 import { isTroubled, type ServiceFacts } from './facts.ts'
 import { span } from './span.ts'
+
+const NS_PER_MS = 1e6
 
 /** When a job that runs by a schedule ran and will run, one sentence each; none for other services. */
 export const scheduleSentences = ({ service, nowMs }: ServiceFacts): string[] => {
@@ -20,7 +22,25 @@ export const scheduleSentences = ({ service, nowMs }: ServiceFacts): string[] =>
     last === undefined
       ? 'it has not run yet'
       : `its last run started ${span(nowMs - Date.parse(last))} ago`,
+    ...heldBack(service, nowMs),
   ]
+}
+
+/** A run that was due and has not started: it waits for the one before it, or came too late. */
+const heldBack = ({ Spec, Swarmctl }: Service, nowMs: number): string[] => {
+  const schedule = Spec.Swarmctl?.Schedule
+  if (schedule === undefined || schedule.Suspend === true) return []
+  const { LastDue = '', Since = '' } = Swarmctl.ScheduleStatus ?? {}
+  const afterMs = Math.max(Date.parse(LastDue) || 0, Date.parse(Since) || 0)
+  const dueMs = latestDueMs(schedule, nowMs) ?? 0
+  if (dueMs <= afterMs) return []
+  const lateMs = nowMs - dueMs
+  const limitMs = (schedule.StartingDeadline ?? Infinity) / NS_PER_MS
+  const run = `the run that was due ${span(lateMs)} ago`
+  if (lateMs > limitMs) return [`${run} was missed: it could not start within ${span(limitMs)}`]
+  return schedule.ConcurrencyPolicy === 'Forbid'
+    ? [`${run} waits until the one under way ends`]
+    : []
 }
 
 /** Whether the last run of a job with a schedule ended well, or goes on so; before the first all is well. */
