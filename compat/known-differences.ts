@@ -114,6 +114,4 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   },
   { id: 'encrypted', kind: 'open', command: /--opt encrypted/, lines: [ANY] },
   { id: 'ipv6', kind: 'open', command: /--ipv6/, lines: [ANY] },
-  { id: 'external-ca', kind: 'open', command: /--external-ca protocol/, lines: [ANY] },
-  { id: 'ca-rotation', kind: 'open', command: /^swarm ca --rotate/, lines: [ANY] },
 ]

@@ -98,11 +98,11 @@ export class RootRotation {
     const connected = new Set(agents.connectedNodes)
     const nowMs = clock.nowMs()
     const plan = planRotation(cluster, view.list('node'), connected, this.#askedMs, nowMs)
+    // One that does not do it is asked again and again, but told of once.
+    const fresh = plan.ask.filter((nodeId) => !this.#askedMs.has(nodeId))
+    if (fresh.length > 0) log.info({ nodes: fresh }, 'nodes are to renew their certificates')
     for (const nodeId of plan.ask) this.#askedMs.set(nodeId, nowMs)
-    if (plan.ask.length > 0) {
-      log.info({ nodes: plan.ask }, 'nodes are to renew their certificates')
-      agents.askToRenew(plan.ask)
-    }
+    if (plan.ask.length > 0) agents.askToRenew(plan.ask)
     if (plan.isDone && cluster.Swarmctl.RootRotation) await this.#finish(cluster)
   }
 

@@ -40,7 +40,7 @@ export class ClusterVerbs {
     await this.#deps.store.update((tx) => {
       const current = requireCluster(tx)
       requireCurrent(version, current)
-      requireSameCA(before, current)
+      if (caUpdate.kind !== 'none') requireSameCA(before, current)
       const cluster = withCAUpdate(current, caUpdate)
       const spec = withoutSigningCA(mergeSwarmSpec(sent, cluster.Spec))
       const newToken = () => this.#deps.newJoinToken(cluster.Swarmctl.RootCACert)

@@ -9,6 +9,7 @@ import {
   type LeaderRpc,
 } from '../../../src/manager/ca/certificate-authority.ts'
 import { createCluster } from '../../../src/manager/ca/create-cluster.ts'
+import { readJoin } from '../../../src/manager/ca/join-body.ts'
 import { joinCluster } from '../../../src/manager/ca/join-cluster.ts'
 import { newNode } from '../../../src/manager/ca/new-node.ts'
 import { MemoryProposer } from '../../../src/manager/store/memory-proposer.ts'
@@ -206,6 +207,27 @@ t.test('a wrong cluster gets nothing secret', async (t) => {
     code: 'UNAUTHENTICATED',
     message: `the join token is not of the cluster at ${addr}: its CA is another one. Check the address, and print the token on that cluster with \`swarmctl swarm join-token\``,
   })
+})
+
+t.test('the root that the token names stays among those that are trusted', async (t) => {
+  const genuine = await startManager(t)
+  const other = await testCluster()
+  const handlers = new RpcHandlers()
+  const rootCAPem = genuine.cluster().Swarmctl.RootCACert
+  const anonymous = { anonymous: true }
+  handlers.onRequest('ca.root', async () => ({ rootCAPem }), anonymous)
+  const answer = { rootCAPem: other.root.certPem }
+  handlers.onRequest(
+    'ca.join',
+    async (body) => ({ ...(await genuine.authority.join(readJoin(body), '127.0.0.1')), ...answer }),
+    anonymous,
+  )
+  const addr = await listen(t, handlers, genuine.credentials)
+  const joining = () =>
+    joinCluster(deps, { addrs: [addr], token: genuine.cluster().JoinTokens.Worker, info })
+  await t.rejects(joining(), { code: 'UNAVAILABLE', message: /does not answer as a manager does/ })
+  answer.rootCAPem = rootCAPem + other.root.certPem
+  t.equal((await joining()).rootCAPem, answer.rootCAPem, 'while it is rotated there are two')
 })
 
 t.test('what a joining node is told', async (t) => {
