@@ -65,6 +65,9 @@ const send = (
   response.end(text)
 }
 
+const isSameNetwork = (a: GrantedAttachment, b: GrantedAttachment): boolean =>
+  a.endpoint.dockerNetwork === b.endpoint.dockerNetwork
+
 const releaseAll = async (
   attachments: NetworkAttachments,
   grants: Iterable<GrantedAttachment>,
@@ -93,7 +96,11 @@ const create = async (exchange: Exchange): Promise<void> => {
   try {
     for (const name of names) {
       const grant = await claim(exchange, attachments, createWish(body, name))
-      if (grant !== undefined) grants.set(name, grant)
+      if (grant === undefined) continue
+      // The network's id in one place, its name in the other.
+      const same = [...grants.values()].find((one) => isSameNetwork(one, grant))
+      if (same !== undefined) await attachments.release(grant.taskId)
+      grants.set(name, same ?? grant)
     }
     if (grants.size === 0) return passToEngine(exchange, bytes)
     const answer = await callEngine(exchange, { body: withGrants(body, grants) })

@@ -49,14 +49,14 @@ export const networksOf = (body: ContainerCreate): string[] => {
   return [...new Set(texts)].filter((name) => !NO_NETWORK.test(name))
 }
 
-/** What is not as it should be is left to the Engine, which says so. */
-const settingsOf = (value: unknown): EndpointSettings =>
-  EndpointSettings.safeParse(speltAs(EndpointSettings, value ?? {})).data ?? {}
+/** Undefined for what is not as it should be: that is for the Engine to refuse. */
+const settingsOf = (value: unknown): EndpointSettings | undefined =>
+  EndpointSettings.safeParse(speltAs(EndpointSettings, value ?? {})).data
 
-const wishOf = (network: string, { IPAMConfig, Aliases }: EndpointSettings): AttachmentWish => ({
+const wishOf = (network: string, settings: EndpointSettings | undefined): AttachmentWish => ({
   network,
-  address: IPAMConfig?.IPv4Address ?? '',
-  aliases: Aliases ?? [],
+  address: settings?.IPAMConfig?.IPv4Address ?? '',
+  aliases: settings?.Aliases ?? [],
 })
 
 const resolverOf = ({ HostConfig }: ContainerCreate): Resolver => ({
@@ -79,8 +79,10 @@ export const connectWish = (
 ): AttachmentWish => ({ ...wishOf(network, settingsOf(settings)), container })
 
 /** The settings with which the Engine puts the container on the bridge. */
-const granted = (value: unknown, { endpoint }: GrantedAttachment): object => {
-  const { Aliases: _, IPAMConfig, DriverOpts, ...others } = settingsOf(value)
+const granted = (value: unknown, { endpoint }: GrantedAttachment): unknown => {
+  const settings = settingsOf(value)
+  if (settings === undefined) return value
+  const { Aliases: _, IPAMConfig, DriverOpts, ...others } = settings
   return {
     ...others,
     IPAMConfig: { ...IPAMConfig, IPv4Address: endpoint.address },

@@ -124,6 +124,27 @@ t.test('docker create on a network of the cluster’s', async (t) => {
   })
 })
 
+t.test('a network by its id and by its name, and settings that are none', async (t) => {
+  const { node, agent } = await start(t)
+  const { Id } = (await node.call('GET', '/networks/back')).body
+  await node.call('POST', '/containers/create', {
+    body: {
+      HostConfig: { NetworkMode: Id },
+      NetworkingConfig: { EndpointsConfig: { back: { Aliases: ['me'] } } },
+    },
+  })
+  t.strictSame(agent.calls, ['release t2', 'bind t1 ff alone', 'bind t1 ff alone'])
+  const body = sent(node, '/containers/create')
+  t.equal(body.HostConfig.NetworkMode, 'swarmctl-1')
+  t.strictSame(Object.keys(body.NetworkingConfig.EndpointsConfig), ['swarmctl-1'])
+  const { DriverOpts } = body.NetworkingConfig.EndpointsConfig['swarmctl-1']
+  t.match(JSON.parse(DriverOpts[ATTACHMENT_OPTION]), { aliases: ['me'] })
+  await node.call('POST', '/networks/back/connect', {
+    body: { Container: 'alone', EndpointConfig: { Aliases: 7 } },
+  })
+  t.strictSame(sent(node, '/networks/swarmctl-1/connect').EndpointConfig, { Aliases: 7 })
+})
+
 t.test('what the Engine refuses is given back', async (t) => {
   const { node, agent } = await start(t)
   const message = 'network swarmctl-1 is full of swarmctl-12'

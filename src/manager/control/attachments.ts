@@ -66,21 +66,26 @@ const requireAttachable = (view: View, reference: string): Network => {
   return network
 }
 
+/** The one that the request names, else the container's own. */
 const presentOf = (
   view: View,
   nodeId: string,
   network: Network,
   { containerId, taskId }: AttachRequest,
-): Task | undefined =>
-  view
+): Task | undefined => {
+  const present = view
     .tasksByNode(nodeId)
-    .find(
+    .filter(
       (task) =>
         isAttachment(task) &&
         !isTerminal(task.Status.State) &&
-        (task.ID === taskId || attachedContainer(task) === containerId) &&
         task.NetworksAttachments?.[0]?.Network.ID === network.ID,
     )
+  return (
+    present.find(({ ID }) => ID === taskId) ??
+    present.find((task) => attachedContainer(task) === containerId)
+  )
+}
 
 const renamed = (task: Task, { containerId, name, aliases }: AttachRequest): Task => ({
   ...task,

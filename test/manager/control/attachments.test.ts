@@ -112,9 +112,13 @@ t.test('a container that is made after its attachment, and one that is renamed',
     ...{ nodeId: 'n1', serviceId: '', state: 'ready', hostname: 'alone', containerId: 'c1' },
     addresses: [{ networkId: 'big', addr: '10.5.1.2', aliases: ['me', 'c1'] }],
   })
+  const twin = await attach('n1', { containerId: 'early' })
+  const bound = await attach('n1', { taskId: twin.ID })
+  t.equal(bound.ID, twin.ID, 'the one that is named, whosever the container is')
+  await report(store, bound, 'complete')
   await attach('n1', { name: 'other' })
   t.equal(overlayEndpoint(store.view().get('task', ID)!, node)?.hostname, 'other')
-  t.equal(store.view().list('task').length, 1)
+  t.equal(store.view().list('task').length, 2)
 })
 
 t.test('an attached network can’t be removed, and lists of tasks hide attachments', async (t) => {
