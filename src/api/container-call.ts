@@ -54,9 +54,6 @@ export interface ContainerAnswer {
   headers: Record<string, string>
 }
 
-/** Base64 of a JSON object with name, size, mode and so on, as the Engine sends it. */
-export const PATH_STAT_HEADER = 'x-docker-container-path-stat'
-
 /** Both ways of a call that is under way. */
 export interface ContainerExchange {
   readonly answer: Promise<ContainerAnswer>

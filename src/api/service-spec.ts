@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { Autoscale } from './autoscale.ts'
 import { ContainerExtension } from './container-extension.ts'
-import { Schedule } from './schedule.ts'
+import { Schedule } from './schedule-spec.ts'
 
 /**
  * The Engine API's ServiceSpec (API 1.4x), as request bodies carry it. `null` is dropped before parsing (`drop-nulls.ts`), since

@@ -152,6 +152,8 @@ export const registerCommands = async (
   deps: GroupDeps,
   args: readonly string[],
 ): Promise<void> => {
+  // The root's own flag needs none, whatever follows.
+  if (args[0] === '-v' || args[0] === '--version') return
   const word = firstWord(args)
   const meant = GROUPS.filter(({ words }) => word !== undefined && words.includes(word))
   for (const group of meant.length > 0 ? meant : GROUPS) await group.register(program, run, deps)

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { SCHEDULE_DEFAULTS, type Schedule } from '../../src/api/schedule.ts'
+import { SCHEDULE_DEFAULTS } from '../../src/api/schedule.ts'
+import type { Schedule } from '../../src/api/schedule-spec.ts'
 import type { Service } from '../../src/api/service.ts'
 import type { Task } from '../../src/api/task.ts'
 import { isTerminal } from '../../src/api/task-state.ts'

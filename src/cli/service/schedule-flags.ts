@@ -1,4 +1,5 @@
-import { requireCronTimes, type Schedule } from '../../api/schedule.ts'
+import { requireCronTimes } from '../../api/schedule.ts'
+import type { Schedule } from '../../api/schedule-spec.ts'
 import type { Draft } from './draft.ts'
 import { count, durationNs, oneOf, parsed } from './flag-values.ts'
 import type { ScalarFlag } from './scalar-flags.ts'

@@ -1,4 +1,5 @@
-import { requireCronTimes, type Schedule } from '../../api/schedule.ts'
+import { requireCronTimes } from '../../api/schedule.ts'
+import type { Schedule } from '../../api/schedule-spec.ts'
 import { ManifestProblem } from '../manifest-error.ts'
 import type { CronJob } from '../schema/objects.ts'
 

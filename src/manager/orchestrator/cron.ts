@@ -1,4 +1,5 @@
-import { latestDueMs, nextDueMs, SCHEDULE_DEFAULTS, type Schedule } from '../../api/schedule.ts'
+import { latestDueMs, nextDueMs, SCHEDULE_DEFAULTS } from '../../api/schedule.ts'
+import type { Schedule } from '../../api/schedule-spec.ts'
 import type { Service } from '../../api/service.ts'
 import type { Task } from '../../api/task.ts'
 import type { Plan } from './operation.ts'

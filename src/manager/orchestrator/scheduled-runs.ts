@@ -1,4 +1,5 @@
-import { SCHEDULE_DEFAULTS, type Schedule } from '../../api/schedule.ts'
+import { SCHEDULE_DEFAULTS } from '../../api/schedule.ts'
+import type { Schedule } from '../../api/schedule-spec.ts'
 import type { Task } from '../../api/task.ts'
 import type { Operation } from './operation.ts'
 import { removal, type ScalePlan } from './replicated.ts'

@@ -2,8 +2,8 @@ import { type ClientRequest, request as httpRequest, type IncomingMessage } from
 import type { Duplex } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import type { ContainerAnswer, ContainerCall, ContainerRequest } from '../../api/container-call.ts'
-import { PATH_STAT_HEADER } from '../../api/container-call.ts'
 import { notFound, SwarmctlError, unavailable } from '../../api/errors.ts'
+import { PATH_STAT_HEADER } from '../../api/path-stat.ts'
 import { type EngineCall, engineCall } from './container-requests.ts'
 
 /** The Engine's socket, for node:http. */

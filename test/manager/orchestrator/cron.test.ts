@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Schedule } from '../../../src/api/schedule.ts'
+import type { Schedule } from '../../../src/api/schedule-spec.ts'
 import type { Task } from '../../../src/api/task.ts'
 import { isTerminal } from '../../../src/api/task-state.ts'
 import { decideRun, RUNS_AT_ONCE_MAX } from '../../../src/manager/orchestrator/cron.ts'

@@ -1,0 +1,34 @@
+/** What a command loads before it runs: schemas and parsers cost more than all else, and most commands need none. */
+import { globSync } from 'node:fs'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+import t from 'tap'
+
+const CLI = join(import.meta.dirname, '../../src/cli')
+
+/** Read files, and check them by schemas. */
+const READ_FILES = new Set(['stack/command.ts', 'apply/apply.ts'])
+/** The modules that `command-groups.ts` loads, of commands that only ask the daemon. */
+const MODULES = globSync(
+  ['*/command.ts', 'task/{exec,cp}.ts', 'events.ts', 'version.ts', 'daemon/run.ts'],
+  { cwd: CLI },
+).filter((path) => !READ_FILES.has(path))
+
+/** Of these packages those that are loaded with a module. */
+const packagesOf = async (path: string): Promise<Set<string>> => {
+  const { metafile } = await build({
+    entryPoints: [join(CLI, path)],
+    ...{ bundle: true, write: false, metafile: true },
+    ...{ platform: 'node', format: 'esm', logLevel: 'silent' },
+  })
+  const named = Object.keys(metafile.inputs).map((input) =>
+    /node_modules\/(zod|yaml)\//.exec(input),
+  )
+  return new Set(named.flatMap((match) => match?.[1] ?? []))
+}
+
+t.test('commands that ask the daemon load neither schemas nor YAML', async (t) => {
+  t.ok(MODULES.length >= 13, MODULES.join(', '))
+  for (const path of MODULES) t.strictSame(await packagesOf(path), new Set(), path)
+  t.strictSame(await packagesOf('stack/command.ts'), new Set(['yaml', 'zod']), 'it would be seen')
+})
