@@ -12,7 +12,7 @@ import { World } from '../support/orchestration/world.ts'
  * Jobs with random schedules under random updates, forced runs, node deaths and leader changes, on the real loops. `SEED=` replays one seed, `SEEDS=`
  * runs that many.
  */
-const SEEDS_DEFAULT = 100
+const SEEDS_DEFAULT = 50
 const STEPS = 30
 const NODES = 3
 const SECOND_NS = 1e9

@@ -12,9 +12,11 @@ interface Run {
   tasks: Task[]
 }
 
-/** A run that nothing of goes on any more. */
-interface EndedRun extends Run {
-  isComplete: boolean
+/** A run, and what it needs now. */
+interface PlannedRun extends Run {
+  isNewest: boolean
+  plans: SlotPlan[]
+  isUnderWay: boolean
 }
 
 /** Which slots a run of a job has, each with its plan. */
@@ -28,31 +30,32 @@ export const planScheduledRuns = (state: ServiceState, planRun: PlanRun): ScaleP
   const { JobStatus, Spec } = state.service
   const schedule = Spec.Swarmctl?.Schedule
   const newest = JobStatus?.JobIteration.Index ?? 0
-  const slots: SlotPlan[] = []
-  const operations: Operation[] = []
-  const ended: EndedRun[] = []
-  for (const run of runsOf(state, newest)) {
+  const runs = runsOf(state, newest).map((run): PlannedRun => {
     const isNewest = run.index === newest
     const plans = planOne(run, isNewest, state, planRun)
-    const isUnderWay = plans.some(({ active }) => active.some(isAwaited))
-    if (isUnderWay && !isNewest && schedule?.ConcurrencyPolicy === 'Replace') {
-      operations.push(...run.tasks.map((task) => removal(task, 'the next run replaces it')))
-      continue
+    return {
+      ...run,
+      isNewest,
+      plans,
+      isUnderWay: plans.some(({ active }) => active.some(isAwaited)),
     }
-    slots.push(...plans)
-    if (!isUnderWay) ended.push({ ...run, isComplete: isComplete(run) })
-  }
-  for (const run of surplusRuns(ended, schedule)) {
-    if (run.index === newest) continue
-    operations.push(...run.tasks.map((task) => removal(task, 'newer runs are kept')))
-  }
-  const removed = new Set(operations.map((operation) => 'taskId' in operation && operation.taskId))
+  })
+  const isReplaced = (run: PlannedRun): boolean =>
+    run.isUnderWay && !run.isNewest && schedule?.ConcurrencyPolicy === 'Replace'
+  const old = new Set(oldRuns(runs, schedule))
+  const kept = runs.filter((run) => !isReplaced(run) && !old.has(run))
   return {
     // What is to be removed needs nothing else.
-    slots: slots.filter(({ slot }) => !slot.tasks.some(({ ID }) => removed.has(ID))),
-    operations,
+    slots: kept.flatMap(({ plans }) => plans),
+    operations: [
+      ...runs.filter(isReplaced).flatMap((run) => removals(run, 'the next run replaces it')),
+      ...[...old].flatMap((run) => removals(run, 'newer runs are kept')),
+    ],
   }
 }
+
+const removals = ({ tasks }: Run, reason: string): Operation[] =>
+  tasks.map((task) => removal(task, reason))
 
 /** Newest first, without those that are about to be removed. The newest may have no task yet; before the first there is none. */
 const runsOf = ({ service, tasks }: ServiceState, newest: number): Run[] => {
@@ -95,13 +98,14 @@ const isComplete = (run: Run): boolean =>
     tasks.some(({ Status }) => Status.State === 'complete'),
   )
 
-/** Those beyond what is kept of each kind; `ended` is newest first. */
-const surplusRuns = (ended: readonly EndedRun[], schedule: Schedule | undefined): EndedRun[] => {
+/** Runs that are over, beyond what is kept of each kind; never the newest. `runs` is newest first. */
+const oldRuns = (runs: readonly PlannedRun[], schedule: Schedule | undefined): PlannedRun[] => {
   const { completedHistoryLimit, failedHistoryLimit } = SCHEDULE_DEFAULTS
-  const complete = ended.filter((run) => run.isComplete)
-  const failed = ended.filter((run) => !run.isComplete)
+  const ended = runs.filter((run) => !run.isUnderWay)
+  const complete = ended.filter(isComplete)
+  const failed = ended.filter((run) => !isComplete(run))
   return [
     ...complete.slice(schedule?.CompletedHistoryLimit ?? completedHistoryLimit),
     ...failed.slice(schedule?.FailedHistoryLimit ?? failedHistoryLimit),
-  ]
+  ].filter((run) => !run.isNewest)
 }
