@@ -124,8 +124,9 @@ t.test('inspect shows bounds, targets and the last change', async (t) => {
     await pretty(),
     ' Last change:\t2 → 4, 2 minutes ago: cpu at 140% (target 70%) calls for 4\n',
   )
-  const path = '{{.Spec.Swarmctl.Autoscale.Max}} {{.Swarmctl.Autoscaled.To}}'
-  t.equal((await run('service', 'inspect', '--format', path, 'web')).out, '10 4\n')
+  const path =
+    '{{.Spec.Swarmctl.Autoscale.Max}} {{.Spec.Swarmctl.Autoscale.ScaleDownWindow}} {{.Swarmctl.Autoscaled.To}}'
+  t.equal((await run('service', 'inspect', '--format', path, 'web')).out, '10 0s 4\n')
 })
 
 t.test('why says what the autoscaler saw and did last', async (t) => {

@@ -40,7 +40,10 @@ t.test('what can not be kept is refused where it stands', async (t) => {
   const cases: [keys: string, message: RegExp][] = [
     [`${CPUS}, x-swarmctl: {autoscale: {max: 2}}`, /services\.a\.x-swarmctl\.autoscale: a target/],
     ['x-swarmctl: {autoscale: {max: 2, cpu_percent: 70}}', /autoscale: CpuPercent is of the CPUs/],
-    [`${CPUS}, x-swarmctl: {autoscale: {cpu_percent: 70}}`, /x-swarmctl\.Autoscale\.Max: /],
+    [
+      `${CPUS}, x-swarmctl: {autoscale: {cpu_percent: 70}}`,
+      /x-swarmctl\.Autoscale\.Max: is missing/,
+    ],
     [`${CPUS}, x-swarmctl: {autoscale: {max: 2, cpu: 70}}`, /cpu is not allowed; known: min, max,/],
     [`${CPUS}, x-swarmctl: {autoscale: {max: 70%, cpu_percent: 7}}`, /max: invalid number "70%"/],
     [`${CPUS}, x-swarmctl: {autoscale: {max: 2, memory_bytes: 1y}}`, /memory_bytes: invalid size/],

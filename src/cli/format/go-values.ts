@@ -61,7 +61,7 @@ export class GoTime {
 
 /** Nanoseconds in the API's JSON. */
 const DURATIONS = new Set(
-  'Delay Monitor Window StopGracePeriod Interval Timeout StartPeriod StartInterval HeartbeatPeriod NodeCertExpiry DrainLimit'.split(
+  'Delay Monitor Window StopGracePeriod Interval Timeout StartPeriod StartInterval HeartbeatPeriod NodeCertExpiry DrainLimit ScaleDownWindow'.split(
     ' ',
   ),
 )

@@ -128,13 +128,15 @@ export class Autoscaler {
       .filter(({ Status }) => Status.State === 'running')
     this.#uses.watch(new Set(running.map(({ ID }) => ID)), this.#clock.nowMs())
     if (running.length === 0) return
-    const byNode = new Map<string, string[]>()
-    for (const { ID, NodeID } of running) byNode.set(NodeID, [...(byNode.get(NodeID) ?? []), ID])
+    const tasksByNode = Map.groupBy(running, ({ NodeID }) => NodeID)
+    const idsByNode = new Map(
+      [...tasksByNode].map(([id, tasks]) => [id, tasks.map(({ ID }) => ID)]),
+    )
     const limit = new AbortController()
     const cancel = this.#clock.schedule(REPORT_LIMIT_MS, () => limit.abort())
     try {
       await this.#askUsage(
-        byNode,
+        idsByNode,
         (usage) => this.#uses.record(usage, this.#clock.nowMs()),
         AbortSignal.any([limit.signal, this.#asking.signal]),
       )

@@ -15,7 +15,11 @@ export const readExtension = (value: Value, path: Path): Record<string, unknown>
   const result = z.strictObject(ServiceExtension.shape).safeParse(adapted)
   if (result.success) return result.data
   const issue = result.error.issues[0]
-  throw new StackFileProblem([...path, ...(issue?.path.map(String) ?? [])], issue?.message ?? '')
+  const isMissing = /received undefined/.test(issue?.message ?? '')
+  throw new StackFileProblem(
+    [...path, ...(issue?.path.map(String) ?? [])],
+    isMissing ? 'is missing' : (issue?.message ?? ''),
+  )
 }
 
 const adapt = (schema: unknown, value: Value, path: Path): unknown => {
