@@ -78,19 +78,6 @@ const CREATE: [flags: string, path: string, value: unknown][] = [
     'EndpointSpec.Ports',
     [{ Protocol: 'tcp', TargetPort: 80, PublishedPort: 8081, PublishMode: 'host' }],
   ],
-  [
-    '--publish published=8081,target=80,proxy-protocol=v2',
-    'EndpointSpec.Ports',
-    [
-      {
-        Protocol: 'tcp',
-        TargetPort: 80,
-        PublishedPort: 8081,
-        PublishMode: 'ingress',
-        Swarmctl: { ProxyProtocol: 'v2' },
-      },
-    ],
-  ],
   ['--endpoint-mode dnsrr', 'EndpointSpec.Mode', 'dnsrr'],
   ['--env A=1 -e B=x=y', `${CONTAINER}.Env`, ['A=1', 'B=x=y']],
   ['-l a=b --label c', 'Labels', { a: 'b', c: '' }],

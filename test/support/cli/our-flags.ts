@@ -19,4 +19,17 @@ export const OUR_FLAGS: readonly [flags: string, path: string, value: unknown][]
       FailedHistoryLimit: 0,
     },
   ],
+  [
+    '--publish published=8081,target=80,proxy-protocol=v2',
+    'EndpointSpec.Ports',
+    [
+      {
+        Protocol: 'tcp',
+        TargetPort: 80,
+        PublishedPort: 8081,
+        PublishMode: 'ingress',
+        Swarmctl: { ProxyProtocol: 'v2' },
+      },
+    ],
+  ],
 ]
