@@ -136,16 +136,16 @@ const bind = async (
 const connect = async (exchange: Exchange): Promise<void> => {
   const bytes = await readBody(exchange.request)
   const attachments = exchange.port.attachments()
+  if (attachments === undefined) return passToEngine(exchange, bytes)
   const network = param(exchange, 'id')
-  if (attachments === undefined || !(await mayBeSwarms(exchange, network)))
-    return passToEngine(exchange, bytes)
+  if (!(await mayBeSwarms(exchange, network))) return connectLocally(exchange, network, bytes)
   const body = parseJson(bytes, NetworkMember) as NetworkMember
   const container = await orUndefined(inspect(exchange, body.Container))
   if (container === undefined) throw notFound(`No such container: ${body.Container}`)
   const grant = await orUndefined(
     attachments.claim(connectWish(network, body.EndpointConfig, container)),
   )
-  if (grant === undefined) return passToEngine(exchange, bytes)
+  if (grant === undefined) return connectLocally(exchange, network, bytes)
   const { endpoint } = grant
   const url = `/networks/${endpoint.dockerNetwork}/connect`
   let answer: EngineAnswer
@@ -156,6 +156,14 @@ const connect = async (exchange: Exchange): Promise<void> => {
     await attachments.refresh(container.id)
   }
   send(exchange, answer, [endpoint])
+}
+
+/** A network that neither the Engine nor the cluster knows is refused in a swarm's words. */
+const connectLocally = async (exchange: Exchange, network: string, body: Buffer): Promise<void> => {
+  const answer = await callEngine(exchange, { body })
+  const isUnknown = answer.status === 404 && answer.body.includes(`network ${network} not found`)
+  if (!isUnknown) return send(exchange, answer)
+  throw notFound(`Could not attach to network ${network}: network ${network} not found`)
 }
 
 /** The bridge of the cluster's network of this name, with the network's name; undefined when it is none of the cluster's. */

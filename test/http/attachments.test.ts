@@ -203,6 +203,7 @@ t.test('connect, disconnect, start', async (t) => {
   const network = (await node.call('GET', '/networks/back')).body
   node.engine.overlayId = network.Id
   const { answers } = node.engine
+  const off = { Container: 'alone', Force: true }
   answers.set('POST /networks/swarmctl-1/connect', { status: 200, body: '' })
   answers.set('POST /networks/swarmctl-1/disconnect', { status: 200, body: '' })
   answers.set('POST /containers/alone/start', { status: 200, body: '' })
@@ -216,10 +217,13 @@ t.test('connect, disconnect, start', async (t) => {
     Container: 'alone',
     EndpointConfig: { IPAMConfig: { IPv4Address: '10.0.1.8' }, DriverOpts: {} },
   })
+  const message = 'network nosuch not found'
+  answers.set('POST /networks/nosuch/connect', { status: 404, body: { message } })
+  const unknown = await node.call('POST', '/networks/nosuch/connect', { body: off })
+  t.equal(unknown.body.message, `Could not attach to network nosuch: ${message}`)
   const absent = await node.call('POST', '/networks/back/connect', { body: { Container: 'gone' } })
   t.match([absent.status, absent.body.message], [404, 'No such container: gone'])
   t.equal((await node.call('POST', '/containers/alone/start')).status, 200)
-  const off = { Container: 'alone', Force: true }
   t.equal((await node.call('POST', '/networks/back/disconnect', { body: off })).status, 200)
   t.strictSame(sent(node, '/networks/swarmctl-1/disconnect'), off)
   t.strictSame(agent.calls, ['refresh ff', 'prepare alone', 'refresh ff', 'refresh ff'])
