@@ -3,6 +3,12 @@ import { SwarmctlError } from '../api/errors.ts'
 /** Collects a flag that may be given several times. */
 export const collect = (value: string, previous: string[] = []): string[] => [...previous, value]
 
+/** Collects a flag that may be given several times, or with several values between commas, as Docker's flags for files are. */
+export const collectListed = (value: string, previous: string[] = []): string[] => [
+  ...previous,
+  ...value.split(','),
+]
+
 /** `key=value` flags as a map; without `=` the value is empty, as in Docker. */
 export const parseLabels = (flags: readonly string[] | undefined): Record<string, string> =>
   Object.fromEntries(

@@ -125,7 +125,7 @@ const mergeDeploy = (base: DeployConfig, override: DeployConfig): DeployConfig =
     resources: both(base.resources, override.resources, (a, b) =>
       present<NonNullable<DeployConfig['resources']>>({
         limits: both(a.limits, b.limits, spread),
-        reservations: both(a.reservations, b.reservations, spread),
+        reservations: both(a.reservations, b.reservations, mergeReservations),
       }),
     ),
     placement: both(base.placement, override.placement, (a, b) =>
@@ -135,6 +135,19 @@ const mergeDeploy = (base: DeployConfig, override: DeployConfig): DeployConfig =
         max_replicas_per_node: b.max_replicas_per_node ?? a.max_replicas_per_node,
       }),
     ),
+  })
+
+type Reservations = NonNullable<NonNullable<DeployConfig['resources']>['reservations']>
+
+const mergeReservations = (base: Reservations, override: Reservations): Reservations =>
+  present<Reservations>({
+    ...base,
+    ...override,
+    devices: append(base.devices, override.devices),
+    generic_resources: both(base.generic_resources, override.generic_resources, (a, b) => {
+      const kinds = new Set(b.map((one) => one.discrete_resource_spec?.kind))
+      return [...a.filter((one) => !kinds.has(one.discrete_resource_spec?.kind)), ...b]
+    }),
   })
 
 const mergeHealthcheck = (

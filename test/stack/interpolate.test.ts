@@ -33,7 +33,28 @@ t.test('forms of variables', async (t) => {
     ['${NONE+alt}', ''],
     ['${NONE:-${A:-b}}', '${A:-b}', 'the first } ends it'],
   ].map(([template, text]) => [template ?? '', text ?? ''])
-  for (const [template, text] of cases) t.equal(substitute(template, lookup), text, template)
+  for (const [template, text] of cases) {
+    t.strictSame(substitute(template, lookup), { text, forgiven: [] }, template)
+  }
+})
+
+t.test('what is wrong before a variable that is there', async (t) => {
+  const cases: [template: string, text: string, forgiven: RegExp[]][] = [
+    ['$2y$A', '2ya', [/invalid interpolation format/]],
+    ['$? $$ $A', '? $ a', [/invalid interpolation format/]],
+    ['$1$(b)${NONE}', '1(b)', [/invalid/, /invalid/]],
+    ['${NONE:?say it} ${A}', ' a', [/required variable NONE is missing a value: say it/]],
+    ['${NONE?} ${A:?}', ' a', [/required variable NONE is missing a value$/]],
+  ]
+  for (const [template, text, forgiven] of cases) {
+    const got = substitute(template, lookup)
+    t.equal(got.text, text, template)
+    t.match(
+      got.forgiven.map(({ message }) => message),
+      forgiven,
+      template,
+    )
+  }
 })
 
 t.test('refused forms', async (t) => {
@@ -43,6 +64,8 @@ t.test('refused forms', async (t) => {
     ['${a.b}', /invalid/],
     ['$2y$05', /invalid/],
     ['ends in $', /invalid/],
+    ['$A and $', /invalid/],
+    ['${NONE:?say it} $$', /required variable NONE is missing a value: say it/],
     ['${NONE:?say it}', /required variable NONE is missing a value: say it/],
     ['${EMPTY:?}', /required variable EMPTY is missing a value$/],
     ['${NONE?must-be-set}', /NONE is missing a value: must-be-set/],

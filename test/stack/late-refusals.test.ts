@@ -97,6 +97,14 @@ check('what a conversion finds', [
     'stack.yml:4: services.a.secrets: undefined secret "none-such"',
   ],
   [
+    `${service('secrets: [one, one]')}secrets: {one: {external: true}}`,
+    'stack.yml:4: services.a.secrets: the target one is given twice, for one again: give each secret its own',
+  ],
+  [
+    `${service('configs: [one, {source: two, target: one}]')}configs: {one: {external: true}, two: {external: true, name: b}}`,
+    'stack.yml:4: services.a.configs: the target one is given twice, for one again: give each config its own',
+  ],
+  [
     service('configs: [none-such]'),
     'stack.yml:4: services.a.configs: undefined config "none-such"',
   ],

@@ -27,6 +27,23 @@ t.test('services key by key', async (t) => {
     ['dns: a', 'dns: [b]', { dns: ['a', 'b'] }],
     ['tty: true', 'tty: false', { tty: false }],
     [
+      'deploy: {resources: {reservations: {cpus: 1, generic_resources: [{discrete_resource_spec: {kind: a, value: 1}}, {discrete_resource_spec: {kind: b, value: 1}}]}}}',
+      'deploy: {resources: {reservations: {generic_resources: [{discrete_resource_spec: {kind: a, value: 2}}]}}}',
+      {
+        deploy: {
+          resources: {
+            reservations: {
+              cpus: '1',
+              generic_resources: [
+                { discrete_resource_spec: { kind: 'b', value: 1 } },
+                { discrete_resource_spec: { kind: 'a', value: 2 } },
+              ],
+            },
+          },
+        },
+      },
+    ],
+    [
       'ports: ["80:80", "90:90"]',
       'ports: ["80:81"]',
       {

@@ -82,6 +82,8 @@ t.test('ports', async (t) => {
     ['127.0.0.1:1:2', ['1:2/tcp']],
     ['[::1]:1:2/sctp', ['1:2/sctp']],
     ['127.0.0.1::2', ['0:2/tcp']],
+    ['53:53/udp/tcp', ['53:53/udp']],
+    ['80/', ['0:80/tcp']],
   ]
   for (const [text, ports] of cases) t.strictSame(shown(text), ports, text)
   t.equal(parsePortSpec('[::1]:1:2')[0]?.hostIp, '::1')
@@ -95,6 +97,8 @@ t.test('ports', async (t) => {
     '1-3:1-2',
     'host:1:2',
     '1-2-3',
+    '+1:2',
+    '1:+2',
   ]) {
     t.throws(() => parsePortSpec(text), { message: /invalid|no container port/ }, text)
   }

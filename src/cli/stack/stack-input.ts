@@ -7,7 +7,7 @@ import type { LoadedStack } from '../../stack/load.ts'
 import { loadStack } from '../../stack/load.ts'
 import type { StackFiles } from '../../stack/source/stack-files.ts'
 import { formatWarning } from '../../stack/warnings.ts'
-import { collect } from '../arguments.ts'
+import { collect, collectListed } from '../arguments.ts'
 import type { CliContext } from '../context.ts'
 
 /** What every verb that reads stack files takes. */
@@ -26,8 +26,8 @@ export const withFiles = (command: Command): Command =>
   command
     .requiredOption(
       '-c, --compose-file <file>',
-      'Stack file, or - for standard input (several times: later ones over earlier ones)',
-      collect,
+      'Stack file, or - for standard input (several times, or with commas: later ones over earlier ones)',
+      collectListed,
     )
     .option(
       '--env-file <file>',

@@ -45,7 +45,7 @@ const networkBody = (name: string, network: NetworkConfig, namespace: string): N
   const hasIpam = driver !== undefined || config.length > 0 || options !== undefined
   return {
     Name: name,
-    Driver: network.driver ?? DEFAULT_DRIVER,
+    Driver: network.driver || DEFAULT_DRIVER,
     Scope: '',
     Internal: network.internal ?? false,
     Attachable: network.attachable ?? false,

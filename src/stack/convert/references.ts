@@ -4,6 +4,7 @@ import type { ConfigReference, SecretReference, ServiceSpec } from '../../api/se
 import type { FileObjectConfig, FileReference, StackConfig } from '../config.ts'
 import { compareText } from '../present.ts'
 import { StackFileProblem } from '../stack-error.ts'
+import type { Path } from '../value.ts'
 import { clusterName } from './namespace.ts'
 
 type Kind = 'secrets' | 'configs'
@@ -64,7 +65,7 @@ const fileReferences = (
   namespace: string,
 ): Reference[] => {
   const references: readonly FileReference[] = config.services[key]?.[kind] ?? []
-  return references
+  const found = references
     .map(({ source, target, uid, gid, mode }) => ({
       name: referencedName(kind, { key, field: kind, source }, config, namespace),
       file: {
@@ -75,6 +76,20 @@ const fileReferences = (
       },
     }))
     .sort((a, b) => compareText(a.name, b.name))
+  requireOwnTargets(['services', key, kind], kind, found)
+  return found
+}
+
+/** Two of them at one path would hide one. */
+const requireOwnTargets = (place: Path, kind: Kind, references: readonly Reference[]): void => {
+  const seen = new Set<string>()
+  for (const { name, file } of references) {
+    if (seen.has(file.Name)) {
+      const text = `the target ${file.Name} is given twice, for ${name} again: give each ${kind.slice(0, -1)} its own`
+      throw new StackFileProblem(place, text)
+    }
+    seen.add(file.Name)
+  }
 }
 
 const referencedName = (

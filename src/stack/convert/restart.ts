@@ -21,15 +21,16 @@ export const convertRestartPolicy = (
   if (count !== undefined && !/^[0-9]+$/.test(count)) {
     throw new Error(`invalid restart policy "${restart}": the retry count must be a number`)
   }
-  const maxAttempts = Number(count ?? 0) || undefined
+  const maxAttempts = Number(count ?? 0)
   switch (name) {
     case 'no':
       return undefined
     case 'always':
     case 'unless-stopped':
-      return present<RestartPolicy>({ Condition: 'any', MaxAttempts: maxAttempts })
+      return present<RestartPolicy>({ Condition: 'any', MaxAttempts: maxAttempts || undefined })
     case 'on-failure':
-      return present<RestartPolicy>({ Condition: 'on-failure', MaxAttempts: maxAttempts })
+      // 0 is without limit; the docker CLI sends it.
+      return { Condition: 'on-failure', MaxAttempts: maxAttempts }
     default:
       throw new Error(
         `invalid restart policy "${restart}": use no, always, unless-stopped or on-failure[:count]`,

@@ -32,7 +32,7 @@ export const interpolate = (root: ValueMap, interpolation: Interpolation): Value
   const walk = (value: Value, path: Path): Value => {
     if (typeof value === 'string') {
       if (NESTED.test(value)) note(`${pathText(path)}: ${NESTED_NOTE}`)
-      return interpolateText(value, path, lookup)
+      return interpolateText(value, path, { lookup, note })
     }
     if (Array.isArray(value)) return value.map((item, index) => walk(item, [...path, index]))
     if (isMap(value)) return walkMap(value, path)
@@ -48,12 +48,18 @@ const NESTED = /(?<!\$)\$\{[^}]*[-+?][^}]*\$\{/
 const NESTED_NOTE =
   'the first } ends an expression, as in docker stack deploy: a variable in a default is not replaced'
 
+const FORGIVEN_NOTE =
+  'nothing is put there, since a variable after it is fine, as in docker stack deploy'
+
 const interpolateText = (
   text: string,
   path: Path,
-  lookup: (name: string) => string | undefined,
+  { lookup, note }: { lookup(name: string): string | undefined; note(text: string): void },
 ): Value => {
-  const replaced = at(path, () => substitute(text, lookup))
+  const { text: replaced, forgiven } = at(path, () => substitute(text, lookup))
+  for (const message of new Set(forgiven.map((problem) => problem.message))) {
+    note(`${pathText(path)}: ${message}; ${FORGIVEN_NOTE}`)
+  }
   if (replaced === text) return text
   const cast = castFor(path)
   if (cast === undefined) return replaced

@@ -3,15 +3,38 @@
  * and `$$`. Everything else after a `$` is an error. As in the docker CLI, a `}` ends the expression whatever it contains: the default of
  * `${A:-${B}}` is `${B`, and the last `}` is text.
  */
-export const substitute = (text: string, lookup: (name: string) => string | undefined): string =>
-  text.replace(PATTERN, (_, escaped?: string, named?: string, braced?: string) => {
+export const substitute = (
+  template: string,
+  lookup: (name: string) => string | undefined,
+): Substituted => {
+  const forgiven: Error[] = []
+  const problems: Error[] = []
+  const text = template.replace(PATTERN, (_, escaped?: string, named?: string, braced?: string) => {
     if (escaped !== undefined) return escaped
-    const expression = named ?? braced
-    if (expression === undefined) throw new InvalidTemplate(text)
-    return evaluate(expression, lookup)
+    const value = evaluate(named ?? braced, template, lookup)
+    if (typeof value !== 'string') {
+      problems.push(value)
+      return ''
+    }
+    forgiven.push(...problems.splice(0))
+    return value
   })
+  const [problem] = problems
+  if (problem !== undefined) throw problem
+  return { text, forgiven }
+}
 
-/** Thrown when a `$` starts nothing that this format knows. */
+/** A template with its variables replaced. */
+export interface Substituted {
+  text: string
+  /**
+   * What was wrong before a variable that could be replaced: the docker CLI refuses a template only for what is wrong after the last of them, puts
+   * nothing in that place, and files that it takes are taken here.
+   */
+  forgiven: Error[]
+}
+
+/** A `$` starts nothing that this format knows. */
 export class InvalidTemplate extends Error {
   override readonly name = 'InvalidTemplate'
 
@@ -23,7 +46,7 @@ export class InvalidTemplate extends Error {
   }
 }
 
-/** Thrown when `${NAME?message}` finds no NAME. */
+/** `${NAME?message}` finds no NAME. */
 export class MissingVariable extends Error {
   override readonly name = 'MissingVariable'
 
@@ -36,12 +59,17 @@ const EXPRESSION = '[_a-z][_a-z0-9]*(?::?[-+?][^}]*)?'
 const PATTERN = new RegExp(`\\$(?:(\\$)|(${EXPRESSION})|\\{(${EXPRESSION})\\}|)`, 'gi')
 const PARTS = /^([_a-z][_a-z0-9]*)(?:(:?[-+?])(.*))?$/is
 
-const evaluate = (expression: string, lookup: (name: string) => string | undefined): string => {
+const evaluate = (
+  expression: string | undefined,
+  template: string,
+  lookup: (name: string) => string | undefined,
+): string | Error => {
+  if (expression === undefined) return new InvalidTemplate(template)
   const [, name = '', operator = '', argument = ''] = PARTS.exec(expression) ?? []
   const value = lookup(name)
   const missing = value === undefined || (operator.startsWith(':') && value === '')
   if (operator.endsWith('+')) return missing ? '' : argument
   if (!missing || operator === '') return value ?? ''
   if (operator.endsWith('-')) return argument
-  throw new MissingVariable(name, argument)
+  return new MissingVariable(name, argument)
 }

@@ -33,7 +33,9 @@ export const parseDotEnv = (
     }
     try {
       const value = double === undefined ? plain : withEscapes(double)
-      variables[key] = single ?? substitute(value, lookUp)
+      const { text: filled, forgiven } = substitute(value, lookUp)
+      if (forgiven[0] !== undefined) throw forgiven[0]
+      variables[key] = single ?? filled
     } catch {
       ignoredLines.push(number)
     }

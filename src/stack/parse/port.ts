@@ -19,8 +19,8 @@ export const parsePortSpec = (text: string): PortMapping[] => {
   const parts = text.split(':')
   const [targetText = '', publishedText = ''] = [parts.at(-1), parts.at(-2)]
   const hostIp = hostAddress(parts.slice(0, -2).join(':'))
-  const [targetRange = '', ...protocols] = targetText.split('/')
-  const protocol = (protocols.join('/') || 'tcp').toLowerCase()
+  const [targetRange = '', protocolText] = targetText.split('/')
+  const protocol = (protocolText || 'tcp').toLowerCase()
   if (targetRange === '') throw new Error(`invalid port "${text}": no container port`)
   if (!['tcp', 'udp', 'sctp'].includes(protocol)) {
     throw new Error(`invalid port "${text}": protocol must be tcp, udp or sctp`)
@@ -44,6 +44,9 @@ export const parsePortSpec = (text: string): PortMapping[] => {
   return mappings.sort((a, b) => compareText(String(a.target), String(b.target)))
 }
 
+/** What of `80/tcp/udp` is not looked at, as by the docker CLI: everything after the first protocol. */
+export const ignoredProtocols = (text: string): string[] => text.split('/').slice(2)
+
 const hostAddress = (text: string): string => {
   const address = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text
   if (address !== '' && isIP(address) === 0) throw new Error(`invalid IP address: ${text}`)
@@ -57,7 +60,7 @@ export const parsePortRange = (range: string): number[] => portRange(range, rang
 
 const portRange = (range: string, spec: string): number[] => {
   const [first, last, ...more] = range.split('-').map((text) => {
-    if (!/^\+?[0-9]+$/.test(text) || Number(text) > PORT_MAX) {
+    if (!/^[0-9]+$/.test(text) || Number(text) > PORT_MAX) {
       throw new Error(`invalid port "${spec}": ${text || 'an empty text'} is no port number`)
     }
     return Number(text)

@@ -58,7 +58,7 @@ export const readFileObject = (
 ): FileObjectConfig => {
   const external = readExternal(object, { kind, key, context })
   const file = object.text('file')
-  const driver = object.text('driver')
+  const driver = object.text('driver') || undefined
   if (external.external !== true) requireOneSource(object, kind)
   return present<FileObjectConfig>({
     ...external,
@@ -76,7 +76,7 @@ export const readFileObject = (
 /** Where its data comes from. */
 const requireOneSource = (object: Fields, kind: 'secret' | 'config'): void => {
   const sources = ['driver', 'file', 'environment', 'content'].filter(
-    (key) => object.value(key) !== undefined && (key !== 'file' || object.text(key) !== ''),
+    (key) => object.value(key) !== undefined && (key === 'content' || object.text(key) !== ''),
   )
   if (sources.length > 1) {
     const text = `${sources.join(' and ')} conflict; use only one of them`
@@ -100,13 +100,16 @@ interface ExternalName {
   external: boolean | undefined
 }
 
-/** `name` and `external`; an external object has a name in any case: `external.name`, `name` or its key. */
+/**
+ * `name` and `external`; an external object has a name in any case: `external.name`, `name` or its key. An empty name, as of a variable that is
+ * not set, is none.
+ */
 const readExternal = (object: Fields, { kind, key, context }: ExternalContext): ExternalName => {
   const given = object.value('external')
-  const name = object.text('name')
+  const name = object.text('name') || undefined
   const isExternal = isMap(given) || object.flag('external') === true
   if (!isExternal) return { name, external: undefined }
-  const deprecated = isMap(given) ? object.fields('external')?.text('name') : undefined
+  const deprecated = isMap(given) ? object.fields('external')?.text('name') || undefined : undefined
   if (deprecated === undefined) return { name: name ?? key, external: true }
   if (name !== undefined) {
     throw new StackFileProblem(object.path, 'external.name and name conflict; use only name')

@@ -3,7 +3,7 @@ import path from 'node:path/posix'
 import type { FileReference, ServicePort, ServiceVolume } from '../config.ts'
 import { lookupIn } from '../interpolate/interpolate.ts'
 import { parseBytes } from '../parse/bytes.ts'
-import { parsePortRange, parsePortSpec } from '../parse/port.ts'
+import { ignoredProtocols, parsePortRange, parsePortSpec } from '../parse/port.ts'
 import { isAbsolutePath, parseVolumeSpec } from '../parse/volume.ts'
 import { present } from '../present.ts'
 import { at, StackFileProblem } from '../stack-error.ts'
@@ -45,6 +45,10 @@ export const readPorts = (service: Fields, context: ReadContext): ServicePort[] 
     const place = [...service.at('ports'), index]
     if (isMap(item)) return readLongPort(new Fields(item, place), context)
     const text = Array.isArray(item) ? '' : scalarText(item)
+    for (const protocol of ignoredProtocols(text)) {
+      const remedy = `${protocol} is ignored: a port has one protocol, write another line for it`
+      context.note(`${pathText(place)}: ${remedy}`)
+    }
     return at(place, () => parsePortSpec(text)).map(({ protocol, target, published, hostIp }) =>
       present<ServicePort>({
         mode: 'ingress',

@@ -24,7 +24,7 @@ import { readFileReferences, readPorts, readVolumes } from './service-lists.ts'
 export const readService = (service: Fields, context: ReadContext): ServiceConfig => {
   const extension = service.value('x-swarmctl')
   return present<ServiceConfig>({
-    ...readContainer(service),
+    ...readContainer(service, context),
     ...readEngine(service, context),
     container_name: service.text('container_name') || undefined,
     depends_on: readDependencies(service, context),
@@ -112,7 +112,7 @@ const readDeployOf = (service: Fields): ServiceConfig['deploy'] => {
   return deploy && readDeploy(deploy)
 }
 
-const readContainer = (service: Fields) => ({
+const readContainer = (service: Fields, context: ReadContext) => ({
   cap_add: service.texts('cap_add'),
   cap_drop: service.texts('cap_drop'),
   command: readCommand(service, 'command'),
@@ -120,7 +120,7 @@ const readContainer = (service: Fields) => ({
   dns_opt: service.texts('dns_opt'),
   dns_search: service.texts('dns_search'),
   entrypoint: readCommand(service, 'entrypoint'),
-  extra_hosts: readExtraHosts(service),
+  extra_hosts: readExtraHosts(service, context),
   group_add: service.list('group_add')?.map(String),
   hostname: service.text('hostname'),
   image: service.text('image'),
@@ -170,8 +170,8 @@ const readLogging = (logging: Fields | undefined): LoggingConfig | undefined =>
   logging &&
   present<LoggingConfig>({ driver: logging.text('driver'), options: logging.options('options') })
 
-/** `host:address` for each; a list may also write `host=address`, and brackets around IPv6 go. */
-const readExtraHosts = (service: Fields): string[] | undefined => {
+/** `host:address` for each; a list may also write `host=address`, and brackets around IPv6 go. A host alone says nothing. */
+const readExtraHosts = (service: Fields, { note }: ReadContext): string[] | undefined => {
   const value = service.value('extra_hosts')
   if (value === undefined) return undefined
   const hosts = isMap(value)
@@ -183,7 +183,11 @@ const readExtraHosts = (service: Fields): string[] | undefined => {
         )
         .sort()
     : (service.texts('extra_hosts') ?? []).map((item) => item.replace(/^([^=]*?)=/, '$1:'))
-  return hosts.map((item) => item.replace(/^([^:]*):\[(.+)\]$/, '$1:$2'))
+  return hosts.flatMap((item) => {
+    if (item.includes(':')) return [item.replace(/^([^:]*):\[(.+)\]$/, '$1:$2')]
+    note(`${pathText(service.at('extra_hosts'))}: ${item} is ignored: it has no address`)
+    return []
+  })
 }
 
 const readNetworks = (service: Fields): Record<string, NetworkAttachment> | undefined => {

@@ -65,7 +65,8 @@ const include = record(
 )
 
 const checkVersion = (text: string): void => {
-  if (!/^[0-9]+(\.[0-9]+)?$/.test(text)) {
+  // Empty, as of a variable that is not set, is as if it were not there.
+  if (text !== '' && !/^[0-9]+(\.[0-9]+)?$/.test(text)) {
     throw new Error(`unsupported Compose file version: ${text}; leave it out`)
   }
 }
