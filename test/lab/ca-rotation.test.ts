@@ -1,6 +1,9 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { Cluster } from '../../src/api/swarm.ts'
+import { SIGN_PATH } from '../support/ca/cfssl-signer.ts'
 import { inspectTask, nodesByName, untilRunning } from '../support/lab/api.ts'
 import { formCluster, joinHost } from '../support/lab/cluster.ts'
 import { eventually } from '../support/lab/eventually.ts'
@@ -11,6 +14,8 @@ import { daemonsLive } from '../support/lab/waits.ts'
 // The root CA is rotated while the cluster works, is disturbed, and is not complete.
 
 const COMMAND = { timeoutMs: 60_000 }
+const SIGNER = join(import.meta.dirname, '../support/ca/signer-process.ts')
+const SIGNER_PORT = 8888
 const UNCHECKED = { ...COMMAND, check: false }
 /** Writes to be seen after a rotation began: enough that many of them fall into it. */
 const WRITES = 50
@@ -168,5 +173,36 @@ labTest(t, 'the root CA is rotated', { hosts: 5 }, async (t, lab) => {
     for (const host of lab.hosts) await host.kill9Daemon()
     await Promise.all(lab.hosts.map((host) => host.spawnDaemon()))
     await untilWhole(h2, [...names, 'h5'])
+  })
+
+  await t.test('to a CA outside, whose signer certifies, and back', async (t) => {
+    const [key, cert, clients] = ['out-key.pem', 'out.pem', 'clients.pem'].map((name) =>
+      join(h5.dir, name),
+    ) as [string, string, string]
+    const algorithm = ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256']
+    await h5.exec('openssl', ['genpkey', ...algorithm, '-out', key])
+    const subject = ['-days', '3650', '-subj', '/CN=outside']
+    await h5.exec('openssl', ['req', '-x509', '-key', key, ...subject, '-out', cert])
+    const [present, outside] = [(await swarmOf(h1)).TLSInfo.TrustRoot, await readFile(cert, 'utf8')]
+    await writeFile(clients, present + outside)
+    const signer = await h5.spawn([
+      process.execPath,
+      SIGNER,
+      ...[cert, key, clients, h5.ip, String(SIGNER_PORT)],
+    ])
+    await eventually(() => signer.log().includes('listens'), { what: 'the signer listens' })
+    const url = `https://${h5.ip}:${SIGNER_PORT}${SIGN_PATH}`
+    const external = ['--external-ca', `protocol=cfssl,url=${url}`]
+    await h2.dockerViaSwarmctl(['swarm', 'ca', '--rotate', '--ca-cert', cert, ...external], COMMAND)
+    await untilWhole(h1, [...names, 'h5'])
+    t.equal((await swarmOf(h1)).TLSInfo.TrustRoot, outside)
+    const ids = [...(await nodesByName(h1)).values()].map(({ ID }) => ID)
+    for (const id of ids) t.match(signer.log(), `signs for ${id}`)
+
+    await h1.swarmctl(['swarm', 'ca', '--rotate'], COMMAND)
+    await untilWhole(h1, [...names, 'h5'])
+    t.match(signer.log(), 'signs for swarm-ca CA', 'it vouched for the new root')
+    t.not((await swarmOf(h1)).TLSInfo.TrustRoot, outside)
+    daemonsLive(t, new Map(lab.hosts.map((host) => [host, host.daemon?.pid])))
   })
 })

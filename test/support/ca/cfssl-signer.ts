@@ -19,14 +19,17 @@ import {
   X509CertificateGenerator,
 } from '../../../src/pki/x509.ts'
 
+/** CFSSL's. */
+export const SIGN_PATH = '/api/v1/cfssl/sign'
+const LOOPBACK = '127.0.0.1'
 const DAY_MS = 24 * 3_600_000
 const life = () => ({
   notBefore: new Date(Date.now() - DAY_MS),
   notAfter: new Date(Date.now() + DAY_MS),
 })
 
-/** A certificate and key for the signer's own listener. */
-export const serverCertificate = async (root: RootCA) => {
+/** A certificate and key for the signer's own listener at this address. */
+export const serverCertificate = async (root: RootCA, ip = LOOPBACK) => {
   const keys = await generateKeys()
   const signing = await importCAKey(root.keyPem)
   const certificate = await X509CertificateGenerator.create({
@@ -39,10 +42,7 @@ export const serverCertificate = async (root: RootCA) => {
     signingAlgorithm: signing.algorithm,
     extensions: [
       new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
-      new SubjectAlternativeNameExtension([
-        { type: 'dns', value: 'localhost' },
-        { type: 'ip', value: '127.0.0.1' },
-      ]),
+      new SubjectAlternativeNameExtension([{ type: 'ip', value: ip }]),
       await authorityKeyOf(new X509Certificate(root.certPem)),
     ],
   })
@@ -88,8 +88,16 @@ const certify = async (root: RootCA, request: SignRequest): Promise<string> => {
   return `${certificate.toString('pem')}\n`
 }
 
-/** Listens until the test ends. `clientCA`: whose certificates its clients have to show, PEM. */
-export const startSigner = async (t: Test, root: RootCA, clientCA: string) => {
+export interface SignerOptions {
+  ip: string
+  /** 0: a free one. */
+  port: number
+  /** Whose certificates its clients have to show, PEM. */
+  clientCA: string
+}
+
+/** Listens until it is stopped. */
+export const listenAsSigner = async (root: RootCA, { ip, port, clientCA }: SignerOptions) => {
   const signer = {
     url: '',
     requests: [] as SignRequest[],
@@ -98,7 +106,7 @@ export const startSigner = async (t: Test, root: RootCA, clientCA: string) => {
     stop: async () => {},
   }
   const server = createServer({
-    ...(await serverCertificate(root)),
+    ...(await serverCertificate(root, ip)),
     ca: clientCA,
     requestCert: true,
     rejectUnauthorized: true,
@@ -119,12 +127,18 @@ export const startSigner = async (t: Test, root: RootCA, clientCA: string) => {
     response.writeHead(answer.success ? 200 : 400, { 'content-type': 'application/json' })
     response.end(JSON.stringify(answer))
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  signer.url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/api/v1/cfssl/sign`
+  await new Promise<void>((resolve) => server.listen(port, ip, resolve))
+  signer.url = `https://${ip}:${(server.address() as AddressInfo).port}${SIGN_PATH}`
   signer.stop = async () => {
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
   }
-  t.teardown(signer.stop)
+  return signer
+}
+
+/** Listens on this machine until the test ends. */
+export const startSigner = async (t: Test, root: RootCA, clientCA: string) => {
+  const signer = await listenAsSigner(root, { ip: LOOPBACK, port: 0, clientCA })
+  t.teardown(() => signer.stop())
   return signer
 }
