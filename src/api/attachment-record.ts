@@ -14,7 +14,7 @@ const Resolver = z.object({
 })
 export type Resolver = z.infer<typeof Resolver>
 
-export const AttachmentRecord = z.object({
+const AttachmentRecord = z.object({
   networkId: z.string(),
   networkName: z.string(),
   /** As the user gave them. Not the Engine's: on the same host they would win over all other nodes' containers of the same alias. */

@@ -1,3 +1,4 @@
+import type { AttachmentWish, GrantedAttachment } from '../api/attachment-grant.ts'
 import type { AttachmentRecord } from '../api/attachment-record.ts'
 import { notFound, toSwarmctlError } from '../api/errors.ts'
 import {
@@ -15,7 +16,7 @@ import { findOverlayBridge, overlayBridges } from './engine-networks.ts'
 import { engineJson, passToEngine } from './engine-proxy.ts'
 import { findSwarmNetwork } from './find-network.ts'
 import { isManager } from './membership.ts'
-import type { AttachmentWish, GrantedAttachment, NetworkAttachments } from './ports.ts'
+import type { NetworkAttachments } from './ports.ts'
 import type { LocalNetwork } from './render-network.ts'
 import type { Exchange, Route } from './routes.ts'
 import { param } from './routes.ts'

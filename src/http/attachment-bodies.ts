@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import type { AttachmentWish, GrantedAttachment } from '../api/attachment-grant.ts'
 import { type Resolver, withRecord } from '../api/attachment-record.ts'
-import type { AttachmentWish, GrantedAttachment } from './ports.ts'
 import { speltAs } from './spelling.ts'
 
 const strings = z.array(z.string()).nullish()

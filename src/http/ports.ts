@@ -1,6 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { LogMessage, LogsRequest } from '../api/assignment.ts'
-import type { AttachmentRecord, Resolver } from '../api/attachment-record.ts'
+import type {
+  AttachedEndpoint,
+  AttachmentWish,
+  GrantedAttachment,
+} from '../api/attachment-grant.ts'
 import type { AutoscaleReport } from '../api/autoscale.ts'
 import type { ContainerCall, ContainerExchange } from '../api/container-call.ts'
 import type { ObjectChange } from '../api/object.ts'
@@ -30,36 +34,6 @@ export type LeaderRoute =
   /** Nobody is known to lead, or this node is no manager: `message` is the answer's text (503). */
   | { kind: 'none'; message: string }
 
-/** What a container asks for that is to be on a network of the cluster's. */
-export interface AttachmentWish {
-  /** Absent while it is still to be created. */
-  container?: { id: string; name: string }
-  /** Id, name or beginning of the id. */
-  network: string
-  /** Empty: any. */
-  address: string
-  aliases: readonly string[]
-  /** Of a container that is to be created. */
-  resolver?: Resolver
-}
-
-/** A container's place on the bridge of an overlay. */
-export interface AttachmentEndpoint {
-  /** The bridge's name in the Engine. */
-  dockerNetwork: string
-  /** Without mask. */
-  address: string
-  record: AttachmentRecord
-}
-
-/** What a container is to be created or connected with. */
-export interface GrantedAttachment {
-  taskId: string
-  endpoint: AttachmentEndpoint
-  dns: string[]
-  dnsSearch: string[]
-}
-
 /** The containers of this node that are nobody's tasks, on networks of the cluster; the agent implements it. */
 export interface NetworkAttachments {
   /**
@@ -73,7 +47,7 @@ export interface NetworkAttachments {
   /** Before a container is started: it gets its addresses back, until `refresh`. Undefined when it is on no network of the cluster's. */
   prepareStart(
     reference: string,
-  ): Promise<{ id: string; endpoints: AttachmentEndpoint[] } | undefined>
+  ): Promise<{ id: string; endpoints: AttachedEndpoint[] } | undefined>
   /** What was begun is over, well or not: resolves when the cluster knows how the container is now. */
   refresh(containerId: string): Promise<void>
 }

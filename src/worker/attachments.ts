@@ -1,4 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
+import type {
+  AttachedEndpoint,
+  AttachmentWish,
+  GrantedAttachment,
+} from '../api/attachment-grant.ts'
 import type { AttachmentRecord, Resolver } from '../api/attachment-record.ts'
 import { type Clock, timestamp } from '../api/clock.ts'
 import { type ErrorCode, SwarmctlError, toSwarmctlError } from '../api/errors.ts'
@@ -6,11 +11,7 @@ import type { Log } from '../api/log.ts'
 import { type AttachRequest, attachedContainer } from '../api/network-attachment.ts'
 import type { Task, TaskStatus } from '../api/task.ts'
 import { isTerminal } from '../api/task-state.ts'
-import type {
-  AttachedContainer,
-  AttachedEndpoint,
-  ContainerNetworks,
-} from './container-networks.ts'
+import type { AttachedContainer, ContainerNetworks } from './container-networks.ts'
 import type { ContainerEvent } from './executor.ts'
 import { ATTACH_RETRY_MS, ATTACH_WAIT_MAX_MS } from './limits.ts'
 import type { OverlayPort } from './overlay-port.ts'
@@ -24,28 +25,6 @@ export interface AttachmentsDeps {
   clock: Clock
   log: Log
   newId: () => string
-}
-
-/** What somebody asks for who puts a container on a network. */
-export interface AttachmentWish {
-  /** Absent while it is still to be created. */
-  container?: { id: string; name: string }
-  /** Id, name or beginning of the id. */
-  network: string
-  /** Empty: any. */
-  address: string
-  aliases: readonly string[]
-  /** Of a container that is to be created. */
-  resolver?: Resolver
-}
-
-/** What a container is to be created or connected with. */
-export interface GrantedAttachment {
-  taskId: string
-  endpoint: AttachedEndpoint
-  /** The overlay's own server, then what was asked for. */
-  dns: string[]
-  dnsSearch: string[]
 }
 
 interface Held {

@@ -1,13 +1,4 @@
-import type { AttachmentRecord } from '../api/attachment-record.ts'
-
-/** A container's place on the bridge of an overlay. */
-export interface AttachedEndpoint {
-  /** The bridge's name in the Engine. */
-  dockerNetwork: string
-  /** Static, without mask: what the container was connected with. */
-  address: string
-  record: AttachmentRecord
-}
+import type { AttachedEndpoint } from '../api/attachment-grant.ts'
 
 /** A container that is no task's and was put on networks of the cluster, whether it runs or not. */
 export interface AttachedContainer {

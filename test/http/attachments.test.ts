@@ -1,7 +1,8 @@
 import t from 'tap'
+import type { AttachmentWish, GrantedAttachment } from '../../src/api/attachment-grant.ts'
 import { ATTACHMENT_OPTION } from '../../src/api/attachment-record.ts'
 import { notFound, SwarmctlError } from '../../src/api/errors.ts'
-import type { AttachmentWish, GrantedAttachment, NetworkAttachments } from '../../src/http/ports.ts'
+import type { NetworkAttachments } from '../../src/http/ports.ts'
 import { type ApiNode, startNode } from '../support/http/api-node.ts'
 
 const CONTAINER = 'f'.repeat(64)

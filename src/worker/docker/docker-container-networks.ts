@@ -1,10 +1,7 @@
+import type { AttachedEndpoint } from '../../api/attachment-grant.ts'
 import { readRecord, withRecord } from '../../api/attachment-record.ts'
 import { toSwarmctlError } from '../../api/errors.ts'
-import type {
-  AttachedContainer,
-  AttachedEndpoint,
-  ContainerNetworks,
-} from '../container-networks.ts'
+import type { AttachedContainer, ContainerNetworks } from '../container-networks.ts'
 import { NODE_ID_LABEL } from './container-body.ts'
 import { type EngineClient, SLOW_TIMEOUT_MS } from './engine-client.ts'
 
@@ -16,7 +13,7 @@ interface EndpointJson {
 }
 
 /** What of `GET /containers/{id}/json` attachments need. */
-export interface AttachedJson {
+interface AttachedJson {
   Id: string
   Name: string
   State: { Status: string }

@@ -1,7 +1,7 @@
+import type { AttachedEndpoint } from '../../../src/api/attachment-grant.ts'
 import { notFound } from '../../../src/api/errors.ts'
 import type {
   AttachedContainer,
-  AttachedEndpoint,
   ContainerNetworks,
 } from '../../../src/worker/container-networks.ts'
 

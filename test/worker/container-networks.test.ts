@@ -1,0 +1,60 @@
+import t from 'tap'
+import { ATTACHMENT_OPTION } from '../../src/api/attachment-record.ts'
+import { containerEvent } from '../../src/worker/docker/container-events.ts'
+import { attachedContainer } from '../../src/worker/docker/docker-container-networks.ts'
+
+const record = { networkId: 'n1', networkName: 'back', aliases: ['me'], isFixed: true }
+
+t.test('a container as the Engine describes it', async (t) => {
+  const json = (Status: string, address: object) => ({
+    ...{ Id: 'c1', Name: '/alone', State: { Status } },
+    HostConfig: { Dns: ['9.9.9.9'] },
+    NetworkSettings: {
+      Networks: {
+        'swarmctl-1': { ...address, DriverOpts: { [ATTACHMENT_OPTION]: JSON.stringify(record) } },
+        'swarmctl-2': { DriverOpts: { [ATTACHMENT_OPTION]: '{"networkId":7}' } },
+        'swarmctl-3': { DriverOpts: { [ATTACHMENT_OPTION]: 'no JSON' } },
+        bridge: { IPAddress: '172.17.0.3', DriverOpts: null },
+        none: { IPAddress: '' },
+      },
+    },
+  })
+  const wanted = { IPAMConfig: { IPv4Address: '10.0.1.7' }, IPAddress: '' }
+  t.strictSame(attachedContainer(json('exited', wanted)), {
+    ...{ id: 'c1', name: 'alone', phase: 'ended' },
+    endpoints: [{ dockerNetwork: 'swarmctl-1', address: '10.0.1.7', record }],
+    ...{ otherAddresses: ['172.17.0.3'], nameservers: ['9.9.9.9'] },
+  })
+  const phases = ['created', 'running', 'paused', 'restarting', 'removing', 'dead', 'exited']
+  t.strictSame(
+    phases.map((status) => attachedContainer(json(status, wanted)).phase),
+    ['created', 'up', 'up', 'up', 'ended', 'ended', 'ended'],
+  )
+  const given = attachedContainer(json('running', { IPAMConfig: null, IPAddress: '10.0.1.8' }))
+  t.equal(given.endpoints[0]?.address, '10.0.1.8')
+  const bare = { ...json('running', {}), NetworkSettings: { Networks: null }, HostConfig: {} }
+  t.match(attachedContainer(bare), { endpoints: [], otherAddresses: [], nameservers: [] })
+})
+
+t.test('what the Engine’s events say', async (t) => {
+  const event = (Type: string, Action: string, Attributes: Record<string, string> = {}) =>
+    containerEvent({ Type, Action, Actor: { ID: 'c1', Attributes } }, 'n1')
+  const changed = { kind: 'changed', containerId: 'c1' }
+  for (const action of ['start', 'die', 'destroy', 'rename'])
+    t.strictSame(event('container', action), changed)
+  t.equal(event('container', 'exec_die'), undefined)
+  t.equal(event('container', 'health_status: healthy'), undefined, 'of no task')
+  t.strictSame(event('network', 'disconnect', { container: 'c2' }), {
+    ...{ kind: 'disconnected', containerId: 'c2' },
+  })
+  t.equal(event('network', 'disconnect'), undefined)
+  t.equal(event('network', 'connect', { container: 'c2' }), undefined)
+  const task = (node: string) => ({
+    ...{ 'com.docker.swarm.task.id': 't1', 'com.docker.swarm.node.id': node, exitCode: '3' },
+  })
+  t.strictSame(event('container', 'die', task('n1')), {
+    ...{ kind: 'died', taskId: 't1', containerId: 'c1', exitCode: 3 },
+  })
+  t.equal(event('container', 'die', task('n2')), undefined, 'of another node on this Engine')
+  t.equal(event('container', 'start', task('n1')), undefined)
+})
