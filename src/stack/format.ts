@@ -82,8 +82,27 @@ const printableService = (service: ServiceConfig): Record<string, unknown> => {
     ...(service.healthcheck && { healthcheck: printableHealthcheck(service.healthcheck) }),
     ...(service.deploy && { deploy: printableDeploy(service.deploy) }),
     ...(service.networks && { networks: mapValues(service.networks, printableAttachment) }),
+    ...(service.depends_on && { depends_on: printableDependencies(service.depends_on) }),
+    // A number passes the docker CLI's schema and not its reader.
+    ...(service.shm_size !== undefined && { shm_size: String(service.shm_size) }),
+    ...(service.devices && { devices: service.devices.map(printableDevice) }),
     ...(swarmctl && { 'x-swarmctl': swarmctl }),
   })
+}
+
+/** A list where that says the same: the docker CLI knows nothing else. */
+const printableDependencies = (dependencies: NonNullable<ServiceConfig['depends_on']>): unknown =>
+  Object.values(dependencies).every(
+    (one) => one.condition === 'service_started' && Object.keys(one).length === 1,
+  )
+    ? Object.keys(dependencies)
+    : mapValues(dependencies, sorted)
+
+/** The docker CLI knows only the short form, which has no way to write a colon. */
+const printableDevice = (device: NonNullable<ServiceConfig['devices']>[number]): unknown => {
+  const { source, target, permissions } = device
+  if (`${source}${target}`.includes(':')) return sorted(device)
+  return [source, target, ...(permissions === 'rwm' ? [] : [permissions])].join(':')
 }
 
 const printableAttachment = (attachment: NetworkAttachment): unknown =>

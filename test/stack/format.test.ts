@@ -45,6 +45,25 @@ t.test('the output says the same as the input', async (t) => {
   t.match(text, 'echo $$HOME')
 })
 
+t.test('what the docker CLI knows in its short form only is printed so', async (t) => {
+  const { config } = await load(`services:
+  a:
+    image: i
+    depends_on: [c, b]
+    shm_size: 1g
+    devices: [/dev/x, "/dev/y:/dev/z:r", {source: "/dev/a:b", target: /dev/c}]
+  b: {image: i, depends_on: {c: {condition: service_started}}}
+  c: {image: i, depends_on: {d: {condition: service_started, required: false}}}
+`)
+  const text = formatConfig(config)
+  t.strictSame((await load(text)).config, config)
+  t.match(text, 'depends_on:\n      - c\n      - b\n')
+  t.match(text, '- /dev/x:/dev/x\n      - /dev/y:/dev/z:r\n      - permissions: rwm\n')
+  t.match(text, '  b:\n    depends_on:\n      - c\n')
+  t.match(text, 'required: false')
+  t.match(text, 'shm_size: "1073741824"')
+})
+
 t.test('any string survives', async (t) => {
   await fc.assert(
     fc.asyncProperty(
