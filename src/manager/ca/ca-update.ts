@@ -1,15 +1,13 @@
 import type { Clock } from '../../api/clock.ts'
 import { invalid, toSwarmctlError } from '../../api/errors.ts'
-import type { Cluster, RootRotation, SwarmSpec } from '../../api/swarm.ts'
+import type { Cluster, RootRotation } from '../../api/swarm.ts'
 import { normalCertificates } from '../../pki/certificate-chain.ts'
 import { crossSign } from '../../pki/cross-sign.ts'
 import { createRootCA, issuerInfoOf, type RootCA } from '../../pki/root-ca.ts'
-import { readSuppliedCA } from '../../pki/supplied-ca.ts'
 import { withoutRotation, withRotation } from './cluster-ca.ts'
 import { type ExternalSigner, signersOf } from './external-ca.ts'
 import { crossSignExternally } from './external-cross-sign.ts'
-
-type CAConfig = NonNullable<SwarmSpec['CAConfig']>
+import { type CAConfig, suppliedCA } from './signing-ca.ts'
 
 /** What an update of the swarm's settings makes of its CA. */
 export type CAUpdate =
@@ -73,13 +71,6 @@ export const withCAUpdate = (cluster: Cluster, update: CAUpdate): Cluster => {
     default:
       return update satisfies never
   }
-}
-
-const suppliedCA = (sent: CAConfig, nowMs: number): RootCA | undefined => {
-  const [certPem, keyPem] = [sent.SigningCACert ?? '', sent.SigningCAKey ?? '']
-  if (certPem !== '') return readSuppliedCA({ certPem, keyPem }, nowMs)
-  if (keyPem === '') return undefined
-  throw invalid('if a signing CA key is provided, the signing CA cert must also be provided')
 }
 
 /** The old root vouches for the new one: always the one that all nodes trust, also when another was to follow it. */

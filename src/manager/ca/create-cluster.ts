@@ -5,6 +5,7 @@ import {
   HEARTBEAT_PERIOD_MS,
   TASK_HISTORY_RETENTION_LIMIT,
 } from '../../api/defaults.ts'
+import { invalid } from '../../api/errors.ts'
 import type { NewId } from '../../api/id.ts'
 import { mergeSwarmSpec } from '../../api/merge-swarm-spec.ts'
 import type { Node, NodeSpec } from '../../api/node.ts'
@@ -24,6 +25,7 @@ import { certificateLifetimeMs } from './certificate-authority.ts'
 import { clusterTLSInfo } from './cluster-ca.ts'
 import { newNode } from './new-node.ts'
 import { nodeIdOfKey } from './node-id.ts'
+import { suppliedCA, withoutSigningCA } from './signing-ca.ts'
 
 const NS_PER_MS = 1_000_000
 /** IANA's VXLAN port, and Swarm's data path port. */
@@ -57,7 +59,7 @@ export const createCluster = async (
   deps: { clock: Clock; newId: NewId },
   options: CreateClusterOptions,
 ): Promise<CreatedCluster> => {
-  const root = await createRootCA(deps.clock)
+  const root = firstRoot(options.spec, deps.clock) ?? (await createRootCA(deps.clock))
   const cluster = newCluster(deps.newId, root, options)
   const { keyPem, csrPem } = await createKeyAndCsr()
   const nodeId = nodeIdOfKey((await readCsr(csrPem)).publicKeyId)
@@ -79,9 +81,18 @@ export const createCluster = async (
   }
 }
 
+/** A swarm may begin with a CA that somebody brings. */
+const firstRoot = ({ CAConfig = {} }: SwarmSpec, clock: Clock): RootCA | undefined => {
+  const root = suppliedCA(CAConfig, clock.nowMs())
+  if (root?.keyPem !== '') return root
+  throw invalid(
+    'a swarm begins with a CA whose key is here: provide the signing CA key, or rotate to this CA later (`swarm ca --rotate --ca-cert --external-ca`)',
+  )
+}
+
 const newCluster = (newId: NewId, root: RootCA, options: CreateClusterOptions): Cluster => ({
   ...newMeta(newId()),
-  Spec: withSwarmDefaults(options.spec),
+  Spec: withoutSigningCA(withSwarmDefaults(options.spec)),
   TLSInfo: clusterTLSInfo({ RootCACert: root.certPem }),
   RootRotationInProgress: false,
   DefaultAddrPool: options.defaultAddrPool?.length

@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import { SwarmctlError, unavailable } from '../../api/errors.ts'
 import { mergeSwarmSpec } from '../../api/merge-swarm-spec.ts'
-import type { Cluster, SwarmSpec } from '../../api/swarm.ts'
+import type { Cluster } from '../../api/swarm.ts'
 import { parseSwarmSpec } from '../../api/validate/swarm.ts'
 import { prepareCAUpdate, withCAUpdate } from '../ca/ca-update.ts'
+import { withoutSigningCA } from '../ca/signing-ca.ts'
 import { THIS_TRANSACTION } from '../store/this-transaction.ts'
 import type { View } from '../store/view.ts'
 import { type ControlDeps, type ReadOptions, readView, requireVersion } from './context.ts'
@@ -86,12 +87,6 @@ const requireCurrent = (version: number, { Swarmctl, Version }: Cluster): void =
 const requireSameCA = (before: Cluster, now: Cluster): void => {
   if (isDeepStrictEqual(now.TLSInfo, before.TLSInfo)) return
   throw unavailable("the swarm's root CA has just been rotated: try again")
-}
-
-/** The CA that a client brings is the cluster's, not a setting: as with Swarm it is not shown again. */
-const withoutSigningCA = ({ CAConfig, ...spec }: SwarmSpec): SwarmSpec => {
-  const { SigningCACert: _, SigningCAKey: __, ...rest } = CAConfig ?? {}
-  return { ...spec, CAConfig: rest }
 }
 
 const requireCluster = (view: View): Cluster => {

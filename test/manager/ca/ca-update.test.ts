@@ -163,6 +163,22 @@ t.test('a second rotation during the first takes its place', async (t) => {
   t.equal(now().Swarmctl.RootCACert, second.CACert)
 })
 
+t.test("a swarm that begins with a CA of one's own", async (t) => {
+  const mine = await createRootCA(realClock)
+  const create = (CAConfig: SwarmSpec['CAConfig']) =>
+    createCluster(
+      { clock: realClock, newId },
+      { spec: { Name: 'default', Labels: {}, CAConfig }, addr: '10.0.0.1:2377' },
+    )
+  const both = { SigningCACert: mine.certPem, SigningCAKey: mine.keyPem }
+  const { cluster, credentials } = await create({ ...both, NodeCertExpiry: 7_200_000_000_000 })
+  t.equal(cluster.Swarmctl.RootCACert, mine.certPem)
+  t.equal(credentials.rootCAPem, mine.certPem)
+  t.strictSame(cluster.Spec.CAConfig, { NodeCertExpiry: 7_200_000_000_000 })
+  await t.rejects(create({ SigningCACert: mine.certPem }), { message: /whose key is here/ })
+  await t.rejects(create({ SigningCAKey: mine.keyPem }), { message: /cert must also be provided/ })
+})
+
 t.test("a CA of one's own", async (t) => {
   const { now, update, control } = await setUp(t)
   const { RootCACert, RootCAKey } = now().Swarmctl
