@@ -60,7 +60,8 @@ const setUp = async () => {
       const now = tx.cluster()!
       tx.put('cluster', withNewRoot(now, now.Swarmctl.RootRotation!, tokens))
     })
-  return { ...created, cluster, update, renew, finish, external }
+  const nodeCount = () => store.view().list('node').length
+  return { ...created, cluster, update, renew, finish, external, authority, nodeCount }
 }
 
 const settings = (url: string, CACert = ''): ExternalCA[] => [
@@ -68,7 +69,7 @@ const settings = (url: string, CACert = ''): ExternalCA[] => [
 ]
 
 t.test('a rotation to a CA outside, and back again', async (t: Test) => {
-  const { cluster, node, update, renew, finish } = await setUp()
+  const { cluster, node, update, renew, finish, authority, nodeCount } = await setUp()
   const outside = await createRootCA(realClock)
   const signer = await startSigner(t, outside, cluster().Swarmctl.RootCACert + outside.certPem)
   const ExternalCAs = settings(signer.url, outside.certPem)
@@ -96,6 +97,16 @@ t.test('a rotation to a CA outside, and back again', async (t: Test) => {
 
   // Back: the signer vouches for the new root.
   await signer.stop()
+  const joining = authority.join(
+    {
+      csrPem: (await createKeyAndCsr()).csrPem,
+      token: cluster().JoinTokens.Worker,
+      info: { availability: 'active', addr: '10.0.0.2:2377', hostname: 'late' },
+    },
+    '10.0.0.2',
+  )
+  await t.rejects(joining, { code: 'UNAVAILABLE', message: /external CA at/ })
+  t.equal(nodeCount(), 1, 'who got no certificate is no node')
   await t.rejects(renew(), { code: 'UNAVAILABLE', message: /external CA at https:.* fails: / })
   await t.rejects(update({ ForceRotate: 1 }), {
     code: 'INVALID_ARGUMENT',

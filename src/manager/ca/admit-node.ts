@@ -14,13 +14,18 @@ export interface Admitted {
   role: 'worker' | 'manager'
 }
 
-/** The role that a token gives. Throws UNAUTHENTICATED. */
-export const roleOfToken = (cluster: Cluster, token: string): 'worker' | 'manager' => {
+/** The role that a token gives; undefined for one that is not valid (any more). */
+export const tokenRole = (cluster: Cluster, token: string): 'worker' | 'manager' | undefined => {
   // Both are always compared: how long it takes tells nothing.
   const isManager = sameToken(token, cluster.JoinTokens.Manager)
   const isWorker = sameToken(token, cluster.JoinTokens.Worker)
   if (isManager) return 'manager'
-  if (isWorker) return 'worker'
+  return isWorker ? 'worker' : undefined
+}
+
+const roleOfToken = (cluster: Cluster, token: string): 'worker' | 'manager' => {
+  const role = tokenRole(cluster, token)
+  if (role !== undefined) return role
   throw new SwarmctlError(
     'UNAUTHENTICATED',
     'the join token is not valid any more: print the current one on a manager with `swarmctl swarm join-token`',

@@ -7,7 +7,7 @@ import { formatHostPort, parseHostPort } from '../../rpc/address.ts'
 import type { CallContext } from '../../rpc/connection.ts'
 import type { RpcHandlers } from '../../rpc/handlers.ts'
 import type { Store } from '../store/store.ts'
-import { type Admitted, admitNode } from './admit-node.ts'
+import { type Admitted, admitNode, tokenRole } from './admit-node.ts'
 import { trustRootOf } from './cluster-ca.ts'
 import {
   type JoinBody,
@@ -116,6 +116,9 @@ export class CertificateAuthority {
     const { availability, addr, hostname, dataPathPort } = join.info
     const reachable = reachableAddr(parseHostPort(addr === '' ? ':2377' : addr), remoteIp)
     const nodeId = nodeIdOfKey(publicKeyId)
+    // Before it is admitted: when nobody signs (an external CA that is away) no node is left that never was there.
+    const role = tokenRole(this.#cluster(), join.token)
+    const early = role && (await this.#certify({ nodeId, role }, join.csrPem))
     const admitted = await store.update((tx) => {
       const node = { nodeId, availability, hostname, ip: reachable.host }
       const addrOfNode = formatHostPort(reachable)
@@ -123,7 +126,8 @@ export class CertificateAuthority {
       return admitNode(tx, this.#cluster(), request, clock.nowMs())
     })
     log.info({ node: nodeId, role: admitted.role, addr: reachable.host }, 'a node joined')
-    return { nodeId, ...(await this.#certify(admitted, join.csrPem)) }
+    const isFitting = early?.role === admitted.role
+    return { nodeId, ...(isFitting ? early : await this.#certify(admitted, join.csrPem)) }
   }
 
   async #renewHere(nodeId: string, csrPem: string): Promise<Certified> {

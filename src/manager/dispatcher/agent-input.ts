@@ -12,6 +12,8 @@ import { TASK_STATE_ORDER, type TaskState } from '../../api/task-state.ts'
 /** Characters of a line that a node says (the rest is cut off), and items of a list. */
 const TEXT_MAX = 4096
 const LIST_MAX = 1024
+/** Characters of the roots that a node trusts: two while one is rotated, each of some 2 kB with the longest keys. */
+const TRUST_ROOT_MAX = 65_536
 /** Statuses in one message; an agent sends those of its own tasks. */
 const UPDATES_MAX = 65_536
 
@@ -45,9 +47,9 @@ const Description = z.looseObject({
   }),
   TLSInfo: z
     .looseObject({
-      TrustRoot: z.string(),
-      CertIssuerSubject: z.string(),
-      CertIssuerPublicKey: z.string(),
+      TrustRoot: z.string().max(TRUST_ROOT_MAX),
+      CertIssuerSubject: z.string().max(TEXT_MAX),
+      CertIssuerPublicKey: z.string().max(TEXT_MAX),
     })
     .optional(),
   Swarmctl: z.looseObject({
