@@ -1,8 +1,10 @@
 import { execFile, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, openSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isSea } from 'node:sea'
 import { promisify } from 'node:util'
+import { precondition } from '../api/errors.ts'
 
 /** Where systemd's presence shows (sd_booted(3)). */
 const SYSTEMD_BOOTED = '/run/systemd/system'
@@ -33,12 +35,36 @@ KillMode=process
 WantedBy=multi-user.target
 `
 
-const startUnit = async (args: readonly string[]): Promise<{ description: string }> => {
-  const { writeFile } = await import('node:fs/promises')
-  await writeFile(UNIT_PATH, unitText(args))
-  const run = promisify(execFile)
-  await run('systemctl', ['daemon-reload'])
-  await run('systemctl', ['enable', '--now', UNIT])
+/** systemd, as far as one unit needs it. */
+export interface Systemd {
+  unitPath: string
+  /** Rejects when the command fails. */
+  systemctl(...args: string[]): Promise<unknown>
+}
+
+/**
+ * Writes the unit and starts it. There is one: that of another daemon which runs must not be lost.
+ * @throws SwarmctlError FAILED_PRECONDITION
+ */
+export const startUnit = async (
+  args: readonly string[],
+  { unitPath, systemctl }: Systemd,
+): Promise<{ description: string }> => {
+  const text = unitText(args)
+  const before = await readFile(unitPath, 'utf8').catch(() => text)
+  const isActive = (): Promise<boolean> =>
+    systemctl('is-active', '--quiet', UNIT).then(
+      () => true,
+      () => false,
+    )
+  if (before !== text && (await isActive())) {
+    throw precondition(
+      `the systemd unit ${UNIT} runs another daemon of this machine: start this one yourself: swarmctl daemon ${args.join(' ')}`,
+    )
+  }
+  await writeFile(unitPath, text)
+  await systemctl('daemon-reload')
+  await systemctl('enable', '--now', UNIT)
   return { description: `systemd unit ${UNIT}, log: journalctl -u ${UNIT}` }
 }
 
@@ -61,4 +87,9 @@ export const launchDaemon = async (
   args: readonly string[],
   runDir: string,
 ): Promise<{ description: string }> =>
-  existsSync(SYSTEMD_BOOTED) ? startUnit(args) : startDetached(args, runDir)
+  existsSync(SYSTEMD_BOOTED)
+    ? startUnit(args, {
+        unitPath: UNIT_PATH,
+        systemctl: (...words) => promisify(execFile)('systemctl', words),
+      })
+    : startDetached(args, runDir)

@@ -1,0 +1,39 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { startUnit } from '../../src/daemon/launch.ts'
+
+t.test('the unit of a daemon', async (t) => {
+  const unitPath = join(t.testdir(), 'swarmctl.service')
+  const calls: string[] = []
+  let isActive = false
+  const systemd = {
+    unitPath,
+    async systemctl(...args: string[]) {
+      calls.push(args.join(' '))
+      if (args[0] === 'is-active' && !isActive) throw new Error('inactive')
+    },
+  }
+  const first = ['--data-dir', '/var/lib/a b', '--socket', '/run/100%.sock']
+  t.match(await startUnit(first, systemd), { description: /systemd unit swarmctl, log: / })
+  t.strictSame(calls.splice(0), ['daemon-reload', 'enable --now swarmctl'])
+  const text = await readFile(unitPath, 'utf8')
+  t.match(
+    text,
+    /\nExecStart=".*" "daemon" "--data-dir" "\/var\/lib\/a b" "--socket" "\/run\/100%%.sock"\n/,
+  )
+
+  isActive = true
+  await startUnit(first, systemd)
+  t.strictSame(calls.splice(0), ['daemon-reload', 'enable --now swarmctl'], 'the same once more')
+  const second = ['--socket', '/run/other.sock']
+  await t.rejects(startUnit(second, systemd), {
+    code: 'FAILED_PRECONDITION',
+    message:
+      /another daemon of this machine: start this one yourself: swarmctl daemon --socket \/run\/other.sock$/,
+  })
+  t.equal(await readFile(unitPath, 'utf8'), text, 'that of the running daemon stays')
+  isActive = false
+  await startUnit(second, systemd)
+  t.match(await readFile(unitPath, 'utf8'), '/run/other.sock', 'one that has ended gives way')
+})
