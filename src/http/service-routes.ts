@@ -84,6 +84,7 @@ const updateService = async (exchange: Exchange): Promise<void> => {
       ...registryAuth(exchange),
       ...(registryAuthFrom && { registryAuthFrom }),
       ...(rollback && { rollback }),
+      keepsExtensions: exchange.version !== undefined,
     })
   sendJson(exchange.response, 200, updated)
 }

@@ -100,7 +100,12 @@ t.test(
   'replicas are brought within the bounds, with a warning where they were given',
   async (t) => {
     const autoscale = { Min: 2, Max: 9, CpuPercent: 70 }
-    const cases: [asked: Record<string, unknown>, replicas: number, warnings: string[], keeps: boolean][] = [
+    const cases: [
+      asked: Record<string, unknown>,
+      replicas: number,
+      warnings: string[],
+      keeps: boolean,
+    ][] = [
       [{}, 2, [], true],
       [{ Mode: { Replicated: {} } }, 2, [], true],
       [replicated(5), 5, [], false],

@@ -139,3 +139,84 @@ t.test('specs of nodes, the swarm, secrets and configs come back too', async (t)
     t.strictSame(shown, kind === 'secrets' ? hidden : body)
   }
 })
+
+t.test(
+  'an update by Docker’s API, which has no Swarmctl, keeps what stands under it',
+  async (t) => {
+    const { node } = await start(t)
+    const mount = { Type: 'tmpfs', Target: '/scratch' }
+    const port = { TargetPort: 80, PublishedPort: 8080, PublishMode: 'host', Protocol: 'tcp' }
+    const container = { Image: 'a', Mounts: [mount] }
+    const plain = {
+      Name: 'web',
+      Labels: {},
+      TaskTemplate: { ContainerSpec: container, Networks: [{ Target: 'back' }] },
+      Mode: { Replicated: { Replicas: 1 } },
+      EndpointSpec: { Ports: [port] },
+    }
+    const extended = {
+      ...plain,
+      TaskTemplate: {
+        ContainerSpec: {
+          ...container,
+          Mounts: [{ ...mount, Swarmctl: { TmpfsMode: 0o700 } }],
+          Swarmctl: { ShmSize: 1 << 20 },
+        },
+        Networks: [{ Target: 'back', Swarmctl: { Aliases: ['www'] } }],
+      },
+      EndpointSpec: { Ports: [{ ...port, Swarmctl: { HostIP: '127.0.0.1' } }] },
+      Swarmctl: { DrainLimit: 5e9 },
+    }
+    const inspect = async () => (await node.call('GET', '/services/web')).body
+    const update = async (prefix: string, body: object) => {
+      const { Version } = await inspect()
+      const path = `${prefix}/services/web/update?version=${Version.Index}`
+      return node.call('POST', path, { body })
+    }
+    await node.call('POST', '/services/create', { body: extended })
+    const { Spec: first } = await inspect()
+    t.match(first, {
+      ...extended,
+      TaskTemplate: { ContainerSpec: extended.TaskTemplate.ContainerSpec },
+    })
+
+    // The docker CLI sends what it read, less what it does not know.
+    const Networks = [{ Target: first.TaskTemplate.Networks[0].Target }]
+    const read = { ...plain, TaskTemplate: { ContainerSpec: container, Networks } }
+    const relabelled = await update('/v1.41', { ...read, Labels: { a: 'b' } })
+    t.equal(relabelled.status, 200, relabelled.body.message)
+    t.strictSame((await inspect()).Spec, { ...first, Labels: { a: 'b' } })
+
+    const other = { ...read, EndpointSpec: { Ports: [{ ...port, TargetPort: 81 }] }, Swarmctl: {} }
+    await update('/v1.41', other)
+    const { Spec: ended } = await inspect()
+    t.strictSame(ended.Swarmctl, {}, 'what is said to be empty is')
+    t.notOk('Swarmctl' in ended.EndpointSpec.Ports[0], 'another port has nothing of the one before')
+    t.strictSame(ended.TaskTemplate.ContainerSpec.Swarmctl, { ShmSize: 1 << 20 })
+
+    await update('', read)
+    const { Spec: whole } = await inspect()
+    t.notMatch(
+      JSON.stringify(whole),
+      'Swarmctl',
+      'who speaks no version of it means what they leave out',
+    )
+  },
+)
+
+t.test('what is kept has to fit what is asked for', async (t) => {
+  const { node } = await start(t)
+  const spec = (replicas: number, network: object) => ({
+    Name: 'one',
+    TaskTemplate: { ContainerSpec: { Image: 'a' }, Networks: [network] },
+    Mode: { Replicated: { Replicas: replicas } },
+  })
+  const fixed = { Target: 'back', Swarmctl: { IPv4Address: '10.0.1.77' } }
+  await node.call('POST', '/services/create', { body: spec(1, fixed) })
+  const { Spec, Version } = (await node.call('GET', '/services/one')).body
+  const network = { Target: Spec.TaskTemplate.Networks[0].Target }
+  const path = `/v1.41/services/one/update?version=${Version.Index}`
+  const refused = await node.call('POST', path, { body: spec(3, network) })
+  t.equal(refused.status, 400)
+  t.match(refused.body.message, /address/i)
+})

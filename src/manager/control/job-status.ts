@@ -52,7 +52,7 @@ const nextStatus = (
   return isSame && status !== undefined ? status : { ...status, Since: now }
 }
 
-/** A client that does not know `Swarmctl` takes the schedule away with each update that it sends: it is told. */
+/** An update that names no `Swarmctl`, by a path without a version of Docker's API, takes the schedule away: that is told. */
 export const scheduleLoss = (old: ServiceSpec, spec: ServiceSpec): string[] =>
   hasSchedule(old) && spec.Swarmctl === undefined
     ? ['the request has no Swarmctl.Schedule: the job runs now, and by no schedule any more']

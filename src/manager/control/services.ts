@@ -16,6 +16,7 @@ import { newMeta } from '../store/new-meta.ts'
 import { THIS_TRANSACTION } from '../store/this-transaction.ts'
 import { type ControlDeps, type ReadOptions, readView, requireVersion } from './context.ts'
 import { afterUpdate, newJobStatus, newScheduleStatus, scheduleLoss } from './job-status.ts'
+import { withKeptExtensions } from './kept-extensions.ts'
 import { redactService } from './redact.ts'
 import { resolve } from './resolve.ts'
 import { requireFreePorts, resolveReferences } from './service-references.ts'
@@ -31,6 +32,8 @@ export interface UpdateServiceOptions extends CreateServiceOptions {
   registryAuthFrom?: 'spec' | 'previous-spec'
   /** `previous`: swap the current and the previous spec; the request's spec is not looked at. */
   rollback?: 'previous' | 'none'
+  /** The client speaks a version of Docker's API, which has no `Swarmctl`: where it sends none, what is in force stays. */
+  keepsExtensions?: boolean
 }
 
 const FILTER_KEYS = ['id', 'label', 'mode', 'name', 'runtime'] as const
@@ -72,7 +75,10 @@ export class Services {
     body: unknown,
     options: UpdateServiceOptions,
   ): Promise<{ Warnings: string[] }> {
-    const request = options.rollback === 'previous' ? undefined : parseServiceRequest(body)
+    const request =
+      options.rollback === 'previous'
+        ? undefined
+        : parseServiceRequest(await this.#wholeBody(reference, body, options))
     const now = timestamp(this.#deps.clock)
     const losses = await this.#deps.store.update((tx) => {
       const service = resolve(tx, 'service', reference)
@@ -90,6 +96,17 @@ export class Services {
       return [...autoscalerLoss(service, request), ...scheduleLoss(service.Spec, request.spec)]
     })
     return { Warnings: [...(request?.warnings ?? []), ...losses] }
+  }
+
+  /** What is kept is checked with the rest. That it is still what is in force, the request's version tells at the end. */
+  async #wholeBody(
+    reference: string,
+    body: unknown,
+    { keepsExtensions }: UpdateServiceOptions,
+  ): Promise<unknown> {
+    if (keepsExtensions !== true) return body
+    const view = await readView(this.#deps)
+    return withKeptExtensions(body, resolve(view, 'service', reference).Spec)
   }
 
   /** The orchestrator then drains, stops and removes the service's tasks. */
@@ -159,7 +176,7 @@ const askedSpec = (
     options,
   )
 
-/** A client that does not know `Swarmctl` ends the service's autoscaling with each update that it sends: it is told. */
+/** An update that names no `Swarmctl`, by a path without a version of Docker's API, ends the service's autoscaling: that is told. */
 const autoscalerLoss = ({ Spec }: Service, { spec }: ServiceRequest): string[] =>
   Spec.Swarmctl?.Autoscale !== undefined && spec.Swarmctl === undefined
     ? ['the request has no Swarmctl.Autoscale: the service is not scaled by demand any more']
