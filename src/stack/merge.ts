@@ -58,12 +58,12 @@ const mergeByKey = <T>(
   override: Readonly<Record<string, T>>,
   merge: (base: T, override: T) => T,
 ): Record<string, T> => {
-  const merged: Record<string, T> = { ...base }
+  const merged = new Map(Object.entries(base))
   for (const [key, value] of Object.entries(override)) {
-    const before = Object.hasOwn(base, key) ? base[key] : undefined
-    merged[key] = before === undefined ? value : merge(before, value)
+    const before = merged.get(key)
+    merged.set(key, before === undefined ? value : merge(before, value))
   }
-  return merged
+  return Object.fromEntries(merged)
 }
 
 /** One service over another: a later file's over an earlier one's, or one over that which it extends. */

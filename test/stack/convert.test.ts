@@ -53,6 +53,17 @@ t.test('the smallest service', async (t) => {
   })
 })
 
+t.test('names that JavaScript objects have by themselves', async (t) => {
+  const { services } = await convert(`
+services:
+  __proto__: {image: i, environment: {__proto__: a, constructor: b}, labels: {__proto__: c}}
+`)
+  const [service] = services
+  t.equal(service?.Name, 'demo___proto__')
+  t.strictSame(service?.TaskTemplate.ContainerSpec?.Env, ['__proto__=a', 'constructor=b'])
+  t.ok(Object.hasOwn(service?.TaskTemplate.ContainerSpec?.Labels ?? {}, '__proto__'))
+})
+
 t.test('keys that become a part of the container', async (t) => {
   const cases: [keys: string, part: Record<string, unknown>][] = [
     ['command: sh -c "a b"', { Args: ['sh', '-c', 'a b'] }],

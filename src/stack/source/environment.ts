@@ -59,15 +59,14 @@ export const resolveEnvironments = async (
   config: StackConfig,
   context: EnvironmentContext,
 ): Promise<StackConfig> => {
-  const services: Record<string, ServiceConfig> = {}
+  const services = new Map<string, ServiceConfig>()
   for (const [name, service] of Object.entries(config.services)) {
-    services[name] = await inFileAsync(config.locations, () =>
-      resolveService(service, ['services', name], context),
-    )
+    const resolve = () => resolveService(service, ['services', name], context)
+    services.set(name, await inFileAsync(config.locations, resolve))
   }
   return {
     ...config,
-    services,
+    services: Object.fromEntries(services),
     secrets: withVariables(config.secrets, context.env),
     configs: withVariables(config.configs, context.env),
   }
@@ -104,17 +103,18 @@ const resolveEnvironment = async (
 ): Promise<Pick<ServiceConfig, 'environment'>> => {
   if (service.env_file === undefined && service.environment === undefined) return {}
   const lookup = lookupIn(env)
-  const variables: Record<string, string | null> = {}
+  // A map: no name of a variable means something to it.
+  const variables = new Map<string, string | null>()
   for (const { path: file, written, required } of service.env_file ?? []) {
     const text = await readNamed(io, file, written, place).catch((thrown: unknown) => {
       if (required) throw thrown
       return ''
     })
-    Object.assign(variables, readPairs(text, written, place, lookup))
+    for (const [name, value] of readPairs(text, written, place, lookup)) variables.set(name, value)
   }
-  Object.assign(variables, service.environment)
+  for (const [name, value] of Object.entries(service.environment ?? {})) variables.set(name, value)
   const environment = Object.fromEntries(
-    Object.entries(variables).map(([name, value]) => [name, value || (lookup(name) ?? value)]),
+    [...variables].map(([name, value]) => [name, value || (lookup(name) ?? value)]),
   )
   return { environment }
 }
@@ -124,9 +124,9 @@ const readPairs = (
   named: string,
   place: Path,
   lookup: (name: string) => string | undefined,
-): Record<string, string> => {
+): Map<string, string> => {
   try {
-    return Object.fromEntries(parseEnvFile(text, lookup))
+    return parseEnvFile(text, lookup)
   } catch (cause) {
     const problem = `${named}: is not valid: ${reasonOf(cause)}`
     throw new StackFileProblem(place, problem, { cause })
@@ -139,15 +139,12 @@ const resolveLabels = async (
   { io }: EnvironmentContext,
 ): Promise<Pick<ServiceConfig, 'labels'>> => {
   if (label_file === undefined) return {}
-  const read: Record<string, string> = {}
+  const read: [name: string, value: string][] = []
   for (const file of label_file) {
     const text = await readNamed(io, file, file, place)
-    Object.assign(
-      read,
-      readPairs(text, file, place, () => undefined),
-    )
+    read.push(...readPairs(text, file, place, () => undefined))
   }
-  return { labels: { ...read, ...labels } }
+  return { labels: { ...Object.fromEntries(read), ...labels } }
 }
 
 /** A seccomp profile goes to the Engine as its text, as `docker run` sends it. */

@@ -29,17 +29,17 @@ export const resolveExtends = async (
   parsed: ParsedFile,
   context: ExtendsContext,
 ): Promise<StackConfig> => {
-  const services: Record<string, ServiceConfig> = {}
+  const services = new Map<string, ServiceConfig>()
   let locations = config.locations
   for (const name of Object.keys(config.services)) {
     const resolved = await resolveService(name, config, parsed, { context, chain: [] })
-    services[name] = resolved.service
+    services.set(name, resolved.service)
     // Who extends nothing stands where it stood.
     if (resolved.locations === config.locations) continue
     const place = ['services', name]
     locations = locations.extend(resolved.locations, place, place)
   }
-  return { ...config, services, locations }
+  return { ...config, services: Object.fromEntries(services), locations }
 }
 
 interface Chain {
