@@ -1,5 +1,6 @@
 /** The scripts that `swarmctl completion` prints, in the real shells: bash and zsh at a terminal with Tab, fish by `complete -C`. */
 import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -135,13 +136,15 @@ const makeHome = (t: Tap): string => {
   return home
 }
 
-type Tap = { teardown(end: () => void): void }
+type Tap = { teardown(end: () => void | Promise<void>): void }
 
 const environment = (home: string) => ({
   HOME: home,
   PATH: `${join(home, 'bin')}:${process.env.PATH}`,
   TERM: 'dumb',
   LANG: 'C.UTF-8',
+  // A shell that ends writes what was typed.
+  HISTFILE: '/dev/null',
 })
 
 /** A shell at a terminal: `script` (of Debian's bsdutils) has one for it. */
@@ -151,7 +154,12 @@ const openTerminal = async (t: Tap, command: string, setup: string) => {
     cwd: join(home, 'work'),
     env: environment(home),
   })
-  t.teardown(() => child.kill())
+  const closed = once(child, 'close')
+  // The folder goes after the shell.
+  t.teardown(async () => {
+    child.kill()
+    await closed
+  })
   let shown = ''
   let wake = () => {}
   child.stdout.on('data', (chunk: Buffer) => {
