@@ -90,7 +90,7 @@ const inspect = async ({ engine }: Exchange, reference: string) => {
 const create = async (exchange: Exchange): Promise<void> => {
   const bytes = await readBody(exchange.request)
   const attachments = exchange.port.attachments()
-  const body = parseJson(bytes, ContainerCreate) as ContainerCreate
+  const body = (parseJson(bytes, ContainerCreate) ?? {}) as ContainerCreate
   const names = networksOf(body)
   if (attachments === undefined || names.length === 0) return passToEngine(exchange, bytes)
   const grants = new Map<string, GrantedAttachment>()
@@ -134,14 +134,22 @@ const bind = async (
   }
 }
 
+const memberOf = (bytes: Buffer): NetworkMember => {
+  const body = (parseJson(bytes, NetworkMember) ?? {}) as Partial<NetworkMember>
+  return { ...body, Container: String(body.Container ?? '') }
+}
+
+const memberContainer = async (exchange: Exchange, { Container }: NetworkMember) =>
+  Container === '' ? undefined : orUndefined(inspect(exchange, Container))
+
 const connect = async (exchange: Exchange): Promise<void> => {
   const bytes = await readBody(exchange.request)
   const attachments = exchange.port.attachments()
   if (attachments === undefined) return passToEngine(exchange, bytes)
   const network = param(exchange, 'id')
   if (!(await mayBeSwarms(exchange, network))) return connectLocally(exchange, network, bytes)
-  const body = parseJson(bytes, NetworkMember) as NetworkMember
-  const container = await orUndefined(inspect(exchange, body.Container))
+  const body = memberOf(bytes)
+  const container = await memberContainer(exchange, body)
   if (container === undefined) throw notFound(`No such container: ${body.Container}`)
   const grant = await orUndefined(
     attachments.claim(connectWish(network, body.EndpointConfig, container)),
@@ -188,8 +196,8 @@ const disconnect = async (exchange: Exchange): Promise<void> => {
   const attachments = exchange.port.attachments()
   const bridge = attachments && (await bridgeOf(exchange, param(exchange, 'id')))
   if (bridge === undefined) return passToEngine(exchange, bytes)
-  const body = parseJson(bytes, NetworkMember) as NetworkMember
-  const container = await orUndefined(inspect(exchange, body.Container))
+  const body = memberOf(bytes)
+  const container = await memberContainer(exchange, body)
   const url = `/networks/${bridge.dockerNetwork}/disconnect`
   const answer = await callEngine(exchange, { url, body })
   if (container !== undefined) await attachments?.refresh(container.id)

@@ -146,6 +146,15 @@ t.test('a network by its id and by its name, and settings that are none', async 
   t.strictSame(sent(node, '/networks/swarmctl-1/connect').EndpointConfig, { Aliases: 7 })
 })
 
+t.test('bodies that are none', async (t) => {
+  const { node } = await start(t)
+  for (const body of [null, 7, '"x"', [], { HostConfig: null, NetworkingConfig: 7 }]) {
+    t.equal((await node.call('POST', '/containers/create', { body })).status, 201, 'the Engine’s')
+    const connected = await node.call('POST', '/networks/back/connect', { body })
+    t.match([connected.status, connected.body.message], [404, 'No such container: '])
+  }
+})
+
 t.test('what the Engine refuses is given back', async (t) => {
   const { node, agent } = await start(t)
   const message = 'network swarmctl-1 is full of swarmctl-12'
