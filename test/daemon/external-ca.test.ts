@@ -173,6 +173,17 @@ t.test('what a signer gives is looked at', async (t: Test) => {
       /without OU=swarm-manager/,
     ],
     [
+      'two roles',
+      (request) => ({
+        ...request,
+        subject: {
+          ...subject,
+          names: [{ OU: 'swarm-worker' }, { OU: 'swarm-manager', O: cluster().ID }],
+        },
+      }),
+      /without OU=swarm-manager alone/,
+    ],
+    [
       'a CA',
       (request) => ({
         ...request,
@@ -193,6 +204,19 @@ t.test('what a signer gives is looked at', async (t: Test) => {
     signer.distort = distort
     await t.rejects(renew(), { code: 'UNAVAILABLE', message }, name)
   }
+  signer.distort = (request) => request
+  const { life } = signer
+  const inMinutes = (minutes: number) => new Date(Date.now() + minutes * 60_000)
+  for (const [from, to] of [
+    [-120, -1],
+    [-120, 10],
+    [60, 240],
+  ] as const) {
+    signer.life = () => ({ notBefore: inMinutes(from), notAfter: inMinutes(to) })
+    const message = /valid from .* to .*, which must be from now on for an hour at least/
+    await t.rejects(renew(), { code: 'UNAVAILABLE', message }, `from ${from} to ${to} minutes`)
+  }
+  signer.life = life
   const impostor = await createRootCA(realClock)
   const other = await startSigner(t, impostor, RootCACert)
   await update({ ExternalCAs: settings(other.url) })

@@ -5,7 +5,11 @@ import { SwarmctlError, toSwarmctlError, unavailable } from '../../api/errors.ts
 import type { Cluster } from '../../api/swarm.ts'
 import { trustedIssuer } from '../../pki/certificate-chain.ts'
 import { readCsr } from '../../pki/csr.ts'
-import { type NodeCertificateRequest, signNodeCertificate } from '../../pki/root-ca.ts'
+import {
+  NODE_LIFETIME_MS_MIN,
+  type NodeCertificateRequest,
+  signNodeCertificate,
+} from '../../pki/root-ca.ts'
 import { intermediatesOf, signingCA, trustRootOf } from './cluster-ca.ts'
 import { type ExternalSigner, type SignRequest, signersOf } from './external-ca.ts'
 
@@ -35,7 +39,11 @@ export const signNode = async (
     const roots = trustRootOf(cluster.Swarmctl)
     const certPem = await atFirst(urls, async (url) => {
       const signed = await external.sign(url, roots, signRequest(request))
-      checkSigned(url, signed, request, { publicKeyId, caCertPem: ca.certPem })
+      checkSigned(url, signed, request, {
+        publicKeyId,
+        caCertPem: ca.certPem,
+        nowMs: clock.nowMs(),
+      })
       return signed
     })
     return certPem + intermediates
@@ -77,7 +85,7 @@ const checkSigned = (
   url: string,
   signedPem: string,
   { nodeId, role, clusterId }: NodeCertificateRequest,
-  expected: { publicKeyId: string; caCertPem: string },
+  expected: { publicKeyId: string; caCertPem: string; nowMs: number },
 ): void => {
   const wrong = (why: string) =>
     new SwarmctlError('UNAVAILABLE', `the external CA at ${url} answered with ${why}`)
@@ -92,9 +100,12 @@ const checkSigned = (
   }
   const key = certificate.publicKey.export({ type: 'spki', format: 'der' }).toString('base64')
   if (key !== expected.publicKeyId) throw wrong('a certificate of another key')
-  const subject = new Set(certificate.subject.split('\n'))
-  for (const part of [`CN=${nodeId}`, `OU=${CERTIFICATE_UNITS[role]}`, `O=${clusterId}`]) {
-    if (!subject.has(part)) throw wrong(`a certificate without ${part} in its subject`)
+  const unit = CERTIFICATE_UNITS[role]
+  for (const [name, value] of Object.entries({ CN: nodeId, OU: unit, O: clusterId })) {
+    // Of two of them nobody knows which one counts.
+    const given = certificate.subject.split('\n').filter((line) => line.startsWith(`${name}=`))
+    if (given.length === 1 && given[0] === `${name}=${value}`) continue
+    throw wrong(`a certificate without ${name}=${value} alone in its subject`)
   }
   if (certificate.ca) throw wrong('the certificate of a CA')
   // Without the extension it is good for anything.
@@ -102,4 +113,12 @@ const checkSigned = (
   if (!SERVER_AND_CLIENT.every((use) => uses.includes(use))) {
     throw wrong('a certificate that is not for servers and clients alike: set its profile so')
   }
+  const { validFrom, validFromDate, validTo, validToDate } = certificate
+  const isValid =
+    validFromDate.getTime() <= expected.nowMs &&
+    validToDate.getTime() >= expected.nowMs + NODE_LIFETIME_MS_MIN
+  if (isValid) return
+  throw wrong(
+    `a certificate valid from ${validFrom} to ${validTo}, which must be from now on for an hour at least: set clocks and the profile's expiry so`,
+  )
 }

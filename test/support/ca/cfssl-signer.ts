@@ -49,14 +49,18 @@ export const serverCertificate = async (root: RootCA, ip = LOOPBACK) => {
   return { cert: certificate.toString('pem'), key: await privateKeyPem(keys.privateKey) }
 }
 
-const certify = async (root: RootCA, request: SignRequest): Promise<string> => {
+const certify = async (
+  root: RootCA,
+  request: SignRequest,
+  valid: { notBefore: Date; notAfter: Date },
+): Promise<string> => {
   const csr = new Pkcs10CertificateRequest(request.certificate_request)
   const issuer = new X509Certificate(root.certPem)
   const signing = await importCAKey(root.keyPem)
   const { CN, names } = request.subject
   const isCA = request.profile === 'CA' && request.extensions?.[0]?.id === '2.5.29.19'
   const certificate = await X509CertificateGenerator.create({
-    ...life(),
+    ...valid,
     serialNumber: randomSerialNumber(),
     subject: [
       ...names.flatMap((name) =>
@@ -103,6 +107,8 @@ export const listenAsSigner = async (root: RootCA, { ip, port, clientCA }: Signe
     requests: [] as SignRequest[],
     /** Changes what is asked, or throws to refuse. */
     distort: (request: SignRequest): SignRequest => request,
+    /** Of what it certifies. */
+    life,
     stop: async () => {},
   }
   const server = createServer({
@@ -116,7 +122,7 @@ export const listenAsSigner = async (root: RootCA, { ip, port, clientCA }: Signe
     for await (const chunk of incoming) text += String(chunk)
     const request = JSON.parse(text) as SignRequest
     signer.requests.push(request)
-    const certified = async () => certify(root, signer.distort(request))
+    const certified = async () => certify(root, signer.distort(request), signer.life())
     const answer = await certified().then(
       (certificate) => ({ success: true, result: { certificate }, errors: [], messages: [] }),
       (error: Error) => ({
