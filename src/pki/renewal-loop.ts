@@ -10,6 +10,11 @@ const RENEW_AFTER_PART_MAX = 0.8
 /** Waits between failed renewals, doubling, in milliseconds. Without a limit in number: each is one request. */
 const RETRY_MS_MIN = 1000
 const RETRY_MS_MAX = 5 * 60_000
+/**
+ * Between two renewals of the loop's own: a signer outside may give certificates most of whose life is over. Their rest is longer, at least
+ * an hour (`node-signer.ts`).
+ */
+const RENEWAL_GAP_MS_MIN = 5 * 60_000
 /** The longest single wait. Node's timers hold 31 bits of milliseconds (24.8 days); renewals are further away. */
 const SLEEP_MS_MAX = 24 * 3_600_000
 
@@ -48,6 +53,8 @@ export class RenewalLoop {
   #next: Promise<void> | undefined
   #running = false
   #failures = 0
+  /** When the last renewal was done. */
+  #renewedMs = Number.NEGATIVE_INFINITY
 
   constructor(deps: RenewalLoopDeps, options: { credentials: Credentials }) {
     this.#deps = deps
@@ -100,6 +107,7 @@ export class RenewalLoop {
       await this.#deps.onCredentials(credentials)
       this.#credentials = credentials
       this.#failures = 0
+      this.#renewedMs = this.#deps.clock.nowMs()
       const notAfter = new Date(credentials.notAfter).toISOString()
       this.#deps.log.info({ role: credentials.role, notAfter }, 'renewed the node certificate')
     } catch (thrown) {
@@ -118,7 +126,7 @@ export class RenewalLoop {
     const { clock, random } = this.#deps
     const renewMs =
       this.#failures === 0
-        ? renewAtMs(this.#credentials, random())
+        ? Math.max(renewAtMs(this.#credentials, random()), this.#renewedMs + RENEWAL_GAP_MS_MIN)
         : clock.nowMs() + retryDelayMs(this.#failures, random())
     this.#sleepUntil(renewMs)
   }

@@ -49,11 +49,15 @@ const setUp = async () => {
     renewals: number
     got: Credentials[]
     warnings: string[]
-  } = { role: 'worker', error: undefined, renewals: 0, got: [], warnings: [] }
+    lifetimeMs: number
+  } = {
+    ...{ role: 'worker', error: undefined, renewals: 0, got: [], warnings: [] },
+    lifetimeMs: NODE_LIFETIME_MS,
+  }
   const sign = (csrPem: string) =>
     signNodeCertificate(
       root,
-      { csrPem, nodeId: 'n', role: state.role, clusterId: 'c', lifetimeMs: NODE_LIFETIME_MS },
+      { csrPem, nodeId: 'n', role: state.role, clusterId: 'c', lifetimeMs: state.lifetimeMs },
       clock,
     )
   const { keyPem, csrPem } = await createKeyAndCsr()
@@ -162,3 +166,18 @@ t.test('renewNow: at once, and once more when the role changes meanwhile', async
   t.equal(clock.timers, 1, 'it goes on trying')
   await loop.stop()
 })
+
+t.test(
+  'certificates whose life is almost over when they come are not renewed without a pause',
+  async (t) => {
+    const { clock, loop, state } = await setUp()
+    loop.start()
+    state.lifetimeMs = 60_000
+    await loop.renewNow()
+    clock.jump()
+    await settled(clock)
+    t.equal(state.renewals, 2)
+    t.equal(clock.ms - START_MS, 5 * 60_000)
+    await loop.stop()
+  },
+)
