@@ -199,7 +199,9 @@ t.test(
     const answers = sendRaft(handlers, { kind: 'pre-vote', from, to, ...later })
     t.equal(await isMoved(), false)
     t.strictSame(answers, [], 'a leader in office has nothing to say to who was no member')
-    manager.record = { ...manager.record, managers: [{ nodeId: from, addr: OTHER.addr }] }
+    const managersAsOf = (role.runtime?.store.view().index ?? 0) + 1
+    const managers = [{ nodeId: from, addr: OTHER.addr }]
+    manager.record = { ...manager.record, managers, managersAsOf }
     sendRaft(handlers, vote)
     t.equal(await isMoved(), true, 'the leader told of it: this one may lag behind')
     await role.stop()
