@@ -1,4 +1,6 @@
 import { invalid } from './errors.ts'
+import { compileTemplate } from './go-template/go-template.ts'
+import { FUNCTIONS, type TemplateFunction } from './go-template/template-functions.ts'
 import type { Node } from './node.ts'
 import type { Task } from './task.ts'
 import { taskName } from './task-name.ts'
@@ -31,70 +33,39 @@ export const templateContext = (
   },
 })
 
-const lookUp = (context: TemplateContext, path: string): unknown => {
-  let value: unknown = context
-  for (const key of path.split('.').slice(1)) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined
-    value = (value as Record<string, unknown>)[key]
-  }
-  return value
-}
+/** What the docker CLI adds to Go's functions, for its formats only. */
+const DOCKERS_OWN = new Set(['json', 'split', 'title', 'lower', 'upper', 'pad', 'truncate'])
 
-const indexed = /^index\s+(\.[\w.]+)\s+"([^"]*)"$/
-const called = /^(\w+)\s+"([^"]*)"$/
-/** Go's way to write `{{` itself. */
-const quoted = /^"([^"\\]*)"$/
-
-const evaluate = (
-  expression: string,
-  context: TemplateContext,
-  functions: TemplateFunctions,
-): string => {
-  const index = indexed.exec(expression)
-  if (index !== null) {
-    const map = lookUp(context, index[1] ?? '')
-    if (typeof map !== 'object' || map === null) throw invalid(`no map ${index[1]}`)
-    const value = (map as Record<string, unknown>)[index[2] ?? '']
-    // As in Go, a missing key is the empty string.
-    return typeof value === 'string' ? value : ''
-  }
-  const call = called.exec(expression)
-  const run = functions[call?.[1] ?? '']
-  if (call !== null && run !== undefined) return run(call[2] ?? '')
-  const text = quoted.exec(expression)
-  if (text !== null) return text[1] ?? ''
-  const value = expression.startsWith('.') ? lookUp(context, expression) : undefined
-  if (typeof value === 'string') return value
-  throw invalid(`"${expression}" is not a placeholder that can be filled in`)
-}
+/** Go's own functions, and swarmkit's `join` (`template/template.go`), whose separator comes first. */
+const SPEC_FUNCTIONS: ReadonlyMap<string, TemplateFunction> = new Map<string, TemplateFunction>([
+  ...[...FUNCTIONS].filter(([name]) => !DOCKERS_OWN.has(name)),
+  ['join', (separator, ...parts) => parts.map(String).join(String(separator))],
+])
 
 /**
- * Fills in the placeholders of a text: `{{.Service.Name}}`, `{{index .Service.Labels "a"}}`, `{{"text"}}`, and `{{ env "A" }}` where
- * `functions` has it.
- * Other statements of Go templates (`if`, `range`, pipelines) are refused.
+ * Fills in a text that is a Go template: `{{.Service.Name}}`, `{{index .Service.Labels "a"}}`, `{{if eq .Task.Slot "1"}}a{{else}}b{{end}}`, and
+ * `{{env "A"}}` where `functions` has it.
  * @throws SwarmctlError INVALID_ARGUMENT
  */
 export const expandTemplate = (
   text: string,
   context: TemplateContext,
   functions: TemplateFunctions = {},
-): string =>
-  text.includes('{{')
-    ? text.replace(
-        /(\s*)\{\{(-?)\s*([^}]*?)\s*(-?)\}\}(\s*)/g,
-        (
-          _,
-          before: string,
-          trimBefore: string,
-          expression: string,
-          trimAfter: string,
-          after: string,
-        ) =>
-          (trimBefore === '-' ? '' : before) +
-          evaluate(expression, context, functions) +
-          (trimAfter === '-' ? '' : after),
-      )
-    : text
+): string => {
+  if (!text.includes('{{')) return text
+  const own = Object.entries(functions).map(([name, run]): [string, TemplateFunction] => [
+    name,
+    (argument, ...more) => {
+      if (typeof argument === 'string' && more.length === 0) return run(argument)
+      throw invalid(`${name} wants one text`)
+    },
+  ])
+  const fill = compileTemplate(text, {
+    functions: new Map([...SPEC_FUNCTIONS, ...own]),
+    keysMustExist: true,
+  })
+  return fill(context)
+}
 
 /** The hostname that the task's container gets; empty when the spec names none or it can't be filled in. */
 export const taskHostname = (

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { collect, parseFilterFlags } from './arguments.ts'
 import type { CliContext, Runner } from './context.ts'
-import { compileTemplate } from './format/go-template.ts'
+import { compileFormat } from './format/compile-format.ts'
 import { sinceSeconds } from './since.ts'
 
 interface EventOptions {
@@ -57,7 +57,7 @@ const withOldNames = (event: EngineEvent): object => ({
 const printerOf = (format: string | undefined): ((line: string) => string) => {
   if (format === 'json' || format === '{{json .}}') return (line) => line
   if (format === undefined) return (line) => plainLine(line, JSON.parse(line) as EngineEvent)
-  const fill = compileTemplate(format)
+  const fill = compileFormat(format)
   return (line) => fill(withOldNames(JSON.parse(line) as EngineEvent))
 }
 

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { SwarmctlError, toSwarmctlError } from '../api/errors.ts'
 import type { CliContext, Runner } from './context.ts'
 import { ExitStatus } from './exit-status.ts'
-import { compileTemplate } from './format/go-template.ts'
+import { compileFormat } from './format/compile-format.ts'
 
 /** What `/version` answers, as far as it is shown. */
 interface ServerVersion {
@@ -40,7 +40,7 @@ const show = async (
   const isThere = !(server instanceof SwarmctlError)
   const found = { Client: own, Server: isThere ? server : null }
   if (format === 'json') output.write(`${JSON.stringify(found)}\n`)
-  else if (format !== undefined) output.write(`${compileTemplate(format)(found)}\n`)
+  else if (format !== undefined) output.write(`${compileFormat(format)(found)}\n`)
   else {
     const lines = [
       'swarmctl:',

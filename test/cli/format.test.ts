@@ -1,6 +1,6 @@
 import t from 'tap'
-import { compileTemplate } from '../../src/cli/format/go-template.ts'
-import { GoDuration, GoTime, goText } from '../../src/cli/format/go-values.ts'
+import { GoDuration, GoTime, goText } from '../../src/api/go-template/go-values.ts'
+import { compileFormat } from '../../src/cli/format/compile-format.ts'
 import { type ListRow, labelFields, printListing } from '../../src/cli/format/listing.ts'
 import type { Output } from '../../src/cli/output.ts'
 
@@ -27,7 +27,7 @@ const service = {
   },
 }
 
-const fill = (template: string, data: unknown = service) => compileTemplate(template)(data)
+const fill = (template: string, data: unknown = service) => compileFormat(template)(data)
 
 t.test('templates print what Go prints', async (t) => {
   const cases: [template: string, text: string][] = [

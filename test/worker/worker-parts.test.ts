@@ -34,13 +34,25 @@ t.test('placeholders', async (t) => {
     ['{{index .Service.Labels "tier"}}{{index .Service.Labels "none"}}', 'front'],
     ['{{.Service.Labels.tier}}', 'front'],
     ['a  {{- .Task.Slot -}}  b', 'a2b'],
+    ['{{"{{"}} and }}', '{{ and }}'],
+    ['{{if eq .Task.Slot "1"}}2{{else if eq .Task.Slot "2"}}1{{else}}3{{end}}', '1'],
+    ['{{if .Task}}x{{end}}', 'x'],
+    ['{{.Service.Labels}}', 'map[tier:front]'],
+    ['{{range $key, $value := .Service.Labels}}{{$key}}={{$value}}{{end}}', 'tier=front'],
+    ['{{with index .Service.Labels "none"}}a{{else}}b{{end}}', 'b'],
+    ['{{join "-" .Node.Hostname .Task.Slot}}', 'host-1-2'],
+    ['{{.Task.Slot | printf "%03s"}}', '002'],
   ]
   for (const [text, wanted] of cases) t.equal(expandTemplate(text, context), wanted, text)
   for (const text of [
     '{{.Nope}}',
-    '{{if .Task}}x{{end}}',
+    '{{if .Task}}x',
     '{{ secret "x" }}',
-    '{{.Service.Labels}}',
+    '{{.Service.Labels.none}}',
+    '{{upper .Task.Slot}}',
+    '{{range 1000000000}}x{{end}}',
+    '{{range 10000}}{{range 10000}}{{end}}{{end}}',
+    '{{printf "%999999999s" .Task.Slot}}',
     '{{.Service.constructor.name}}',
   ])
     t.throws(() => expandTemplate(text, context), { code: 'INVALID_ARGUMENT' }, text)

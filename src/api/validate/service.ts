@@ -156,9 +156,6 @@ const requireRestart = (policy: RestartPolicy): void => {
 const requireUpdate = (noun: 'update' | 'rollback', config: UpdateConfig): void => {
   if ((config.Delay ?? 0) < 0) throw invalid(`TaskSpec: ${noun}-delay cannot be negative`)
   if ((config.Monitor ?? 0) < 0) throw invalid(`TaskSpec: ${noun}-monitor cannot be negative`)
-  if (noun === 'rollback' && config.FailureAction === 'rollback') {
-    throw invalid('TaskSpec: a rollback cannot itself be rolled back: use pause or continue')
-  }
 }
 
 const requireEndpoint = (endpoint: EndpointSpec): void => {

@@ -20,10 +20,6 @@ const requireTemplate = (field: string, text: string): void => {
   } catch (error) {
     throw invalid(`invalid template in ${field} "${text}": ${(error as Error).message}`)
   }
-  // What is filled in may itself have braces: `{{"{{"}}`.
-  if (text.replace(/\{\{[^}]*\}\}/g, '').includes('{{')) {
-    throw invalid(`invalid template in ${field} "${text}": unclosed action`)
-  }
 }
 
 /** Checks every text that the worker fills in: environment, hostname and mounts. */

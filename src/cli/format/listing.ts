@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
+import { sortedEntries } from '../../api/go-template/go-values.ts'
+import { HEAD_FUNCTIONS } from '../../api/go-template/template-functions.ts'
 import type { Output, Row } from '../output.ts'
 import { renderTable } from '../output.ts'
-import { compileTemplate } from './go-template.ts'
-import { sortedEntries } from './go-values.ts'
-import { HEAD_FUNCTIONS } from './template-functions.ts'
+import { compileFormat } from './compile-format.ts'
 
 /** Flags that every list has. */
 export interface ListOptions {
@@ -100,14 +100,14 @@ const templateTable = (
   const titles = Object.fromEntries(
     [...fields].map((field) => [field, own[field] ?? HEADS[field] ?? upperWords(field)]),
   )
-  const heads = compileTemplate(
+  const heads = compileFormat(
     template,
     HEAD_FUNCTIONS,
   )({
     ...titles,
     Label: (key: unknown) => String(key).replaceAll(/[_.-]/g, ' '),
   }).split('\t')
-  const fill = compileTemplate(template)
+  const fill = compileFormat(template)
   // Two columns may have the same head: they are told apart by place.
   const keys = heads.map((head, at) => `${at}\0${head}`)
   const filled = rows.map((row) => {
@@ -138,7 +138,7 @@ export const printListing = (
   if (/^table\s/.test(format)) {
     return output.write(templateTable(unescaped(format.slice(6)), columns, rows, width))
   }
-  const fill = compileTemplate(unescaped(format))
+  const fill = compileFormat(unescaped(format))
   output.write(rows.map((row) => `${fill(row.fields)}\n`).join(''))
 }
 
@@ -152,6 +152,6 @@ export const printInspected = (
     output.write(`${JSON.stringify(objects, null, format === 'json' ? undefined : 4)}\n`)
     return
   }
-  const fill = compileTemplate(unescaped(format))
+  const fill = compileFormat(unescaped(format))
   for (const object of objects) output.write(`${fill(object)}\n`)
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
+import { GoTime } from '../../api/go-template/go-values.ts'
 import { collect, parseFilterFlags } from '../arguments.ts'
 import type { Runner } from '../context.ts'
-import { GoTime } from '../format/go-values.ts'
 import type { Column, ListOptions } from '../format/listing.ts'
 import { labelFields, printListing, shortId, withListOptions } from '../format/listing.ts'
 import { forEachRef, type InspectOptions, inspectAll } from '../inspect.ts'

@@ -1,4 +1,4 @@
-import { GoTime } from '../format/go-values.ts'
+import { GoTime } from '../../api/go-template/go-values.ts'
 import { block, labelLines, line } from './lines.ts'
 
 interface DataObject {

@@ -1,5 +1,5 @@
+import { GoTime } from '../../api/go-template/go-values.ts'
 import type { Node } from '../../api/node.ts'
-import { GoTime } from '../format/go-values.ts'
 import { memorySize } from '../sizes.ts'
 import { block, capital, labelLines, line } from './lines.ts'
 

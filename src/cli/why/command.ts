@@ -4,7 +4,7 @@ import type { Node } from '../../api/node.ts'
 import type { Service } from '../../api/service.ts'
 import type { Task } from '../../api/task.ts'
 import type { CliContext, Runner } from '../context.ts'
-import { compileTemplate } from '../format/go-template.ts'
+import { compileFormat } from '../format/compile-format.ts'
 import { nodePath } from '../node/resolve.ts'
 import type { Output } from '../output.ts'
 import { renderTable } from '../output.ts'
@@ -107,7 +107,7 @@ const renderDiagnosis = (found: Diagnosis): string => {
 const print = (output: Output, found: Diagnosis, format: string | undefined): void => {
   if (format === undefined) output.write(renderDiagnosis(found))
   else if (format === 'json') output.write(`${JSON.stringify(found, null, 4)}\n`)
-  else output.write(`${compileTemplate(format)(found)}\n`)
+  else output.write(`${compileFormat(format)(found)}\n`)
 }
 
 /** `swarmctl why`: why something does not run where and as it should. */

@@ -85,12 +85,16 @@ const formatted = (verb: string, value: unknown, precision: number | undefined):
   }
 }
 
+/** Characters that a value may be padded to. */
+const WIDTH_MAX = 10_000
+
 const printf = (format: unknown, ...values: unknown[]): string => {
   let at = 0
   return text(format).replace(
     VERB,
     (_, flags: string, width: string | undefined, precision: string | undefined, verb: string) => {
       if (verb === '%') return '%'
+      if (Number(width ?? 0) > WIDTH_MAX) throw badTemplate(`printf pads to ${WIDTH_MAX} at most`)
       if (at >= values.length) throw badTemplate(`printf has no value for %${verb}`)
       const shown = formatted(verb, values[at++], precision === undefined ? undefined : +precision)
       if (flags.includes('-')) return shown.padEnd(Number(width ?? 0))

@@ -1,6 +1,6 @@
 import { fieldOf, GoDuration, GoTime, goText, isTrue, sortedEntries } from './go-values.ts'
 import { badTemplate } from './template-error.ts'
-import { FUNCTIONS, type TemplateFunction } from './template-functions.ts'
+import type { TemplateFunction } from './template-functions.ts'
 import {
   type Branch,
   type Operand,
@@ -40,16 +40,29 @@ class Scope {
   }
 }
 
+/** What one run may do: a manager fills in the templates of specs. */
+const STEP_COUNT_MAX = 1_000_000
+
 /** How a list of nodes ended: a range goes on or stops. */
 type Outcome = 'done' | 'break' | 'continue'
+
+/** What a template may use. */
+export interface TemplateOptions {
+  functions: ReadonlyMap<string, TemplateFunction>
+  /** A key that a map does not have is an error, as where swarmkit fills in specs; else it prints as `<no value>`. */
+  keysMustExist?: boolean
+}
 
 /** One run of a template over one value. */
 class Run {
   readonly #functions: ReadonlyMap<string, TemplateFunction>
+  readonly #keysMustExist: boolean
+  #stepCount = 0
   output = ''
 
-  constructor(functions: ReadonlyMap<string, TemplateFunction>) {
+  constructor({ functions, keysMustExist = false }: TemplateOptions) {
     this.#functions = functions
+    this.#keysMustExist = keysMustExist
   }
 
   nodes(nodes: readonly TemplateNode[], dot: unknown, scope: Scope): Outcome {
@@ -61,6 +74,7 @@ class Run {
   }
 
   #node(node: TemplateNode, dot: unknown, scope: Scope): Outcome {
+    this.#step()
     switch (node.kind) {
       case 'text':
         this.output += node.text
@@ -87,12 +101,18 @@ class Run {
     }
   }
 
+  #step(): void {
+    this.#stepCount += 1
+    if (this.#stepCount > STEP_COUNT_MAX) throw badTemplate(`more than ${STEP_COUNT_MAX} steps`)
+  }
+
   #range(node: Branch, dot: unknown, scope: Scope): Outcome {
     const { pipeline, body, otherwise } = node
     const value = this.#pipeline({ ...pipeline, declares: [] }, dot, scope)
     const members = membersOf(value)
     if (members.length === 0) return this.nodes(otherwise, dot, new Scope(scope))
     for (const [key, member] of members) {
+      this.#step()
       const inner = new Scope(scope)
       const [first, second] = pipeline.declares
       if (first !== undefined) inner.declare(first, second === undefined ? member : key)
@@ -161,28 +181,39 @@ class Run {
   #operand(operand: Operand, dot: unknown, scope: Scope): unknown {
     switch (operand.kind) {
       case 'dot':
-        return follow(dot, operand.path)
+        return this.#follow(dot, operand.path)
       case 'variable':
-        return follow(scope.get(operand.name), operand.path)
+        return this.#follow(scope.get(operand.name), operand.path)
       case 'literal':
         return operand.value
       case 'function':
         return this.#call(operand.name, [])
       case 'nested':
-        return follow(this.#pipeline(operand.pipeline, dot, scope), operand.path)
+        return this.#follow(this.#pipeline(operand.pipeline, dot, scope), operand.path)
       default:
         return operand satisfies never
     }
   }
-}
 
-const follow = (value: unknown, path: readonly string[]): unknown =>
-  path.reduce((at, name, depth) => fieldOf(at, name, path.slice(0, depth + 1).join('.')), value)
+  #follow(value: unknown, path: readonly string[]): unknown {
+    return path.reduce((at, name, depth) => {
+      const shown = path.slice(0, depth + 1).join('.')
+      const member = fieldOf(at, name, shown)
+      if (member === undefined && this.#keysMustExist) {
+        throw badTemplate(`the map of .${shown} has no entry "${name}"`)
+      }
+      return member
+    }, value)
+  }
+}
 
 const membersOf = (value: unknown): [key: unknown, member: unknown][] => {
   if (value === null || value === undefined) return []
   if (Array.isArray(value)) return [...value.entries()]
-  if (typeof value === 'number') return Array.from({ length: value }, (_, at) => [at, at])
+  if (typeof value === 'number') {
+    if (value > STEP_COUNT_MAX) throw badTemplate(`more than ${STEP_COUNT_MAX} steps`)
+    return Array.from({ length: Math.max(0, value) }, (_, at) => [at, at])
+  }
   const isMap =
     typeof value === 'object' && !(value instanceof GoDuration || value instanceof GoTime)
   if (!isMap) throw badTemplate(`range can't go over ${goText(value)}`)
@@ -190,17 +221,17 @@ const membersOf = (value: unknown): [key: unknown, member: unknown][] => {
 }
 
 /**
- * A Go `text/template`, as far as formats of the docker CLI use it: fields, pipelines, variables, `if`, `with`, `range`, comparisons,
- * and Docker's functions. The values are the API's JSON; a field that Docker leaves out when it is empty is empty, any other that is not
- * there is an error. Throws INVALID_ARGUMENT with one line.
+ * A Go `text/template`, as far as formats of the docker CLI and specs use it: fields, pipelines, variables, `if`, `with`, `range`, comparisons,
+ * and functions. The values are the API's JSON; a field that Docker leaves out when it is empty is empty, any other that is not
+ * there is an error. Thrown, here and when it is filled in: TemplateError with one line.
  */
 export const compileTemplate = (
   template: string,
-  functions: ReadonlyMap<string, TemplateFunction> = FUNCTIONS,
+  options: TemplateOptions,
 ): ((data: unknown) => string) => {
   const nodes = parseTemplate(template)
   return (data) => {
-    const run = new Run(functions)
+    const run = new Run(options)
     const scope = new Scope()
     scope.declare('$', data)
     run.nodes(nodes, data, scope)
