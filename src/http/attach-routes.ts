@@ -1,6 +1,6 @@
 import type { AttachmentWish, GrantedAttachment } from '../api/attachment-grant.ts'
 import type { AttachmentRecord } from '../api/attachment-record.ts'
-import { notFound, toSwarmctlError } from '../api/errors.ts'
+import { notFound, toSwarmctlError, unavailable } from '../api/errors.ts'
 import {
   ContainerCreate,
   connectWish,
@@ -17,9 +17,12 @@ import { engineJson, passToEngine } from './engine-proxy.ts'
 import { findSwarmNetwork } from './find-network.ts'
 import { isManager } from './membership.ts'
 import type { NetworkAttachments } from './ports.ts'
-import type { LocalNetwork } from './render-network.ts'
 import type { Exchange, Route } from './routes.ts'
 import { param } from './routes.ts'
+
+/** How long a request waits for a node that resumes, and between looks. Milliseconds. */
+const RESUME_WAIT_MAX_MS = 5000
+const RESUME_POLL_MS = 100
 
 const isAbsent = (error: unknown): boolean => toSwarmctlError(error).code === 'NOT_FOUND'
 
@@ -32,14 +35,34 @@ const orUndefined = async <T>(ask: Promise<T>): Promise<T | undefined> => {
   }
 }
 
+const isLocal = async ({ engine }: Exchange, name: string): Promise<boolean> =>
+  (await orUndefined(engineJson(engine, `/networks/${encodeURIComponent(name)}`))) !== undefined
+
 /** Whether the name may be one of the cluster's networks: a worker does not have them, and the leader is asked unless its Engine knows it. */
-const mayBeSwarms = async (exchange: Exchange, name: string): Promise<boolean> => {
-  if (isManager(exchange.port.status()))
-    return (await findSwarmNetwork(exchange, name)) !== undefined
-  const local = await orUndefined(
-    engineJson(exchange.engine, `/networks/${encodeURIComponent(name)}`) as Promise<LocalNetwork>,
-  )
-  return local === undefined
+const mayBeSwarms = async (exchange: Exchange, name: string): Promise<boolean> =>
+  isManager(exchange.port.status())
+    ? (await findSwarmNetwork(exchange, name)) !== undefined
+    : !(await isLocal(exchange, name))
+
+/**
+ * Undefined when only the Engine's networks can be meant. A daemon that has just begun resumes its node: what the Engine does not know
+ * may be the cluster's then. @throws SwarmctlError UNAVAILABLE when that takes longer than RESUME_WAIT_MAX_MS
+ */
+const attachmentsFor = async (
+  exchange: Exchange,
+  networks: readonly string[],
+): Promise<NetworkAttachments | undefined> => {
+  const { clock, port } = exchange
+  const isResuming = () => port.status().localNodeState === 'pending'
+  if (networks.length === 0) return undefined
+  if (!isResuming()) return port.attachments()
+  const local = await Promise.all(networks.map((name) => isLocal(exchange, name)))
+  if (!local.includes(false)) return undefined
+  for (let waitedMs = 0; waitedMs < RESUME_WAIT_MAX_MS; waitedMs += RESUME_POLL_MS) {
+    if (!isResuming()) return port.attachments()
+    await new Promise<void>((resolve) => clock.schedule(RESUME_POLL_MS, resolve))
+  }
+  throw unavailable('this node does not take part in its swarm yet: try again')
 }
 
 /** A place on the network; undefined when it is the Engine's own affair, as a name that nobody knows is. */
@@ -89,10 +112,10 @@ const inspect = async ({ engine }: Exchange, reference: string) => {
 
 const create = async (exchange: Exchange): Promise<void> => {
   const bytes = await readBody(exchange.request)
-  const attachments = exchange.port.attachments()
   const body = (parseJson(bytes, ContainerCreate) ?? {}) as ContainerCreate
   const names = networksOf(body)
-  if (attachments === undefined || names.length === 0) return passToEngine(exchange, bytes)
+  const attachments = await attachmentsFor(exchange, names)
+  if (attachments === undefined) return passToEngine(exchange, bytes)
   const grants = new Map<string, GrantedAttachment>()
   try {
     for (const name of names) {
@@ -144,9 +167,9 @@ const memberContainer = async (exchange: Exchange, { Container }: NetworkMember)
 
 const connect = async (exchange: Exchange): Promise<void> => {
   const bytes = await readBody(exchange.request)
-  const attachments = exchange.port.attachments()
-  if (attachments === undefined) return passToEngine(exchange, bytes)
   const network = param(exchange, 'id')
+  const attachments = await attachmentsFor(exchange, [network])
+  if (attachments === undefined) return passToEngine(exchange, bytes)
   if (!(await mayBeSwarms(exchange, network))) return connectLocally(exchange, network, bytes)
   const body = memberOf(bytes)
   const container = await memberContainer(exchange, body)

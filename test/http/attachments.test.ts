@@ -146,6 +146,30 @@ t.test('a network by its id and by its name, and settings that are none', async 
   t.strictSame(sent(node, '/networks/swarmctl-1/connect').EndpointConfig, { Aliases: 7 })
 })
 
+t.test('a node that resumes is waited for, unless the network is the Engine’s', async (t) => {
+  const { node, agent } = await start(t)
+  const { state } = node.swarm
+  const create = (NetworkMode: string) =>
+    node.call('POST', '/containers/create', { body: { Image: 'a', HostConfig: { NetworkMode } } })
+  state.localNodeState = 'pending'
+  node.swarm.networkAttachments = undefined
+  t.equal((await create('swarmctl-1')).status, 201)
+  const created = create('back')
+  const connected = node.call('POST', '/networks/back/connect', { body: { Container: 'alone' } })
+  while (node.engine.requests('GET', '/networks/back').length < 2)
+    await new Promise((resolve) => setImmediate(resolve))
+  t.equal(node.engine.requests('POST', '/containers/create').length, 1, 'it waits')
+  state.localNodeState = 'active'
+  node.swarm.networkAttachments = agent
+  t.equal((await created).status, 201)
+  t.equal((await connected).status, 404, 'the stand-in Engine has no such bridge')
+  t.equal(agent.wishes.length, 2)
+  state.localNodeState = 'pending'
+  node.swarm.networkAttachments = undefined
+  const refused = await create('back')
+  t.match([refused.status, refused.body.message], [503, /does not take part in its swarm yet/])
+})
+
 t.test('bodies that are none', async (t) => {
   const { node } = await start(t)
   for (const body of [null, 7, '"x"', [], { HostConfig: null, NetworkingConfig: 7 }]) {
