@@ -8,7 +8,7 @@ import { timeMs } from './task-facts.ts'
 /** A run that starts this late starts on time, milliseconds: a timer is never exact, and a deadline of 0 would forbid every run. */
 const ON_TIME_MS = 1000
 
-/** Managers' clocks may differ this much, milliseconds; a last run further ahead was written by a clock that was wrong. */
+/** Managers' clocks may differ this much, milliseconds; a last run or a schedule's beginning further ahead was written by a clock that was wrong. */
 const CLOCK_SKEW_MS = 5000
 
 /** Runs of one service that may be under way at a time with `Allow`: with more, a due one waits as with `Forbid`. */
@@ -69,10 +69,10 @@ export const planCron = (service: Service, active: readonly Task[], nowMs: numbe
   const schedule = service.Spec.Swarmctl?.Schedule
   const status = service.Swarmctl.ScheduleStatus
   if (schedule === undefined || status === undefined) return { operations: [] }
-  const lastMs = timeMs(status.LastDue)
-  const isOfWrongClock = lastMs > nowMs + CLOCK_SKEW_MS
+  const knownMs = Math.max(timeMs(status.LastDue), timeMs(status.Since))
+  const isOfWrongClock = knownMs > nowMs + CLOCK_SKEW_MS
   // Then nothing is known of what was missed: only what is due now counts.
-  const afterMs = isOfWrongClock ? nowMs - ON_TIME_MS : Math.max(lastMs, timeMs(status.Since))
+  const afterMs = isOfWrongClock ? nowMs - ON_TIME_MS : knownMs
   const decision = decideRun({ schedule, afterMs, runCount: runsOf(active).size, nowMs })
   if (decision.kind === 'wait') return { operations: [], wakeAtMs: decision.untilMs }
   return {

@@ -146,6 +146,10 @@ const startRun = (service: Service, { lastDue, due, now }: StartRun): Service =>
       JobIteration: { Index: (service.JobStatus?.JobIteration.Index ?? 0) + 1 },
       LastExecution: now,
     },
-    Swarmctl: { ...service.Swarmctl, ScheduleStatus: { ...status, LastDue: due } },
+    Swarmctl: {
+      ...service.Swarmctl,
+      // One that is ahead, by a clock that was wrong, would let this time be due again.
+      ScheduleStatus: { Since: due < status.Since ? due : status.Since, LastDue: due },
+    },
   }
 }

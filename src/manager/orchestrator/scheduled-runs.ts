@@ -37,7 +37,7 @@ export const planScheduledRuns = (state: ServiceState, planRun: PlanRun): ScaleP
       ...run,
       isNewest,
       plans,
-      isUnderWay: plans.some(({ active }) => active.some(isAwaited)),
+      isUnderWay: isUnderWay(plans),
     }
   })
   const isReplaced = (run: PlannedRun): boolean =>
@@ -66,8 +66,8 @@ const runsOf = ({ service, tasks }: ServiceState, newest: number): Run[] => {
 }
 
 /**
- * An older run goes on as long as the spec is the one that it was started with; else only what it has already is supervised, since another number of
- * completions would add tasks to runs that were over.
+ * A run goes on as long as the spec is the one that it was started with, the newest also by another one unless it is over. Else only what it has already is
+ * supervised, since another number of completions would add tasks to runs that were over.
  */
 const planOne = (
   run: Run,
@@ -86,10 +86,13 @@ const planOne = (
     },
   }
   const isOfSpec = run.tasks.every((task) => task.Swarmctl.SpecVersion === Swarmctl.SpecVersion)
-  return isNewest || isOfSpec
-    ? planRun(own, slots)
-    : [...slots.values()].map((slot) => planSlot(slot, own))
+  if (isOfSpec) return planRun(own, slots)
+  const supervised = [...slots.values()].map((slot) => planSlot(slot, own))
+  return isNewest && isUnderWay(supervised) ? planRun(own, slots) : supervised
 }
+
+const isUnderWay = (plans: readonly SlotPlan[]): boolean =>
+  plans.some(({ active }) => active.some(isAwaited))
 
 const isAwaited = (task: Task): boolean => task.Status.State !== 'complete'
 

@@ -169,6 +169,20 @@ t.test('a last run from the future was written by a clock that was wrong', async
   t.equal(lastDue(one), '00:05:00')
 })
 
+t.test('so was a schedule that is in force from the future', async (t) => {
+  const one = await world()
+  await one.stopLoops()
+  await one.store.update((tx) => {
+    const service = one.service('job')
+    const ScheduleStatus = { Since: '2030-01-01T00:00:00.000Z' }
+    tx.put('service', { ...service, Swarmctl: { ...service.Swarmctl, ScheduleStatus } })
+  })
+  one.startLoops()
+  await one.clock.advance(10 * MINUTE)
+  t.equal(lastDue(one), '00:10:00')
+  t.equal(one.service('job').JobStatus?.JobIteration.Index, 2, 'each due time once')
+})
+
 t.test('Allow: runs go on beside each other, each restarted by itself', async (t) => {
   const one = await world(
     { ConcurrencyPolicy: 'Allow' },
@@ -246,7 +260,7 @@ t.test('history is no work: more completions wanted do not reopen it', async (t)
     Swarmctl: { Schedule: { Cron: '*/5 * * * *', Suspend: true } },
   })
   await one.clock.advance(10 * MINUTE)
-  t.equal(runs(one)[0], '1: complete')
+  t.strictSame(runs(one), ['1: complete', '2: complete'])
   t.ok(one.tasks('job').every(({ Status }) => isTerminal(Status.State)))
 })
 
