@@ -22,6 +22,10 @@ export const firstHistory = (service: Service, replicas: number, nowMs: number):
   }
 }
 
+/** Managers' clocks differ a little; what is further ahead was written by a clock that was wrong, and would hold the service for as long. */
+const isWithin = (spanMs: number, atMs: number, nowMs: number): boolean =>
+  Math.abs(nowMs - atMs) < spanMs
+
 /** A copy with a new proposal, without what is too old to count. */
 export const withProposal = (
   { proposals, growths }: ScaleHistory,
@@ -30,10 +34,10 @@ export const withProposal = (
   windowMs: number,
 ): ScaleHistory => ({
   proposals: [
-    ...proposals.filter(({ atMs }) => atMs > nowMs - windowMs),
+    ...proposals.filter(({ atMs }) => isWithin(windowMs, atMs, nowMs)),
     { atMs: nowMs, replicas },
   ],
-  growths: growths.filter(({ atMs }) => atMs > nowMs - GROWTH_PERIOD_MS),
+  growths: growths.filter(({ atMs }) => isWithin(GROWTH_PERIOD_MS, atMs, nowMs)),
 })
 
 /** A copy with a change that is made now. */

@@ -247,6 +247,17 @@ t.test('a new leader knows how much was added last, as it is stored', async (t) 
   t.equal(planScale(shrunk, using(9, 2), undefined, NOW).change?.to, 6)
 })
 
+t.test('what a clock that was wrong has put into the future holds nothing up', async (t) => {
+  const At = '2030-01-01T00:00:00.000Z'
+  const grown = service(6, {
+    Swarmctl: { SpecVersion: 7, Autoscaled: { At, From: 2, To: 6, Reason: '' } },
+  })
+  t.equal(planScale(grown, using(9, 6), undefined, NOW).change?.to, 10)
+  const ahead = { atMs: Date.parse(At), replicas: 8 }
+  const history = { proposals: [ahead], growths: [{ atMs: ahead.atMs, tasks: 4 }] }
+  t.equal(planScale(service(6), using(0.1, 6), history, NOW).change?.to, 2)
+})
+
 t.test('a history is as long as its window', async (t) => {
   let history: ScaleHistory | undefined
   for (let atMs = NOW; atMs < NOW + 3600 * SECOND; atMs += 10 * SECOND) {
