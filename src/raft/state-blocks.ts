@@ -124,18 +124,29 @@ export class StateBlocks {
     return this.#addition([...kept, ...entries], blocks)
   }
 
-  /** A view of what is stored now, newest block first: of each key what comes first counts. */
+  /**
+   * A view of what is stored now, newest block first: of each key what comes first counts. What another node gets has to be whole as
+   * well: a lost block would let older values stand again.
+   */
   openEntries(): Pick<StateView, 'next' | 'close'> {
+    let { next, tag } = this.#mark
+    const { first } = this.#mark
     const iterator = this.#deps.db.iterator({ ...rangeOf(this.generation), reverse: true })
     const seen = new Set<string>()
     let rest: StateEntry[] = []
     const readBlock = async (): Promise<boolean> => {
       const item = await iterator.next()
-      if (item === undefined) return false
+      if (item === undefined && next === first) return false
+      const [key, sealed] = item ?? []
+      next -= 1
+      if (key !== this.#keyOf(next) || sealed === undefined) throw missing()
+      if (!sameBytes(tagOf(sealed), tag)) throw missing()
+      const { entries, previousTag } = this.#open(key, sealed)
+      tag = previousTag
       rest = []
-      for (const [key, value] of this.#open(item[0], item[1]).entries) {
-        if (!seen.has(key) && value !== null) rest.push([key, value])
-        seen.add(key)
+      for (const [name, value] of entries) {
+        if (!seen.has(name) && value !== null) rest.push([name, value])
+        seen.add(name)
       }
       return true
     }
