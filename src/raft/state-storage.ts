@@ -4,7 +4,7 @@
 import { dirname } from 'node:path'
 import { Level } from 'level'
 import { assert } from './assert.ts'
-import { ByteReader, ByteWriter } from './bytes.ts'
+import { ByteReader, ByteWriter, sameBytes } from './bytes.ts'
 import type { Clock } from './clock.ts'
 import {
   StorageCorruptError,
@@ -49,6 +49,18 @@ export interface LevelStateStorageDeps {
   readonly onTrouble: (error: StorageFailedError | StorageCorruptError) => void
 }
 
+type MetaOperation = Extract<Operation, { type: 'put' }>
+
+/**
+ * A write that LevelDB may call failed and have stored after all: a sync fails, and the batch is found in the log at the next open.
+ * The meta value tells, as no two are sealed to the same bytes.
+ */
+interface UnsureWrite {
+  readonly meta: Uint8Array
+  /** What has to be done if it was stored, before anything else is written. */
+  settle(): Promise<void> | void
+}
+
 /** The {@link StateStorage} on disk. */
 export class LevelStateStorage implements StateStorage {
   readonly #db: Level<string, Uint8Array>
@@ -63,6 +75,7 @@ export class LevelStateStorage implements StateStorage {
   #cancelFlush: (() => void) | undefined
   /** One operation on the database at a time. */
   #last: Promise<unknown> = Promise.resolve()
+  #unsure: UnsureWrite | undefined
   #isFailing = false
   #isDamaged = false
   /** How many installs have begun: the last one alone may still be committed. */
@@ -130,12 +143,14 @@ export class LevelStateStorage implements StateStorage {
     const { blocks, number } = await this.#exclusive(async () => {
       this.#installs += 1
       const free = other(this.#blocks.generation)
-      await this.#writing(() => this.#clear(free))
+      await this.#writing(() => this.#clearFree(free))
       return { blocks: this.#blocksOf(free), number: this.#installs }
     })
+    const isCurrent = () => number === this.#installs && blocks !== this.#blocks
     return {
       add: (entries) =>
         this.#exclusive(async () => {
+          assert(isCurrent(), 'what is staged is in use, or replaced by a later snapshot')
           const addition = blocks.add(entries)
           await this.#writing(() => this.#db.batch([...addition.operations], SYNC))
           addition.done()
@@ -146,7 +161,10 @@ export class LevelStateStorage implements StateStorage {
           assert(number === this.#installs, 'what was staged is replaced by a later snapshot')
           return this.#switchTo(blocks, meta)
         }),
-      abort: () => this.#exclusive(() => this.#writing(() => this.#clear(blocks.generation))),
+      abort: () =>
+        this.#exclusive(async () => {
+          if (isCurrent()) await this.#writing(() => this.#clearFree(blocks.generation))
+        }),
     }
   }
 
@@ -165,15 +183,37 @@ export class LevelStateStorage implements StateStorage {
     this.#dirty = new Map()
     this.#dirtyMeta = null
     try {
-      const addition = await this.#addition([...writes])
-      const operation = this.#putMeta(this.#blocks.generation, meta, addition.mark)
-      await this.#db.batch([...addition.operations, operation], SYNC)
-      addition.done()
-      this.#stored = meta
+      await this.#settle()
+      const { operations, mark, done } = await this.#addition([...writes])
+      const settle = () => {
+        done()
+        this.#stored = meta
+      }
+      await this.#write(operations, this.#putMeta(this.#blocks.generation, meta, mark), settle)
+      settle()
       this.#isFailing = false
     } catch (cause) {
       await this.#onFlushFailed(cause, meta, writes)
     }
+  }
+
+  /** Writes what comes with a new meta value, which alone makes it count. */
+  async #write(
+    operations: readonly Operation[],
+    meta: MetaOperation,
+    settle: UnsureWrite['settle'],
+  ): Promise<void> {
+    this.#unsure = { meta: meta.value, settle }
+    await this.#db.batch([...operations, meta], SYNC)
+    this.#unsure = undefined
+  }
+
+  /** Finds out whether the write that failed last was stored. */
+  async #settle(): Promise<void> {
+    if (this.#unsure === undefined) return
+    const stored = await this.#db.get(META_KEY)
+    if (stored !== undefined && sameBytes(stored, this.#unsure.meta)) await this.#unsure.settle()
+    this.#unsure = undefined
   }
 
   /** What can't be read is not written anew either: the rest goes on to be stored. */
@@ -225,8 +265,11 @@ export class LevelStateStorage implements StateStorage {
   }
 
   async #switchTo(blocks: StateBlocks, meta: SnapshotMeta): Promise<void> {
-    const operation = this.#putMeta(blocks.generation, meta, blocks.mark)
-    await this.#writing(() => this.#db.batch([operation], SYNC))
+    await this.#writing(async () => {
+      await this.#settle()
+      const operation = this.#putMeta(blocks.generation, meta, blocks.mark)
+      await this.#write([], operation, () => this.#switchBack())
+    })
     // What was taken for the old state is part of the new one.
     if ((this.#dirtyMeta?.index ?? 0) <= meta.index) {
       this.#dirty = new Map()
@@ -234,9 +277,17 @@ export class LevelStateStorage implements StateStorage {
     }
     this.#blocks = blocks
     this.#isDamaged = false
+    this.#isFailing = false
     this.#stored = meta
     // What is left of the old one takes only room: the next install and the next start clear it as well.
     await this.#writing(() => this.#clear(other(blocks.generation))).catch(() => {})
+  }
+
+  /** Who was told that a switch failed goes on with the state before it, and may do so for long. */
+  #switchBack(): Promise<void> {
+    const [meta, { generation, mark }] = [this.#stored, this.#blocks]
+    if (meta === null) return this.#db.del(META_KEY, SYNC)
+    return this.#db.batch([this.#putMeta(generation, meta, mark)], SYNC)
   }
 
   #flushIn(delayMs: number): void {
@@ -258,7 +309,7 @@ export class LevelStateStorage implements StateStorage {
     return new StateBlocks({ db: this.#db, seal: this.#seal, generation }, mark)
   }
 
-  #putMeta(generation: Generation, meta: SnapshotMeta, mark: BlocksMark): Operation {
+  #putMeta(generation: Generation, meta: SnapshotMeta, mark: BlocksMark): MetaOperation {
     const writer = new ByteWriter().u8(generation === 'a' ? 0 : 1)
     writer.u64(mark.first).u64(mark.next).blob(mark.tag).blob(encodeSnapshotMeta(meta))
     return { type: 'put', key: META_KEY, value: this.#seal.seal(META_KEY, writer.finish()) }
@@ -273,6 +324,12 @@ export class LevelStateStorage implements StateStorage {
     const mark = { first: reader.u64(), next: reader.u64(), tag: reader.blob() }
     this.#blocks = this.#blocksOf(generation, mark)
     this.#stored = decodeSnapshotMeta(reader.blob())
+  }
+
+  /** The generation that is not in use, and that a switch that failed must not have brought into use. */
+  async #clearFree(generation: Generation): Promise<void> {
+    await this.#settle()
+    await this.#clear(generation)
   }
 
   #clear(generation: Generation): Promise<void> {
