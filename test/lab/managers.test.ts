@@ -167,11 +167,27 @@ labTest(t, 'managers replicate, fail over and change', { hosts: 4 }, async (t, l
   )
 
   await t.test('promote and demote change the membership', async (t) => {
+    const reader = await h4.spawnSwarmctl(['events', '--filter', 'type=config'])
     await h1.swarmctl(['node', 'promote', 'h4'])
     await eventually(
       async () => (await nodesByName(h1)).get('h4')?.ManagerStatus?.Reachability === 'reachable',
       { what: 'h4 a manager' },
     )
+    await eventually(
+      async () => {
+        await h1.swarmctl(['config', 'create', 'seen', '-'], { input: 'x' })
+        await h1.swarmctl(['config', 'rm', 'seen'])
+        return /config remove .*seen/.test(reader.log())
+      },
+      { what: 'who reads events since before sees those of the swarm' },
+    )
+    const others = reader
+      .log()
+      .trim()
+      .split('\n')
+      .filter((line) => !line.includes('seen'))
+    t.strictSame(others, [], 'but no past ones')
+    await reader.stop()
     const ls = await eventually(
       async () => (await h4.swarmctl(['node', 'ls'], { check: false })).stdout || undefined,
       { what: 'h4 serves commands' },

@@ -14,7 +14,7 @@ labTest(t, 'nodes join, work, resume and leave', { hosts: 3 }, async (t, lab) =>
   await formCluster(lab, { managers: 1, workers: 1 })
 
   await t.test('init starts the daemon when none answers, and passes its flags on', async (t) => {
-    const host = ['-H', 'unix:///run/other/docker.sock']
+    const host = ['-H', 'unix:///run/elsewhere/api.sock']
     const flags = ['--data-dir', '/run/other-state', '--run-dir', '/run/other']
     const engine = ['--docker-host', `unix://${h3.dockerSocket}`]
     const run = (args: string[]) =>
@@ -123,6 +123,17 @@ labTest(t, 'nodes join, work, resume and leave', { hosts: 3 }, async (t, lab) =>
       (await inspectTask(lab.hosts, task)).container.State.StartedAt
     const times = await Promise.all(before.map(started))
     await h2.kill9Daemon()
+    await h2.spawnDaemon(['--data-path-port', '5000'])
+    const format = '{{.Swarm.LocalNodeState}}: {{.Swarm.Error}}'
+    const said = await eventually(
+      async () => {
+        const { stdout } = await h2.dockerViaSwarmctl(['info', '--format', format])
+        return stdout.startsWith('error: ') && stdout
+      },
+      { what: 'a daemon with another port takes no part' },
+    )
+    t.match(said, /this daemon has 5000: start it with --data-path-port 4789/)
+    await h2.stopDaemon()
     await h2.spawnDaemon([])
     await eventually(async () => (await nodesByName(h1)).get('h2')?.Status.State === 'ready', {
       what: 'h2 ready again',
