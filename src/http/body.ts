@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { z } from 'zod'
 import { invalid, unavailable } from '../api/errors.ts'
+import { isTooDeep, NESTING_MAX } from '../api/nesting.ts'
 import { speltAs } from './spelling.ts'
 
 /** Largest request body: a config of 1000 KiB in base64 with room around it (raft's transaction limit is below it). */
@@ -45,9 +46,12 @@ export const readJson = async (request: IncomingMessage, schema: z.ZodType): Pro
 export const parseJson = (body: Buffer, schema: z.ZodType): unknown => {
   const text = body.toString('utf8')
   if (text.trim() === '') return {}
+  let value: unknown
   try {
-    return speltAs(schema, JSON.parse(text))
+    value = JSON.parse(text)
   } catch (error) {
     throw invalid(`invalid JSON in the request body: ${(error as Error).message}`)
   }
+  if (isTooDeep(value)) throw invalid(`the request body has more than ${NESTING_MAX} levels`)
+  return speltAs(schema, value)
 }

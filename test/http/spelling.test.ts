@@ -85,6 +85,21 @@ t.test('of several spellings the last one counts; an unknown key stays', async (
   t.match((await node.call('GET', `/services/${unnamed.body.ID}`)).body.Spec.Name, /^\w+_\w+$/)
 })
 
+t.test('a body that is nested too deep is refused', async (t) => {
+  const { node } = await start(t)
+  const nested = (levels: number): unknown => (levels === 0 ? 1 : [nested(levels - 1)])
+  const create = (name: string, novelty: unknown) => {
+    const TaskTemplate = { ContainerSpec: { Image: 'a' } }
+    return node.call('POST', '/services/create', { body: { Name: name, TaskTemplate, novelty } })
+  }
+  t.equal((await create('deep', nested(99))).status, 201)
+  for (const levels of [100, 1000, 3000]) {
+    const answer = await create('deeper', nested(levels))
+    t.equal(answer.status, 400, `${levels} levels`)
+    t.match(answer.body.message, /more than 100 levels/)
+  }
+})
+
 t.test('every other request', async (t) => {
   const { node } = await start(t)
   const post = async (path: string, body: unknown, status: number) => {
