@@ -7,6 +7,7 @@ import type {
 import { notFound, type SwarmctlError, toSwarmctlError, unavailable } from '../../api/errors.ts'
 import type { ClusterUsage, NodeUsage, UsageRequest } from '../../api/usage.ts'
 import type { Store } from '../store/store.ts'
+import { readUsage } from './agent-input.ts'
 import type { AgentConnection, SessionStream } from './ports.ts'
 
 /** One call under way on the connection of the task's node. */
@@ -84,7 +85,9 @@ export class AgentCalls {
   /** What every connected node uses now. One that does not answer before the signal has its reason in `Error`. */
   async usage(signal: AbortSignal): Promise<ClusterUsage> {
     const asked = [...this.#connections()].map(([nodeId, connection]) =>
-      nodeUsage(connection, signal).catch((thrown) => silent(nodeId, toSwarmctlError(thrown))),
+      nodeUsage(nodeId, connection, signal).catch((thrown) =>
+        silent(nodeId, toSwarmctlError(thrown)),
+      ),
     )
     return { Nodes: await Promise.all(asked) }
   }
@@ -97,7 +100,10 @@ export class AgentCalls {
   ): Promise<void> {
     const ask = async (nodeId: string, tasks: readonly string[]): Promise<void> => {
       const connection = this.#connectionOf(nodeId)
-      if (connection !== undefined) onReport(await nodeUsage(connection, signal, { tasks }))
+      if (connection === undefined) return
+      const usage = await nodeUsage(nodeId, connection, signal, { tasks })
+      const own = new Set(tasks)
+      onReport({ ...usage, Tasks: usage.Tasks.filter(({ TaskID }) => own.has(TaskID)) })
     }
     await Promise.allSettled([...taskIds].map(([nodeId, tasks]) => ask(nodeId, tasks)))
   }
@@ -116,6 +122,7 @@ const silent = (nodeId: string, error: SwarmctlError): NodeUsage => ({
 })
 
 const nodeUsage = async (
+  nodeId: string,
   connection: AgentConnection,
   signal: AbortSignal,
   request: UsageRequest = {},
@@ -125,7 +132,7 @@ const nodeUsage = async (
   if (signal.aborted) giveUp()
   signal.addEventListener('abort', giveUp, { once: true })
   try {
-    for await (const message of stream.messages()) return message as NodeUsage
+    for await (const message of stream.messages()) return readUsage(nodeId, message)
     throw unavailable('the node ended the call without an answer')
   } finally {
     signal.removeEventListener('abort', giveUp)

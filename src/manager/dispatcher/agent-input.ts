@@ -2,7 +2,9 @@ import { z } from 'zod'
 import type { AgentMessage, SessionRequest } from '../../api/assignment.ts'
 import { invalid } from '../../api/errors.ts'
 import { parseCidr, parseIpv4 } from '../../api/ipv4.ts'
+import { isTooDeep, NESTING_MAX } from '../../api/nesting.ts'
 import { TASK_STATE_ORDER, type TaskState } from '../../api/task-state.ts'
+import type { NodeUsage } from '../../api/usage.ts'
 
 /**
  * What agents say, checked: a worker is trusted with its own tasks, not with the managers and not with the other nodes, whose
@@ -91,16 +93,35 @@ const Message = z.discriminatedUnion('kind', [
   z.looseObject({ kind: z.literal('description'), description: Description }),
 ])
 
+/** What is computed with; the rest is only shown. */
+const Usage = z.looseObject({
+  AtMs: z.number(),
+  Tasks: z
+    .array(
+      z.looseObject({ TaskID: z.string(), CPUTotal: z.number().min(0), Memory: z.number().min(0) }),
+    )
+    .max(UPDATES_MAX),
+})
+
 const read = (schema: z.ZodType, what: string, body: unknown): unknown => {
+  if (isTooDeep(body)) {
+    throw invalid(`${what} of the agent is not valid: more than ${NESTING_MAX} levels`)
+  }
   const result = schema.safeParse(body)
   if (result.success) return result.data
   const [issue] = result.error.issues
   throw invalid(`${what} of the agent is not valid: ${issue?.path.join('.')}: ${issue?.message}`)
 }
 
-/** Both throw INVALID_ARGUMENT. */
+/** Each throws INVALID_ARGUMENT. */
 export const readSessionRequest = (body: unknown): SessionRequest =>
   read(Request, 'the registration', body) as SessionRequest
 
 export const readAgentMessage = (body: unknown): AgentMessage =>
   read(Message, 'a message', body) as AgentMessage
+
+/** A node tells of itself alone. */
+export const readUsage = (nodeId: string, body: unknown): NodeUsage => ({
+  ...(read(Usage, 'the usage', body) as NodeUsage),
+  NodeID: nodeId,
+})

@@ -4,6 +4,8 @@ import { Rotation } from '../../../src/manager/dispatcher/rotation.ts'
 import { Bench, overlay, taskOn } from '../../support/dispatcher/bench.ts'
 import { sampleCluster, sampleNode } from '../../support/objects.ts'
 
+const nested = (levels: number): unknown => (levels === 0 ? 1 : [nested(levels - 1)])
+
 const bench = async (): Promise<Bench> => {
   const b = new Bench()
   await b.store.update((tx) => {
@@ -28,6 +30,7 @@ t.test('what an agent says of itself reaches no script of the others unchecked',
     ['half a description', { description: { Hostname: 'x' } }],
     ['a hostname', { description: { ...good, Hostname: 'a\nb' } }],
     ['an address', { addr: 'h/../x:1' }],
+    ['without an end', { description: { ...good, novelty: nested(1000) } }],
   ]
   for (const [name, change] of bad) {
     const b = await bench()

@@ -78,3 +78,42 @@ t.test(
     )
   },
 )
+
+t.test('a node tells of its own tasks, in numbers', async (t) => {
+  const task = { TaskID: 'a', CPUTotal: 1, Memory: 2 }
+  const good = { NodeID: 'n1', AtMs: 1, CPUs: 1, CPUTotal: 1, Memory: 1, MemoryTotal: 1 }
+  const whole = { ...good, Load: [0, 0, 0], Tasks: [task], Error: '' }
+  const told = async (answer: object): Promise<NodeUsage | undefined> => {
+    const connection: AgentConnection = {
+      openStream: () => {
+        const [near, far] = MemoryStream.pair()
+        void far.send(answer).then(() => far.end())
+        return near
+      },
+    }
+    const { store } = new World()
+    const calls = new AgentCalls({
+      ...{ store, connections: () => [['n1', connection]] },
+      connectionOf: () => connection,
+    })
+    const reports: NodeUsage[] = []
+    const { signal } = new AbortController()
+    await calls.taskUsage(new Map([['n1', ['a']]]), (usage) => reports.push(usage), signal)
+    const { Nodes } = await calls.usage(signal)
+    t.equal(Nodes[0]?.NodeID, 'n1')
+    t.equal(Nodes[0]?.Error === '', reports.length > 0)
+    return reports[0]
+  }
+  t.strictSame(await told(whole), whole)
+  const others = { ...whole, NodeID: 'n2', Tasks: [task, { ...task, TaskID: 'of-n2' }] }
+  t.strictSame(await told(others), whole, "another node's name and task")
+  for (const bad of [
+    { ...whole, AtMs: Number.NaN },
+    { ...whole, Tasks: [{ ...task, Memory: Number.POSITIVE_INFINITY }] },
+    { ...whole, Tasks: [{ ...task, CPUTotal: '1' }] },
+    { ...whole, Tasks: [{ ...task, Memory: -1 }] },
+    { ...whole, Tasks: 1 },
+  ]) {
+    t.equal(await told(bad), undefined)
+  }
+})
