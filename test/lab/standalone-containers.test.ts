@@ -258,3 +258,31 @@ for (const plane of ['kernel', 'proxy'] as const) {
     )
   })
 }
+
+labTest(
+  t,
+  'containers that are no tasks, over the death of the leader',
+  { hosts: 3 },
+  async (t, lab) => {
+    const [h1, h2, h3] = lab.hosts as [LabHost, LabHost, LabHost]
+    await formCluster(lab, { managers: 3 })
+    await docker(h2, ['network', 'create', '--driver', 'overlay', '--attachable', 'front'])
+    // Of a follower, at once: the network gets its subnet only now.
+    const run = ['run', '-d', '--network', 'front', '--name']
+    await docker(h3, [...run, 'stays', IMAGE])
+    await docker(h2, [...run, 'ends', IMAGE])
+    await reaches(h3, 'stays', 'ends')
+    const address = await addressOf(h3, 'stays', 'front')
+    await h1.kill9Daemon()
+    await docker(h2, ['rm', '-f', 'ends'])
+    await docker(h2, [...run, 'comes', IMAGE])
+    await untilAttached(h2, ['comes', 'stays'])
+    t.equal(await addressOf(h3, 'stays', 'front'), address)
+    await reaches(h2, 'comes', 'stays')
+    await reaches(h3, 'stays', 'comes')
+    await h1.spawnDaemon()
+    await docker(h1, [...run, 'back', IMAGE])
+    await untilAttached(h1, ['back', 'comes', 'stays'])
+    await reaches(h1, 'back', 'stays')
+  },
+)
