@@ -1,5 +1,6 @@
 import { invalid } from './errors.ts'
 import { blockSize, parseCidr, parseIpv4 } from './ipv4.ts'
+import { labelOf } from './label-of.ts'
 import type { Node } from './node.ts'
 
 /** One parsed placement constraint, e.g. `node.labels.disk==ssd`. */
@@ -94,10 +95,10 @@ const holds = ({ key, value }: Constraint, node: ConstrainedNode): boolean => {
     default:
   }
   if (lower.startsWith(NODE_LABELS)) {
-    return equalFold(node.Spec.Labels[key.slice(NODE_LABELS.length)] ?? '', value)
+    return equalFold(labelOf(node.Spec.Labels, key.slice(NODE_LABELS.length)), value)
   }
   const label = key.slice(ENGINE_LABELS.length)
-  return equalFold(node.Description.Engine.Labels[label] ?? '', value)
+  return equalFold(labelOf(node.Description.Engine.Labels, label), value)
 }
 
 /** The Go name of an architecture: nodes report `x86_64` and `aarch64`, image indexes say `amd64` and `arm64`. */

@@ -98,7 +98,7 @@ export const withGrants = (
   const [first] = grants.values()
   const given = Object.entries(endpointsOf(body))
   const mode = grants.get(String(body.HostConfig?.NetworkMode))
-  const missing = mode && !(String(body.HostConfig?.NetworkMode) in endpointsOf(body))
+  const missing = mode && !Object.hasOwn(endpointsOf(body), String(body.HostConfig?.NetworkMode))
   const endpoints: [string, unknown][] = given.map(([name, settings]) => {
     const grant = grants.get(name)
     return grant ? [grant.endpoint.dockerNetwork, granted(settings, grant)] : [name, settings]

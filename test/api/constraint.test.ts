@@ -57,6 +57,9 @@ t.test('match table', async (t) => {
     ['node.labels.zone==a', false],
     ['engine.labels.storage==zfs', true],
     ['engine.labels.storage!=zfs', false],
+    // What every JavaScript object has is no label.
+    ['node.labels.constructor==x', false],
+    ['engine.labels.toString!=x', true],
   ]
   for (const [expression, matches] of cases) {
     t.equal(matchesConstraint(parseConstraint(expression), node), matches, expression)

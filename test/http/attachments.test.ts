@@ -63,8 +63,8 @@ const start = async (test: Parameters<typeof startNode>[0]) => {
     body: { Id: CONTAINER, Name: '/alone' },
   })
   answers.set('GET /containers/alone/json', answers.get(`GET /containers/${CONTAINER}/json`)!)
-  for (const Attachable of [true, false]) {
-    const Name = Attachable ? 'back' : 'closed'
+  for (const Name of ['back', 'constructor', 'closed']) {
+    const Attachable = Name !== 'closed'
     await node.call('POST', '/networks/create', { body: { Name, Driver: 'overlay', Attachable } })
   }
   return { node, agent }
@@ -119,6 +119,18 @@ t.test('docker create on a network of the cluster’s', async (t) => {
   })
   t.match(sent(node, '/containers/create'), {
     HostConfig: { NetworkMode: 'swarmctl-1', Dns: ['10.0.1.1'] },
+    NetworkingConfig: {
+      EndpointsConfig: { 'swarmctl-1': { IPAMConfig: { IPv4Address: '10.0.1.7' } } },
+    },
+  })
+})
+
+t.test('a network that is called as a property of JavaScript’s objects', async (t) => {
+  const { node } = await start(t)
+  const body = { Image: 'a', HostConfig: { NetworkMode: 'constructor' } }
+  t.equal((await node.call('POST', '/containers/create', { body })).status, 201)
+  t.match(sent(node, '/containers/create'), {
+    HostConfig: { NetworkMode: 'swarmctl-1' },
     NetworkingConfig: {
       EndpointsConfig: { 'swarmctl-1': { IPAMConfig: { IPv4Address: '10.0.1.7' } } },
     },

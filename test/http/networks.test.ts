@@ -56,6 +56,14 @@ t.test('networks: who uses one, and the removal of those that nobody does', asyn
       Swarmctl: { ...task.Swarmctl, ServiceName: 'web' },
       NetworksAttachments: [{ Network: network, Addresses: ['10.0.1.3/16'] }],
     })
+    // As JavaScript's objects have a property.
+    tx.put('task', {
+      ...sampleTask('t2'.padEnd(25, '0'), service),
+      NodeID: NODE_ID,
+      Status: { ...task.Status, State: 'running' },
+      Swarmctl: { ...task.Swarmctl, ServiceName: 'constructor' },
+      NetworksAttachments: [{ Network: network, Addresses: ['10.0.1.4/16'] }],
+    })
   })
   node.engine.overlayId = id
   const plain = (await node.call('GET', '/networks/used')).body
@@ -71,6 +79,7 @@ t.test('networks: who uses one, and the removal of those that nobody does', asyn
   t.match(verbose.Services.web.Tasks, [
     { Name: /^web\.1\.t1/, EndpointIP: '10.0.1.3', Info: { 'Host IP': '192.168.0.1' } },
   ])
+  t.match(verbose.Services.constructor.Tasks, [{ EndpointIP: '10.0.1.4' }])
   const filters = encodeURIComponent(JSON.stringify({ 'label!': { keep: true } }))
   const pruned = await node.call('POST', `/v1.41/networks/prune?filters=${filters}`)
   t.strictSame(pruned.body, { NetworksDeleted: ['idle', 'unused'] })

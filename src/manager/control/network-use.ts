@@ -24,7 +24,7 @@ interface NetworkService {
 /** The nodes with running tasks on the network, and its services with their tasks. */
 export const networkUse = (view: View, network: Network): NetworkUse => {
   const peers = new Map<string, string>()
-  const services: Record<string, NetworkService> = {}
+  const services = new Map<string, NetworkService>()
   for (const task of view.list('task')) {
     const attachment = (task.NetworksAttachments ?? []).find((one) => one.Network.ID === network.ID)
     const isHere = isWanted(task.DesiredState) && task.Status.State === 'running'
@@ -34,8 +34,9 @@ export const networkUse = (view: View, network: Network): NetworkUse => {
     peers.set(task.NodeID, hostIp)
     if (isAttachment(task)) continue
     const name = task.Swarmctl.ServiceName
-    services[name] ??= emptyService(view, network, task.ServiceID)
-    services[name].Tasks.push({
+    const service = services.get(name) ?? emptyService(view, network, task.ServiceID)
+    services.set(name, service)
+    service.Tasks.push({
       Name: `${taskName(task)}.${task.ID}`,
       EndpointID: task.ID,
       EndpointIP: withoutMask(attachment.Addresses[0] ?? ''),
@@ -43,7 +44,7 @@ export const networkUse = (view: View, network: Network): NetworkUse => {
     })
   }
   const Peers = [...peers].map(([id, IP]) => ({ Name: id.slice(0, PEER_NAME_LENGTH), IP }))
-  return { Peers, Services: services }
+  return { Peers, Services: Object.fromEntries(services) }
 }
 
 const emptyService = (view: View, network: Network, serviceId: string): NetworkService => {

@@ -1,3 +1,4 @@
+import { labelOf } from '../../api/label-of.ts'
 import type { Node } from '../../api/node.ts'
 import type { Task } from '../../api/task.ts'
 import { FAILURES_MAX, failureKey, type NodeInfo, serviceTaskCount } from './node-info.ts'
@@ -21,7 +22,7 @@ export const pickNode = (
     const descriptor = preference.Spread?.SpreadDescriptor
     if (descriptor === undefined) continue
     const value = lightestValue(descriptor, task, candidates, branch)
-    const isThere = (info: NodeInfo): boolean => labelOf(descriptor, info.node) === value
+    const isThere = (info: NodeInfo): boolean => branchOf(descriptor, info.node) === value
     candidates = candidates.filter(isThere)
     branch = branch.filter(isThere)
   }
@@ -40,10 +41,10 @@ const lightestValue = (
 ): string => {
   const counts = new Map<string, number>()
   for (const info of branch) {
-    const value = labelOf(descriptor, info.node)
+    const value = branchOf(descriptor, info.node)
     counts.set(value, (counts.get(value) ?? 0) + serviceTaskCount(info, task.ServiceID))
   }
-  const values = new Set(candidates.map((info) => labelOf(descriptor, info.node)))
+  const values = new Set(candidates.map((info) => branchOf(descriptor, info.node)))
   return [...values].reduce((best, value) => {
     const order = (counts.get(value) ?? 0) - (counts.get(best) ?? 0)
     return order < 0 || (order === 0 && value < best) ? value : best
@@ -51,12 +52,12 @@ const lightestValue = (
 }
 
 /** Nodes without the label are a branch of their own, as Swarm's. */
-const labelOf = (descriptor: string, node: Node): string => {
+const branchOf = (descriptor: string, node: Node): string => {
   const lower = descriptor.toLowerCase()
   if (lower.startsWith(NODE_LABELS))
-    return node.Spec.Labels[descriptor.slice(NODE_LABELS.length)] ?? ''
+    return labelOf(node.Spec.Labels, descriptor.slice(NODE_LABELS.length))
   if (lower.startsWith(ENGINE_LABELS)) {
-    return node.Description.Engine.Labels[descriptor.slice(ENGINE_LABELS.length)] ?? ''
+    return labelOf(node.Description.Engine.Labels, descriptor.slice(ENGINE_LABELS.length))
   }
   return ''
 }

@@ -194,6 +194,8 @@ t.test('preferences spread over labels first, then inside', async (t) => {
       Preferences: [
         { Spread: { SpreadDescriptor: 'node.labels.dc' } },
         { Spread: { SpreadDescriptor: 'node.labels.rack' } },
+        { Spread: { SpreadDescriptor: 'node.labels.constructor' } },
+        { Spread: { SpreadDescriptor: 'engine.labels.valueOf' } },
       ],
     },
   }
