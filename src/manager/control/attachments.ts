@@ -1,5 +1,5 @@
 import { timestamp } from '../../api/clock.ts'
-import { invalid, SwarmctlError, unavailable } from '../../api/errors.ts'
+import { invalid, precondition, SwarmctlError, unavailable } from '../../api/errors.ts'
 import type { Network } from '../../api/network.ts'
 import {
   ATTACHMENT_RUNTIME,
@@ -17,6 +17,9 @@ import type { Tx } from '../store/tx.ts'
 import type { View } from '../store/view.ts'
 import type { ControlDeps } from './context.ts'
 import { find } from './resolve.ts'
+
+/** Attachments of one node on one network: Linux takes 1024 ports on a bridge, and a node must not fill the managers' state. */
+export const ATTACHMENTS_MAX = 1_000
 
 /**
  * Gives a container that is no service's its place on an attachable network: a task that stands for it on its node, as in swarmkit
@@ -39,7 +42,9 @@ export const attach = async (
   await deps.store.readBarrier()
   await deps.store.update((tx) => {
     const network = requireAttachable(tx, parsed.data.network)
-    const present = presentOf(tx, nodeId, network, parsed.data)
+    const held = heldOn(tx, nodeId, network)
+    const present = presentOf(held, parsed.data)
+    if (!present && held.length >= ATTACHMENTS_MAX) throw full(network)
     written = present?.ID ?? id
     const task = present
       ? renamed(present, parsed.data)
@@ -66,14 +71,14 @@ const requireAttachable = (view: View, reference: string): Network => {
   return network
 }
 
-/** The one that the request names, else the container's own. */
-const presentOf = (
-  view: View,
-  nodeId: string,
-  network: Network,
-  { containerId, taskId }: AttachRequest,
-): Task | undefined => {
-  const present = view
+const full = ({ Spec: { Name } }: Network): SwarmctlError =>
+  precondition(
+    `network ${Name} has ${ATTACHMENTS_MAX} containers on this node, which is the most: remove some`,
+  )
+
+/** The node's attachments on the network. */
+const heldOn = (view: View, nodeId: string, network: Network): Task[] =>
+  view
     .tasksByNode(nodeId)
     .filter(
       (task) =>
@@ -81,11 +86,14 @@ const presentOf = (
         !isTerminal(task.Status.State) &&
         task.NetworksAttachments?.[0]?.Network.ID === network.ID,
     )
-  return (
-    present.find(({ ID }) => ID === taskId) ??
-    present.find((task) => attachedContainer(task) === containerId)
-  )
-}
+
+/** The one that the request names, else the container's own. */
+const presentOf = (
+  held: readonly Task[],
+  { containerId, taskId }: AttachRequest,
+): Task | undefined =>
+  held.find(({ ID }) => ID === taskId) ??
+  held.find((task) => attachedContainer(task) === containerId)
 
 const renamed = (task: Task, { containerId, name, aliases }: AttachRequest): Task => ({
   ...task,

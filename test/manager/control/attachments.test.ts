@@ -2,6 +2,7 @@ import t from 'tap'
 import type { AttachRequest } from '../../../src/api/network-attachment.ts'
 import type { Task } from '../../../src/api/task.ts'
 import type { TaskState } from '../../../src/api/task-state.ts'
+import { ATTACHMENTS_MAX } from '../../../src/manager/control/attachments.ts'
 import { overlayEndpoint } from '../../../src/manager/dispatcher/overlay-view.ts'
 import { applyStatus } from '../../../src/manager/dispatcher/status-writer.ts'
 import { planEndedAttachments } from '../../../src/manager/orchestrator/ended-attachments.ts'
@@ -94,6 +95,31 @@ t.test('what can’t be attached to, and what is no request', async (t) => {
   await rejects(t, attach('gone'), 400, /node gone is not there any more/)
   await rejects(t, control.attachContainer('n1', { containerId: 7 }), 400, /containerId/)
   await rejects(t, control.attachContainer('n1', null), 400, /attachment/)
+})
+
+t.test('a node puts no more containers on a network than its bridge takes', async (t) => {
+  const { store, attach } = await start()
+  const first = await attach('n1')
+  await store.update((tx) => {
+    for (let i = 1; i < ATTACHMENTS_MAX; i++) {
+      const NetworksAttachments = first.NetworksAttachments?.map((one) => ({
+        ...one,
+        Addresses: [],
+      }))
+      tx.put('task', {
+        ...first,
+        ID: `full${i}`,
+        ...(NetworksAttachments && { NetworksAttachments }),
+      })
+    }
+  })
+  const text = `network big has ${ATTACHMENTS_MAX} containers on this node, which is the most: remove some`
+  await rejects(t, attach('n1', { containerId: 'c2' }), 400, text)
+  t.equal((await attach('n1', { name: 'renamed', taskId: first.ID })).ID, first.ID)
+  t.equal(addressOf(await attach('n2', { containerId: 'c2' })), '10.5.2.2/16')
+  await attach('n1', { containerId: 'c2', network: 'small' })
+  await report(store, first, 'complete')
+  t.ok(await attach('n1', { containerId: 'c2' }))
 })
 
 t.test('a container that is made after its attachment, and one that is renamed', async (t) => {
