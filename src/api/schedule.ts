@@ -59,9 +59,12 @@ export const latestDueMs = (times: CronTimes, atMs: number): number | undefined 
     .previousRuns(1, new Date(atMs + 1))[0]
     ?.getTime()
 
+/** `*` in other words (robfig/cron, and so Kubernetes): the library takes it for a choice of days, beside which the other field of days is another. */
+const EACH = /(?<=^|\s)[*?]\/0*1(?=\s|$)/g
+
 /** Without a function to run it sets no timer. `5/15` is `5-59/15`, as for Kubernetes. */
 const parse = ({ Cron: text, TimeZone }: CronTimes): Cron =>
-  new Cron(text.trim(), {
+  new Cron(text.trim().replace(EACH, '*'), {
     mode: '5-or-6-parts',
     sloppyRanges: true,
     timezone: TimeZone ?? SCHEDULE_DEFAULTS.timeZone,

@@ -16,6 +16,9 @@ t.test('when a schedule is due next, and was last', async (t) => {
     ['0 0 * * MON-FRI', undefined, '2026-11-28T22:01Z', '2026-11-30T00:00Z', '2026-11-27T00:00Z'],
     // Both days given: one of them is enough.
     ['0 0 13 * 5', undefined, '2026-12-11T01:00Z', '2026-12-13T00:00Z', '2026-12-11T00:00Z'],
+    // Each day is every day, so that the other field decides.
+    ['0 0 */1 * 1', undefined, '2026-11-28T22:01Z', '2026-11-30T00:00Z', '2026-11-23T00:00Z'],
+    ['0 0 1 * ?/1', undefined, '2026-11-28T22:01Z', '2026-12-01T00:00Z', '2026-11-01T00:00Z'],
     ['0 0 29 2 *', undefined, '2026-11-28T22:01Z', '2028-02-29T00:00Z', '2024-02-29T00:00Z'],
     ['0 3 * * *', 'Europe/Berlin', '2026-07-01T12:00Z', '2026-07-02T01:00Z', '2026-07-01T01:00Z'],
     ['0 3 * * *', 'Europe/Berlin', '2026-12-01T12:00Z', '2026-12-02T02:00Z', '2026-12-01T02:00Z'],
