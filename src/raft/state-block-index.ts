@@ -5,6 +5,11 @@ import { type BlockEntry, sizeOf } from './state-block.ts'
 
 /** Less waste than this is never worth a rewrite. */
 const WASTE_BYTES_MIN = 1024 * 1024
+/**
+ * What a block costs besides its entries: a seal, a record, a read at the start. It counts as waste, so that the many small blocks of an idle
+ * cluster become few. Far below what a block holds, or full ones would be written anew for nothing.
+ */
+const BLOCK_COST_BYTES = 4 * 1024
 
 interface Home {
   readonly block: number
@@ -19,9 +24,10 @@ interface Home {
 export class StateBlockIndex {
   #first: number
   #next: number
-  readonly #blockBytes = new Map<number, number>()
+  /** Bytes of its entries, and what it costs itself. */
+  readonly #costs = new Map<number, number>()
   readonly #homes = new Map<string, Home>()
-  #bytes = 0
+  #cost = 0
   #liveBytes = 0
 
   constructor(first: number) {
@@ -44,14 +50,14 @@ export class StateBlockIndex {
 
   /** Takes the next block. */
   add(entries: readonly BlockEntry[]): void {
-    let bytes = 0
+    let cost = BLOCK_COST_BYTES
     for (const entry of entries) {
       const size = sizeOf(entry)
-      bytes += size
+      cost += size
       this.#settle(entry, size)
     }
-    this.#blockBytes.set(this.#next, bytes)
-    this.#bytes += bytes
+    this.#costs.set(this.#next, cost)
+    this.#cost += cost
     this.#next += 1
   }
 
@@ -60,24 +66,24 @@ export class StateBlockIndex {
     return this.#homes.get(key)?.block === block
   }
 
-  /** The oldest blocks that are to be written anew: as many as more than half of all is waste, up to a number. */
-  wastefulBlocks(countMax: number): number[] {
+  /** The oldest blocks that are to be written anew: as many as more than half of all is waste, up to what they cost. */
+  wastefulBlocks(costMax: number): number[] {
     const blocks: number[] = []
-    let left = this.#bytes
-    for (let block = this.#first; block < this.#next && blocks.length < countMax; block += 1) {
-      if (left <= 2 * this.#liveBytes + WASTE_BYTES_MIN) break
+    const costMin = Math.max(2 * this.#liveBytes + WASTE_BYTES_MIN, this.#cost - costMax)
+    let left = this.#cost
+    for (let block = this.#first; block < this.#next && left > costMin; block += 1) {
       blocks.push(block)
-      left -= this.#blockBytes.get(block) ?? 0
+      left -= this.#costs.get(block) ?? 0
     }
     return blocks
   }
 
   /** The oldest block is gone; what counted in it was added again. */
   dropFirst(): void {
-    const bytes = this.#blockBytes.get(this.#first)
-    assert(bytes !== undefined, 'there is no block to drop')
-    this.#blockBytes.delete(this.#first)
-    this.#bytes -= bytes
+    const cost = this.#costs.get(this.#first)
+    assert(cost !== undefined, 'there is no block to drop')
+    this.#costs.delete(this.#first)
+    this.#cost -= cost
     this.#first += 1
   }
 

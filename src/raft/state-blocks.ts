@@ -10,6 +10,7 @@ import {
   encodeBlock,
   NO_TAG,
   type StateBlock,
+  sizeOf,
   splitIntoBlocks,
 } from './state-block.ts'
 import { StateBlockIndex } from './state-block-index.ts'
@@ -18,8 +19,11 @@ import { type StateSeal, tagOf } from './state-seal.ts'
 
 /** About what one block holds: large enough that its seal costs nothing, small enough to read between two messages. */
 const BLOCK_BYTES = 128 * 1024
-/** Old blocks that one flush writes anew: work in proportion, whatever was removed at once. */
-const COMPACT_BLOCKS_MAX = 16
+/**
+ * What the old blocks cost that one flush writes anew, besides twice what it adds itself: work in proportion, whatever was removed at once, and
+ * never less than what makes up for what is added.
+ */
+const COMPACT_BYTES = 2 * 1024 * 1024
 /** Blocks that one read from LevelDB fetches. */
 const READ_COUNT = 16
 
@@ -108,7 +112,8 @@ export class StateBlocks {
 
   /** The same, and what still counts of old blocks when most of all that is stored doesn't. Throws StorageCorruptError. */
   async addCompacting(entries: readonly BlockEntry[]): Promise<Addition> {
-    const blocks = this.#index.wastefulBlocks(COMPACT_BLOCKS_MAX)
+    const added = entries.reduce((bytes, entry) => bytes + sizeOf(entry), 0)
+    const blocks = this.#index.wastefulBlocks(COMPACT_BYTES + 2 * added)
     if (blocks.length === 0) return this.add(entries)
     const replaced = new Set(entries.map(([key]) => key))
     const kept: BlockEntry[] = []

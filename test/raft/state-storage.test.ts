@@ -315,3 +315,32 @@ t.test("what is left of the old state is in nobody's way", async (t) => {
   await state.close()
   t.equal(await loadAll(), 2)
 })
+
+t.test('a busy time after a quiet one finds no heap of small blocks in its way', async (t) => {
+  const state = storage()
+  await state.open()
+  await state.load()
+  const base = Array.from({ length: 60 }, (_, at) => ({
+    key: `b${at}`,
+    value: value('x'.repeat(30_000)),
+  }))
+  state.write(metaAt(1), base)
+  await state.flush()
+  let index = 2
+  for (; index < 700; index += 1) {
+    state.write(metaAt(index), [{ key: `s${index % 3}`, value: value(`${index}`) }])
+    await state.flush()
+  }
+  for (; index < 760; index += 1) {
+    state.write(metaAt(index), base)
+    await state.flush()
+  }
+  await state.close()
+  let bytes = 0
+  await tamper(async (db) => {
+    for await (const [, sealed] of db.iterator({ gte: 'a', lt: 'b' })) bytes += sealed.length
+  })
+  // Twice 60 of 30 kB, 1 MiB, and what the last flush added.
+  t.ok(bytes < 7_000_000, `${bytes} bytes`)
+  t.equal(await loadAll(), 63)
+})
