@@ -1,9 +1,10 @@
 import type { Entry, LogPosition } from '../../../src/raft/entry.ts'
-import { MemoryWalDisk } from '../../../src/raft/memory-wal.ts'
+import { MemoryWal, type MemoryWalDeps, MemoryWalDisk } from '../../../src/raft/memory-wal.ts'
 import type { WalBatch } from '../../../src/raft/wal-port.ts'
 
-/** Told of everything that becomes durable, before it does. */
+/** Told of everything that a node gives its disk, and of everything that becomes durable, before it does. */
 export interface DiskObserver {
+  onGiven(batch: WalBatch): void
   onWrite(disk: CheckedWalDisk, batch: WalBatch): void
 }
 
@@ -43,6 +44,11 @@ export class CheckedWalDisk extends MemoryWalDisk {
     return this.#chain.get(index)
   }
 
+  /** The node decided on this now; the disk may take its time. */
+  give(batch: WalBatch): void {
+    this.#observer.onGiven(batch)
+  }
+
   override apply(batch: WalBatch): void {
     this.#observer.onWrite(this, batch)
     super.apply(batch)
@@ -56,6 +62,21 @@ export class CheckedWalDisk extends MemoryWalDisk {
   /** What the hash of everything up to here is; the checker knows it for the base of a snapshot. */
   link(index: number, hash: number): void {
     this.#chain.set(index, hash)
+  }
+}
+
+/** The log of a checked disk. */
+export class CheckedWal extends MemoryWal {
+  readonly #disk: CheckedWalDisk
+
+  constructor(deps: MemoryWalDeps & { readonly disk: CheckedWalDisk }) {
+    super(deps)
+    this.#disk = deps.disk
+  }
+
+  override append(batch: WalBatch): Promise<void> {
+    this.#disk.give(batch)
+    return super.append(batch)
   }
 }
 

@@ -43,6 +43,8 @@ export class RaftChecker implements DiskObserver {
   readonly #chains = new Map<number, number>()
   readonly #disksOf: (id: string) => readonly CheckedWalDisk[]
   #committedMax = 0
+  /** What was committed anywhere when a node gave its disk a batch. */
+  readonly #committedBefore = new WeakMap<WalBatch, number>()
 
   /** `disksOf` gives all disks that a member ever had. */
   constructor(disksOf: (id: string) => readonly CheckedWalDisk[]) {
@@ -59,6 +61,10 @@ export class RaftChecker implements DiskObserver {
 
   // ---- what becomes durable ----
 
+  onGiven(batch: WalBatch): void {
+    this.#committedBefore.set(batch, this.#committedMax)
+  }
+
   onWrite(disk: CheckedWalDisk, batch: WalBatch): void {
     if (batch.hardState !== null) this.#onHardState(disk, batch.hardState)
     const oldLast = batch.reset === null ? disk.lastIndex : batch.reset.index
@@ -72,8 +78,12 @@ export class RaftChecker implements DiskObserver {
     let chain =
       first.index - 1 === base.index ? this.#baseChain(base) : disk.chainAt(first.index - 1)
     if (first.index - 1 > oldLast) throw new Error(`${disk.owner} left a gap before ${first.index}`)
+    // What is committed while a slow disk still has to cut it off was counted on others: this node had decided, and answers for the new entries.
+    const committed = this.#committedBefore.get(batch) ?? 0
     const oldChains = new Map<number, number | undefined>()
-    for (let at = first.index; at <= oldLast; at += 1) oldChains.set(at, disk.chainAt(at))
+    for (let at = first.index; at <= Math.min(oldLast, committed); at += 1) {
+      oldChains.set(at, disk.chainAt(at))
+    }
     for (const entry of batch.entries) {
       if (chain !== undefined) {
         chain = chainHash(chain, entry.bytes)
@@ -134,7 +144,7 @@ export class RaftChecker implements DiskObserver {
     }
   }
 
-  /** What was committed and is here must stay here. */
+  /** What was committed and is here must stay here; the chains are those of entries that were committed. */
   #checkTruncation(
     disk: CheckedWalDisk,
     newLast: number,

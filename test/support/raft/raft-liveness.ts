@@ -52,13 +52,26 @@ function chooseCore(world: RaftWorld): Core | undefined {
   const voters = status.voters.flatMap((id) => world.members.get(id) ?? [])
   const shuffled = voters.sort(() => world.random() - 0.5)
   const core = shuffled.slice(0, Math.floor(voters.length / 2) + 1)
-  if (core.some((one) => one.isEmpty)) return undefined
+  if (core.some((one) => one.isEmpty) || !knowsMembers(core, newest)) return undefined
   isolate(
     world,
     core,
     all.filter((one) => !core.includes(one)),
   )
   return { members: core, applied: status.applied }
+}
+
+/**
+ * Whether one of them applied the last change of the members. Members count when their change is applied, as in etcd: a majority of the new ones,
+ * none of whom heard that the change is committed, needs one of the old (docs/design/raft.md, Limits).
+ */
+function knowsMembers(core: readonly RaftMember[], newest: RaftMember | undefined): boolean {
+  const applied = newest?.status?.applied ?? 0
+  const changes = newest?.walDisk.entries.filter(
+    ({ index, kind }) => kind === 'membership' && index <= applied,
+  )
+  const changedAt = changes?.at(-1)?.index ?? newest?.walDisk.base.index ?? 0
+  return core.some(({ status }) => (status?.applied ?? 0) >= changedAt)
 }
 
 /** Whether a change of the members is under way or was made after an index. */

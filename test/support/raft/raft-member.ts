@@ -4,10 +4,10 @@ import type { Clock } from '../../../src/raft/clock.ts'
 import type { CoreOptions } from '../../../src/raft/core-options.ts'
 import { memberIds } from '../../../src/raft/membership.ts'
 import { MemoryStateDisk, MemoryStateStorage } from '../../../src/raft/memory-state-storage.ts'
-import { MemoryWal } from '../../../src/raft/memory-wal.ts'
+import type { MemoryWal } from '../../../src/raft/memory-wal.ts'
 import { RaftNode } from '../../../src/raft/node.ts'
 import type { RaftStatus } from '../../../src/raft/node-status.ts'
-import { CheckedWalDisk } from './checked-wal-disk.ts'
+import { CheckedWal, CheckedWalDisk } from './checked-wal-disk.ts'
 import { HistoryMachine } from './history-machine.ts'
 import { type LifeRecord, newLifeRecord } from './raft-checker.ts'
 import { ticksOf } from './raft-faults.ts'
@@ -86,7 +86,7 @@ export class RaftMember {
     if (this.life !== undefined || this.isDown) return
     const { world, life } = { world: this.#world, life: newLife() }
     const clock = this.#clockOf(life)
-    const wal = new MemoryWal({ disk: this.walDisk, clock, syncMs: () => this.#syncMs() })
+    const wal = new CheckedWal({ disk: this.walDisk, clock, syncMs: () => this.#syncMs() })
     const { flushDelayMs, accessMs, viewBytesMax } = world.faults
     const state = new MemoryStateStorage({
       ...{ disk: this.#stateDisk, clock, flushDelayMs, viewBytesMax },
