@@ -126,6 +126,30 @@ t.test('giving a request up aborts its handler', async (t) => {
   t.equal(await connection.request('echo', 1), 1, 'the connection goes on')
 })
 
+t.test('a handler that asks for its signal after it was given up finds it aborted', async (t) => {
+  const handlers = new RpcHandlers()
+  const [started, givenUp, asked] = [gate(), gate(), gate()]
+  const found: unknown[] = []
+  handlers.onRequest('late', async (_body, context) => {
+    started.open()
+    await givenUp.opened
+    const { signal } = context
+    found.push(signal.aborted, signal.reason, signal === context.signal)
+    asked.open()
+  })
+  handlers.onRequest('echo', async (body) => body)
+  const { connection } = await pair(t, handlers)
+  const controller = new AbortController()
+  const request = connection.request('late', {}, { signal: controller.signal })
+  await started.opened
+  controller.abort()
+  await t.rejects(request, { code: 'TIMEOUT' })
+  t.equal(await connection.request('echo', 1), 1, 'what gives it up came before')
+  givenUp.open()
+  await asked.opened
+  t.match(found, [true, { code: 'UNAVAILABLE', message: 'the caller gave up' }, true])
+})
+
 t.test('requests that were given up count until their handler has ended', async (t) => {
   const handlers = new RpcHandlers()
   const release = gate()
