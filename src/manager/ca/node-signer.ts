@@ -3,7 +3,7 @@ import { CERTIFICATE_UNITS } from '../../api/certificate-unit.ts'
 import type { Clock } from '../../api/clock.ts'
 import { SwarmctlError, toSwarmctlError, unavailable } from '../../api/errors.ts'
 import type { Cluster } from '../../api/swarm.ts'
-import { trustedIssuer } from '../../pki/certificate-chain.ts'
+import { normalCertificates, trustedIssuer } from '../../pki/certificate-chain.ts'
 import { readCsr } from '../../pki/csr.ts'
 import {
   NODE_LIFETIME_MS_MIN,
@@ -44,7 +44,8 @@ export const signNode = async (
         caCertPem: ca.certPem,
         nowMs: clock.nowMs(),
       })
-      return signed
+      // As it was sent it could be text between which nothing may be put.
+      return normalCertificates(signed)
     })
     return certPem + intermediates
   }
