@@ -187,6 +187,17 @@ t.test(
     t.equal(relabelled.status, 200, relabelled.body.message)
     t.strictSame((await inspect()).Spec, { ...first, Labels: { a: 'b' } })
 
+    // Other clients name networks as their users do, and old ones beside the task.
+    const { TaskTemplate, ...rest } = plain
+    for (const body of [
+      plain,
+      { ...rest, TaskTemplate: { ContainerSpec: container }, Networks: TaskTemplate.Networks },
+    ]) {
+      const renewed = await update('/v1.41', { ...body, Labels: { a: 'b' } })
+      t.equal(renewed.status, 200, renewed.body.message)
+      t.strictSame((await inspect()).Spec, { ...first, Labels: { a: 'b' } })
+    }
+
     const other = { ...read, EndpointSpec: { Ports: [{ ...port, TargetPort: 81 }] }, Swarmctl: {} }
     await update('/v1.41', other)
     const { Spec: ended } = await inspect()

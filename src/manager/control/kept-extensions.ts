@@ -9,10 +9,17 @@ const asPart = (value: unknown): Part | undefined =>
 /**
  * What a client of Docker's API sends for a service, with the `Swarmctl` that is in force wherever the client sends none. Such a client reads
  * a spec, changes a field and sends it back without what it can't know: that is no wish to end it. `Swarmctl: {}` is one.
+ * Clients may name a network where what is in force has its id.
  */
-export const withKeptExtensions = (body: unknown, old: ServiceSpec): unknown => {
+export const withKeptExtensions = (
+  body: unknown,
+  old: ServiceSpec,
+  networkIdOf: (reference: string) => string,
+): unknown => {
   const sent = asPart(body)
   if (sent === undefined) return body
+  const attached = (networks: unknown) =>
+    keptEach(networks, old.TaskTemplate.Networks, ({ Target }) => networkIdOf(String(Target)))
   return change(kept(sent, old), {
     TaskTemplate: (task) =>
       change(task, {
@@ -20,9 +27,10 @@ export const withKeptExtensions = (body: unknown, old: ServiceSpec): unknown => 
           change(kept(container, old.TaskTemplate.ContainerSpec), {
             Mounts: (mounts) => keptEach(mounts, old.TaskTemplate.ContainerSpec?.Mounts, targetOf),
           }),
-        Networks: (networks) => keptEach(networks, old.TaskTemplate.Networks, targetOf),
+        Networks: attached,
       }),
-    Networks: (networks) => keptEach(networks, old.Networks, targetOf),
+    // Where old clients have them.
+    Networks: attached,
     EndpointSpec: (endpoint) =>
       change(endpoint, { Ports: (ports) => keptEach(ports, old.EndpointSpec?.Ports, portOf) }),
   })

@@ -18,7 +18,7 @@ import { type ControlDeps, type ReadOptions, readView, requireVersion } from './
 import { afterUpdate, newJobStatus, newScheduleStatus, scheduleLoss } from './job-status.ts'
 import { withKeptExtensions } from './kept-extensions.ts'
 import { redactService } from './redact.ts'
-import { resolve } from './resolve.ts'
+import { find, resolve } from './resolve.ts'
 import { requireFreePorts, resolveReferences } from './service-references.ts'
 import { serviceStatus } from './service-status.ts'
 
@@ -106,7 +106,8 @@ export class Services {
   ): Promise<unknown> {
     if (keepsExtensions !== true) return body
     const view = await readView(this.#deps)
-    return withKeptExtensions(body, resolve(view, 'service', reference).Spec)
+    const { Spec } = resolve(view, 'service', reference)
+    return withKeptExtensions(body, Spec, (name) => find(view, 'network', name)?.ID ?? name)
   }
 
   /** The orchestrator then drains, stops and removes the service's tasks. */
