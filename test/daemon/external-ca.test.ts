@@ -113,6 +113,15 @@ t.test('a rotation to a CA outside, and back again', async (t: Test) => {
     message: /corresponding to the current CA certificate/,
   })
   const again = await startSigner(t, outside, outside.certPem)
+  const { life } = again
+  again.life = () => ({ ...life(), notAfter: new Date() })
+  await t.rejects(update({ ForceRotate: 1, ExternalCAs: settings(again.url) }), {
+    code: 'UNAVAILABLE',
+    message: /does not vouch for the new root: what it signed is valid from .* to .*/,
+  })
+  t.notOk(cluster().RootRotationInProgress)
+  again.requests.length = 0
+  again.life = life
   await update({ ForceRotate: 1, ExternalCAs: settings(again.url) })
   t.match(again.requests[0], { profile: 'CA', subject: { CN: 'swarm-ca' } })
   const { CACert, CAKey, CrossSignedCACert } = cluster().Swarmctl.RootRotation!

@@ -37,7 +37,7 @@ export const prepareCAUpdate = async (
   const { RootCACert, RootCAKey, RootRotation } = cluster.Swarmctl
   const supplied = suppliedCA(sent, deps.clock.nowMs())
   const isPresent = supplied?.certPem === normalCertificates(RootCACert)
-  const signers = new Signers(deps.external, cluster, sent)
+  const signers = new Signers(deps, cluster, sent)
   if (RootCAKey === '' && !(isPresent && supplied?.keyPem !== '')) {
     await signers.require(RootCACert, 'current')
   }
@@ -99,11 +99,13 @@ const rotationTo = async (
 /** The signers that the new settings name. */
 class Signers {
   readonly #external: ExternalSigner | undefined
+  readonly #clock: Clock
   readonly #cluster: Cluster
   readonly #sent: CAConfig
 
-  constructor(external: ExternalSigner | undefined, cluster: Cluster, sent: CAConfig) {
+  constructor({ external, clock }: CAUpdateDeps, cluster: Cluster, sent: CAConfig) {
     this.#external = external
+    this.#clock = clock
     this.#cluster = cluster
     this.#sent = sent
   }
@@ -136,6 +138,6 @@ class Signers {
     }
     const { RootCACert } = this.#cluster.Swarmctl
     const url = await this.require(RootCACert, 'current')
-    return crossSignExternally(this.#external, url, RootCACert, next)
+    return crossSignExternally(this.#external, url, RootCACert, next, this.#clock.nowMs())
   }
 }

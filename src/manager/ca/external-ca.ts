@@ -1,5 +1,7 @@
+import type { X509Certificate } from 'node:crypto'
 import type { Cluster, ExternalCA } from '../../api/swarm.ts'
 import { certificatesOf } from '../../pki/certificate-chain.ts'
+import { NODE_LIFETIME_MS_MIN } from '../../pki/root-ca.ts'
 
 /** What a CFSSL signer is asked (cfssl `signer.SignRequest`): a certificate of this content for the request's key. */
 export interface SignRequest {
@@ -42,3 +44,12 @@ const readable = (pem: string): string[] => {
     return []
   }
 }
+
+/** What is wrong with the time of a certificate that a signer gave, if it is: clocks differ, and profiles have lives of their own. */
+export const timeProblem = (
+  { validFrom, validFromDate, validTo, validToDate }: X509Certificate,
+  nowMs: number,
+): string | undefined =>
+  validFromDate.getTime() <= nowMs && validToDate.getTime() >= nowMs + NODE_LIFETIME_MS_MIN
+    ? undefined
+    : `valid from ${validFrom} to ${validTo}, which must be from now on for an hour at least: set clocks and the profile's expiry so`

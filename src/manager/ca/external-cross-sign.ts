@@ -3,7 +3,7 @@ import { SwarmctlError } from '../../api/errors.ts'
 import { createCARequest } from '../../pki/ca-request.ts'
 import { trustedIssuer } from '../../pki/certificate-chain.ts'
 import type { RootCA } from '../../pki/root-ca.ts'
-import type { ExternalSigner } from './external-ca.ts'
+import { type ExternalSigner, timeProblem } from './external-ca.ts'
 
 /** The profile of a signer for certificates of CAs (swarmkit `ExternalCrossSignProfile`). */
 const PROFILE = 'CA'
@@ -16,6 +16,7 @@ export const crossSignExternally = async (
   url: string,
   rootCACert: string,
   next: RootCA,
+  nowMs: number,
 ): Promise<string> => {
   const { csrPem, subject, basicConstraints } = await createCARequest(next)
   const signed = await external.sign(url, rootCACert, {
@@ -36,5 +37,7 @@ export const crossSignExternally = async (
   if (certificate.subject !== root.subject || !certificate.publicKey.equals(root.publicKey)) {
     throw wrong('name or key of what it signed are others')
   }
+  const problem = timeProblem(certificate, nowMs)
+  if (problem !== undefined) throw wrong(`what it signed is ${problem}`)
   return signed
 }

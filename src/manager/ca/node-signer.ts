@@ -5,13 +5,9 @@ import { SwarmctlError, toSwarmctlError, unavailable } from '../../api/errors.ts
 import type { Cluster } from '../../api/swarm.ts'
 import { normalCertificates, trustedIssuer } from '../../pki/certificate-chain.ts'
 import { readCsr } from '../../pki/csr.ts'
-import {
-  NODE_LIFETIME_MS_MIN,
-  type NodeCertificateRequest,
-  signNodeCertificate,
-} from '../../pki/root-ca.ts'
+import { type NodeCertificateRequest, signNodeCertificate } from '../../pki/root-ca.ts'
 import { intermediatesOf, signingCA, trustRootOf } from './cluster-ca.ts'
-import { type ExternalSigner, type SignRequest, signersOf } from './external-ca.ts'
+import { type ExternalSigner, type SignRequest, signersOf, timeProblem } from './external-ca.ts'
 
 /** Extended key usages: a node is both. */
 const SERVER_AND_CLIENT = ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2']
@@ -114,12 +110,6 @@ const checkSigned = (
   if (!SERVER_AND_CLIENT.every((use) => uses.includes(use))) {
     throw wrong('a certificate that is not for servers and clients alike: set its profile so')
   }
-  const { validFrom, validFromDate, validTo, validToDate } = certificate
-  const isValid =
-    validFromDate.getTime() <= expected.nowMs &&
-    validToDate.getTime() >= expected.nowMs + NODE_LIFETIME_MS_MIN
-  if (isValid) return
-  throw wrong(
-    `a certificate valid from ${validFrom} to ${validTo}, which must be from now on for an hour at least: set clocks and the profile's expiry so`,
-  )
+  const problem = timeProblem(certificate, expected.nowMs)
+  if (problem !== undefined) throw wrong(`a certificate ${problem}`)
 }
