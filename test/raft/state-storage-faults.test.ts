@@ -178,8 +178,8 @@ type Step =
 
 const arbFault = fc.option(fc.constantFrom<BatchFault>('refused', 'stored'), { nil: undefined })
 const arbChange = fc.record({
-  key: fc.nat(11),
-  bytes: fc.oneof(fc.nat(300), fc.nat(150_000), fc.constant(null)),
+  key: fc.nat(5),
+  bytes: fc.oneof(fc.nat(300), fc.integer({ min: 50_000, max: 300_000 }), fc.constant(null)),
 })
 const arbChanges = fc.array(arbChange, { maxLength: 5 })
 const arbStep: fc.Arbitrary<Step> = fc.oneof(
@@ -293,7 +293,7 @@ class Model {
 t.test('whatever fails, what is loaded is what was written', async (t) => {
   const faults = levelFaults(t)
   const property = fc.asyncProperty(
-    fc.array(arbStep, { maxLength: 60, size: 'max' }),
+    fc.array(arbStep, { minLength: 30, maxLength: 90, size: 'max' }),
     async (steps) => {
       faults.splice(0)
       await rm(directory, { recursive: true, force: true })
@@ -307,6 +307,6 @@ t.test('whatever fails, what is loaded is what was written', async (t) => {
       }
     },
   )
-  await fc.assert(property, { numRuns: 60 })
+  await fc.assert(property, { numRuns: 30 })
   t.pass()
 })
