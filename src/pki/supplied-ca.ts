@@ -3,10 +3,28 @@ import { invalid } from '../api/errors.ts'
 import { normalCAKey } from './ca-key.ts'
 import { certificatesOf } from './certificate-chain.ts'
 import type { RootCA } from './root-ca.ts'
-import { BasicConstraintsExtension, X509Certificate } from './x509.ts'
+import {
+  BasicConstraintsExtension,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
+  X509Certificate,
+} from './x509.ts'
 
 /** A CA's certificate has to be valid for this much longer (swarmkit `minRootExpiration`): one year. */
 const VALID_MS_MIN = 365 * 24 * 3_600_000
+
+/** Limits the names of what is below; nodes have theirs. */
+const NAME_CONSTRAINTS = '2.5.29.30'
+/** Critical extensions that OpenSSL knows and that keep no node's certificate from being verified (RFC 5280 §4.2.1). */
+const KNOWN_CRITICAL: ReadonlySet<string> = new Set([
+  '2.5.29.15', // key usage
+  '2.5.29.17', // subject alternative name
+  '2.5.29.19', // basic constraints
+  '2.5.29.32', // certificate policies
+  '2.5.29.36', // policy constraints
+  '2.5.29.37', // extended key usage
+  '2.5.29.54', // inhibit any policy
+])
 
 /**
  * Checks a CA certificate that somebody brings, and its key if there is one ('' otherwise), and gives both in the form that they are
@@ -32,6 +50,7 @@ export const readSuppliedCA = (
   }
   const certPem = String(certificate)
   requireRoomBelow(certPem)
+  requireVerifiable(certPem)
   if (supplied.keyPem === '') return { certPem, keyPem: '' }
   const keyPem = normalCAKey(supplied.keyPem)
   if (!certificate!.checkPrivateKey(createPrivateKey(keyPem))) {
@@ -58,3 +77,22 @@ const requireRoomBelow = (certPem: string): void => {
     'the desired CA certificate allows no CA below it (path length 0), so that it could not be rotated away again: make one with a path length of 1 or without a limit',
   )
 }
+
+/** OpenSSL judges each certificate of a chain, the root's as well: by one that it refuses the nodes would lose each other one by one. */
+const requireVerifiable = (certPem: string): void => {
+  const { extensions } = new X509Certificate(certPem)
+  for (const { type, critical } of extensions) {
+    const isKnown = type !== NAME_CONSTRAINTS && (!critical || KNOWN_CRITICAL.has(type))
+    if (!isKnown) throw unverifiable(`its extension ${type} limits it`)
+  }
+  const usages = extensions.find((one) => one instanceof ExtendedKeyUsageExtension)?.usages
+  const wanted = [ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]
+  if (usages !== undefined && !wanted.every((usage) => usages.includes(usage))) {
+    throw unverifiable('its extended key usage is not for servers and clients alike')
+  }
+}
+
+const unverifiable = (why: string) =>
+  invalid(
+    `the desired CA certificate is not for this: ${why}, so that nodes could not verify each other by it`,
+  )

@@ -154,7 +154,8 @@ t.test('a root without room below it vouches for its own name only', async (t) =
 t.test('a CA that somebody brings is checked', async (t) => {
   const ca = opensslCA(t, RSA)
   const nowMs = realClock.nowMs()
-  const read = (change: Partial<RootCA>, atMs = nowMs) => readSuppliedCA({ ...ca, ...change }, atMs)
+  const read = (change: Partial<RootCA>, atMs = realClock.nowMs()) =>
+    readSuppliedCA({ ...ca, ...change }, atMs)
   const { certPem, keyPem } = read({ certPem: `Subject: us\n${ca.certPem}\n\n` })
   t.equal(certPem, String(new X509Certificate(ca.certPem)), 'the certificate and nothing else')
   t.equal(normalCAKey(keyPem), keyPem)
@@ -188,10 +189,34 @@ t.test('a CA that somebody brings is checked', async (t) => {
     ['another key', () => read({ keyPem: other.keyPem }), /key mismatch/],
     ['a weak key', () => read(small), /at least 2048 bits/],
     ['no room', () => read(narrow), /path length 0/],
+    ...[
+      'extendedKeyUsage=codeSigning',
+      'extendedKeyUsage=clientAuth',
+      'extendedKeyUsage=anyExtendedKeyUsage',
+      'nameConstraints=critical,permitted;DNS:example.com',
+      '1.2.3.4=critical,ASN1:UTF8String:x',
+    ].map((extension): [string, () => unknown, RegExp] => [
+      extension,
+      () => read(opensslCA(t, P384, ['-addext', extension])),
+      /nodes could not verify each other by it/,
+    ]),
   ]
   for (const [name, run, message] of cases) {
     t.throws(run, { code: 'INVALID_ARGUMENT', message }, name)
   }
+})
+
+t.test('a CA with extensions that nodes can go by', async (t) => {
+  const extensions = [
+    'extendedKeyUsage=critical,serverAuth,clientAuth,codeSigning',
+    'keyUsage=critical,keyCertSign,cRLSign',
+    'certificatePolicies=1.2.3.4',
+    'subjectAltName=critical,DNS:ca',
+    'policyConstraints=critical,requireExplicitPolicy:9',
+  ].flatMap((extension) => ['-addext', extension])
+  const ca = readSuppliedCA(opensslCA(t, P384, extensions), realClock.nowMs())
+  const [a, b] = [await issue(ca, ca.certPem, '', 'a'), await issue(ca, ca.certPem, '', 'b')]
+  t.strictSame(await meet(t, a, b), ['b', 'a'])
 })
 
 t.test('a chain is trusted only through a CA', async (t) => {
