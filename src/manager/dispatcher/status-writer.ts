@@ -30,7 +30,8 @@ export class StatusWriter {
   readonly #log: Log
   /** Called when statuses of these nodes were not written: their agents have to say them again. */
   readonly #onLost: (nodeIds: Set<string>) => void
-  #pending = new Map<string, { nodeId: string; status: TaskStatus }>()
+  /** By node and task: what a node says of another's task must not take its place. */
+  #pending = new Map<string, { nodeId: string; taskId: string; status: TaskStatus }>()
   #writing: Promise<void> | undefined
 
   constructor(deps: {
@@ -51,10 +52,11 @@ export class StatusWriter {
     while (this.#pending.size >= STATUSES_PENDING_MAX && this.#writing !== undefined)
       await this.#writing
     for (const { taskId, status } of updates) {
-      const known = this.#pending.get(taskId)
+      const key = `${nodeId} ${taskId}`
+      const known = this.#pending.get(key)
       // Of a task that moved on meanwhile only the newest state is written.
       if (known === undefined || compareTaskStates(known.status.State, status.State) <= 0)
-        this.#pending.set(taskId, { nodeId, status })
+        this.#pending.set(key, { nodeId, taskId, status })
     }
     if (this.#pending.size > 0) this.#writing ??= this.#write()
   }
@@ -72,8 +74,8 @@ export class StatusWriter {
       this.#pending = new Map()
       try {
         await this.#store.batch(
-          [...batch].map(
-            ([taskId, { nodeId, status }]) =>
+          [...batch.values()].map(
+            ({ nodeId, taskId, status }) =>
               (tx: Tx) =>
                 applyStatus(tx, nodeId, taskId, status),
           ),

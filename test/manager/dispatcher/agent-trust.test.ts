@@ -1,8 +1,12 @@
 import t from 'tap'
+import type { TaskStatus } from '../../../src/api/task.ts'
 import { Liveness } from '../../../src/manager/dispatcher/liveness.ts'
 import { Rotation } from '../../../src/manager/dispatcher/rotation.ts'
+import { StatusWriter } from '../../../src/manager/dispatcher/status-writer.ts'
 import { Bench, overlay, taskOn } from '../../support/dispatcher/bench.ts'
 import { sampleCluster, sampleNode } from '../../support/objects.ts'
+import { settle } from '../../support/orchestration/virtual-clock.ts'
+import { quietLog } from '../../support/orchestration/world.ts'
 
 const nested = (levels: number): unknown => (levels === 0 ? 1 : [nested(levels - 1)])
 
@@ -51,6 +55,17 @@ t.test('what an agent says of itself reaches no script of the others unchecked',
   await other.say({ kind: 'task-status', updates: [{ taskId: 't', status }] } as never)
   await b.settle()
   t.equal(await other.ended, 'aborted')
+})
+
+t.test('what a node says of the tasks of another hides nothing that this one says', async (t) => {
+  const { store } = await bench()
+  await store.update((tx) => tx.put('task', taskOn('t1', 'n1')))
+  const statuses = new StatusWriter({ store, log: quietLog, onLost: () => {} })
+  const say = (nodeId: string, State: TaskStatus['State']) =>
+    statuses.report(nodeId, [{ taskId: 't1', status: { Timestamp: '', State, Message: nodeId } }])
+  await Promise.all([say('n1', 'running'), say('n2', 'failed'), say('n1', 'starting')])
+  await settle()
+  t.match(store.view().get('task', 't1')?.Status, { State: 'running', Message: 'n1' })
 })
 
 t.test('a clock that is set', async (t) => {
