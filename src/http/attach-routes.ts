@@ -222,8 +222,13 @@ const disconnect = async (exchange: Exchange): Promise<void> => {
   const body = memberOf(bytes)
   const container = await memberContainer(exchange, body)
   const url = `/networks/${bridge.dockerNetwork}/disconnect`
-  const answer = await callEngine(exchange, { url, body })
-  if (container !== undefined) await attachments?.refresh(container.id)
+  if (container !== undefined) attachments?.hold(container.id)
+  let answer: EngineAnswer
+  try {
+    answer = await callEngine(exchange, { url, body })
+  } finally {
+    if (container !== undefined) await attachments?.refresh(container.id)
+  }
   send(exchange, answer, [bridge])
 }
 

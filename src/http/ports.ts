@@ -48,6 +48,8 @@ export interface NetworkAttachments {
   prepareStart(
     reference: string,
   ): Promise<{ id: string; endpoints: AttachedEndpoint[] } | undefined>
+  /** A container is about to leave a network, until `refresh`. */
+  hold(containerId: string): void
   /** What was begun is over, well or not: resolves when the cluster knows how the container is now. */
   refresh(containerId: string): Promise<void>
 }

@@ -61,8 +61,8 @@ export class Attachments {
   readonly #held = new Map<string, Held>()
   /** Given back, but the managers have not said yet that they know. */
   readonly #ended = new Map<string, TaskStatus>()
-  /** Containers that somebody just creates, connects or starts, by their (provisional) ids: what they are meanwhile says nothing. */
-  readonly #claiming = new Set<string>()
+  /** Requests under way that create, connect, disconnect or start a container, by its (provisional) id: what it is meanwhile says nothing. */
+  readonly #claiming = new Map<string, number>()
   /** The last work on each container: one thing at a time. */
   readonly #queues = new Map<string, Promise<void>>()
   /** Containers that no manager could be asked about. */
@@ -138,12 +138,23 @@ export class Attachments {
   }
 
   /**
-   * What was begun with `claim` or `prepareStart` came to its end, well or not. Resolves when the container's attachments are as it is; what
+   * What was begun with `claim`, `hold` or `prepareStart` came to its end, well or not. Resolves when the container's attachments are as it is; what
    * could not be done for now is done later.
    */
   async refresh(containerId: string): Promise<void> {
-    this.#claiming.delete(containerId)
+    this.#endClaim(containerId)
     await this.#keepUp(containerId)
+  }
+
+  /** A container's networks are about to be changed, until `refresh`. */
+  hold(containerId: string): void {
+    this.#claiming.set(containerId, (this.#claiming.get(containerId) ?? 0) + 1)
+  }
+
+  #endClaim(containerId: string): void {
+    const left = (this.#claiming.get(containerId) ?? 0) - 1
+    if (left > 0) this.#claiming.set(containerId, left)
+    else this.#claiming.delete(containerId)
   }
 
   async #keepUp(containerId: string): Promise<void> {
@@ -162,12 +173,12 @@ export class Attachments {
    */
   async claim(wish: AttachmentWish): Promise<GrantedAttachment> {
     const { id, name } = wish.container ?? { id: this.#deps.newId(), name: '' }
-    this.#claiming.add(id)
+    this.hold(id)
     try {
       const task = await this.#patiently(() => this.#ask({ id, name }, wish, wish.address !== ''))
       return await this.#wireOrRelease(task, recordOf(task, wish))
     } catch (error) {
-      this.#claiming.delete(id)
+      this.#endClaim(id)
       throw notAttached(wish.network, error)
     }
   }
@@ -184,7 +195,7 @@ export class Attachments {
       await this.release(taskId)
       throw error
     } finally {
-      if (provisional !== undefined) this.#claiming.delete(provisional)
+      if (provisional !== undefined) this.#endClaim(provisional)
     }
   }
 
@@ -192,7 +203,8 @@ export class Attachments {
   async release(taskId: string): Promise<void> {
     const held = this.#held.get(taskId)
     if (held === undefined) return
-    this.#claiming.delete(attachedContainer(held.task))
+    // A provisional id is one claim's; that of a container that exists ends by `refresh`.
+    if (held.task.Swarmctl.ContainerName === '') this.#endClaim(attachedContainer(held.task))
     const status = this.#status('complete', 'finished', attachedContainer(held.task))
     this.#ended.set(taskId, status)
     await this.#forget(taskId)
@@ -206,7 +218,7 @@ export class Attachments {
   async prepareStart(reference: string): Promise<AttachedContainer | undefined> {
     const found = await this.#deps.containers.inspect(reference)
     if (found === undefined || found.endpoints.length === 0) return undefined
-    this.#claiming.add(found.id)
+    this.hold(found.id)
     try {
       await this.#inTurn(found.id, async () => {
         const container = await this.#deps.containers.inspect(found.id)

@@ -47,6 +47,10 @@ class GrantingAgent implements NetworkAttachments {
     return this.isAttached ? { id: CONTAINER, endpoints: [endpoint] } : undefined
   }
 
+  hold(containerId: string): void {
+    this.calls.push(`hold ${containerId.slice(0, 2)}`)
+  }
+
   async refresh(containerId: string): Promise<void> {
     this.calls.push(`refresh ${containerId.slice(0, 2)}`)
   }
@@ -272,7 +276,7 @@ t.test('connect, disconnect, start', async (t) => {
   t.equal((await node.call('POST', '/containers/alone/start')).status, 200)
   t.equal((await node.call('POST', '/networks/back/disconnect', { body: off })).status, 200)
   t.strictSame(sent(node, '/networks/swarmctl-1/disconnect'), off)
-  t.strictSame(agent.calls, ['refresh ff', 'prepare alone', 'refresh ff', 'refresh ff'])
+  t.strictSame(agent.calls, ['refresh ff', 'prepare alone', 'refresh ff', 'hold ff', 'refresh ff'])
   node.engine.overlayId = 'another'
   const { status } = await node.call('POST', '/networks/back/disconnect', { body: off })
   t.equal(status, 404, 'its bridge is not on this node')

@@ -177,6 +177,29 @@ t.test('a container is connected while it is looked at', async (t) => {
   t.equal(bench.said.at(-1), 't3 complete', 'the Engine refused')
 })
 
+t.test('two requests for one container at a time: the end of one is not the other’s', async (t) => {
+  const bench = new Bench()
+  const { attachments } = bench
+  bench.container('c1', { endpoints: [] })
+  const container = { id: 'c1', name: 'name-c1' }
+  const wish = { container, network: 'back', address: '', aliases: ['me'] }
+  const granted = await attachments.claim(wish)
+  await attachments.claim(wish)
+  await attachments.refresh('c1')
+  attachments.hold('c1')
+  await attachments.refresh('c1')
+  t.strictSame(bench.said, [], 'the first request goes on')
+  bench.container('c1', { endpoints: [granted.endpoint] })
+  await attachments.refresh('c1')
+  t.strictSame(bench.said, ['t1 running'])
+  bench.failure = new SwarmctlError('PERMISSION_DENIED', 'no')
+  await t.rejects(attachments.claim(wish))
+  bench.container('c1', { phase: 'ended' })
+  attachments.onEvent({ kind: 'changed', containerId: 'c1' })
+  await settle()
+  t.equal(bench.said.at(-1), 't1 complete', 'nothing goes on any more')
+})
+
 t.test('an address that somebody else has by now', async (t) => {
   const bench = new Bench()
   bench.taken.add('10.5.1.9')
