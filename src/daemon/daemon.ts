@@ -313,8 +313,8 @@ export class Daemon implements SwarmPort {
   }
 
   async #resume(): Promise<void> {
-    // A leave is under way: it will have the last word.
-    if (this.#isChanging) return
+    // A leave that is under way has the last word. Without a swarm there is nothing to resume, and nobody's `init` to hold up.
+    if (this.#isChanging || this.#state === 'inactive') return
     this.#isChanging = true
     const { dataDir } = this.#options
     try {
