@@ -5,6 +5,7 @@ import { Level } from 'level'
 import t from 'tap'
 import { LevelStateStorage } from '../../src/raft/state-storage.ts'
 import { metaAt, value } from '../contract/state-storage-suite.ts'
+import { interposeLevel } from '../support/raft/level-faults.ts'
 import { systemClock as clock } from '../support/raft/system-clock.ts'
 
 const dataKey = new Uint8Array(32).fill(3)
@@ -185,28 +186,15 @@ t.test('a block that became unreadable while the node runs stops no flush', asyn
   await state.load()
   state.write(metaAt(1), [{ key: 'kept/0', value: value('v') }])
   await state.flush()
-  rotten(t, block(0))
+  interposeLevel(t, 'get', ([key], proceed) =>
+    key === block(0) ? Promise.resolve(new Uint8Array(64)) : proceed(),
+  )
   const left = await churn(state, 100)
   t.same(troubles, ['RAFT_STORAGE_CORRUPT'], 'told once')
   t.equal(state.flushedIndex, 101)
   await state.close()
   t.equal(await loadAll(), left.size, 'all that was written since is there')
 })
-
-/** From now on LevelDB reads rubbish at a key. */
-function rotten(t: { teardown(run: () => void): void }, key: string): void {
-  const name = 'get'
-  const prototype = Level.prototype as unknown as Record<string, (...args: unknown[]) => unknown>
-  const real = prototype[name] as (...args: unknown[]) => unknown
-  const isOwn = Object.hasOwn(prototype, name)
-  prototype[name] = function (this: unknown, ...args) {
-    return args[0] === key ? Promise.resolve(new Uint8Array(64)) : real.apply(this, args)
-  }
-  t.teardown(() => {
-    if (isOwn) prototype[name] = real
-    else delete prototype[name]
-  })
-}
 
 t.test('another data key and another format version are refused', async (t) => {
   await write(1)
@@ -256,18 +244,10 @@ function fullFor(
   t: { teardown(run: () => void): void },
   names: ('batch' | 'clear')[],
 ): ('batch' | 'clear')[] {
-  const prototype = Level.prototype as unknown as Record<string, (...args: unknown[]) => unknown>
   for (const name of ['batch', 'clear'] as const) {
-    const real = prototype[name] as (...args: unknown[]) => unknown
-    const isOwn = Object.hasOwn(prototype, name)
-    prototype[name] = function (this: unknown, ...args) {
-      if (names.includes(name)) return Promise.reject(new Error('ENOSPC'))
-      return real.apply(this, args)
-    }
-    t.teardown(() => {
-      if (isOwn) prototype[name] = real
-      else delete prototype[name]
-    })
+    interposeLevel(t, name, (_, proceed) =>
+      names.includes(name) ? Promise.reject(new Error('ENOSPC')) : proceed(),
+    )
   }
   return names
 }

@@ -9,18 +9,28 @@ export type BatchFault = 'refused' | 'stored'
 /** LevelDB on a disk with faults: the next batches meet those in the list, one each. Ends with the test. */
 export function levelFaults(t: { teardown(run: () => void): void }): BatchFault[] {
   const faults: BatchFault[] = []
-  const prototype = Level.prototype as unknown as Record<string, (...args: unknown[]) => unknown>
-  const name = 'batch'
-  const real = prototype[name] as (...args: unknown[]) => Promise<unknown>
-  const isOwn = Object.hasOwn(prototype, name)
-  prototype[name] = async function (this: unknown, ...args) {
+  interposeLevel(t, 'batch', async (_, proceed) => {
     const fault = faults.shift()
-    if (fault !== 'refused') await real.apply(this, args)
+    if (fault !== 'refused') await proceed()
     if (fault !== undefined) throw new Error('EIO')
+  })
+  return faults
+}
+
+/** Comes between callers and one of LevelDB's methods until the test ends; `proceed` does what was asked for. */
+export function interposeLevel(
+  t: { teardown(run: () => void): void },
+  name: 'batch' | 'clear' | 'get',
+  answer: (args: readonly unknown[], proceed: () => unknown) => unknown,
+): void {
+  const prototype = Level.prototype as unknown as Record<string, (...args: unknown[]) => unknown>
+  const real = prototype[name] as (...args: unknown[]) => unknown
+  const isOwn = Object.hasOwn(prototype, name)
+  prototype[name] = function (this: unknown, ...args) {
+    return answer(args, () => real.apply(this, args))
   }
   t.teardown(() => {
     if (isOwn) prototype[name] = real
     else delete prototype[name]
   })
-  return faults
 }
