@@ -53,7 +53,7 @@ export class StoreState {
     const changes: ObjectChange[] = []
     const writes: StateWrite[] = []
     for (const { kind, id } of tx.remove) {
-      const old = this.#remove(kind, id)
+      const old = this.#tables.remove(kind, id)
       if (old === undefined) continue
       changes.push({ kind, action: 'remove', old } as ObjectChange)
       writes.push({ key: objectKey(kind, id), value: null })
@@ -113,12 +113,6 @@ export class StoreState {
       }
     }
     return undefined
-  }
-
-  #remove(kind: Kind, id: string): KindedObject['object'] | undefined {
-    const old = this.#tables.get(kind, id)
-    if (old !== undefined) this.#tables.remove(kind, id)
-    return old
   }
 
   #put(

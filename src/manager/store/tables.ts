@@ -112,12 +112,14 @@ export class Tables implements View {
     if (entry.kind === 'task') this.#indexTask(old as Task | undefined, entry.object)
   }
 
-  remove(kind: Kind, id: string): void {
+  /** What was removed, if it was there. */
+  remove(kind: Kind, id: string): KindedObject['object'] | undefined {
     const old = this.#tables[kind].get(id)
-    if (old === undefined) return
+    if (old === undefined) return undefined
     this.#release({ kind, object: old } as KindedObject)
     this.#tables[kind].delete(id)
     if (kind === 'task') this.#indexTask(old as Task, undefined)
+    return old
   }
 
   #indexTask(old: Task | undefined, task: Task | undefined): void {
