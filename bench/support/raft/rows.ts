@@ -53,10 +53,7 @@ export const ROWS: readonly Row[] = [
 ]
 
 /** Before the first row of each side: servers that run for months are not measured by their first seconds. */
-export const STEADY_LOAD: Load = {
-  ...{ operation: 'put', clients: 64 },
-  ...{ warmUpMs: 0, measureMs: 6_000 },
-}
+export const STEADY_LOAD: Load = { operation: 'put', clients: 64, warmUpMs: 0, measureMs: 6_000 }
 
 /** What runs without `--rows`: the long command about memory does not. */
 export const DEFAULT_ROWS = ROWS.filter(({ kind }) => kind !== 'memory')

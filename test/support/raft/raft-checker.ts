@@ -79,7 +79,8 @@ export class RaftChecker implements DiskObserver {
       first.index - 1 === base.index ? this.#baseChain(base) : disk.chainAt(first.index - 1)
     if (first.index - 1 > oldLast) throw new Error(`${disk.owner} left a gap before ${first.index}`)
     // What is committed while a slow disk still has to cut it off was counted on others: this node had decided, and answers for the new entries.
-    const committed = this.#committedBefore.get(batch) ?? 0
+    const committed = this.#committedBefore.get(batch)
+    if (committed === undefined) throw new Error(`${disk.owner} wrote what nobody gave its disk`)
     const oldChains = new Map<number, number | undefined>()
     for (let at = first.index; at <= Math.min(oldLast, committed); at += 1) {
       oldChains.set(at, disk.chainAt(at))
