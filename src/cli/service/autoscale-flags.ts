@@ -6,9 +6,8 @@ import type { ScalarFlag } from './scalar-flags.ts'
 
 /** The draft's autoscaler, which then exists; `requireBounds` looks at the whole. */
 const autoscaleOf = (draft: Draft): Partial<Autoscale> => {
-  const Autoscale: Partial<Autoscale> = { ...draft.spec.Swarmctl?.Autoscale }
-  draft.spec.Swarmctl = { ...draft.spec.Swarmctl, Autoscale: Autoscale as Autoscale }
-  return Autoscale
+  draft.extension.Autoscale ??= {} as Autoscale
+  return draft.extension.Autoscale
 }
 
 const positive = (flag: string, value: string): number =>
@@ -26,12 +25,8 @@ export const AUTOSCALE_FLAGS: readonly ScalarFlag[] = [
     flags: '--autoscale',
     help: 'Let the number of tasks follow their load; --autoscale=false ends it (ours)',
     apply: (draft, value) => {
-      if (value) {
-        autoscaleOf(draft)
-        return
-      }
-      const { Autoscale: _, ...rest } = draft.spec.Swarmctl ?? {}
-      draft.spec.Swarmctl = rest
+      if (value) autoscaleOf(draft)
+      else delete draft.extension.Autoscale
     },
   },
   {

@@ -4,6 +4,7 @@ import type {
   Placement,
   ResourceRequirements,
   RestartPolicy,
+  ServiceExtension,
   ServiceSpec,
   TaskSpec,
   UpdateConfig,
@@ -69,6 +70,11 @@ export class Draft {
   get endpoint(): NonNullable<ServiceSpec['EndpointSpec']> {
     this.spec.EndpointSpec ??= {}
     return this.spec.EndpointSpec
+  }
+
+  get extension(): ServiceExtension {
+    this.spec.Swarmctl ??= {}
+    return this.spec.Swarmctl
   }
 }
 

@@ -178,7 +178,7 @@ const SERVICE_FLAGS: ScalarFlag[] = [
     '--drain-limit <duration>',
     'How long busy connections may go on before a task is stopped (ours)',
     (draft, value, flag) => {
-      draft.spec.Swarmctl = { ...draft.spec.Swarmctl, DrainLimit: durationNs(flag, value) }
+      draft.extension.DrainLimit = durationNs(flag, value)
     },
   ),
 ]

@@ -6,16 +6,13 @@ import type { ScalarFlag } from './scalar-flags.ts'
 
 /** The draft's schedule, which then exists; the manager refuses one without a cron expression. */
 const scheduleOf = (draft: Draft): Schedule => {
-  const ours = { ...draft.spec.Swarmctl }
-  ours.Schedule = { Cron: '', ...ours.Schedule }
-  draft.spec.Swarmctl = ours
-  return ours.Schedule
+  draft.extension.Schedule ??= { Cron: '' }
+  return draft.extension.Schedule
 }
 
 const setCron = (draft: Draft, value: string, flag: string): void => {
   if (value === '') {
-    const { Schedule: _, ...rest } = draft.spec.Swarmctl ?? {}
-    draft.spec.Swarmctl = rest
+    delete draft.extension.Schedule
     return
   }
   parsed(flag, value, (text) => requireCronTimes({ Cron: text }))
