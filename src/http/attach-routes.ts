@@ -1,6 +1,6 @@
 import type { AttachmentWish, GrantedAttachment } from '../api/attachment-grant.ts'
 import type { AttachmentRecord } from '../api/attachment-record.ts'
-import { notFound, toSwarmctlError, unavailable } from '../api/errors.ts'
+import { notFound, unavailable } from '../api/errors.ts'
 import {
   ContainerCreate,
   connectWish,
@@ -16,6 +16,7 @@ import { findOverlayBridge, overlayBridges } from './engine-networks.ts'
 import { engineJson, passToEngine } from './engine-proxy.ts'
 import { findSwarmNetwork } from './find-network.ts'
 import { isManager } from './membership.ts'
+import { orUndefined } from './or-undefined.ts'
 import type { NetworkAttachments } from './ports.ts'
 import type { Exchange, Route } from './routes.ts'
 import { param } from './routes.ts'
@@ -23,17 +24,6 @@ import { param } from './routes.ts'
 /** How long a request waits for a node that resumes, and between looks. Milliseconds. */
 const RESUME_WAIT_MAX_MS = 5000
 const RESUME_POLL_MS = 100
-
-const isAbsent = (error: unknown): boolean => toSwarmctlError(error).code === 'NOT_FOUND'
-
-const orUndefined = async <T>(ask: Promise<T>): Promise<T | undefined> => {
-  try {
-    return await ask
-  } catch (error) {
-    if (isAbsent(error)) return undefined
-    throw error
-  }
-}
 
 const isLocal = async ({ engine }: Exchange, name: string): Promise<boolean> =>
   (await orUndefined(engineJson(engine, `/networks/${encodeURIComponent(name)}`))) !== undefined

@@ -1,7 +1,11 @@
-import { invalid, toSwarmctlError } from '../api/errors.ts'
+import { type ErrorCode, invalid } from '../api/errors.ts'
 import { engineJson } from './engine-proxy.ts'
+import { orUndefined } from './or-undefined.ts'
 import type { EnginePort } from './ports.ts'
 import { type LocalNetwork, OVERLAY_BRIDGE_LABEL, renderBridge } from './render-network.ts'
+
+/** The Engine is down or not ours, or what was asked for has just gone. */
+const NOT_TO_BE_HAD: readonly ErrorCode[] = ['ENGINE_UNAVAILABLE', 'PERMISSION_DENIED', 'NOT_FOUND']
 
 /** The bridges of overlays on this node; none while its Engine is down, or when another manager asks. */
 export const overlayBridges = async (
@@ -11,17 +15,16 @@ export const overlayBridges = async (
   const label =
     networkId === undefined ? OVERLAY_BRIDGE_LABEL : `${OVERLAY_BRIDGE_LABEL}=${networkId}`
   const filters = encodeURIComponent(JSON.stringify({ label: [label] }))
-  return orNothing([], async () => {
-    return (await engineJson(engine, `/networks?filters=${filters}`)) as LocalNetwork[]
-  })
+  const found = await orUndefined(engineJson(engine, `/networks?filters=${filters}`), NOT_TO_BE_HAD)
+  return (found ?? []) as LocalNetwork[]
 }
 
 /** The containers that this node's Engine has on an overlay's bridge, as `GET /networks/{id}` shows them. */
 export const localContainers = async (engine: EnginePort, networkId: string): Promise<object> => {
   const [bridge] = await overlayBridges(engine, networkId)
   if (bridge === undefined) return {}
-  const whole = await orNothing({}, () => engineJson(engine, `/networks/${bridge.Id}`))
-  return (whole as { Containers?: object }).Containers ?? {}
+  const whole = await orUndefined(engineJson(engine, `/networks/${bridge.Id}`), NOT_TO_BE_HAD)
+  return (whole as { Containers?: object } | undefined)?.Containers ?? {}
 }
 
 /** The whole bridge of the overlay that a worker was asked for by name, id or the beginning of the id. */
@@ -36,19 +39,6 @@ export const findOverlayBridge = async (
     shown.find(({ Id }) => Id.startsWith(reference))
   if (found === undefined) return undefined
   return (await engineJson(engine, `/networks/${found.bridgeId}`)) as LocalNetwork
-}
-
-/** What `ask` answers, or `otherwise` when the Engine is down or not ours, or what was asked for has just gone. */
-const orNothing = async <T>(otherwise: T, ask: () => Promise<T>): Promise<T> => {
-  try {
-    return await ask()
-  } catch (error) {
-    const { code } = toSwarmctlError(error)
-    if (code === 'ENGINE_UNAVAILABLE' || code === 'PERMISSION_DENIED' || code === 'NOT_FOUND') {
-      return otherwise
-    }
-    throw error
-  }
 }
 
 /** Removes the Engine's unused networks, but never an overlay's bridge; returns the names. */
