@@ -1,7 +1,7 @@
 import type { Clock } from '../../api/clock.ts'
-import { toSwarmctlError } from '../../api/errors.ts'
 import type { Log } from '../../api/log.ts'
 import type { Cluster } from '../../api/swarm.ts'
+import { LookLoop } from '../orchestrator/look-loop.ts'
 import type { Store } from '../store/store.ts'
 import { withNewRoot } from './cluster-ca.ts'
 import { isCertified, planRotation } from './plan-rotation.ts'
@@ -31,62 +31,31 @@ export class RootRotation {
   readonly #askedMs = new Map<string, number>()
   /** The CA that they were asked to get a certificate of. */
   #askedFor = ''
-  #isRunning = false
-  #isBusy = false
-  #isDirty = false
-  #cancel: () => void = () => {}
-  #unwatch: () => void = () => {}
+  readonly #loop: LookLoop
 
   constructor(deps: RootRotationDeps) {
     this.#deps = deps
+    const { store, clock, log } = deps
+    this.#loop = new LookLoop(
+      { store, clock, log, look: () => this.#look() },
+      {
+        kinds: ['node', 'cluster'],
+        periodMs: LOOK_MS,
+        failure: 'rotating the root CA is held up, will try again',
+      },
+    )
   }
 
   start(): void {
-    this.#isRunning = true
     this.#askedMs.clear()
-    this.#unwatch = this.#deps.store.watch((changes) => {
-      if (changes.some(({ kind }) => kind === 'node' || kind === 'cluster')) this.#look()
-    })
-    this.#tick()
+    this.#loop.start()
   }
 
   stop(): void {
-    this.#isRunning = false
-    this.#cancel()
-    this.#unwatch()
+    this.#loop.stop()
   }
 
-  #tick(): void {
-    if (!this.#isRunning) return
-    this.#cancel = this.#deps.clock.schedule(LOOK_MS, () => this.#tick())
-    this.#look()
-  }
-
-  /** One look at a time; what happens meanwhile makes it look once more. */
-  #look(): void {
-    this.#isDirty = true
-    if (!this.#isBusy) void this.#run()
-  }
-
-  async #run(): Promise<void> {
-    this.#isBusy = true
-    try {
-      while (this.#isDirty && this.#isRunning) {
-        this.#isDirty = false
-        await this.#step()
-      }
-    } catch (error) {
-      // The next look tries again: leadership may just have been lost.
-      this.#deps.log.warn(
-        { error: toSwarmctlError(error).message },
-        'rotating the root CA is held up, will try again',
-      )
-    } finally {
-      this.#isBusy = false
-    }
-  }
-
-  async #step(): Promise<void> {
+  async #look(): Promise<void> {
     const { store, clock, log, agents } = this.#deps
     const view = store.view()
     const cluster = view.cluster()

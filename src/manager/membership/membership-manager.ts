@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../../api/clock.ts'
-import { toSwarmctlError } from '../../api/errors.ts'
 import type { Log } from '../../api/log.ts'
+import { LookLoop } from '../orchestrator/look-loop.ts'
 import type { Store } from '../store/store.ts'
 import type { Member, MembershipStep } from './plan-membership.ts'
 import { managerStatusOf, planMembership } from './plan-membership.ts'
@@ -25,11 +25,7 @@ const LOOK_MS = 500
 export class MembershipManager {
   readonly #deps: { store: Store; group: ConsensusGroup; clock: Clock; log: Log }
   readonly #selfId: string
-  #isRunning = false
-  #isBusy = false
-  #isDirty = false
-  #cancel: () => void = () => {}
-  #unwatch: () => void = () => {}
+  readonly #loop: LookLoop
 
   constructor(
     deps: { store: Store; group: ConsensusGroup; clock: Clock; log: Log },
@@ -37,56 +33,33 @@ export class MembershipManager {
   ) {
     this.#deps = deps
     this.#selfId = options.selfId
+    const { store, clock, log } = deps
+    this.#loop = new LookLoop(
+      { store, clock, log, look: () => this.#look() },
+      {
+        kinds: ['node'],
+        periodMs: LOOK_MS,
+        failure: 'changing the managers failed, will try again',
+      },
+    )
   }
 
   start(): void {
-    this.#isRunning = true
-    this.#unwatch = this.#deps.store.watch((changes) => {
-      if (changes.some((change) => change.kind === 'node')) this.#look()
-    })
-    this.#tick()
+    this.#loop.start()
   }
 
   stop(): void {
-    this.#isRunning = false
-    this.#cancel()
-    this.#unwatch()
+    this.#loop.stop()
   }
 
-  #tick(): void {
-    if (!this.#isRunning) return
-    this.#cancel = this.#deps.clock.schedule(LOOK_MS, () => this.#tick())
-    this.#look()
-  }
-
-  /** One look at a time; what happens meanwhile makes it look once more. */
-  #look(): void {
-    this.#isDirty = true
-    if (!this.#isBusy) void this.#run()
-  }
-
-  async #run(): Promise<void> {
-    this.#isBusy = true
-    try {
-      while (this.#isDirty && this.#isRunning) {
-        this.#isDirty = false
-        await this.#writeStatuses()
-        const view = this.#deps.store.view()
-        const step = planMembership(view.list('node'), this.#deps.group.members(), this.#selfId)
-        if (step) {
-          await this.#do(step)
-          this.#isDirty = true
-        }
-      }
-    } catch (error) {
-      // The next look tries again: leadership may just have been lost.
-      this.#deps.log.warn(
-        { error: toSwarmctlError(error).message },
-        'changing the managers failed, will try again',
-      )
-    } finally {
-      this.#isBusy = false
-    }
+  async #look(): Promise<void> {
+    const { store, group } = this.#deps
+    await this.#writeStatuses()
+    const step = planMembership(store.view().list('node'), group.members(), this.#selfId)
+    if (!step) return
+    await this.#do(step)
+    // What comes after a step is planned from what it made.
+    this.#loop.trigger()
   }
 
   async #do(step: MembershipStep): Promise<void> {
