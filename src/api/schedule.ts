@@ -18,20 +18,25 @@ export const SCHEDULE_DEFAULTS = {
 } as const
 
 /** When something is due. */
-export type CronTimes = Pick<Schedule, 'Cron' | 'TimeZone'>
+type CronTimes = Pick<Schedule, 'Cron' | 'TimeZone'>
 
 const MACRO = /^@\w+$/
 const FIELDS_MIN = 5
 const FIELDS_MAX = 6
 
+/** Thrown: an Error that says so when there is no such zone. */
+export const requireTimeZone = (timeZone: string): void => {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone })
+  } catch (cause) {
+    throw new Error(`"${timeZone}" is no time zone: write one such as Europe/Berlin`, { cause })
+  }
+}
+
 /** Thrown: an Error that says what is wrong with the expression or the zone. */
 export const requireCronTimes = (times: CronTimes): void => {
   const { Cron: text, TimeZone = SCHEDULE_DEFAULTS.timeZone } = times
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: TimeZone })
-  } catch (cause) {
-    throw new Error(`"${TimeZone}" is no time zone: write one such as Europe/Berlin`, { cause })
-  }
+  requireTimeZone(TimeZone)
   const fieldCount = text.trim().split(/\s+/).length
   if (!MACRO.test(text.trim()) && (fieldCount < FIELDS_MIN || fieldCount > FIELDS_MAX)) {
     throw new Error(

@@ -1,4 +1,4 @@
-import { requireCronTimes } from '../../api/schedule.ts'
+import { requireCronTimes, requireTimeZone } from '../../api/schedule.ts'
 import type { Schedule } from '../../api/schedule-spec.ts'
 import type { Draft } from './draft.ts'
 import { count, durationNs, oneOf, parsed } from './flag-values.ts'
@@ -32,7 +32,7 @@ export const SCHEDULE_FLAGS: readonly ScalarFlag[] = [
     flags: '--schedule-time-zone <zone>',
     help: 'Time zone of the schedule, such as Europe/Berlin (default UTC; ours)',
     apply: (draft, value, flag) => {
-      parsed(flag, value, (text) => requireCronTimes({ Cron: '@daily', TimeZone: text }))
+      parsed(flag, value, requireTimeZone)
       scheduleOf(draft).TimeZone = value
     },
   },

@@ -1,4 +1,4 @@
-import { requireCronTimes } from '../../api/schedule.ts'
+import { requireCronTimes, requireTimeZone } from '../../api/schedule.ts'
 import type { Schedule } from '../../api/schedule-spec.ts'
 import { ManifestProblem } from '../manifest-error.ts'
 import type { CronJob } from '../schema/objects.ts'
@@ -12,10 +12,8 @@ export const JOB_TEMPLATE: readonly string[] = ['spec', 'jobTemplate']
 export const convertSchedule = ({ spec }: CronJob): Schedule => {
   const { schedule, timeZone, concurrencyPolicy, startingDeadlineSeconds, suspend } = spec
   const { successfulJobsHistoryLimit, failedJobsHistoryLimit } = spec
-  if (timeZone !== undefined) {
-    requireTimes({ Cron: '@daily', TimeZone: timeZone }, ['spec', 'timeZone'])
-  }
-  requireTimes({ Cron: schedule }, ['spec', 'schedule'])
+  if (timeZone !== undefined) at(['spec', 'timeZone'], () => requireTimeZone(timeZone))
+  at(['spec', 'schedule'], () => requireCronTimes({ Cron: schedule }))
   return {
     Cron: schedule,
     ...(timeZone !== undefined && { TimeZone: timeZone }),
@@ -31,9 +29,9 @@ export const convertSchedule = ({ spec }: CronJob): Schedule => {
   }
 }
 
-const requireTimes = (times: Pick<Schedule, 'Cron' | 'TimeZone'>, path: string[]): void => {
+const at = (path: string[], check: () => void): void => {
   try {
-    requireCronTimes(times)
+    check()
   } catch (thrown) {
     throw new ManifestProblem(path, (thrown as Error).message)
   }
