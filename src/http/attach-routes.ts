@@ -11,7 +11,7 @@ import {
   withGrants,
 } from './attachment-bodies.ts'
 import { parseJson, readBody } from './body.ts'
-import { callEngine, type EngineAnswer } from './engine-call.ts'
+import { callEngine, type EngineAnswer, sendAnswer } from './engine-call.ts'
 import { findOverlayBridge, overlayBridges } from './engine-networks.ts'
 import { engineJson, passToEngine } from './engine-proxy.ts'
 import { findSwarmNetwork } from './find-network.ts'
@@ -66,17 +66,27 @@ const claim = async (
 /** Sends the Engine's answer; its errors name the network as the client does. */
 const send = (
   { response }: Exchange,
-  { status, type, body }: EngineAnswer,
+  answer: EngineAnswer,
   grants: Iterable<{ dockerNetwork: string; record: Pick<AttachmentRecord, 'networkName'> }> = [],
 ): void => {
-  let text = body
-  if (status >= 400)
-    for (const { dockerNetwork, record } of grants)
-      text = Buffer.from(
-        text.toString().replace(new RegExp(`${dockerNetwork}\\b`, 'g'), record.networkName),
-      )
-  response.writeHead(status, { 'Content-Type': type, 'Content-Length': text.length })
-  response.end(text)
+  if (answer.status < 400) return sendAnswer(response, answer)
+  let text = answer.body.toString()
+  for (const { dockerNetwork, record } of grants)
+    text = text.replace(new RegExp(`${dockerNetwork}\\b`, 'g'), record.networkName)
+  sendAnswer(response, { ...answer, body: Buffer.from(text) })
+}
+
+/** What the Engine answers; then, whatever that was, the cluster gets to know how the container is. */
+const thenRefresh = async (
+  attachments: NetworkAttachments,
+  containerId: string,
+  call: () => Promise<EngineAnswer>,
+): Promise<EngineAnswer> => {
+  try {
+    return await call()
+  } finally {
+    await attachments.refresh(containerId)
+  }
 }
 
 const isSameNetwork = (a: GrantedAttachment, b: GrantedAttachment): boolean =>
@@ -170,13 +180,10 @@ const connect = async (exchange: Exchange): Promise<void> => {
   if (grant === undefined) return connectLocally(exchange, network, bytes)
   const { endpoint } = grant
   const url = `/networks/${endpoint.dockerNetwork}/connect`
-  let answer: EngineAnswer
-  try {
-    answer = await callEngine(exchange, { url, body: withGrant(body, grant) })
-  } finally {
-    // Gives back what the Engine refuses, and what is needed only once the container runs.
-    await attachments.refresh(container.id)
-  }
+  // The refresh gives back what the Engine refuses, and what is needed only once the container runs.
+  const answer = await thenRefresh(attachments, container.id, () =>
+    callEngine(exchange, { url, body: withGrant(body, grant) }),
+  )
   send(exchange, answer, [endpoint])
 }
 
@@ -208,18 +215,14 @@ const disconnect = async (exchange: Exchange): Promise<void> => {
   const bytes = await readBody(exchange.request)
   const attachments = exchange.port.attachments()
   const bridge = attachments && (await bridgeOf(exchange, param(exchange, 'id')))
-  if (bridge === undefined) return passToEngine(exchange, bytes)
+  if (attachments === undefined || bridge === undefined) return passToEngine(exchange, bytes)
   const body = memberOf(bytes)
   const container = await memberContainer(exchange, body)
   const url = `/networks/${bridge.dockerNetwork}/disconnect`
-  if (container !== undefined) attachments?.hold(container.id)
-  let answer: EngineAnswer
-  try {
-    answer = await callEngine(exchange, { url, body })
-  } finally {
-    if (container !== undefined) await attachments?.refresh(container.id)
-  }
-  send(exchange, answer, [bridge])
+  const call = () => callEngine(exchange, { url, body })
+  if (container === undefined) return send(exchange, await call(), [bridge])
+  attachments.hold(container.id)
+  send(exchange, await thenRefresh(attachments, container.id, call), [bridge])
 }
 
 /** The container's addresses are its own again before it runs, and its names are known when the answer comes. */
@@ -227,12 +230,9 @@ const start = async (exchange: Exchange): Promise<void> => {
   const attachments = exchange.port.attachments()
   const container = await attachments?.prepareStart(param(exchange, 'id'))
   if (attachments === undefined || container === undefined) return passToEngine(exchange)
-  let answer: EngineAnswer
-  try {
-    answer = await callEngine(exchange, { body: await readBody(exchange.request) })
-  } finally {
-    await attachments.refresh(container.id)
-  }
+  const answer = await thenRefresh(attachments, container.id, async () =>
+    callEngine(exchange, { body: await readBody(exchange.request) }),
+  )
   send(exchange, answer, container.endpoints)
 }
 

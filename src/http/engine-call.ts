@@ -1,4 +1,4 @@
-import { request as httpRequest } from 'node:http'
+import { request as httpRequest, type ServerResponse } from 'node:http'
 import { engineUnavailable } from './engine-proxy.ts'
 import type { Exchange } from './routes.ts'
 
@@ -50,3 +50,12 @@ export const callEngine = (
     response.on('close', onClose)
     upstream.end(body)
   })
+
+/** Sends an answer of the Engine to the client. */
+export const sendAnswer = (
+  response: ServerResponse,
+  { status, type, body }: EngineAnswer,
+): void => {
+  response.writeHead(status, { 'Content-Type': type, 'Content-Length': body.length })
+  response.end(body)
+}

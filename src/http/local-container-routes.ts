@@ -1,7 +1,8 @@
 // The local Engine's own containers, which it has on the bridges of the cluster's networks: clients see the networks.
-import { callEngine } from './engine-call.ts'
+import { callEngine, sendAnswer } from './engine-call.ts'
 import { overlayBridges } from './engine-networks.ts'
 import { passToEngine } from './engine-proxy.ts'
+import { sendJson } from './reply.ts'
 import type { Exchange, Route } from './routes.ts'
 import {
   type ContainerNetworksJson,
@@ -21,16 +22,12 @@ const show = async (
   shown: (body: unknown, overlays: Overlays) => unknown,
   known?: Overlays,
 ): Promise<void> => {
-  const { status, type, body } = await callEngine(exchange, { url })
-  const text = body.toString()
-  const isOurs = status === 200 && text.includes(BRIDGE_PREFIX)
-  const sent = isOurs
-    ? Buffer.from(
-        `${JSON.stringify(shown(JSON.parse(text), known ?? (await overlaysHere(exchange))))}\n`,
-      )
-    : body
-  exchange.response.writeHead(status, { 'Content-Type': type, 'Content-Length': sent.length })
-  exchange.response.end(sent)
+  const answer = await callEngine(exchange, { url })
+  if (answer.status !== 200 || !answer.body.includes(BRIDGE_PREFIX))
+    return sendAnswer(exchange.response, answer)
+  const whole = JSON.parse(answer.body.toString())
+  const body = shown(whole, known ?? (await overlaysHere(exchange)))
+  sendJson(exchange.response, 200, body)
 }
 
 const overlaysHere = async ({ engine }: Exchange): Promise<Overlays> =>
