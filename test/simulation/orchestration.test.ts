@@ -3,6 +3,7 @@ import { historyLimitOf } from '../../src/manager/orchestrator/reap-plan.ts'
 import { changeSomething, createSomething } from '../support/orchestration/chaos.ts'
 import { InvariantChecker, unmetGoals } from '../support/orchestration/invariants.ts'
 import { Random } from '../support/orchestration/random.ts'
+import { trySeeds } from '../support/orchestration/try-seeds.ts'
 import { World } from '../support/orchestration/world.ts'
 
 /**
@@ -52,18 +53,6 @@ const simulate = async (seed: number): Promise<string[]> => {
   return problems
 }
 
-const fixedSeed = process.env.SEED
-const seeds =
-  fixedSeed === undefined
-    ? Array.from({ length: Number(process.env.SEEDS ?? SEEDS_DEFAULT) }, (_, i) => i + 1)
-    : [Number(fixedSeed)]
-
 t.setTimeout(TIMEOUT_MS)
 
-t.test('orchestration under chaos', async (t) => {
-  for (const seed of seeds) {
-    const problems = await simulate(seed)
-    t.strictSame(problems, [], `SEED=${seed}`)
-    if (problems.length > 0) break
-  }
-})
+t.test('orchestration under chaos', (t) => trySeeds(t, simulate, SEEDS_DEFAULT))

@@ -6,6 +6,7 @@ import type { Task } from '../../src/api/task.ts'
 import { isTerminal } from '../../src/api/task-state.ts'
 import { RUNS_AT_ONCE_MAX } from '../../src/manager/orchestrator/cron.ts'
 import { Random } from '../support/orchestration/random.ts'
+import { trySeeds } from '../support/orchestration/try-seeds.ts'
 import { World } from '../support/orchestration/world.ts'
 
 /**
@@ -160,18 +161,6 @@ const simulate = async (seed: number): Promise<string[]> => {
   return problems
 }
 
-const fixedSeed = process.env.SEED
-const seeds =
-  fixedSeed === undefined
-    ? Array.from({ length: Number(process.env.SEEDS ?? SEEDS_DEFAULT) }, (_, i) => i + 1)
-    : [Number(fixedSeed)]
-
 t.setTimeout(5 * 60_000)
 
-t.test('schedules under chaos', async (t) => {
-  for (const seed of seeds) {
-    const problems = await simulate(seed)
-    t.strictSame(problems, [], `SEED=${seed}`)
-    if (problems.length > 0) break
-  }
-})
+t.test('schedules under chaos', (t) => trySeeds(t, simulate, SEEDS_DEFAULT))
