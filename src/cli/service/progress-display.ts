@@ -1,4 +1,4 @@
-import { createLogUpdate } from 'log-update'
+import { LiveLines } from '../live-lines.ts'
 import type { Output } from '../output.ts'
 import type { Convergence } from './convergence.ts'
 
@@ -35,24 +35,20 @@ const lines = (now: Convergence): string[] => [
 /** Shows a service's way: redrawn in place on a terminal, else one line whenever the summary or the message changes. */
 export class ProgressDisplay {
   readonly #output: Output
-  readonly #live: ((text: string) => void) | undefined
-  #last = ''
+  readonly #live: LiveLines
 
   constructor(output: Output) {
     this.#output = output
-    this.#live = output.isTerminal ? createLogUpdate(process.stdout) : undefined
+    this.#live = new LiveLines(output)
   }
 
   show(now: Convergence): void {
-    if (this.#live) return this.#live(lines(now).join('\n'))
     const line = `overall progress: ${now.summary}${now.message ? ` (${now.message})` : ''}`
-    if (line === this.#last) return
-    this.#last = line
-    this.#output.write(`${line}\n`)
+    this.#live.show(this.#output.isTerminal ? lines(now) : [line])
   }
 
   /** Leaves what was drawn and says a last line. */
   end(line: string): void {
-    this.#output.write(`${this.#live ? '\n' : ''}${line}\n`)
+    this.#output.write(`${this.#output.isTerminal ? '\n' : ''}${line}\n`)
   }
 }
