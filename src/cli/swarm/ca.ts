@@ -4,6 +4,7 @@ import type { Node } from '../../api/node.ts'
 import type { Cluster } from '../../api/swarm.ts'
 import type { CliContext, Runner } from '../context.ts'
 import { LiveLines } from '../live-lines.ts'
+import { postSwarmUpdate } from './post-update.ts'
 import { progressLines, rotationProgress } from './rotation-progress.ts'
 import { type CASettings, readPem, withCAConfig, withCASettings } from './settings-flags.ts'
 
@@ -73,15 +74,11 @@ const beginRotation = async (
   const isNew = SigningCACert === '' && SigningCAKey === ''
   const CAConfig = {
     ...(await withCAConfig(context, before, options, SigningCACert)),
-    ...{ SigningCACert, SigningCAKey },
+    SigningCACert,
+    SigningCAKey,
     ForceRotate: (before.ForceRotate ?? 0) + (isNew ? 1 : 0),
   }
-  await context.client.call({
-    method: 'POST',
-    path: '/swarm/update',
-    query: { version: swarm.Version.Index },
-    body: { ...swarm.Spec, CAConfig },
-  })
+  await postSwarmUpdate(context.client, swarm, { ...swarm.Spec, CAConfig })
 }
 
 /** Ends when every node has a certificate of the new root and trusts no other; Ctrl-C leaves it to go on. */

@@ -1,11 +1,7 @@
 import { Argument, type Command } from 'commander'
+import type { Cluster } from '../../api/swarm.ts'
 import type { Runner } from '../context.ts'
-
-interface SwarmBody {
-  Version: { Index: number }
-  Spec: object
-  JoinTokens: { Worker: string; Manager: string }
-}
+import { postSwarmUpdate } from './post-update.ts'
 
 /** `swarmctl join-token worker|manager`: shows or rotates a token. */
 export const joinTokenVerb = (parent: Command, run: Runner): void => {
@@ -25,16 +21,11 @@ export const joinTokenVerb = (parent: Command, run: Runner): void => {
         ) => {
           const name = role === 'manager' ? 'Manager' : 'Worker'
           if (options.rotate) {
-            const before = await client.call<SwarmBody>({ path: '/swarm' })
-            await client.call({
-              method: 'POST',
-              path: '/swarm/update',
-              query: { version: before.Version.Index, [`rotate${name}Token`]: true },
-              body: before.Spec,
-            })
+            const before = await client.call<Cluster>({ path: '/swarm' })
+            await postSwarmUpdate(client, before, before.Spec, { [`rotate${name}Token`]: true })
             if (!options.quiet) output.write(`Successfully rotated ${role} join token.\n\n`)
           }
-          const swarm = await client.call<SwarmBody>({ path: '/swarm' })
+          const swarm = await client.call<Cluster>({ path: '/swarm' })
           const token = swarm.JoinTokens[name]
           if (options.quiet) return output.write(`${token}\n`)
           const info = await client.call<{

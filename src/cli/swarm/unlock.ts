@@ -1,7 +1,9 @@
 import type { Command } from 'commander'
 import { precondition, unavailable } from '../../api/errors.ts'
+import type { Cluster } from '../../api/swarm.ts'
 import type { Client } from '../client.ts'
 import type { Runner } from '../context.ts'
+import { postSwarmUpdate } from './post-update.ts'
 
 /** `swarmctl unlock`: gives a restarted manager the key that its data is locked with. */
 export const unlockVerb = (parent: Command, run: Runner): void => {
@@ -26,11 +28,6 @@ export const unlockVerb = (parent: Command, run: Runner): void => {
     )
 }
 
-interface SwarmBody {
-  Version: { Index: number }
-  Spec: { EncryptionConfig?: { AutoLockManagers?: boolean } }
-}
-
 /** What a user has to do with the key: Docker's words. */
 export const unlockHint = (key: string): string =>
   `To unlock a swarm manager after it restarts, run the "swarmctl unlock"\ncommand and provide the following key:\n\n    ${key}\n\nRemember to store this key in a password manager, since without it you\nwill not be able to restart the manager.\n`
@@ -50,16 +47,11 @@ export const unlockKeyVerb = (parent: Command, run: Runner): void => {
     .action(
       run(async ({ client, output }, options: { rotate?: boolean; quiet?: boolean }) => {
         if (options.rotate) {
-          const swarm = await client.call<SwarmBody>({ path: '/swarm' })
+          const swarm = await client.call<Cluster>({ path: '/swarm' })
           if (swarm.Spec.EncryptionConfig?.AutoLockManagers !== true) {
             throw precondition('cannot rotate because autolock is not turned on')
           }
-          await client.call({
-            method: 'POST',
-            path: '/swarm/update',
-            query: { version: swarm.Version.Index, rotateManagerUnlockKey: true },
-            body: swarm.Spec,
-          })
+          await postSwarmUpdate(client, swarm, swarm.Spec, { rotateManagerUnlockKey: true })
           if (!options.quiet) output.write('Successfully rotated manager unlock key.\n\n')
         }
         const key = await fetchUnlockKey(client)

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { Cluster } from '../../api/swarm.ts'
 import type { Runner } from '../context.ts'
+import { postSwarmUpdate } from './post-update.ts'
 import { type SwarmSettings, withSettings, withSwarmSettings } from './settings-flags.ts'
 import { fetchUnlockKey, unlockHint } from './unlock.ts'
 
@@ -18,13 +19,8 @@ export const updateVerb = (parent: Command, run: Runner): void => {
       const { client, output } = context
       const swarm = await client.call<Cluster>({ path: '/swarm' })
       const wasLocking = swarm.Spec.EncryptionConfig?.AutoLockManagers === true
-      const body = await withSettings(context, swarm.Spec, options, swarm.TLSInfo.TrustRoot)
-      await client.call({
-        method: 'POST',
-        path: '/swarm/update',
-        query: { version: swarm.Version.Index },
-        body,
-      })
+      const spec = await withSettings(context, swarm.Spec, options, swarm.TLSInfo.TrustRoot)
+      await postSwarmUpdate(client, swarm, spec)
       output.write('Swarm updated.\n')
       if (!options.autolock || wasLocking) return
       output.write(`\n${unlockHint(await fetchUnlockKey(client))}`)
