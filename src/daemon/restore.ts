@@ -4,11 +4,11 @@ import type { Node } from '../api/node.ts'
 import type { Cluster, Restored } from '../api/swarm.ts'
 import { openBackup } from '../backup/sealed-file.ts'
 import { certificateLifetimeMs } from '../manager/ca/certificate-authority.ts'
-import { intermediatesOf, signingCA, trustRootOf } from '../manager/ca/cluster-ca.ts'
+import { signingCA, trustRootOf } from '../manager/ca/cluster-ca.ts'
+import { signNode } from '../manager/ca/node-signer.ts'
 import { StoreState } from '../manager/store/state.ts'
 import { type Credentials, readCredentials } from '../pki/credentials.ts'
 import { createKeyAndCsr } from '../pki/csr.ts'
-import { signNodeCertificate } from '../pki/root-ca.ts'
 import type { SnapshotMeta } from '../raft/message.ts'
 import { decodeSnapshotMeta, decodeStateEntries } from '../raft/snapshot-message.ts'
 import type { StateEntry } from '../raft/state-port.ts'
@@ -110,26 +110,17 @@ export const restoredCredentials = async (
   { cluster, node }: OpenedBackup,
   clock: Clock,
 ): Promise<Credentials> => {
-  const ca = signingCA(cluster)
-  if (ca.keyPem === '') {
+  if (signingCA(cluster).keyPem === '') {
     throw precondition(
       "this swarm's CA has its key outside (external CA): the backup alone can't certify a manager",
     )
   }
   const { keyPem, csrPem } = await createKeyAndCsr()
-  const certPem = await signNodeCertificate(
-    ca,
-    {
-      ...{ csrPem, nodeId: node.ID, role: 'manager' as const, clusterId: cluster.ID },
-      lifetimeMs: certificateLifetimeMs(cluster),
-    },
-    clock,
-  )
-  return readCredentials({
-    keyPem,
-    certPem: certPem + intermediatesOf(cluster.Swarmctl),
-    rootCAPem: trustRootOf(cluster.Swarmctl),
+  const certPem = await signNode({ clock }, cluster, {
+    ...{ csrPem, nodeId: node.ID, role: 'manager', clusterId: cluster.ID },
+    lifetimeMs: certificateLifetimeMs(cluster),
   })
+  return readCredentials({ keyPem, certPem, rootCAPem: trustRootOf(cluster.Swarmctl) })
 }
 
 /** What the restored manager remembers of its membership: the others are forgotten. */
