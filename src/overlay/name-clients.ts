@@ -36,6 +36,10 @@ export class NameClients {
   /** By task id. */
   readonly #clients = new Map<string, NameClient>()
 
+  get isEmpty(): boolean {
+    return this.#clients.size === 0
+  }
+
   /** Whether that is news. */
   set(taskId: string, client: NameClient): boolean {
     if (isDeepStrictEqual(this.#clients.get(taskId), client)) return false

@@ -415,6 +415,8 @@ export class Overlay {
   }
 
   async #engineNameservers(): Promise<readonly string[]> {
+    // Most nodes have nobody to lead to our server, and every sync asks.
+    if (this.#clients.isEmpty) return []
     const files = RESOLV_CONFS.map(async (path) => (await this.#deps.proc.read(path)) ?? '')
     return engineNameservers((await Promise.all(files)).map(nameservers))
   }

@@ -7,7 +7,9 @@ t.test('whom a container asks that was not given the overlay’s servers', async
     ...{ address: '10.5.1.9', gateway: '10.5.1.1', sources: ['172.17.0.3'] },
     nameservers: [] as string[],
   }
+  t.ok(clients.isEmpty)
   t.ok(clients.set('t1', client))
+  t.notOk(clients.isEmpty)
   t.notOk(clients.set('t1', { ...client }), 'no news')
   t.strictSame(
     [...clients.redirects(['192.168.0.53'])],
