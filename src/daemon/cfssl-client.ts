@@ -40,12 +40,10 @@ export class CfsslClient implements ExternalSigner {
       const host = hostname.replace(/^\[|\]$/g, '')
       const socket = tlsConnect({
         ...this.#tls(rootCAPem),
-        ...{
-          host,
-          port: Number(port) || HTTPS_PORT,
-          servername: nameOf(host),
-          timeout: TIMEOUT_MS,
-        },
+        host,
+        port: Number(port) || HTTPS_PORT,
+        servername: nameOf(host),
+        timeout: TIMEOUT_MS,
       })
       const end = (settle: () => void) => {
         socket.destroy()
