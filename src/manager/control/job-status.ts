@@ -2,6 +2,7 @@ import type { ScheduleStatus } from '../../api/schedule.ts'
 import type { Service } from '../../api/service.ts'
 import { isJob } from '../../api/service-defaults.ts'
 import type { ServiceSpec } from '../../api/service-spec.ts'
+import { nextIteration } from '../orchestrator/next-iteration.ts'
 
 /** A job runs when it is created, unless it has a schedule: then its first run comes when it is due. */
 export const newJobStatus = (spec: ServiceSpec, now: string): Pick<Service, 'JobStatus'> => {
@@ -27,10 +28,7 @@ export const afterUpdate = (old: Service, updated: Service, now: string): Servic
     ...updated,
     ...(updated.JobStatus !== undefined &&
       runsNow(old.Spec, updated.Spec) && {
-        JobStatus: {
-          JobIteration: { Index: updated.JobStatus.JobIteration.Index + 1 },
-          LastExecution: now,
-        },
+        JobStatus: nextIteration(updated.JobStatus, now),
       }),
     Swarmctl: { ...ours, ...(next && { ScheduleStatus: next }) },
   }

@@ -3,6 +3,7 @@ import type { Service, UpdateStatus } from '../../api/service.ts'
 import type { Task, TaskStatus } from '../../api/task.ts'
 import { compareTaskStates, type TaskState } from '../../api/task-state.ts'
 import type { Tx } from '../store/tx.ts'
+import { nextIteration } from './next-iteration.ts'
 
 /** What the planners decide. Each is safe to apply late or twice: it checks what it finds. */
 export type Operation =
@@ -136,16 +137,12 @@ const rollBack = (service: Service, status: UpdateStatus): Service => {
   }
 }
 
-/** As an update of a job does it: the orchestrator makes the tasks of a new iteration. */
 const startRun = (service: Service, { lastDue, due, now }: StartRun): Service => {
   const status = service.Swarmctl.ScheduleStatus
   if (status === undefined || status.LastDue !== lastDue) return service
   return {
     ...service,
-    JobStatus: {
-      JobIteration: { Index: (service.JobStatus?.JobIteration.Index ?? 0) + 1 },
-      LastExecution: now,
-    },
+    JobStatus: nextIteration(service.JobStatus, now),
     Swarmctl: {
       ...service.Swarmctl,
       // One that is ahead, by a clock that was wrong, would let this time be due again.
