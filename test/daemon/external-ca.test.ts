@@ -7,31 +7,19 @@ import type { ExternalCA, SwarmSpec } from '../../src/api/swarm.ts'
 import { CfsslClient } from '../../src/daemon/cfssl-client.ts'
 import { CertificateAuthority } from '../../src/manager/ca/certificate-authority.ts'
 import { withNewRoot } from '../../src/manager/ca/cluster-ca.ts'
-import { createCluster } from '../../src/manager/ca/create-cluster.ts'
 import { signersOf } from '../../src/manager/ca/external-ca.ts'
 import { Control } from '../../src/manager/control/control.ts'
-import { MemoryProposer } from '../../src/manager/store/memory-proposer.ts'
-import { StoreState } from '../../src/manager/store/state.ts'
-import { Store } from '../../src/manager/store/store.ts'
 import { trustedIssuer } from '../../src/pki/certificate-chain.ts'
 import { type Credentials, readCredentials } from '../../src/pki/credentials.ts'
 import { createKeyAndCsr } from '../../src/pki/csr.ts'
 import { newJoinToken } from '../../src/pki/join-token.ts'
 import { createRootCA, issuerInfoOf, type RootCA } from '../../src/pki/root-ca.ts'
 import { serverCertificate, startSigner } from '../support/ca/cfssl-signer.ts'
+import { storedCluster } from '../support/ca/stored-cluster.ts'
 import { noLog, realClock } from '../support/rpc/cluster-fixture.ts'
 
 const setUp = async () => {
-  const created = await createCluster(
-    { clock: realClock, newId },
-    { spec: { Name: 'default', Labels: {} }, addr: '10.0.0.1:2377' },
-  )
-  const state = new StoreState()
-  const store = new Store({ state, proposer: new MemoryProposer(state), clock: realClock })
-  await store.update((tx) => {
-    tx.put('cluster', created.cluster)
-    tx.put('node', created.node)
-  })
+  const { store, ...created } = await storedCluster()
   const own = { credentials: created.credentials }
   const external = new CfsslClient({ credentials: () => own.credentials })
   const leader = { request: () => Promise.reject(new Error('this is the leader')) }

@@ -4,14 +4,10 @@ import t, { type Test } from 'tap'
 import { newId } from '../../src/api/id.ts'
 import { NodeCertificate } from '../../src/daemon/node-certificate.ts'
 import { CertificateAuthority } from '../../src/manager/ca/certificate-authority.ts'
-import { createCluster } from '../../src/manager/ca/create-cluster.ts'
 import { joinCluster } from '../../src/manager/ca/join-cluster.ts'
 import { RootRotation } from '../../src/manager/ca/root-rotation.ts'
 import { Control } from '../../src/manager/control/control.ts'
 import { Dispatcher } from '../../src/manager/dispatcher/dispatcher.ts'
-import { MemoryProposer } from '../../src/manager/store/memory-proposer.ts'
-import { StoreState } from '../../src/manager/store/state.ts'
-import { Store } from '../../src/manager/store/store.ts'
 import type { Credentials } from '../../src/pki/credentials.ts'
 import { newJoinToken } from '../../src/pki/join-token.ts'
 import { tlsInfoOf } from '../../src/pki/root-ca.ts'
@@ -20,6 +16,7 @@ import { RpcHandlers } from '../../src/rpc/handlers.ts'
 import { RpcPool } from '../../src/rpc/pool.ts'
 import { RpcServer } from '../../src/rpc/server.ts'
 import { type LiveSession, SessionClient } from '../../src/worker/session-client.ts'
+import { storedCluster } from '../support/ca/stored-cluster.ts'
 import { eventually } from '../support/lab/eventually.ts'
 import { sampleNode } from '../support/objects.ts'
 import { noLog, realClock } from '../support/rpc/cluster-fixture.ts'
@@ -28,16 +25,7 @@ const deps = { log: noLog, clock: realClock }
 
 /** A manager that serves its cluster port; its own node is one of those that `startNode` starts. */
 const startManager = async (t: Test) => {
-  const created = await createCluster(
-    { clock: realClock, newId },
-    { spec: { Name: 'default', Labels: {} }, addr: '127.0.0.1:2377' },
-  )
-  const state = new StoreState()
-  const store = new Store({ state, proposer: new MemoryProposer(state), clock: realClock })
-  await store.update((tx) => {
-    tx.put('cluster', created.cluster)
-    tx.put('node', created.node)
-  })
+  const { store, ...created } = await storedCluster()
   const handlers = new RpcHandlers()
   const leader = { request: () => Promise.reject(new Error('this is the leader')) }
   const tokens = (rootCACert: string) => newJoinToken(rootCACert)

@@ -12,15 +12,14 @@ import { createCluster } from '../../../src/manager/ca/create-cluster.ts'
 import { readJoin } from '../../../src/manager/ca/join-body.ts'
 import { joinCluster } from '../../../src/manager/ca/join-cluster.ts'
 import { newNode } from '../../../src/manager/ca/new-node.ts'
-import { MemoryProposer } from '../../../src/manager/store/memory-proposer.ts'
-import { StoreState } from '../../../src/manager/store/state.ts'
-import { Store } from '../../../src/manager/store/store.ts'
+import type { Store } from '../../../src/manager/store/store.ts'
 import type { Credentials } from '../../../src/pki/credentials.ts'
 import { createKeyAndCsr } from '../../../src/pki/csr.ts'
 import { newJoinToken } from '../../../src/pki/join-token.ts'
 import { connect, connectAnonymously } from '../../../src/rpc/client.ts'
 import { RpcHandlers } from '../../../src/rpc/handlers.ts'
 import { RpcServer } from '../../../src/rpc/server.ts'
+import { storedCluster } from '../../support/ca/stored-cluster.ts'
 import { noLog, realClock, testCluster } from '../../support/rpc/cluster-fixture.ts'
 
 const deps = { log: noLog, clock: realClock }
@@ -36,18 +35,9 @@ const listen = async (t: Test, handlers: RpcHandlers, credentials: Credentials) 
 
 /** A cluster of one manager that serves its CA; time and leadership are the test's. */
 const startManager = async (t: Test) => {
-  const created = await createCluster(
-    { clock: realClock, newId },
-    { spec, addr: '127.0.0.1:2377', hostname: 'first' },
-  )
   const time = { aheadMs: 0 }
   const clock: Clock = { ...realClock, nowMs: () => Date.now() + time.aheadMs }
-  const state = new StoreState()
-  const store = new Store({ state, proposer: new MemoryProposer(state), clock })
-  await store.update((tx) => {
-    tx.put('cluster', created.cluster)
-    tx.put('node', created.node)
-  })
+  const { store, ...created } = await storedCluster(clock)
   const leadership = { isLeader: true }
   const leader: LeaderRpc = {
     request: async () => {
