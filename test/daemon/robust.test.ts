@@ -3,6 +3,7 @@ import {
   createServer,
   request as httpRequest,
   type IncomingMessage,
+  type RequestListener,
   type ServerResponse,
 } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
@@ -33,17 +34,20 @@ const cluster = (nowMs = Date.now()) =>
     { spec: SwarmSpec.parse({}), addr: '127.0.0.1:2377' },
   )
 
-t.test('a request that waits for a lost leader ends when there is another', async (t) => {
+/** A node that forwards all that it is asked to a leader, which answers as it is told. `sockets`: the leader's open connections. */
+const forwarding = async (t: Test, leader: RequestListener) => {
   const { credentials } = await cluster()
   const { keyPem, certPem, rootCAPem, nodeId } = credentials
-  // It takes requests and never answers: its host is gone, and TCP has not noticed.
+  const tls = { key: keyPem, cert: certPem, ca: rootCAPem, requestCert: true }
+  const server = createTlsServer(tls, leader)
   const sockets = new Set<Duplex>()
-  const lost = createTlsServer({ key: keyPem, cert: certPem, ca: rootCAPem, requestCert: true })
-  lost.on('connection', (socket) => sockets.add(socket))
-  const asked = new Promise((resolve) => lost.on('request', resolve))
-  await new Promise<void>((resolve) => lost.listen(0, '127.0.0.1', resolve))
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const forwarder = new Forwarder({ clock: systemClock }, credentials)
-  const target = { nodeId, addr: `127.0.0.1:${(lost.address() as AddressInfo).port}` }
+  const target = { nodeId, addr: `127.0.0.1:${(server.address() as AddressInfo).port}` }
   const node = createServer((request, response) => {
     void forwarder.send(target, request, response)
   })
@@ -51,54 +55,36 @@ t.test('a request that waits for a lost leader ends when there is another', asyn
   t.teardown(() => {
     forwarder.close()
     for (const socket of sockets) socket.destroy()
-    lost.close()
+    server.close()
     node.closeAllConnections()
     node.close()
   })
-  const { port } = node.address() as AddressInfo
+  return { forwarder, credentials, sockets, port: (node.address() as AddressInfo).port }
+}
+
+t.test('a request that waits for a lost leader ends when there is another', async (t) => {
+  // It takes requests and never answers: its host is gone, and TCP has not noticed.
+  const asked = Promise.withResolvers<void>()
+  const { forwarder, credentials, port } = await forwarding(t, () => asked.resolve())
   const answer = new Promise<IncomingMessage>((resolve, reject) => {
     const request = httpRequest({ host: '127.0.0.1', port, method: 'POST', path: '/x' }, resolve)
     request.on('error', reject)
     request.end('{}')
   })
-  await asked
-  forwarder.onLeader(nodeId)
+  await asked.promise
+  forwarder.onLeader(credentials.nodeId)
   forwarder.onLeader('another')
   const { statusCode } = await answer
   t.equal(statusCode, 503)
 })
 
 t.test('requests under way outlive a change of the certificate', async (t) => {
-  const { credentials } = await cluster()
-  const { keyPem, certPem, rootCAPem, nodeId } = credentials
   const waiting: ServerResponse[] = []
-  const sockets = new Set<Duplex>()
-  const leader = createTlsServer(
-    { key: keyPem, cert: certPem, ca: rootCAPem, requestCert: true },
-    (request, response) => {
-      if (request.url === '/slow') waiting.push(response)
-      else response.end('quick')
-    },
-  )
-  leader.on('connection', (socket) => {
-    sockets.add(socket)
-    socket.on('close', () => sockets.delete(socket))
+  const { forwarder, credentials, sockets, port } = await forwarding(t, (request, response) => {
+    if (request.url === '/slow') waiting.push(response)
+    else response.end('quick')
   })
-  await new Promise<void>((resolve) => leader.listen(0, '127.0.0.1', resolve))
-  const forwarder = new Forwarder({ clock: systemClock }, credentials)
-  const target = { nodeId, addr: `127.0.0.1:${(leader.address() as AddressInfo).port}` }
-  const node = createServer((request, response) => {
-    void forwarder.send(target, request, response)
-  })
-  await new Promise<void>((resolve) => node.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => {
-    forwarder.close()
-    for (const socket of sockets) socket.destroy()
-    leader.close()
-    node.closeAllConnections()
-    node.close()
-  })
-  const base = `http://127.0.0.1:${(node.address() as AddressInfo).port}`
+  const base = `http://127.0.0.1:${port}`
   t.equal(await (await fetch(`${base}/quick`)).text(), 'quick')
   const slow = fetch(`${base}/slow`)
   await eventually(() => waiting.length === 1, { what: 'the leader has the request' })
