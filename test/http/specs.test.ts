@@ -1,23 +1,10 @@
 import t from 'tap'
-import { startNode } from '../support/http/api-node.ts'
-import { fullSpec } from '../support/http/full-spec.ts'
+import { startWithFullSpec } from '../support/http/full-spec.ts'
 
 // Issue "Drop-in": a spec that an API client sent comes back unchanged from inspect, also what nobody acts on, which is warned of.
 
-const start = async (t: Parameters<typeof startNode>[0]) => {
-  const node = await startNode(t)
-  const create = async (path: string, body: object) => {
-    const answer = await node.call('POST', `${path}/create`, { body })
-    return String(answer.body.ID ?? answer.body.Id)
-  }
-  const network = await create('/networks', { Name: 'back', Driver: 'overlay' })
-  const secret = await create('/secrets', { Name: 'key', Data: 'eA==' })
-  const config = await create('/configs', { Name: 'page', Data: 'eA==' })
-  return { node, spec: fullSpec(network, secret, config) }
-}
-
 t.test('a service’s spec comes back field for field', async (t) => {
-  const { node, spec } = await start(t)
+  const { node, spec } = await startWithFullSpec(t)
   const sent = { ...spec, TaskTemplate: { ...spec.TaskTemplate } }
   const created = await node.call('POST', '/services/create', { body: sent })
   t.equal(created.status, 201, created.body.message)
@@ -42,7 +29,7 @@ t.test('a service’s spec comes back field for field', async (t) => {
 })
 
 t.test('what no schema knows is kept at every level and warned of', async (t) => {
-  const { node } = await start(t)
+  const { node } = await startWithFullSpec(t)
   const spec = {
     Name: 'novel',
     Labels: {},
@@ -75,7 +62,7 @@ t.test('what no schema knows is kept at every level and warned of', async (t) =>
 })
 
 t.test('specs of nodes, the swarm, secrets and configs come back too', async (t) => {
-  const { node } = await start(t)
+  const { node } = await startWithFullSpec(t)
   const [first] = (await node.call('GET', '/nodes')).body
   const nodeSpec = { ...first.Spec, Name: 'n', Labels: { a: '' }, Availability: 'pause', New: 1 }
   const update = `update?version=${first.Version.Index}`
@@ -143,7 +130,7 @@ t.test('specs of nodes, the swarm, secrets and configs come back too', async (t)
 t.test(
   'an update by Docker’s API, which has no Swarmctl, keeps what stands under it',
   async (t) => {
-    const { node } = await start(t)
+    const { node } = await startWithFullSpec(t)
     const mount = { Type: 'tmpfs', Target: '/scratch' }
     const port = { TargetPort: 80, PublishedPort: 8080, PublishMode: 'host', Protocol: 'tcp' }
     const container = { Image: 'a', Mounts: [mount] }
@@ -216,7 +203,7 @@ t.test(
 )
 
 t.test('what is kept has to fit what is asked for', async (t) => {
-  const { node } = await start(t)
+  const { node } = await startWithFullSpec(t)
   const spec = (replicas: number, network: object) => ({
     Name: 'one',
     TaskTemplate: { ContainerSpec: { Image: 'a' }, Networks: [network] },

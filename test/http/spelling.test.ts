@@ -1,7 +1,6 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { isOlder } from '../../src/http/api-version.ts'
-import { startNode } from '../support/http/api-node.ts'
-import { fullSpec } from '../support/http/full-spec.ts'
+import { type FullSpec, startWithFullSpec } from '../support/http/full-spec.ts'
 
 // Go's decoder, and so Docker, takes the keys of a request in any mix of upper and lower case.
 
@@ -23,28 +22,25 @@ const respelt = (value: unknown, spell: (key: string) => string): unknown => {
 const lower = (key: string) => key.toLowerCase()
 const upper = (key: string) => key.toUpperCase()
 
-const start = async (t: Parameters<typeof startNode>[0]) => {
-  const node = await startNode(t)
-  const create = async (path: string, body: object) => {
-    const answer = await node.call('POST', `${path}/create`, { body })
-    return String(answer.body.ID ?? answer.body.Id)
+const start = async (t: Test) => {
+  const { node, spec } = await startWithFullSpec(t)
+  return {
+    node,
+    spec: {
+      ...spec,
+      // More than one service shall have it.
+      EndpointSpec: {
+        Mode: 'vip',
+        Ports: [{ Protocol: 'tcp', TargetPort: 80, PublishMode: 'host' }],
+      },
+      Labels: { Keep: 'Case', keep: 'case' },
+      Swarmctl: { DrainLimit: 5 },
+    },
   }
-  const network = await create('/networks', { Name: 'back', Driver: 'overlay' })
-  const secret = await create('/secrets', { Name: 'key', Data: 'eA==' })
-  const config = await create('/configs', { Name: 'page', Data: 'eA==' })
-  const ports = { Mode: 'vip', Ports: [{ Protocol: 'tcp', TargetPort: 80, PublishMode: 'host' }] }
-  const spec = {
-    ...fullSpec(network, secret, config),
-    // More than one service shall have it.
-    EndpointSpec: ports,
-    Labels: { Keep: 'Case', keep: 'case' },
-    Swarmctl: { DrainLimit: 5 },
-  }
-  return { node, spec }
 }
 
 /** Configs were files, before they could be a credential spec. */
-const before140 = <S extends Pick<ReturnType<typeof fullSpec>, 'TaskTemplate'>>(spec: S) => {
+const before140 = <S extends Pick<FullSpec, 'TaskTemplate'>>(spec: S) => {
   const { ContainerSpec } = spec.TaskTemplate
   const Configs = ContainerSpec.Configs.filter((config) => 'File' in config)
   const TaskTemplate = { ...spec.TaskTemplate, ContainerSpec: { ...ContainerSpec, Configs } }

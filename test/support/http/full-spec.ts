@@ -1,5 +1,7 @@
+import { startNode } from './api-node.ts'
+
 /** A service spec with every field of the Engine API's (1.51), in the form in which it is stored: what a client sends has to come back so. */
-export const fullSpec = (networkId: string, secretId: string, configId: string) => ({
+const fullSpec = (networkId: string, secretId: string, configId: string) => ({
   Name: 'full',
   Labels: { 'com.example.foo': 'bar', empty: '' },
   TaskTemplate: {
@@ -153,3 +155,18 @@ export const fullSpec = (networkId: string, secretId: string, configId: string) 
     ],
   },
 })
+
+/** A node with a network, a secret and a config, and a spec that refers to them. */
+export const startWithFullSpec = async (t: Parameters<typeof startNode>[0]) => {
+  const node = await startNode(t)
+  const create = async (path: string, body: object) => {
+    const answer = await node.call('POST', `${path}/create`, { body })
+    return String(answer.body.ID ?? answer.body.Id)
+  }
+  const network = await create('/networks', { Name: 'back', Driver: 'overlay' })
+  const secret = await create('/secrets', { Name: 'key', Data: 'eA==' })
+  const config = await create('/configs', { Name: 'page', Data: 'eA==' })
+  return { node, spec: fullSpec(network, secret, config) }
+}
+
+export type FullSpec = ReturnType<typeof fullSpec>
