@@ -91,7 +91,6 @@ export class RecordedOverlay implements OverlayPort {
   }
 }
 
-/** A manager's side of sessions, as the test plays it. */
 /** Of a node where nobody runs a container by hand. */
 export const noAttachments = (deps: { clock: Clock; log: Log }): Attachments =>
   new Attachments({
@@ -104,6 +103,7 @@ export const noAttachments = (deps: { clock: Clock; log: Log }): Attachments =>
     newId: () => 'new',
   })
 
+/** A manager's side of sessions, as the test plays it. */
 export class FakeManager {
   readonly sessions: { request: SessionRequest; stream: MemoryStream; said: AgentMessage[] }[] = []
   /** What it answers first; `leader` registers. */
