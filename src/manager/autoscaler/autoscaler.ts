@@ -89,21 +89,23 @@ export class Autoscaler {
   async #reconcile(): Promise<void> {
     this.#cancelTick?.()
     this.#cancelTick = undefined
-    this.#isLooking = this.#services().length > 0
+    const services = this.#services()
+    this.#isLooking = services.length > 0
     if (!this.#isLooking) {
       this.#forget()
       return
     }
     try {
-      await this.#look()
+      await this.#look(services)
     } finally {
       this.#cancelTick = this.#clock.schedule(PERIOD_MS, () => this.#loop.trigger())
     }
   }
 
-  async #look(): Promise<void> {
-    await this.#measure()
+  async #look(services: readonly Service[]): Promise<void> {
+    await this.#measure(services)
     if (this.#asking.signal.aborted) return
+    // They may have changed while nodes answered.
     const changes = this.#services().flatMap((service) => this.#plan(service).change ?? [])
     if (changes.length === 0) return
     await this.#store.batch(changes.map((change) => (tx) => applyChange(tx, change)))
@@ -122,8 +124,8 @@ export class Autoscaler {
   }
 
   /** Only nodes that run tasks of such services are asked, and only about these. */
-  async #measure(): Promise<void> {
-    const running = this.#services()
+  async #measure(services: readonly Service[]): Promise<void> {
+    const running = services
       .flatMap(({ ID }) => this.#wanted(ID))
       .filter(({ Status }) => Status.State === 'running')
     this.#uses.watch(new Set(running.map(({ ID }) => ID)), this.#clock.nowMs())
