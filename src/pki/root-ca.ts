@@ -32,6 +32,12 @@ export const NODE_LIFETIME_MS_MIN = HOUR_MS
 /** Certificates are valid from this long before they were made, so that clocks may differ (swarmkit `CertBackdate`). */
 export const BACKDATE_MS = HOUR_MS
 
+/** Extended key usages of a node's certificate: it is a server and a client. */
+export const NODE_KEY_USAGES: readonly string[] = [
+  ExtendedKeyUsage.serverAuth,
+  ExtendedKeyUsage.clientAuth,
+]
+
 /** The cluster's certificate authority, PEM; the key is PKCS #8. */
 export interface RootCA {
   certPem: string
@@ -98,7 +104,7 @@ export const signNodeCertificate = async (
     extensions: [
       new BasicConstraintsExtension(false, undefined, true),
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-      new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
+      new ExtendedKeyUsageExtension([...NODE_KEY_USAGES]),
       new SubjectAlternativeNameExtension([
         { type: 'dns', value: request.nodeId },
         { type: 'dns', value: unit },

@@ -2,13 +2,8 @@ import { createPrivateKey } from 'node:crypto'
 import { invalid } from '../api/errors.ts'
 import { normalCAKey } from './ca-key.ts'
 import { certificatesOf } from './certificate-chain.ts'
-import type { RootCA } from './root-ca.ts'
-import {
-  BasicConstraintsExtension,
-  ExtendedKeyUsage,
-  ExtendedKeyUsageExtension,
-  X509Certificate,
-} from './x509.ts'
+import { NODE_KEY_USAGES, type RootCA } from './root-ca.ts'
+import { BasicConstraintsExtension, ExtendedKeyUsageExtension, X509Certificate } from './x509.ts'
 
 /** A CA's certificate has to be valid for this much longer (swarmkit `minRootExpiration`): one year. */
 const VALID_MS_MIN = 365 * 24 * 3_600_000
@@ -86,8 +81,7 @@ const requireVerifiable = (certPem: string): void => {
     if (!isKnown) throw unverifiable(`its extension ${type} limits it`)
   }
   const usages = extensions.find((one) => one instanceof ExtendedKeyUsageExtension)?.usages
-  const wanted = [ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]
-  if (usages !== undefined && !wanted.every((usage) => usages.includes(usage))) {
+  if (usages !== undefined && !NODE_KEY_USAGES.every((usage) => usages.includes(usage))) {
     throw unverifiable('its extended key usage is not for servers and clients alike')
   }
 }

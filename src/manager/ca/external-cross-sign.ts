@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { SwarmctlError } from '../../api/errors.ts'
+import { unavailable } from '../../api/errors.ts'
 import { createCARequest } from '../../pki/ca-request.ts'
 import { trustedIssuer } from '../../pki/certificate-chain.ts'
 import type { RootCA } from '../../pki/root-ca.ts'
@@ -27,8 +27,7 @@ export const crossSignExternally = async (
     extensions: [basicConstraints],
   })
   const wrong = (why: string) =>
-    new SwarmctlError(
-      'UNAVAILABLE',
+    unavailable(
       `the external CA at ${url} does not vouch for the new root: ${why}; its profile "${PROFILE}" has to allow CA certificates`,
     )
   if (trustedIssuer(signed, rootCACert) === undefined) throw wrong('it answered with another CA')

@@ -1,16 +1,17 @@
 import { X509Certificate } from 'node:crypto'
 import { CERTIFICATE_UNITS } from '../../api/certificate-unit.ts'
 import type { Clock } from '../../api/clock.ts'
-import { SwarmctlError, toSwarmctlError, unavailable } from '../../api/errors.ts'
+import { toSwarmctlError, unavailable } from '../../api/errors.ts'
 import type { Cluster } from '../../api/swarm.ts'
 import { normalCertificates, trustedIssuer } from '../../pki/certificate-chain.ts'
 import { readCsr } from '../../pki/csr.ts'
-import { type NodeCertificateRequest, signNodeCertificate } from '../../pki/root-ca.ts'
+import {
+  NODE_KEY_USAGES,
+  type NodeCertificateRequest,
+  signNodeCertificate,
+} from '../../pki/root-ca.ts'
 import { intermediatesOf, signingCA, trustRootOf } from './cluster-ca.ts'
 import { type ExternalSigner, type SignRequest, signersOf, timeProblem } from './external-ca.ts'
-
-/** Extended key usages: a node is both. */
-const SERVER_AND_CLIENT = ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2']
 
 export interface NodeSignerDeps {
   clock: Clock
@@ -84,8 +85,7 @@ const checkSigned = (
   { nodeId, role, clusterId }: NodeCertificateRequest,
   expected: { publicKeyId: string; caCertPem: string; nowMs: number },
 ): void => {
-  const wrong = (why: string) =>
-    new SwarmctlError('UNAVAILABLE', `the external CA at ${url} answered with ${why}`)
+  const wrong = (why: string) => unavailable(`the external CA at ${url} answered with ${why}`)
   let certificate: X509Certificate
   try {
     certificate = new X509Certificate(signedPem)
@@ -106,8 +106,8 @@ const checkSigned = (
   }
   if (certificate.ca) throw wrong('the certificate of a CA')
   // Without the extension it is good for anything.
-  const uses = certificate.keyUsage ?? SERVER_AND_CLIENT
-  if (!SERVER_AND_CLIENT.every((use) => uses.includes(use))) {
+  const uses = certificate.keyUsage ?? NODE_KEY_USAGES
+  if (!NODE_KEY_USAGES.every((use) => uses.includes(use))) {
     throw wrong('a certificate that is not for servers and clients alike: set its profile so')
   }
   const problem = timeProblem(certificate, expected.nowMs)
