@@ -1,18 +1,11 @@
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { EXIT_CODE_WAIT_MAX_MS } from '../../src/worker/limits.ts'
-import { AgentBench, agentTask } from '../support/worker/agent-bench.ts'
+import { agentTask, startBench } from '../support/worker/agent-bench.ts'
 
 // An agent whose Engine is down, comes back or hangs.
 
-const bench = async (t: Test): Promise<AgentBench> => {
-  const b = new AgentBench()
-  await b.start()
-  t.teardown(() => b.agent.stop())
-  return b
-}
-
 t.test('the Engine goes and comes: the daemon stays, tasks are looked at again', async (t) => {
-  const b = await bench(t)
+  const b = await startBench(t)
   b.manager.assign(true, { tasks: [agentTask('t1'), agentTask('t2')] })
   await b.settle()
   b.executor.switchOff()
@@ -44,7 +37,7 @@ t.test('the Engine goes and comes: the daemon stays, tasks are looked at again',
 })
 
 t.test('a job that ends while the Engine is silent: the Engine says how, later', async (t) => {
-  const b = await bench(t)
+  const b = await startBench(t)
   const job = (id: string) =>
     agentTask(id, { DesiredState: 'complete', JobIteration: { Index: 0 } }, true)
   b.manager.assign(true, { tasks: [job('t1'), job('t2'), job('t3')] })
@@ -73,7 +66,7 @@ t.test('a job that ends while the Engine is silent: the Engine says how, later',
 })
 
 t.test('an Engine that is down when the daemon starts: processes are asked', async (t) => {
-  const b = await bench(t)
+  const b = await startBench(t)
   b.manager.assign(true, { tasks: [agentTask('t1', {}, true), agentTask('t2')] })
   await b.settle()
   b.executor.switchOff()
@@ -96,7 +89,7 @@ t.test('an Engine that is down when the daemon starts: processes are asked', asy
 })
 
 t.test('an Engine that hangs is noticed, at once or after it was well', async (t) => {
-  const b = await bench(t)
+  const b = await startBench(t)
   b.manager.assign(true, { tasks: [agentTask('t1'), agentTask('t2')] })
   await b.settle()
   await b.clock.advance(60_000)

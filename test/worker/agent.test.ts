@@ -1,17 +1,10 @@
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { STATUS_COALESCE_MS } from '../../src/worker/limits.ts'
 import { sampleSecret } from '../support/objects.ts'
-import { AgentBench, agentTask, FakeManager } from '../support/worker/agent-bench.ts'
-
-const bench = async (t: Test): Promise<AgentBench> => {
-  const b = new AgentBench()
-  await b.start()
-  t.teardown(() => b.agent.stop())
-  return b
-}
+import { AgentBench, agentTask, FakeManager, startBench } from '../support/worker/agent-bench.ts'
 
 t.test('from assignment to running to the end', async (t) => {
-  const b = await bench(t)
+  const b = await startBench(t)
   t.match(b.manager.session.request, {
     nodeId: 'n1',
     description: { Hostname: 'memory', Swarmctl: { EngineError: '' } },
@@ -47,7 +40,7 @@ t.test('from assignment to running to the end', async (t) => {
 })
 
 t.test('bounded: without word on rotation, and without a manager', async (t) => {
-  const b = await bench(t)
+  const b = await startBench(t)
   b.manager.assign(true, { tasks: [agentTask('t1', {}, true), agentTask('plain')] })
   await b.settle()
   const down = { DesiredState: 'shutdown' } as const
@@ -66,7 +59,7 @@ t.test('bounded: without word on rotation, and without a manager', async (t) => 
 })
 
 t.test('failures have Docker’s and Swarm’s words', async (t) => {
-  const b = await bench(t)
+  const b = await startBench(t)
   b.executor.missingImages.set('none:1', 'pull access denied')
   b.executor.missingImages.set('web@sha256:abc', 'not found')
   b.executor.exitOf.set('short:1', 0)
@@ -108,7 +101,7 @@ t.test('failures have Docker’s and Swarm’s words', async (t) => {
 })
 
 t.test('an image: pinned and here is not pulled, one pull serves all replicas', async (t) => {
-  const b = await bench(t)
+  const b = await startBench(t)
   const pinned = { Spec: { ContainerSpec: { Image: 'web@sha256:abc' } } }
   b.manager.assign(true, {
     tasks: [agentTask('p', pinned), ...['a', 'b', 'c'].map((id) => agentTask(id))],
@@ -130,7 +123,7 @@ t.test('an image: pinned and here is not pulled, one pull serves all replicas', 
 })
 
 t.test('start-first: created and ready, not started before it is wanted running', async (t) => {
-  const b = await bench(t)
+  const b = await startBench(t)
   b.manager.assign(true, { tasks: [agentTask('t1', { DesiredState: 'ready' })] })
   await b.settle()
   t.equal(b.manager.status('t1')?.State, 'ready', 'told at once: somebody waits for it')
@@ -141,7 +134,7 @@ t.test('start-first: created and ready, not started before it is wanted running'
 })
 
 t.test('secrets: waited for, in memory only, gone with the task', async (t) => {
-  const b = await bench(t)
+  const b = await startBench(t)
   const file = (Name: string) => ({ Name, UID: '0', GID: '0', Mode: 0o400 })
   const task = agentTask('t1', {
     Spec: {
@@ -173,7 +166,7 @@ t.test('secrets: waited for, in memory only, gone with the task', async (t) => {
 t.test(
   'the daemon restarts: containers are adopted, what happened meanwhile is told',
   async (t) => {
-    const b = await bench(t)
+    const b = await startBench(t)
     b.manager.assign(true, { tasks: [agentTask('t1', {}, true), agentTask('t2'), agentTask('t3')] })
     await b.settle()
     b.manager.answer = 'refuse'
@@ -205,7 +198,7 @@ t.test(
 )
 
 t.test('containers without a task go, but only when the whole assignment is known', async (t) => {
-  const b = await bench(t)
+  const b = await startBench(t)
   b.manager.assign(true, { tasks: [agentTask('t1'), agentTask('t2')] })
   await b.settle()
   await b.agent.stop()
@@ -224,7 +217,7 @@ t.test('containers without a task go, but only when the whole assignment is know
 })
 
 t.test('a node that was removed while it was away is told, now and then', async (t) => {
-  const b = await bench(t)
+  const b = await startBench(t)
   const second = new FakeManager()
   b.managers.set('m2:2377', second)
   for (const manager of b.managers.values()) manager.answer = 'removed'
@@ -302,7 +295,7 @@ t.test('failover: the next manager is found quickly, and told everything', async
 t.test(
   'overlay messages are applied in order and confirmed; a failure asks for complete tables',
   async (t) => {
-    const b = await bench(t)
+    const b = await startBench(t)
     const change = {
       nodes: { put: [], remove: [] },
       networks: { put: [], remove: [] },
@@ -339,7 +332,7 @@ t.test(
 )
 
 t.test('a task waits until its network is known to the node', async (t) => {
-  const b = await bench(t)
+  const b = await startBench(t)
   b.overlay.unknownNetwork = true
   b.manager.assign(true, { tasks: [agentTask('t1', {}, true)] })
   await b.clock.advance(3000)
@@ -353,7 +346,7 @@ t.test('a task waits until its network is known to the node', async (t) => {
 })
 
 t.test('news of the cluster, logs, removal, leaving', async (t) => {
-  const b = await bench(t)
+  const b = await startBench(t)
   b.manager.assign(true, { tasks: [agentTask('t1')] })
   b.manager.send({
     kind: 'managers',

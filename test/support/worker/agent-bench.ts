@@ -1,3 +1,4 @@
+import type { Test } from 'tap'
 import type {
   AgentMessage,
   AssignmentsMessage,
@@ -263,3 +264,11 @@ export class AgentBench {
 }
 
 export { settle }
+
+/** One whose agent runs until the test ends. */
+export const startBench = async (t: Test): Promise<AgentBench> => {
+  const bench = new AgentBench()
+  await bench.start()
+  t.teardown(() => bench.agent.stop())
+  return bench
+}
