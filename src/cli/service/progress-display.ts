@@ -37,9 +37,13 @@ export class ProgressDisplay {
   readonly #output: Output
   readonly #live: LiveLines
 
-  constructor(output: Output) {
+  private constructor(output: Output, live: LiveLines) {
     this.#output = output
-    this.#live = new LiveLines(output)
+    this.#live = live
+  }
+
+  static async open(output: Output): Promise<ProgressDisplay> {
+    return new ProgressDisplay(output, await LiveLines.open(output))
   }
 
   show(now: Convergence): void {

@@ -29,7 +29,7 @@ export const waitForService = async (
 ): Promise<void> => {
   if (options.detach) return
   const limitMs = waitLimitMs(options.waitLimit)
-  const display = options.quiet ? undefined : new ProgressDisplay(context.output)
+  const display = options.quiet ? undefined : await ProgressDisplay.open(context.output)
   const startMs = context.nowMs()
   let runningSinceMs: number | undefined
   for (;;) {

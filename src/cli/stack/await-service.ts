@@ -131,7 +131,7 @@ export const awaitService = async (
   id: string,
   { goal, quiet, limitMs, among }: AwaitOptions,
 ): Promise<Outcome> => {
-  const display = quiet ? undefined : displayOf(context, among?.name)
+  const display = quiet ? undefined : await displayOf(context, among?.name)
   const watch = new Watch(goal, context.nowMs())
   for (;;) {
     const seen = await patiently(context, () => look(context, id))
@@ -148,8 +148,8 @@ export const awaitService = async (
 type Display = Pick<ProgressDisplay, 'show' | 'end'>
 
 /** Bars for a service that is waited for alone; of several each says its name and what changes. */
-const displayOf = ({ output }: CliContext, name: string | undefined): Display => {
-  if (name === undefined) return new ProgressDisplay(output)
+const displayOf = async ({ output }: CliContext, name: string | undefined): Promise<Display> => {
+  if (name === undefined) return ProgressDisplay.open(output)
   let last = ''
   const say = (text: string): void => {
     if (text !== last) output.write(`${name}: ${text}\n`)

@@ -84,7 +84,7 @@ const beginRotation = async (
 /** Ends when every node has a certificate of the new root and trusts no other; Ctrl-C leaves it to go on. */
 const waitForRotation = async (context: CliContext, isQuiet: boolean): Promise<void> => {
   const { client, output } = context
-  const display = isQuiet ? undefined : new LiveLines(output)
+  const display = isQuiet ? undefined : await LiveLines.open(output)
   for (;;) {
     const swarm = await client.call<Cluster>({ path: '/swarm' })
     const progress = rotationProgress(swarm, await client.call<Node[]>({ path: '/nodes' }))
