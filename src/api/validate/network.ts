@@ -70,11 +70,11 @@ const requireIpam = (request: NetworkCreate): string => {
   }
   const [config, ...more] = ipam?.Config ?? []
   if (more.length > 0) throw invalid('an overlay network has one IPv4 subnet')
-  const warnings: string[] = []
   if (config === undefined) return ''
   if (config.Subnet === undefined) throw invalid('ipam configuration: subnet must be provided')
   const subnet = requireSubnet(config.Subnet)
   if (config.IPRange) requireRange(subnet, config.IPRange)
+  const warnings: string[] = []
   // Swarm drops them without a word.
   if (Object.keys(config.AuxiliaryAddresses ?? {}).length > 0) {
     warnings.push(
