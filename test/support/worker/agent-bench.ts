@@ -18,7 +18,7 @@ import { MemoryExecutor } from '../../../src/worker/memory-executor.ts'
 import { MemoryFiles } from '../../../src/worker/memory-files.ts'
 import type { OverlayPort, TaskWiring } from '../../../src/worker/overlay-port.ts'
 import { sampleNetwork, sampleNode, sampleTask } from '../objects.ts'
-import { settle, VirtualClock } from '../orchestration/virtual-clock.ts'
+import { VirtualClock } from '../orchestration/virtual-clock.ts'
 import { MemoryContainerNetworks } from './memory-container-networks.ts'
 import { CollectedLog, MemoryStream } from './memory-stream.ts'
 
@@ -262,8 +262,6 @@ export class AgentBench {
     await this.start()
   }
 }
-
-export { settle }
 
 /** One whose agent runs until the test ends. */
 export const startBench = async (t: Test): Promise<AgentBench> => {
