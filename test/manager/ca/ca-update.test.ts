@@ -34,8 +34,13 @@ const setUp = async (t: Test) => {
     askToRenew: (nodeIds: readonly string[]) => agents.asked.push(...nodeIds),
   }
   const tokens = (rootCACert: string) => newJoinToken(rootCACert)
-  const loop = new RootRotation({ store, clock, log: noLog, agents, newJoinToken: tokens })
-  t.teardown(() => loop.stop())
+  /** What a leader starts. */
+  const lead = (): RootRotation => {
+    const loop = new RootRotation({ store, clock, log: noLog, agents, newJoinToken: tokens })
+    t.teardown(() => loop.stop())
+    loop.start()
+    return loop
+  }
   const control = new Control({ store, clock: realClock, newId, newJoinToken: tokens })
   const now = (): Cluster => store.view().cluster()!
   const update = (CAConfig: SwarmSpec['CAConfig'], version = now().Version.Index) =>
@@ -50,14 +55,14 @@ const setUp = async (t: Test) => {
       const { TLSInfo } = now()
       tx.put('node', { ...node, Description: { ...node.Description, TLSInfo } })
     })
-  return { store, loop, clock, agents, control, now, update, certify }
+  return { store, lead, clock, agents, control, now, update, certify }
 }
 
 t.test('a rotation: two roots, then one, and tokens of it', async (t) => {
-  const { loop, agents, now, update, certify, control, clock } = await setUp(t)
+  const { lead, agents, now, update, certify, control, clock } = await setUp(t)
   const before = now()
   for (const id of agents.connectedNodes) await certify(id)
-  loop.start()
+  lead()
   await settle()
   t.strictSame(agents.asked, [], 'nothing to do')
 
@@ -100,9 +105,9 @@ t.test('a rotation: two roots, then one, and tokens of it', async (t) => {
 })
 
 t.test('a node that is away is waited for until it is removed', async (t) => {
-  const { loop, agents, now, update, certify, store } = await setUp(t)
+  const { lead, agents, now, update, certify, store } = await setUp(t)
   for (const id of agents.connectedNodes) await certify(id)
-  loop.start()
+  lead()
   agents.connectedNodes = ['n1', 'n2']
   await update({ ForceRotate: 1 })
   await settle()
@@ -117,18 +122,15 @@ t.test('a node that is away is waited for until it is removed', async (t) => {
 })
 
 t.test('the next leader goes on where the last one ended', async (t) => {
-  const { loop, agents, now, update, certify, store, clock } = await setUp(t)
+  const { lead, agents, now, update, certify } = await setUp(t)
   for (const id of agents.connectedNodes) await certify(id)
-  loop.start()
+  const loop = lead()
   await update({ ForceRotate: 1 })
   await settle()
   await certify('n1')
   loop.stop()
   agents.asked.length = 0
-  const newJoinTokens = (rootCACert: string) => newJoinToken(rootCACert)
-  const next = new RootRotation({ store, clock, log: noLog, agents, newJoinToken: newJoinTokens })
-  t.teardown(() => next.stop())
-  next.start()
+  lead()
   await settle()
   t.strictSame(agents.asked, ['n2', 'n3'])
   await certify('n2')
@@ -138,9 +140,9 @@ t.test('the next leader goes on where the last one ended', async (t) => {
 })
 
 t.test('a second rotation during the first takes its place', async (t) => {
-  const { loop, agents, now, update, certify } = await setUp(t)
+  const { lead, agents, now, update, certify } = await setUp(t)
   const [old, first] = [now().Swarmctl.RootCACert, {} as { CACert?: string }]
-  loop.start()
+  lead()
   await update({ ForceRotate: 1 })
   await settle()
   await certify('n1')
