@@ -5,6 +5,7 @@ import type { Service } from '../../src/api/service.ts'
 import { ServiceSpec } from '../../src/api/service-spec.ts'
 import type { Cluster } from '../../src/api/swarm.ts'
 import type { Task } from '../../src/api/task.ts'
+import type { NodeUsage, TaskUsage } from '../../src/api/usage.ts'
 import { withSwarmDefaults } from '../../src/manager/ca/create-cluster.ts'
 import { newMeta } from '../../src/manager/store/new-meta.ts'
 
@@ -102,4 +103,18 @@ export const sampleCluster = (change: Partial<Cluster> = {}): Cluster => ({
   JoinTokens: { Worker: 'SWMTKN-1-a-b', Manager: 'SWMTKN-1-a-c' },
   Swarmctl: { RootCAKey: 'key', RootCACert: 'cert', RemovedNodes: [] },
   ...change,
+})
+
+/** What a node reports of its tasks. */
+export const sampleUsage = (
+  nodeId: string,
+  atMs: number,
+  tasks: readonly Pick<TaskUsage, 'TaskID' | 'CPUTotal' | 'Memory'>[],
+): NodeUsage => ({
+  ...{ NodeID: nodeId, AtMs: atMs, CPUs: 1, CPUTotal: 0, Error: '' },
+  ...{ Memory: 0, MemoryTotal: 0, Load: [0, 0, 0] },
+  Tasks: tasks.map((task) => ({
+    ...{ ...task, MemoryLimit: 0, PIDs: 1 },
+    ...{ NetworkReceived: 0, NetworkSent: 0, DiskRead: 0, DiskWritten: 0 },
+  })),
 })

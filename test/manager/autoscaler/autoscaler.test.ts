@@ -3,6 +3,7 @@ import type { Autoscale } from '../../../src/api/autoscale.ts'
 import type { Task } from '../../../src/api/task.ts'
 import type { NodeUsage } from '../../../src/api/usage.ts'
 import { type AskUsage, Autoscaler } from '../../../src/manager/autoscaler/autoscaler.ts'
+import { sampleUsage } from '../../support/objects.ts'
 import { quietLog, type SpecChange, World } from '../../support/orchestration/world.ts'
 
 // The autoscaler with the other loops of a leader, in virtual time; tasks use what the test says.
@@ -56,14 +57,8 @@ class Meters {
   }
 
   #report(NodeID: string, tasks: readonly string[]): NodeUsage {
-    return {
-      ...{ NodeID, AtMs: this.#world.clock.nowMs(), CPUs: 4, CPUTotal: 0, Error: '' },
-      ...{ Memory: 0, MemoryTotal: 0, Load: [0, 0, 0] },
-      Tasks: tasks.map((TaskID) => ({
-        ...{ TaskID, CPUTotal: this.#total.get(TaskID) ?? 0, Memory: 0, MemoryLimit: 0, PIDs: 1 },
-        ...{ NetworkReceived: 0, NetworkSent: 0, DiskRead: 0, DiskWritten: 0 },
-      })),
-    }
+    const used = (TaskID: string) => ({ TaskID, CPUTotal: this.#total.get(TaskID) ?? 0, Memory: 0 })
+    return sampleUsage(NodeID, this.#world.clock.nowMs(), tasks.map(used))
   }
 }
 
@@ -202,12 +197,18 @@ t.test('it rests while an update runs, and goes on from what there is', async (t
   await scaler.stop()
 })
 
-t.test('an update that is rolled back keeps the number of tasks', async (t) => {
+/** A service that its load has brought from 2 to 6 tasks. */
+const startGrown = async () => {
   const { world, meters, lead, replicas } = await start(2)
   const scaler = lead()
   await world.createService('web', scaled({ Min: 2 }))
   meters.load = (_task, running) => 0.3 / running
   await world.clock.advance(MINUTE)
+  return { world, scaler, replicas }
+}
+
+t.test('an update that is rolled back keeps the number of tasks', async (t) => {
+  const { world, scaler, replicas } = await startGrown()
   t.equal(replicas(), 6)
   // As control keeps it: the number of tasks is not the user's.
   await world.updateService('web', {
@@ -250,11 +251,7 @@ t.test('without such services nobody is asked and nothing waits', async (t) => {
 })
 
 t.test('a user may scale meanwhile; it goes on from there', async (t) => {
-  const { world, meters, lead, replicas } = await start(2)
-  const scaler = lead()
-  await world.createService('web', scaled({ Min: 2 }))
-  meters.load = (_task, running) => 0.3 / running
-  await world.clock.advance(MINUTE)
+  const { world, scaler, replicas } = await startGrown()
   await world.updateService('web', { replicas: 3 })
   t.equal(replicas(), 3)
   await world.clock.advance(MINUTE)

@@ -2,21 +2,23 @@ import t from 'tap'
 import type { TaskState } from '../../../src/api/task-state.ts'
 import type { NodeUsage } from '../../../src/api/usage.ts'
 import { UseTable } from '../../../src/manager/autoscaler/use-table.ts'
-import { sampleTask } from '../../support/objects.ts'
+import { sampleTask, sampleUsage } from '../../support/objects.ts'
 
 const SECOND = 1000
 const task = (ID: string, State: TaskState = 'running') =>
   sampleTask(ID, 'web', { Status: { State, Timestamp: '', Message: '' } })
 
 /** A node's report of tasks' CPU seconds. */
-const report = (AtMs: number, cpuSeconds: Record<string, number>): NodeUsage => ({
-  ...{ NodeID: 'n1', AtMs, CPUs: 1, CPUTotal: 0, Memory: 0, MemoryTotal: 0, Load: [0, 0, 0] },
-  Tasks: Object.entries(cpuSeconds).map(([TaskID, seconds]) => ({
-    ...{ TaskID, CPUTotal: seconds * 1e9, Memory: 50, MemoryLimit: 0, PIDs: 1 },
-    ...{ NetworkReceived: 0, NetworkSent: 0, DiskRead: 0, DiskWritten: 0 },
-  })),
-  Error: '',
-})
+const report = (atMs: number, cpuSeconds: Record<string, number>): NodeUsage =>
+  sampleUsage(
+    'n1',
+    atMs,
+    Object.entries(cpuSeconds).map(([TaskID, seconds]) => ({
+      TaskID,
+      CPUTotal: seconds * 1e9,
+      Memory: 50,
+    })),
+  )
 
 const watched = (...ids: string[]): UseTable => {
   const table = new UseTable()
