@@ -1,11 +1,12 @@
 import type { Secret } from '../../api/secret.ts'
 import { NAMESPACE_LABEL } from '../../api/stack-labels.ts'
+import { SUFFIX_LENGTH } from '../../kubernetes/convert/cluster-name.ts'
 import type { ConvertedNamespace } from '../../kubernetes/convert-manifests.ts'
 import { digestText } from '../../stack/plan/digest.ts'
 
-/** Random bytes for the end of one name: ten hex digits. */
-export const SUFFIX_BYTES = 5
-const SUFFIX = /^[0-9a-f]{10}$/
+/** Random bytes for the end of one name, which are hex digits there. */
+export const SUFFIX_BYTES = SUFFIX_LENGTH / 2
+const SUFFIX = new RegExp(`^[0-9a-f]{${SUFFIX_LENGTH}}$`)
 
 /**
  * The namespace with the names that its secrets have in the cluster. One with the same content is taken again, wherever it is, so that a second run

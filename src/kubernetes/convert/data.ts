@@ -4,14 +4,12 @@ import type { SecretSpec } from '../../api/secret.ts'
 import { NAMESPACE_LABEL } from '../../api/stack-labels.ts'
 import { ManifestProblem } from '../manifest-error.ts'
 import type { ConfigMap, KubernetesSecret } from '../schema/objects.ts'
-import { clusterName } from './cluster-name.ts'
+import { clusterName, SUFFIX_LENGTH } from './cluster-name.ts'
 
 type DataKind = 'ConfigMap' | 'Secret'
 
 /** The cluster's names have at most so many characters. */
 const NAME_LENGTH_MAX = 64
-/** Characters that tell objects of one key apart, at the end of a name. */
-export const SUFFIX_LENGTH = 10
 const BASE_LENGTH_MAX = NAME_LENGTH_MAX - SUFFIX_LENGTH - 1
 
 const hashOf = (text: string): string =>
