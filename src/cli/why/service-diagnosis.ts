@@ -277,6 +277,11 @@ const healthOf = (facts: ServiceFacts): Diagnosis['Health'] =>
     ]
   })
 
+const isServiceWell = ({ service, tasks }: ServiceFacts, isComplete: boolean): boolean =>
+  service.Spec.Swarmctl?.Schedule === undefined
+    ? isComplete && !tasks.some((task) => isWanted(task.DesiredState) && isTroubled(task))
+    : isLastRunWell(service, tasks)
+
 /** Tells why a service, or some of its tasks, are as they are; `state` is that of the one task that was asked for. Pure. */
 export const diagnoseService = (
   facts: ServiceFacts,
@@ -287,9 +292,7 @@ export const diagnoseService = (
   const live = present(facts)
   const isWell = isPart
     ? live.length > 0 && live.every(({ Status }) => Status.State === 'running')
-    : facts.service.Spec.Swarmctl?.Schedule !== undefined
-      ? isLastRunWell(facts.service, facts.tasks)
-      : done >= wanted && !facts.tasks.some((one) => isWanted(one.DesiredState) && isTroubled(one))
+    : isServiceWell(facts, done >= wanted)
   const state = task?.state ?? (live[0] ?? facts.tasks[0])?.Status.State ?? 'gone'
   const restarts = restartsOf(facts)
   const health = healthOf(facts)
