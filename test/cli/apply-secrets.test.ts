@@ -1,7 +1,7 @@
 /** What `apply` makes of Kubernetes' Secrets: names that tell nothing, and plans without their content. */
 import t, { type Test } from 'tap'
 import { runCli } from '../support/cli/run-cli.ts'
-import { ApiNode } from '../support/http/api-node.ts'
+import { startNode } from '../support/http/api-node.ts'
 
 const manifest = (password: string, more = '') => `
 apiVersion: v1
@@ -26,8 +26,7 @@ spec:
 `
 
 const start = async (t: Test) => {
-  const node = await ApiNode.start()
-  t.teardown(() => node.stop())
+  const node = await startNode(t)
   const run = (text: string, ...flags: string[]) =>
     runCli(['-H', node.host, 'apply', '-f', '-', ...flags], { stdin: text })
   const apply = (text: string) => run(text, '--detach', '--resolve-image', 'never')

@@ -4,13 +4,12 @@ import type { AutoscaleReport } from '../../src/api/autoscale.ts'
 import { withReplicas } from '../../src/api/replicas.ts'
 import type { Service } from '../../src/api/service.ts'
 import { runCli } from '../support/cli/run-cli.ts'
-import { ApiNode } from '../support/http/api-node.ts'
+import { startNode } from '../support/http/api-node.ts'
 
 const NOW = Date.parse('2026-01-02T04:01:00Z')
 
 const start = async (t: Test) => {
-  const node = await ApiNode.start()
-  t.teardown(() => node.stop())
+  const node = await startNode(t)
   const run = (...args: string[]) =>
     runCli(['-H', node.host, ...args], { nowMs: () => NOW, sleep: async () => {} })
   const create = (...flags: string[]) =>

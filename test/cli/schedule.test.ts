@@ -3,14 +3,13 @@ import t, { type Test } from 'tap'
 import type { Service } from '../../src/api/service.ts'
 import type { TaskState } from '../../src/api/task-state.ts'
 import { runCli } from '../support/cli/run-cli.ts'
-import { ApiNode } from '../support/http/api-node.ts'
+import { startNode } from '../support/http/api-node.ts'
 import { sampleTask } from '../support/objects.ts'
 
 const NOW = Date.parse('2026-01-02T04:01:00Z')
 
 const start = async (t: Test) => {
-  const node = await ApiNode.start()
-  t.teardown(() => node.stop())
+  const node = await startNode(t)
   const run = (...args: string[]) =>
     runCli(['-H', node.host, ...args], { nowMs: () => NOW, sleep: async () => {} })
   const create = (...flags: string[]) =>
@@ -85,8 +84,7 @@ t.test('update changes, suspends and takes the schedule away', async (t) => {
 })
 
 t.test('a client that does not know schedules is told what its update does', async (t) => {
-  const node = await ApiNode.start()
-  t.teardown(() => node.stop())
+  const node = await startNode(t)
   const spec = {
     Name: 'job',
     TaskTemplate: { ContainerSpec: { Image: 'i' } },

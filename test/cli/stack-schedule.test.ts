@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { runCli } from '../support/cli/run-cli.ts'
-import { ApiNode } from '../support/http/api-node.ts'
+import { startNode } from '../support/http/api-node.ts'
 
 const stack = (cron: string, image = 'backup:1') => `
 services:
@@ -15,12 +15,9 @@ services:
 `
 
 t.test('a stack with a schedule', async (t) => {
-  const node = await ApiNode.start()
+  const node = await startNode(t)
   const dir = mkdtempSync(join(tmpdir(), 'swarmctl-schedule-'))
-  t.teardown(async () => {
-    await node.stop()
-    rmSync(dir, { recursive: true })
-  })
+  t.teardown(() => rmSync(dir, { recursive: true }))
   const file = join(dir, 'stack.yml')
   const run = (line: string) => runCli(['-H', node.host, ...line.split(' ')])
   const plan = () => run(`stack plan -c ${file} shop`)

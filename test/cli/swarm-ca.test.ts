@@ -9,14 +9,13 @@ import { RootRotation } from '../../src/manager/ca/root-rotation.ts'
 import { newJoinToken } from '../../src/pki/join-token.ts'
 import { createRootCA } from '../../src/pki/root-ca.ts'
 import { type RunOptions, runCli } from '../support/cli/run-cli.ts'
-import { ApiNode } from '../support/http/api-node.ts'
+import { startNode } from '../support/http/api-node.ts'
 import { sampleCluster, sampleNode } from '../support/objects.ts'
 import { noLog, realClock } from '../support/rpc/cluster-fixture.ts'
 
 /** A swarm with a real CA whose nodes get a certificate as soon as they are asked, unless they are away. */
 const start = async (t: Test) => {
-  const api = await ApiNode.start()
-  t.teardown(() => api.stop())
+  const api = await startNode(t)
   const { store } = api.swarm
   const root = await createRootCA(realClock)
   await store.update((tx) => {
