@@ -1,4 +1,5 @@
 // The local Engine's own containers, which it has on the bridges of the cluster's networks: clients see the networks.
+import { OVERLAY_BRIDGE_PREFIX } from '../api/overlay-bridge.ts'
 import { callEngine, sendAnswer } from './engine-call.ts'
 import { overlayBridges } from './engine-networks.ts'
 import { passToEngine } from './engine-proxy.ts'
@@ -12,8 +13,8 @@ import {
   withOverlays,
 } from './shown-networks.ts'
 
-/** Of the bridges' names: an answer without it has none of them. */
-const BRIDGE_PREFIX = '"swarmctl-'
+/** An answer without it has no bridge's name. */
+const BRIDGE_IN_JSON = `"${OVERLAY_BRIDGE_PREFIX}`
 
 /** The answer to a request with what is shown of each container on a bridge; everything else goes as the Engine said it. */
 const show = async (
@@ -23,7 +24,7 @@ const show = async (
   known?: Overlays,
 ): Promise<void> => {
   const answer = await callEngine(exchange, { url })
-  if (answer.status !== 200 || !answer.body.includes(BRIDGE_PREFIX))
+  if (answer.status !== 200 || !answer.body.includes(BRIDGE_IN_JSON))
     return sendAnswer(exchange.response, answer)
   const whole = JSON.parse(answer.body.toString())
   const body = shown(whole, known ?? (await overlaysHere(exchange)))

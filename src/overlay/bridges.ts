@@ -1,5 +1,6 @@
 import { SwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
+import { OVERLAY_BRIDGE_PREFIX } from '../api/overlay-bridge.ts'
 import type { TableNetwork } from './forwarding-table.ts'
 import { bridgeName, dockerNetworkName, NETWORK_LABEL, VXLAN_DEVICE } from './names.ts'
 import { type Proc, setSysctl, sysctlPath } from './proc.ts'
@@ -139,7 +140,7 @@ export class Bridges {
     const networks = await this.#docker.listNetworks({ filters: { label: [NETWORK_LABEL] } })
     let isClean = true
     for (const network of networks) {
-      const index = Number(network.Name.slice(dockerNetworkName(0).length - 1))
+      const index = Number(network.Name.slice(OVERLAY_BRIDGE_PREFIX.length))
       if (isWanted(network.Labels?.[NETWORK_LABEL] ?? '', index)) continue
       try {
         await this.#docker.getNetwork(network.Id).remove()

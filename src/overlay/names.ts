@@ -1,5 +1,6 @@
 import assert from 'node:assert'
 import { createHash } from 'node:crypto'
+import { OVERLAY_BRIDGE_PREFIX } from '../api/overlay-bridge.ts'
 
 /**
  * Everything that the overlay calls by name or number in the kernel and in Docker. A host runs one daemon per network
@@ -36,7 +37,8 @@ export const ROUTE_PROTOCOL = 94
 export const ROUND_ROBIN_BUCKETS = 32
 
 export const bridgeName = (networkIndex: number): string => `sw-br${networkIndex}`
-export const dockerNetworkName = (networkIndex: number): string => `swarmctl-${networkIndex}`
+export const dockerNetworkName = (networkIndex: number): string =>
+  `${OVERLAY_BRIDGE_PREFIX}${networkIndex}`
 /** Label on our Docker networks; its value is the network's id. */
 export const NETWORK_LABEL = 'swarmctl.network'
 

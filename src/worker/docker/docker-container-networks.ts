@@ -1,6 +1,7 @@
 import type { AttachedEndpoint } from '../../api/attachment-grant.ts'
 import { readRecord, withRecord } from '../../api/attachment-record.ts'
 import { toSwarmctlError } from '../../api/errors.ts'
+import { OVERLAY_BRIDGE_PREFIX } from '../../api/overlay-bridge.ts'
 import type { AttachedContainer, ContainerNetworks } from '../container-networks.ts'
 import { NODE_ID_LABEL } from './container-body.ts'
 import { type EngineClient, SLOW_TIMEOUT_MS } from './engine-client.ts'
@@ -75,7 +76,9 @@ export class DockerContainerNetworks implements ContainerNetworks {
     const candidates = all.filter(
       ({ Labels, NetworkSettings }) =>
         Labels?.[NODE_ID_LABEL] === undefined &&
-        Object.keys(NetworkSettings.Networks ?? {}).some((name) => name.startsWith(BRIDGE_PREFIX)),
+        Object.keys(NetworkSettings.Networks ?? {}).some((name) =>
+          name.startsWith(OVERLAY_BRIDGE_PREFIX),
+        ),
     )
     const found = await Promise.all(candidates.map(({ Id }) => this.inspect(Id)))
     return found.filter((one) => one !== undefined).filter(({ endpoints }) => endpoints.length > 0)
@@ -134,6 +137,3 @@ export class DockerContainerNetworks implements ContainerNetworks {
     }
   }
 }
-
-/** Of the bridges' names (`overlay/names.ts`). */
-const BRIDGE_PREFIX = 'swarmctl-'
