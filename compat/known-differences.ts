@@ -83,7 +83,7 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     id: 'early-refusal',
     kind: 'improvement',
     command: /^network ls --filter dangling/,
-    lines: [/^- out (overlap|secret|six)$/],
+    lines: [/^- out (overlap|secret)$/],
   },
   {
     id: 'newer-engines',
@@ -113,5 +113,4 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     lines: [/^\+ err \S+: (kept, but without effect|this field is not known)/],
   },
   { id: 'encrypted', kind: 'open', command: /--opt encrypted/, lines: [ANY] },
-  { id: 'ipv6', kind: 'open', command: /--ipv6/, lines: [ANY] },
 ]

@@ -299,11 +299,19 @@ refuses('networks', parseNetworkCreate, [
     network({ Ingress: true, Attachable: true }),
     'ingress network cannot be attachable',
   ],
-  ['IPv6', network({ EnableIPv6: true }), /IPv6 is not supported/, 501],
   ['encrypted', network({ Options: { encrypted: '' } }), /refused rather than sent in plain/, 501],
   ['IPAM driver', network({ IPAM: { Driver: 'x' } }), /invalid IPAM driver/],
   ['subnet', ipam({ Subnet: '10.0.0.0' }), 'ipam configuration: invalid subnet 10.0.0.0'],
-  ['IPv6 subnet', ipam({ Subnet: 'fd00::/64' }), /invalid subnet/],
+  ['IPv6 subnet', ipam({ Subnet: 'fd00::zz/64' }), /invalid subnet fd00::zz/],
+  ['link-local', ipam({ Subnet: 'fe80::/64' }), /unique local \(fd00::\/8\) or global/],
+  ['multicast', ipam({ Subnet: 'ff00::/64' }), /unique local/],
+  ['wider than unicast', ipam({ Subnet: 'f000::/4' }), /unique local/],
+  ['too small for any', ipam({ Subnet: 'fd00::/105' }), /a \/104 or wider, or come with an IPv4/],
+  [
+    'too small for its IPv4',
+    ipam({ Subnet: 'fd00::/121' }, { Subnet: '10.0.0.0/24' }),
+    /as wide as 10.0.0.0\/24: a \/120 or wider/,
+  ],
   ['tiny subnet', ipam({ Subnet: '10.0.0.0/30' }), /must be from \/8 to \/29/],
   ['two subnets', ipam({ Subnet: '10.0.0.0/24' }, { Subnet: '10.0.1.0/24' }), /one IPv4 subnet/],
   [
@@ -322,6 +330,16 @@ t.test('what of a network has no effect is said', async (t) => {
     /10.0.0.9 is unused/,
   )
   t.equal(parseNetworkCreate(network({ Options: null, Labels: null })).warning, '')
+  const warning = (EnableIPv6: boolean, ...Config: object[]) =>
+    parseNetworkCreate(network({ EnableIPv6, IPAM: { Config } })).warning
+  const both = [{ Subnet: 'fd00:1::/120' }, { Subnet: '10.0.0.0/24' }]
+  t.match(warning(false, ...both), /fd00:1::\/120 is unused without IPv6/)
+  t.notMatch(warning(true, ...both), /unused/)
+  t.match(warning(true, ...both, { Subnet: 'fd00:2::/64' }), /fd00:2::\/64 is unused/)
+  t.match(
+    warning(true, { Subnet: 'fd00::/64', IPRange: 'fd00::/80', Gateway: 'fd00::9' }),
+    /fd00::\/80 is unused.*fd00::9 is unused/,
+  )
 })
 
 const externalCA = (Protocol: string, URL: string) => ({

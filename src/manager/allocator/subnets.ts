@@ -1,4 +1,5 @@
 import { DEFAULT_ADDR_POOL, DEFAULT_SUBNET_SIZE } from '../../api/defaults.ts'
+import { ipv4Pool, ipv4SubnetOf } from '../../api/ipam-pools.ts'
 import {
   blockSize,
   formatCidr,
@@ -148,7 +149,7 @@ export const allocateNetwork = (
   if (index === undefined) {
     return blocked(`${name}: the cluster has ${NETWORK_INDEX_MAX} networks already`)
   }
-  const requested = parseCidr(network.Spec.IPAMOptions.Configs[0]?.Subnet ?? '')
+  const requested = ipv4SubnetOf(network.Spec.IPAMOptions.Configs)
   const conflict =
     requested && subnetConflict(view, requested, network.ID, { withRequested: false })
   if (conflict !== undefined) return blocked(`${name}: ${conflict}`)
@@ -167,7 +168,7 @@ export const allocateNetwork = (
       `${name}: no free subnet is left in the address pool ${pools.join(', ')}: remove networks, or give it one with --subnet`,
     )
   }
-  const range = parseCidr(network.Spec.IPAMOptions.Configs[0]?.Range ?? '')
+  const range = parseCidr(ipv4Pool(network.Spec.IPAMOptions.Configs)?.Range ?? '')
   const plan = planOf({ subnet, ...(range && { range }) })
   return {
     kind: 'allocated',
@@ -199,7 +200,7 @@ export const withoutGoneGateways = (view: View, network: Network): Network | und
 
 /** The cluster once the network got its number and subnet: the next search begins behind them. */
 export const withLastNetwork = (cluster: Cluster, network: Network): Cluster => {
-  const isAsked = network.Spec.IPAMOptions.Configs.length > 0
+  const isAsked = ipv4Pool(network.Spec.IPAMOptions.Configs) !== undefined
   const given = isAsked ? undefined : network.IPAMOptions.Configs[0]?.Subnet
   const Subnet = given ?? cluster.Swarmctl.LastNetwork?.Subnet ?? ''
   const LastNetwork = { Index: network.Swarmctl.Index, Subnet }

@@ -7,12 +7,15 @@ import {
   matchesPart,
   requireFilterKeys,
 } from '../../api/filters.ts'
+import { ipv4SubnetOf, ipv6SubnetOf } from '../../api/ipam-pools.ts'
 import { formatCidr, parseCidr } from '../../api/ipv4.ts'
+import { formatIpv6Cidr, parseIpv6Cidr } from '../../api/ipv6.ts'
 import type { Network, NetworkCreate } from '../../api/network.ts'
 import { isAttachment } from '../../api/network-attachment.ts'
 import { needsIngress } from '../../api/service-defaults.ts'
 import { isTerminal, isWanted } from '../../api/task-state.ts'
 import { OVERLAY_DRIVER, PREDEFINED_LABEL, parseNetworkCreate } from '../../api/validate/network.ts'
+import { ipv6Conflict } from '../allocator/ipv6-subnets.ts'
 import { subnetConflict } from '../allocator/subnets.ts'
 import { newMeta } from '../store/new-meta.ts'
 import type { View } from '../store/view.ts'
@@ -71,8 +74,12 @@ export class Networks {
           `ingress network (${ingress.ID}) is already present`,
         )
       }
-      const subnet = parseCidr(request.IPAM?.Config?.[0]?.Subnet ?? '')
-      const conflict = subnet && subnetConflict(tx, subnet, id, { withRequested: true })
+      const pools = request.IPAM?.Config ?? []
+      const subnet = ipv4SubnetOf(pools)
+      const subnet6 = request.EnableIPv6 ? ipv6SubnetOf(pools) : undefined
+      const conflict =
+        (subnet && subnetConflict(tx, subnet, id, { withRequested: true })) ??
+        (subnet6 && ipv6Conflict(tx, subnet6, id))
       if (conflict !== undefined) throw precondition(`invalid pool request: ${conflict}`)
       tx.put('network', newNetwork(id, request))
     })
@@ -183,13 +190,25 @@ const userOf = (view: View, network: Network): string | undefined => {
   return task === undefined ? undefined : `task ${task.ID}`
 }
 
+type AskedPool = NonNullable<NonNullable<NetworkCreate['IPAM']>['Config']>[number]
+
+/** A pool that the user asked for, with its host bits cleared. */
+const askedPool = ({ Subnet = '', IPRange = '' }: AskedPool) => {
+  const block6 = parseIpv6Cidr(Subnet)
+  if (block6 !== undefined) return [{ Subnet: formatIpv6Cidr(block6) }]
+  const block = parseCidr(Subnet)
+  const range = parseCidr(IPRange)
+  if (block === undefined) return []
+  return [{ Subnet: formatCidr(block), ...(range && { Range: formatCidr(range) }) }]
+}
+
 const newNetwork = (id: string, request: NetworkCreate): Network => ({
   ...newMeta(id),
   Spec: {
     Name: request.Name,
     Labels: request.Labels,
     DriverConfiguration: { Name: OVERLAY_DRIVER, Options: request.Options },
-    IPv6Enabled: false,
+    IPv6Enabled: request.EnableIPv6 === true,
     Internal: request.Internal,
     Attachable: request.Attachable,
     Ingress: request.Ingress,
@@ -198,12 +217,7 @@ const newNetwork = (id: string, request: NetworkCreate): Network => ({
         Name: 'default',
         ...(request.IPAM?.Options && { Options: request.IPAM.Options }),
       },
-      Configs: (request.IPAM?.Config ?? []).flatMap(({ Subnet, IPRange }) => {
-        const block = parseCidr(Subnet ?? '')
-        const range = parseCidr(IPRange ?? '')
-        if (block === undefined) return []
-        return [{ Subnet: formatCidr(block), ...(range && { Range: formatCidr(range) }) }]
-      }),
+      Configs: (request.IPAM?.Config ?? []).flatMap(askedPool),
     },
     Scope: 'swarm',
   },
