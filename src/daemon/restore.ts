@@ -44,10 +44,12 @@ const readHead = (chunk: Uint8Array): { head: BackupHead; meta: SnapshotMeta } =
   }
 }
 
-const readObjects = (index: number, entries: readonly StateEntry[]): StoreState => {
+const readObjects = async (index: number, entries: readonly StateEntry[]): Promise<StoreState> => {
   const state = new StoreState()
   try {
-    state.restore(index, entries)
+    const restore = state.beginRestore(index)
+    restore.add(entries)
+    await restore.commit(() => Promise.resolve())
   } catch (cause) {
     throw strange(cause)
   }
@@ -66,7 +68,7 @@ export const readBackup = async (
     else first = readHead(chunk)
   }
   if (!first) throw strange(undefined)
-  const view = readObjects(first.meta.index, entries).view()
+  const view = (await readObjects(first.meta.index, entries)).view()
   const cluster = view.cluster()
   const node = view.get('node', first.head.nodeId)
   if (!cluster || !node)

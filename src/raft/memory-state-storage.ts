@@ -97,7 +97,6 @@ export class MemoryStateStorage implements StateStorage {
         await this.#access()
         for (const [key, value] of entries) staged.set(key, value)
       },
-      load: async () => sortedEntries(staged),
       commit: async () => {
         await this.#access()
         if (this.#ended) return

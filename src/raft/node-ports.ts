@@ -15,8 +15,22 @@ export interface Applied {
 export interface StateMachine {
   /** Called once for each command, in the order of the log, the same on every member. */
   apply(index: number, data: Uint8Array): Applied
-  /** Replaces the whole state: at start, or when a snapshot came. `appliedIndex` 0 is the empty state. */
-  restore(appliedIndex: number, entries: Iterable<StateEntry>): void
+  /**
+   * Begins another state beside the one in use: at start, or when a snapshot comes. `appliedIndex` 0 is the empty state. What is
+   * begun and never committed is forgotten.
+   */
+  beginRestore(appliedIndex: number): StateRestore
+}
+
+/** A state on its way in, piece by piece, while commands are still applied to the one in use. */
+export interface StateRestore {
+  /** Takes entries with keys that were not added before. Throws when it can't read one. */
+  add(entries: readonly StateEntry[]): void
+  /**
+   * Replaces the whole state by what was added, once. Nothing after its index may have been applied, and nothing is applied until it
+   * resolves; `pause` lets others go on in between.
+   */
+  commit(pause: () => Promise<void>): Promise<void>
 }
 
 /** How nodes talk. Messages may be lost, repeated and reordered; who sent one must be certain. */

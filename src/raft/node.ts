@@ -24,7 +24,7 @@ import { Persister } from './persister.ts'
 import { type ProposalResult, Proposals } from './proposals.ts'
 import { ReadBarriers } from './read-barriers.ts'
 import type { PersistBatch } from './ready.ts'
-import { commitInstall } from './snapshot-install.ts'
+import { takeOver } from './snapshot-install.ts'
 import { SnapshotReceiver, type StagedSnapshot } from './snapshot-receiver.ts'
 import { SnapshotSender } from './snapshot-sender.ts'
 import type { StateWrite } from './state-port.ts'
@@ -82,9 +82,10 @@ export class RaftNode {
       },
     })
     this.#receiver = new SnapshotReceiver({
-      ...{ id, state, log, send },
+      ...{ id, state, stateMachine: deps.stateMachine, log, send },
       isUseful: (index) => index > (this.#core?.log.committed ?? 0),
       onComplete: (staged) => this.#onSnapshotReceived(staged),
+      onUnreadable: (error) => this.#fatal(error),
     })
   }
 
@@ -93,7 +94,9 @@ export class RaftNode {
     assert(this.#state === 'new', 'a node starts once')
     const { wal, state, stateMachine, transport, random } = this.#deps
     const known = await openStorage(wal, state, this.#beginning)
-    stateMachine.restore(known.applied, await state.load())
+    const restore = stateMachine.beginRestore(known.applied)
+    restore.add(await state.load())
+    await restore.commit(() => Promise.resolve())
     this.#core = new RaftCore({ id: this.#options.id, ...known, random }, this.#options.core)
     this.#state = 'running'
     transport.onMessage((from, bytes) => this.#onMessage(from, bytes))
@@ -265,14 +268,13 @@ export class RaftNode {
     assert(staged !== undefined && staged.meta === batch.snapshot, 'a snapshot that never came')
     const { clock, log } = this.#deps
     const isStopped = () => this.#state === 'stopped' || this.#failed
-    await commitInstall(staged.install, { clock, log, isStopped })
+    await takeOver(staged, { clock, log, isStopped })
   }
 
   #onInstalled(core: RaftCore): void {
     const staged = this.#staged
     assert(staged !== undefined, 'a snapshot that never came')
     this.#staged = undefined
-    this.#deps.stateMachine.restore(staged.meta.index, staged.entries)
     this.#deps.log.info('took over a snapshot', { index: staged.meta.index })
     this.#proposals.onSnapshot(staged.meta.index)
     core.onSnapshotInstalled()

@@ -1,41 +1,46 @@
-// The follower's side of a snapshot: chunks go to the storage as they come, beside the state in use.
+// The follower's side of a snapshot: chunks go to the storage and to the state machine as they come, beside the state in use. So the
+// event loop never stands still for the whole of it.
 
+import { assert } from './assert.ts'
 import { checksumOf } from './checksum.ts'
 import type { RaftNodeId } from './membership.ts'
 import type { SnapshotMeta } from './message.ts'
-import type { RaftLogger } from './node-ports.ts'
+import type { RaftLogger, StateMachine, StateRestore } from './node-ports.ts'
 import {
   decodeSnapshotMeta,
   decodeStateEntries,
   type SnapshotAck,
   type SnapshotChunk,
 } from './snapshot-message.ts'
-import type { StateEntry, StateInstall, StateStorage } from './state-port.ts'
+import type { StateInstall, StateStorage } from './state-port.ts'
 
-/** A complete snapshot: durable beside the old state, and read into memory. */
+/** A complete snapshot: durable, and ready for use, beside the old state. */
 export interface StagedSnapshot {
   readonly from: RaftNodeId
   readonly term: number
   readonly meta: SnapshotMeta
-  readonly entries: readonly StateEntry[]
   readonly install: StateInstall
+  readonly restore: StateRestore
 }
 
 export interface SnapshotReceiverDeps {
   readonly id: RaftNodeId
   readonly state: StateStorage
+  readonly stateMachine: StateMachine
   readonly log: RaftLogger
   readonly send: (ack: SnapshotAck) => void
   /** Whether a snapshot of an index would bring anything new. */
   readonly isUseful: (index: number) => boolean
   readonly onComplete: (staged: StagedSnapshot) => void
+  /** It holds what this node can't read; that gets no better when it comes again. */
+  readonly onUnreadable: (error: unknown) => void
 }
 
 interface Incoming {
   readonly from: RaftNodeId
   readonly stream: number
-  readonly meta: SnapshotMeta
-  readonly install: StateInstall
+  /** Undefined when it was handed on; a last chunk whose answer got lost may still come again. */
+  parts: Pick<StagedSnapshot, 'meta' | 'install' | 'restore'> | undefined
   next: number
 }
 
@@ -85,9 +90,7 @@ export class SnapshotReceiver {
       return
     }
     if (chunk.sequence === incoming.next) {
-      await incoming.install.add(decodeStateEntries(chunk.payload))
-      incoming.next += 1
-      if (chunk.last) await this.#complete(chunk, incoming)
+      await this.#add(chunk, incoming)
     }
     this.#answer(chunk, incoming.next, false)
   }
@@ -100,15 +103,28 @@ export class SnapshotReceiver {
     }
     this.#incoming = undefined
     const install = await this.#deps.state.beginInstall(meta)
-    this.#incoming = { from: chunk.from, stream: chunk.stream, meta, install, next: 1 }
+    const restore = this.#deps.stateMachine.beginRestore(meta.index)
+    const parts = { meta, install, restore }
+    this.#incoming = { from: chunk.from, stream: chunk.stream, parts, next: 1 }
     this.#answer(chunk, 1, false)
   }
 
-  async #complete(chunk: SnapshotChunk, incoming: Incoming): Promise<void> {
-    const { meta, install, from } = incoming
-    const entries = await install.load()
+  async #add(chunk: SnapshotChunk, incoming: Incoming): Promise<void> {
+    const { parts, from } = incoming
+    assert(parts !== undefined, 'nothing follows the last chunk')
+    const entries = decodeStateEntries(chunk.payload)
+    await parts.install.add(entries)
     if (this.#stopped) return
-    this.#deps.onComplete({ from, term: chunk.term, meta, entries, install })
+    try {
+      parts.restore.add(entries)
+    } catch (error) {
+      this.#deps.onUnreadable(error)
+      return
+    }
+    incoming.next += 1
+    if (!chunk.last) return
+    incoming.parts = undefined
+    this.#deps.onComplete({ from, term: chunk.term, ...parts })
   }
 
   #answer(chunk: SnapshotChunk, next: number, refused: boolean): void {

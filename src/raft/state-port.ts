@@ -12,7 +12,7 @@ export interface StateWrite {
 /** A consistent view of the stored state, read in pieces; writes that come later are not in it. */
 export interface StateView {
   readonly meta: SnapshotMeta
-  /** The next entries, at least one and then up to a number of bytes; null at the end. */
+  /** The next entries, at least one and then up to a number of bytes, each key once; null at the end. */
   next(bytesMax: number): Promise<StateEntry[] | null>
   close(): Promise<void>
 }
@@ -21,8 +21,6 @@ export interface StateView {
 export interface StateInstall {
   /** Durable when it resolves. */
   add(entries: readonly StateEntry[]): Promise<void>
-  /** Everything that was added. */
-  load(): Promise<StateEntry[]>
   /** Makes it the stored state, in one durable step, and drops the old one. */
   commit(): Promise<void>
   abort(): Promise<void>

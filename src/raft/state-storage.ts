@@ -155,7 +155,6 @@ export class LevelStateStorage implements StateStorage {
           await this.#writing(() => this.#db.batch([...addition.operations], SYNC))
           addition.done()
         }),
-      load: () => blocks.load(),
       commit: () =>
         this.#exclusive(() => {
           assert(number === this.#installs, 'what was staged is replaced by a later snapshot')

@@ -14,6 +14,7 @@ import { LevelStateStorage } from '../../src/raft/state-storage.ts'
 import { FileWal } from '../../src/raft/wal.ts'
 import { NodeWalFiles } from '../../src/raft/wal-files.ts'
 import { decodeMessage, encodeMessage } from '../../src/raft/wire.ts'
+import { restoreState } from '../support/restore-state.ts'
 import { raftClock, SAMPLE } from '../support/samples.ts'
 
 // What a released version wrote must be read for ever; what a newer one wrote is refused with one line, and left as it is.
@@ -84,7 +85,7 @@ for (const format of FORMATS) {
     const meta = await storage.open()
     t.match(meta, { index: 3, term: 2, membership: { removed: ['gone'] } })
     const state = new StoreState()
-    state.restore(3, await storage.load())
+    await restoreState(state, 3, await storage.load())
     await storage.close()
     t.equal(state.view().cluster()?.ID, SAMPLE.clusterId)
     const [node] = state.view().list('node')

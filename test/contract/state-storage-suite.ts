@@ -113,11 +113,6 @@ export function stateContract(t: Test, name: string, make: () => Promise<StateUn
     ])
     await install.add([['z', value('3')]])
     t.equal(state.flushedIndex, 2, 'nothing changes before the commit')
-    t.same(plain(await install.load()), [
-      ['x', '1'],
-      ['y', '2'],
-      ['z', '3'],
-    ])
     await install.commit()
     t.equal(state.flushedIndex, 90)
     state.write(metaAt(91), [{ key: 'x', value: value('9') }])

@@ -191,6 +191,7 @@ t.test('a member that missed thousands of entries catches up by a snapshot', asy
   const back = await c.start(away, { keepEntriesMax: 100 })
   await until(() => back.machine.values.size === 2_000)
   t.ok(c.network.bulkCount > 10, 'it came in many pieces')
+  t.ok(back.machine.largestPiece < 200, 'and was taken over in pieces')
   await leader.node.propose(set('k0', 'after'))
   await until(() => back.machine.values.get('k0') === 'after')
   t.ok(back.machine.applied.length < 500, 'most of it was never applied one by one')

@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CredentialsPem } from '../../../src/pki/credentials.ts'
 import { testCluster } from '../../../test/support/rpc/cluster-fixture.ts'
-import type { BareAnswer, BareJob } from './bare-job.ts'
+import type { BareAnswer, BareJob, Pauses } from './bare-job.ts'
 import type { BenchNetwork } from './network.ts'
 import { until } from './server-process.ts'
 
@@ -18,6 +18,14 @@ const WARM_UP_MS = 1_000
 const CORE_CLIENTS = 256
 const SNAPSHOT_CLIENTS = 16
 const SNAPSHOT_TASKS = 100_000
+
+/** What a snapshot cost those who took part. */
+export interface SnapshotCost {
+  readonly leader: Pauses
+  readonly newcomer: Pauses
+  readonly tookMs: number
+  readonly writesPerSecond: number
+}
 
 class BareMember {
   readonly #child: ChildProcess
@@ -70,16 +78,20 @@ export class BareCluster {
     return (answer.count * 1000) / MEASURE_MS
   }
 
-  /** How the leader's event loop stands still while a new member gets all of the state. */
-  async measureSnapshot(): Promise<Extract<BareAnswer, { kind: 'pauses' }>> {
+  /** How the event loops of a leader and of a new member stand still while that one gets all of the state. */
+  async measureSnapshot(): Promise<SnapshotCost> {
     const leader = await this.#start()
     await leader.ask({ kind: 'seed', count: SNAPSHOT_TASKS })
-    await this.#add(NEWCOMER)
+    const newcomer = await this.#add(NEWCOMER)
     const addr = this.#addrs()[NEWCOMER] as string
     const clients = SNAPSHOT_CLIENTS
-    const answer = await leader.ask({ kind: 'add-member', id: NEWCOMER, addr, clients })
-    if (answer.kind !== 'pauses') throw new Error('the member answered something else')
-    return answer
+    await newcomer.ask({ kind: 'watch-pauses' })
+    const added = await leader.ask({ kind: 'add-member', id: NEWCOMER, addr, clients })
+    const taken = await newcomer.ask({ kind: 'pauses' })
+    if (added.kind !== 'added' || taken.kind !== 'pauses')
+      throw new Error('the member answered something else')
+    const { pauses, tookMs, writesPerSecond } = added
+    return { leader: pauses, newcomer: taken.pauses, tookMs, writesPerSecond }
   }
 
   async close(): Promise<void> {
@@ -101,7 +113,7 @@ export class BareCluster {
 
   #issued: Promise<(id: string) => Promise<CredentialsPem>> | undefined
 
-  async #add(id: string): Promise<void> {
+  async #add(id: string): Promise<BareMember> {
     this.#issued ??= testCluster().then(
       (cluster) => (nodeId: string) => cluster.issue({ nodeId, role: 'manager' }),
     )
@@ -121,6 +133,7 @@ export class BareCluster {
         hasStore: this.#hasStore,
       },
     })
+    return member
   }
 
   #addrs(): Record<string, string> {

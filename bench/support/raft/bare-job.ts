@@ -24,16 +24,25 @@ export type BareJob =
       readonly addr: string
       readonly clients: number
     }
+  /** Measures this process's pauses from here on. */
+  | { readonly kind: 'watch-pauses' }
+  | { readonly kind: 'pauses' }
+
+/** How long an event loop stood still. */
+export interface Pauses {
+  readonly p99Ms: number
+  readonly maxMs: number
+}
 
 export type BareAnswer =
   | { readonly kind: 'done' }
   | { readonly kind: 'role'; readonly isLeader: boolean }
   | { readonly kind: 'count'; readonly count: number }
   | {
-      readonly kind: 'pauses'
-      readonly p99Ms: number
-      readonly maxMs: number
+      readonly kind: 'added'
+      readonly pauses: Pauses
       readonly tookMs: number
       readonly writesPerSecond: number
     }
+  | { readonly kind: 'pauses'; readonly pauses: Pauses }
   | { readonly kind: 'failed'; readonly message: string }

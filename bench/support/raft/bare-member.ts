@@ -23,7 +23,7 @@ import { RpcHandlers } from '../../../src/rpc/handlers.ts'
 import { RpcPool } from '../../../src/rpc/pool.ts'
 import { RpcServer } from '../../../src/rpc/server.ts'
 import { noLog, realClock } from '../../../test/support/rpc/cluster-fixture.ts'
-import type { BareAnswer, BareJob, BareStart } from './bare-job.ts'
+import type { BareAnswer, BareJob, BareStart, Pauses } from './bare-job.ts'
 import { benchTask } from './task-object.ts'
 
 const COMMAND_BYTES = 24 + 256
@@ -36,6 +36,7 @@ interface Running {
 }
 
 let running: Running | undefined
+const pauses = monitorEventLoopDelay({ resolution: PAUSE_RESOLUTION_MS })
 
 const current = (): Running => {
   if (running === undefined) throw new Error('the member was not started')
@@ -45,7 +46,7 @@ const current = (): Running => {
 /** Applies a command by taking note of it: what is left is consensus. */
 const nothing: StateMachine = {
   apply: () => ({ result: undefined, writes: [] }),
-  restore: () => {},
+  beginRestore: () => ({ add: () => {}, commit: async () => {} }),
 }
 
 const start = async (options: BareStart): Promise<void> => {
@@ -132,7 +133,6 @@ const addMember = async (id: string, addr: string, clients: number): Promise<Bar
     }
   }
   const loops = Promise.all(Array.from({ length: clients }, loop))
-  const pauses = monitorEventLoopDelay({ resolution: PAUSE_RESOLUTION_MS })
   pauses.enable()
   const startMs = performance.now()
   await node.addLearner(id, encodeAddr(addr))
@@ -140,12 +140,16 @@ const addMember = async (id: string, addr: string, clients: number): Promise<Bar
   while ((node.status().peers.get(id)?.matched ?? 0) < target) {
     await new Promise((resolve) => setTimeout(resolve, PAUSE_RESOLUTION_MS * 10))
   }
-  pauses.disable()
   const tookMs = performance.now() - startMs
+  const measured = endPauses()
   isOver = true
   await loops
-  const [p99Ms, maxMs] = [pauses.percentile(99) / NS_PER_MS, pauses.max / NS_PER_MS]
-  return { kind: 'pauses', p99Ms, maxMs, tookMs, writesPerSecond: (writes / tookMs) * 1000 }
+  return { kind: 'added', pauses: measured, tookMs, writesPerSecond: (writes / tookMs) * 1000 }
+}
+
+const endPauses = (): Pauses => {
+  pauses.disable()
+  return { p99Ms: pauses.percentile(99) / NS_PER_MS, maxMs: pauses.max / NS_PER_MS }
 }
 
 const run = async (job: BareJob): Promise<BareAnswer> => {
@@ -162,6 +166,11 @@ const run = async (job: BareJob): Promise<BareAnswer> => {
       return { kind: 'done' }
     case 'add-member':
       return addMember(job.id, job.addr, job.clients)
+    case 'watch-pauses':
+      pauses.enable()
+      return { kind: 'done' }
+    case 'pauses':
+      return { kind: 'pauses', pauses: endPauses() }
     default:
       return job satisfies never
   }

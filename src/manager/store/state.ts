@@ -28,6 +28,15 @@ export interface StateWrite {
   value: Uint8Array | null
 }
 
+/** A state that is built beside the one in use. */
+export interface StoreRestore {
+  add(entries: Iterable<readonly [key: string, value: Uint8Array]>): void
+  commit(pause: () => Promise<void>): Promise<void>
+}
+
+/** Watchers are shown this much of a restored state before others go on: a few milliseconds. */
+const DIFFERENCES_AT_ONCE = 2_000
+
 export type Watcher = (changes: ObjectChange[], index: number) => void
 
 /** The replicated state machine: commands in, objects and answers out. Deterministic: no clock, no random, no IO. */
@@ -36,6 +45,7 @@ export class StoreState {
   readonly #watchers = new Set<Watcher>()
   /** A watcher that applied would show the others changes out of order. */
   #notifying = false
+  #isRestoring = false
 
   /** The applied state as of now (see `View`). After `restore` it is another view. */
   view(): View {
@@ -45,6 +55,7 @@ export class StoreState {
   /** Applies one committed command: all of it or nothing. */
   apply(index: number, command: Uint8Array): { result: TransactionResult; writes: StateWrite[] } {
     assert(!this.#notifying, 'a watcher must not apply')
+    assert(!this.#isRestoring, 'watchers have not seen all of the restored state')
     assert(index > this.#tables.index, `command ${index} follows ${this.#tables.index}`)
     const tx = decodeTransaction(command)
     this.#tables.index = index
@@ -68,17 +79,30 @@ export class StoreState {
     return { result: { kind: 'committed' }, writes }
   }
 
-  /** Replaces everything by the objects of a state database or snapshot at `index`. Watchers see the difference. */
-  restore(index: number, entries: Iterable<readonly [key: string, value: Uint8Array]>): void {
-    const old = this.#tables
+  /** Begins the state of a database or snapshot at `index`. Its commit replaces everything; watchers see the difference. */
+  beginRestore(index: number): StoreRestore {
     const tables = new Tables()
     tables.index = index
-    for (const [key, value] of entries) {
-      const kind = key.slice(0, key.indexOf('/')) as Kind
-      tables.put({ kind, object: deepFreeze(decodeStored(value)) } as KindedObject)
+    return {
+      add(entries) {
+        for (const [key, value] of entries) {
+          const kind = key.slice(0, key.indexOf('/')) as Kind
+          tables.put({ kind, object: deepFreeze(decodeStored(value)) } as KindedObject)
+        }
+      },
+      commit: async (pause) => {
+        const old = this.#tables
+        assert(index >= old.index, 'the state goes back')
+        this.#tables = tables
+        if (this.#watchers.size === 0) return
+        this.#isRestoring = true
+        for (const changes of inPieces(differences(old, tables))) {
+          this.#notify(changes, index)
+          await pause()
+        }
+        this.#isRestoring = false
+      },
     }
-    this.#tables = tables
-    this.#notify([...differences(old, tables)], index)
   }
 
   /** Calls `run` after every apply that changed something; the returned function ends it. */
@@ -148,17 +172,28 @@ export class StoreState {
   }
 }
 
-function* differences(old: Tables, tables: Tables): Iterable<ObjectChange> {
+/** What changed, and null for each object that did not: to look is work as well. */
+function* differences(old: Tables, tables: Tables): Iterable<ObjectChange | null> {
   for (const { kind, object } of old.entries()) {
-    if (tables.get(kind, object.ID) === undefined) {
-      yield { kind, action: 'remove', old: object } as ObjectChange
-    }
+    const isGone = tables.get(kind, object.ID) === undefined
+    yield isGone ? ({ kind, action: 'remove', old: object } as ObjectChange) : null
   }
   for (const { kind, object } of tables.entries()) {
     const before = old.get(kind, object.ID)
     if (before === undefined) yield { kind, action: 'create', object } as ObjectChange
-    else if (before.Version.Index !== object.Version.Index) {
-      yield { kind, action: 'update', object, old: before } as ObjectChange
-    }
+    else if (before.Version.Index === object.Version.Index) yield null
+    else yield { kind, action: 'update', object, old: before } as ObjectChange
   }
+}
+
+function* inPieces(changes: Iterable<ObjectChange | null>): Iterable<ObjectChange[]> {
+  let [seen, piece]: [number, ObjectChange[]] = [0, []]
+  for (const change of changes) {
+    if (change !== null) piece.push(change)
+    seen += 1
+    if (seen % DIFFERENCES_AT_ONCE > 0) continue
+    yield piece
+    piece = []
+  }
+  yield piece
 }

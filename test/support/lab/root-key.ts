@@ -8,6 +8,7 @@ import { createKeyAndCsr } from '../../../src/pki/csr.ts'
 import { loadDataKey } from '../../../src/pki/data-key.ts'
 import { type RootCA, signNodeCertificate } from '../../../src/pki/root-ca.ts'
 import { LevelStateStorage } from '../../../src/raft/state-storage.ts'
+import { restoreState } from '../restore-state.ts'
 import { eventually } from './eventually.ts'
 import type { LabHost } from './host.ts'
 
@@ -40,7 +41,7 @@ const readRootFrom = async (directory: string): Promise<RootCA | undefined> => {
   const meta = await storage.open()
   try {
     const state = new StoreState()
-    state.restore(meta?.index ?? 0, await storage.load())
+    await restoreState(state, meta?.index ?? 0, await storage.load())
     const secrets = state.view().cluster()?.Swarmctl
     return secrets && { certPem: secrets.RootCACert, keyPem: secrets.RootCAKey }
   } finally {

@@ -86,15 +86,13 @@ export class ObservedState implements StateStorage {
     await this.#step()
     this.#takeRoom()
     const install = await this.#deps.inner.beginInstall(meta)
+    const added: StateEntry[] = []
     return {
       add: async (entries) => {
         await this.#step()
         this.#takeRoom()
         await install.add(entries)
-      },
-      load: async () => {
-        await this.#step()
-        return install.load()
+        added.push(...entries)
       },
       commit: async () => {
         await this.#step()
@@ -102,11 +100,10 @@ export class ObservedState implements StateStorage {
           this.#deps.checker.counts.refusedSnapshots += 1
           throw new StorageFailedError('no space left on device')
         }
-        const entries = await install.load()
         if (!this.#deps.process.alive) return
         await install.commit()
         this.#deps.checker.counts.snapshots += 1
-        this.#take(meta, entries)
+        this.#take(meta, added)
         // Dying right after the switch is the case that the start has to bring together.
         await this.#step()
       },

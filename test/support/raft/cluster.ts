@@ -5,8 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { RaftNode } from '../../../src/raft/node.ts'
 import type { RaftNodeOptions } from '../../../src/raft/node-options.ts'
-import type { Applied, RaftTransport, StateMachine } from '../../../src/raft/node-ports.ts'
-import type { StateEntry } from '../../../src/raft/state-port.ts'
+import type {
+  Applied,
+  RaftTransport,
+  StateMachine,
+  StateRestore,
+} from '../../../src/raft/node-ports.ts'
 import { LevelStateStorage } from '../../../src/raft/state-storage.ts'
 import { FileWal, type FileWalOptions } from '../../../src/raft/wal.ts'
 import { NodeWalFiles, type WalFiles } from '../../../src/raft/wal-files.ts'
@@ -20,8 +24,10 @@ const decoder = new TextDecoder()
 
 /** `key=value` sets a key; the result is what the key had before. */
 export class KeyValueMachine implements StateMachine {
-  readonly values = new Map<string, string>()
+  values = new Map<string, string>()
   readonly applied: number[] = []
+  /** The most entries that were restored at once. */
+  largestPiece = 0
 
   apply(index: number, data: Uint8Array): Applied {
     const [key = '', value = ''] = decoder.decode(data).split('=')
@@ -31,9 +37,17 @@ export class KeyValueMachine implements StateMachine {
     return { result, writes: [{ key, value: encoder.encode(value) }] }
   }
 
-  restore(_appliedIndex: number, entries: Iterable<StateEntry>): void {
-    this.values.clear()
-    for (const [key, value] of entries) this.values.set(key, decoder.decode(value))
+  beginRestore(): StateRestore {
+    const values = new Map<string, string>()
+    return {
+      add: (entries) => {
+        for (const [key, value] of entries) values.set(key, decoder.decode(value))
+        this.largestPiece = Math.max(this.largestPiece, entries.length)
+      },
+      commit: async () => {
+        this.values = values
+      },
+    }
   }
 }
 

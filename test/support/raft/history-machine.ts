@@ -1,4 +1,4 @@
-import type { Applied, StateMachine } from '../../../src/raft/node-ports.ts'
+import type { Applied, StateMachine, StateRestore } from '../../../src/raft/node-ports.ts'
 import type { StateEntry } from '../../../src/raft/state-port.ts'
 import type { RaftChecker } from './raft-checker.ts'
 
@@ -35,7 +35,15 @@ export class HistoryMachine implements StateMachine {
     return { result: command, writes }
   }
 
-  restore(appliedIndex: number, entries: Iterable<StateEntry>): void {
+  beginRestore(appliedIndex: number): StateRestore {
+    const added: StateEntry[] = []
+    return {
+      add: (entries) => added.push(...entries),
+      commit: async () => this.#restore(appliedIndex, added),
+    }
+  }
+
+  #restore(appliedIndex: number, entries: readonly StateEntry[]): void {
     this.commands.clear()
     this.#hash = '0'
     this.lastIndex = 0
