@@ -17,6 +17,15 @@ export const SCHEDULE_DEFAULTS = {
   failedHistoryLimit: 1,
 } as const
 
+/** The most runs whose tasks are kept, of those that completed and of those that failed: every manager has them in memory. */
+export const RUN_HISTORY_MAX = 1_000
+
+/** Thrown: an Error that says so when more than that is asked for. */
+export const requireHistoryLimit = (limit: number): void => {
+  if (limit > RUN_HISTORY_MAX)
+    throw new Error(`${limit} runs are too many to keep: at most ${RUN_HISTORY_MAX}`)
+}
+
 /** When something is due. */
 type CronTimes = Pick<Schedule, 'Cron' | 'TimeZone'>
 

@@ -91,6 +91,14 @@ t.test('a schedule of a service', async (t) => {
   refused(whole, 'Swarmctl.Schedule: a schedule needs the mode replicated-job', { GlobalJob: {} })
   refused({ Cron: '61 * * * *' }, /^Swarmctl\.Schedule: "61 \* \* \* \*" is no schedule/)
   refused({ Cron: '@daily', TimeZone: 'X' }, /^Swarmctl\.Schedule: "X" is no time zone/)
+  for (const field of ['CompletedHistoryLimit', 'FailedHistoryLimit']) {
+    const most = { Cron: '@daily', [field]: 1_000 }
+    t.strictSame(parseServiceSpec(spec(most)).Swarmctl?.Schedule, most)
+    refused(
+      { Cron: '@daily', [field]: 1_001 },
+      `Swarmctl.Schedule: ${field}: 1001 runs are too many to keep: at most 1000`,
+    )
+  }
   refused({}, /Swarmctl\.Schedule\.Cron/)
   refused({ Cron: '@daily', ConcurrencyPolicy: 'Maybe' }, /Swarmctl\.Schedule\.ConcurrencyPolicy/)
   refused({ Cron: '@daily', StartingDeadline: -1 }, /Swarmctl\.Schedule\.StartingDeadline/)

@@ -345,12 +345,16 @@ t.test('what of a network has no effect is said', async (t) => {
 const externalCA = (Protocol: string, URL: string) => ({
   CAConfig: { ExternalCAs: [{ Protocol, URL }] },
 })
+const externalCAs = (count: number) => ({
+  CAConfig: { ExternalCAs: Array(count).fill({ Protocol: 'cfssl', URL: 'https://ca' }) },
+})
 refuses('cluster settings', parseSwarmSpec, [
   ['name', { Name: 'x' }, 'modification of cluster name is not allowed'],
   ['heartbeat', { Dispatcher: { HeartbeatPeriod: -1 } }, /heartbeat time period/],
   ['external CA', externalCA('acme', 'https://ca'), 'invalid protocol: "acme"'],
   ['its URL', externalCA('cfssl', 'ca'), /"ca" must begin with https/],
   ['not in the clear', externalCA('cfssl', 'http://ca/sign'), /must begin with https/],
+  ['how many', externalCAs(17), 'CAConfig.ExternalCAs: 17 external CAs are too many: at most 16'],
 ])
 refuses('nodes', parseNodeSpec, [
   ['role', { Availability: 'active' }, 'invalid Role: "", must be worker or manager'],

@@ -70,6 +70,10 @@ t.test('what is refused is named with its place in the object', async (t) => {
       cronJob('schedule: "@daily"\n  timeZone: Local'),
       'app.yml:7: CronJob backup: spec.timeZone "Local" is no time zone: write one such as Europe/Berlin',
     ],
+    [
+      cronJob('schedule: "@daily"\n  failedJobsHistoryLimit: 5000'),
+      'app.yml:7: CronJob backup: spec.failedJobsHistoryLimit 5000 runs are too many to keep: at most 1000',
+    ],
     [cronJob(''), /app\.yml:5: CronJob backup: spec\.schedule is missing$/],
     [
       cronJob('schedule: "@daily"\n  concurrencyPolicy: Never'),

@@ -1,5 +1,5 @@
 import { invalid } from '../errors.ts'
-import { requireCronTimes } from '../schedule.ts'
+import { requireCronTimes, requireHistoryLimit } from '../schedule.ts'
 import type { ServiceSpec } from '../service-spec.ts'
 
 /** What keeps a service's schedule from being followed, in one line. */
@@ -12,10 +12,17 @@ export const scheduleProblem = ({
   if (Mode?.ReplicatedJob === undefined) return 'a schedule needs the mode replicated-job'
   try {
     requireCronTimes(schedule)
-    return undefined
   } catch (thrown) {
     return (thrown as Error).message
   }
+  for (const field of ['CompletedHistoryLimit', 'FailedHistoryLimit'] as const) {
+    try {
+      requireHistoryLimit(schedule[field] ?? 0)
+    } catch (thrown) {
+      return `${field}: ${(thrown as Error).message}`
+    }
+  }
+  return undefined
 }
 
 /** Thrown: SwarmctlError INVALID_ARGUMENT for a schedule that can't be followed. */

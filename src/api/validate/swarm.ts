@@ -8,6 +8,9 @@ const CERT_EXPIRY_NS_MIN = 3600 * 1_000_000_000
 /** The one name that Docker lets a cluster have. */
 const CLUSTER_NAME = 'default'
 
+/** They are asked one after the other for each certificate; two or three stand in for each other. */
+const EXTERNAL_CAS_MAX = 16
+
 /** @throws SwarmctlError INVALID_ARGUMENT or UNIMPLEMENTED with Docker's text */
 export const parseSwarmSpec = (body: unknown): SwarmSpec => {
   const spec = parseBody(SwarmSpec, body)
@@ -19,7 +22,13 @@ export const parseSwarmSpec = (body: unknown): SwarmSpec => {
   if (expiry !== 0 && expiry < CERT_EXPIRY_NS_MIN) {
     throw invalid('minimum certificate expiry time is: 1h0m0s')
   }
-  for (const ca of spec.CAConfig?.ExternalCAs ?? []) checkExternalCA(ca)
+  const externalCAs = spec.CAConfig?.ExternalCAs ?? []
+  if (externalCAs.length > EXTERNAL_CAS_MAX) {
+    throw invalid(
+      `CAConfig.ExternalCAs: ${externalCAs.length} external CAs are too many: at most ${EXTERNAL_CAS_MAX}`,
+    )
+  }
+  for (const ca of externalCAs) checkExternalCA(ca)
   if ((spec.Dispatcher?.HeartbeatPeriod ?? 0) < 0) {
     throw invalid('heartbeat time period cannot be a negative duration')
   }

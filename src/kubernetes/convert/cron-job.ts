@@ -1,4 +1,4 @@
-import { requireCronTimes, requireTimeZone } from '../../api/schedule.ts'
+import { requireCronTimes, requireHistoryLimit, requireTimeZone } from '../../api/schedule.ts'
 import type { Schedule } from '../../api/schedule-spec.ts'
 import { ManifestProblem } from '../manifest-error.ts'
 import type { CronJob } from '../schema/objects.ts'
@@ -14,6 +14,10 @@ export const convertSchedule = ({ spec }: CronJob): Schedule => {
   const { successfulJobsHistoryLimit, failedJobsHistoryLimit } = spec
   if (timeZone !== undefined) at(['spec', 'timeZone'], () => requireTimeZone(timeZone))
   at(['spec', 'schedule'], () => requireCronTimes({ Cron: schedule }))
+  const limits = { successfulJobsHistoryLimit, failedJobsHistoryLimit }
+  for (const [name, limit = 0] of Object.entries(limits)) {
+    at(['spec', name], () => requireHistoryLimit(limit))
+  }
   return {
     Cron: schedule,
     ...(timeZone !== undefined && { TimeZone: timeZone }),
