@@ -12,6 +12,9 @@ import type { LabMachine } from '../support/lab/machine.ts'
 
 const CREATE = ['service', 'create', '--quiet', '--no-resolve-image']
 
+/** Of a server outside the cluster. */
+const OUTSIDE_PORT = 8099
+
 interface Answer {
   version: string
   host: string
@@ -234,6 +237,7 @@ for (const plane of ['kernel', 'proxy'] as const) {
     if (plane === 'proxy') return
 
     await t.test('subnets of any size, and internal networks', async (t) => {
+      await client.spawn(['busybox', 'httpd', '-f', '-p', `${OUTSIDE_PORT}`, '-h', '/etc'])
       await h1.swarmctl(['network', 'create', '--subnet', '192.168.50.0/24', 'mid'])
       await h1.swarmctl(['network', 'create', '--subnet', '192.168.60.0/27', '--internal', 'tiny'])
       for (const network of ['mid', 'tiny']) {
@@ -254,15 +258,10 @@ for (const plane of ['kernel', 'proxy'] as const) {
           const out = await execInTask(
             lab.hosts,
             task,
-            ['curl', '-s', '-m', '2', '-o', '/dev/null', `http://${client.ip}:1/`],
+            ['curl', '-s', '-m', '2', '-o', '/dev/null', `http://${client.ip}:${OUTSIDE_PORT}/`],
             { check: false },
           )
-          // Refused by the client's kernel means that the packet got out; a time-out or no route that it did not.
-          t.equal(
-            out.code === 7 && !/route/.test(out.stderr),
-            network === 'mid',
-            `way out of ${network}: ${out.code}`,
-          )
+          t.equal(out.code === 0, network === 'mid', `way out of ${network}: ${out.code}`)
         }
       }
     })
