@@ -29,6 +29,8 @@ export const AttachRequest = z.object({
   address: z.string(),
   /** Whether only that address will do; else another one is given when somebody has it. */
   isFixed: z.boolean(),
+  /** Whether it runs on the network already: then there is nothing left to allow. */
+  isRunning: z.boolean(),
   aliases: z.array(name.min(1)).max(ALIASES_MAX),
   /** The attachment under a provisional id that becomes this container's. */
   taskId: z.string().optional(),

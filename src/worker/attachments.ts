@@ -175,7 +175,9 @@ export class Attachments {
     const { id, name } = wish.container ?? { id: this.#deps.newId(), name: '' }
     this.hold(id)
     try {
-      const task = await this.#patiently(() => this.#ask({ id, name }, wish, wish.address !== ''))
+      const task = await this.#patiently(() =>
+        this.#ask({ id, name }, wish, { isFixed: wish.address !== '' }),
+      )
       return await this.#wireOrRelease(task, recordOf(task, wish))
     } catch (error) {
       this.#endClaim(id)
@@ -190,7 +192,7 @@ export class Attachments {
     const { networkId, aliases } = endpoint.record
     const wish = { network: networkId, address: '', aliases }
     try {
-      await this.#patiently(() => this.#ask(container, wish, false, taskId))
+      await this.#patiently(() => this.#ask(container, wish, { isFixed: false, taskId }))
     } catch (error) {
       await this.release(taskId)
       throw error
@@ -319,8 +321,8 @@ export class Attachments {
     const { address, dockerNetwork, record } = endpoint
     const { containers } = this.#deps
     const wish = { network: record.networkId, address, aliases: record.aliases }
-    const task =
-      this.#asIs(container, endpoint) ?? (await this.#ask(container, wish, record.isFixed))
+    const how = { isFixed: record.isFixed, isRunning: container.phase === 'up' }
+    const task = this.#asIs(container, endpoint) ?? (await this.#ask(container, wish, how))
     const granted = await this.#wire(task, record)
     const isSame =
       granted.endpoint.address === address &&
@@ -351,8 +353,11 @@ export class Attachments {
   async #ask(
     container: { id: string; name: string },
     wish: { network: string; address: string; aliases: readonly string[] },
-    isFixed: boolean,
-    taskId?: string,
+    {
+      isFixed,
+      isRunning = false,
+      taskId,
+    }: { isFixed: boolean; isRunning?: boolean; taskId?: string },
   ): Promise<Task> {
     const task = await this.#deps.attach({
       containerId: container.id,
@@ -360,6 +365,7 @@ export class Attachments {
       network: wish.network,
       address: wish.address,
       isFixed,
+      isRunning,
       aliases: container.name === '' ? [...wish.aliases] : namesOf(container.id, wish.aliases),
       ...(taskId !== undefined && { taskId }),
     })

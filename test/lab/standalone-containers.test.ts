@@ -131,6 +131,19 @@ for (const plane of ['kernel', 'proxy'] as const) {
       t.strictSame(await attached(h1), ['alone', 'far'])
     })
 
+    await t.test('a paused node keeps what it has and takes nothing new', async (t) => {
+      const set = (availability: string) =>
+        docker(h1, ['node', 'update', '--availability', availability, h2.name])
+      await set('pause')
+      const no = `node ${h2.name} is paused and takes no new containers: use another node, or set it to active`
+      const run = ['run', '-d', '--name', 'nope', '--network', 'front', IMAGE]
+      t.match(await refusal(h2, run), `Could not attach to network front: ${no}`)
+      await docker(h2, ['restart', 'far'])
+      await reaches(h1, 'alone', 'far')
+      t.strictSame(await attached(h1), ['alone', 'far'])
+      await set('active')
+    })
+
     await t.test('connect and disconnect', async (t) => {
       await docker(h2, ['run', '-d', '--name', 'apart', IMAGE])
       const options = ['--alias', 'other', '--ip', address(2, 66)]

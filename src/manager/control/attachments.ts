@@ -44,6 +44,7 @@ export const attach = async (
     const network = requireAttachable(tx, parsed.data.network)
     const held = heldOn(tx, nodeId, network)
     const present = presentOf(held, parsed.data)
+    if (!present && !parsed.data.isRunning) requireActive(tx, nodeId)
     if (!present && held.length >= ATTACHMENTS_MAX) throw full(network)
     written = present?.ID ?? id
     const task = present
@@ -70,6 +71,18 @@ const requireAttachable = (view: View, reference: string): Network => {
   }
   return network
 }
+
+/** What swarmkit's scheduler asks of a task's node, attachments' included; there the client is told after 20 s that nothing happened. */
+const requireActive = (view: View, nodeId: string): void => {
+  const node = view.get('node', nodeId)
+  if (node === undefined || node.Spec.Availability === 'active') return
+  const [name, state] = [node.Description.Hostname, STATES[node.Spec.Availability]]
+  throw precondition(
+    `node ${name} is ${state} and takes no new containers: use another node, or set it to active`,
+  )
+}
+
+const STATES = { pause: 'paused', drain: 'drained' } as const
 
 const full = ({ Spec: { Name } }: Network): SwarmctlError =>
   precondition(

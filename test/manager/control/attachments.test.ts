@@ -36,7 +36,7 @@ const start = async () => {
   const attach = (nodeId: string, change: Partial<AttachRequest> = {}) =>
     control.attachContainer(nodeId, {
       ...{ containerId: 'c1', name: 'alone', network: 'big', address: '', isFixed: false },
-      aliases: ['me'],
+      ...{ isRunning: false, aliases: ['me'] },
       ...change,
     })
   return { control, store, attach }
@@ -95,6 +95,32 @@ t.test('what can’t be attached to, and what is no request', async (t) => {
   await rejects(t, attach('gone'), 400, /node gone is not there any more/)
   await rejects(t, control.attachContainer('n1', { containerId: 7 }), 400, /containerId/)
   await rejects(t, control.attachContainer('n1', null), 400, /attachment/)
+})
+
+t.test('a node that is paused or drained takes no new containers', async (t) => {
+  const { store, attach } = await start()
+  const early = await attach('n1', { containerId: 'provisional', name: '' })
+  const setAvailability = (Availability: 'active' | 'pause' | 'drain') =>
+    store.update((tx) => {
+      const node = tx.get('node', 'n1')!
+      tx.put('node', { ...node, Spec: { ...node.Spec, Availability } })
+    })
+  for (const [availability, word] of [
+    ['pause', 'paused'],
+    ['drain', 'drained'],
+  ] as const) {
+    await setAvailability(availability)
+    const text = `node host-1 is ${word} and takes no new containers: use another node, or set it to active`
+    await rejects(t, attach('n1', { containerId: 'new' }), 400, text)
+    const wanted = { containerId: 'new', address: '10.5.1.9', isFixed: true }
+    await rejects(t, attach('n1', wanted), 400, text)
+    await attach('n2', { containerId: `on-n2-while-${availability}` })
+  }
+  t.equal((await attach('n1', { taskId: early.ID })).ID, early.ID, 'what was begun is ended')
+  t.equal((await attach('n1', { name: 'renamed' })).ID, early.ID, 'what is there stays')
+  t.ok(await attach('n1', { containerId: 'of-a-restart-policy', isRunning: true }))
+  await setAvailability('active')
+  t.ok(await attach('n1', { containerId: 'new' }))
 })
 
 t.test('a node puts no more containers on a network than its bridge takes', async (t) => {
