@@ -80,6 +80,10 @@ const accepted = async (answer: IncomingMessage): Promise<IncomingMessage> => {
   throw errorOf(status, parseText(await readText(answer)))
 }
 
+/** The socket, or the way to it, belongs to somebody else. */
+const isForbidden = (error: unknown): boolean =>
+  ['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException | undefined)?.code ?? '')
+
 /** Talks to a daemon's API socket. */
 export class Client {
   readonly host: string
@@ -126,13 +130,14 @@ export class Client {
     throw errorOf(status, parseText(text))
   }
 
-  /** Whether a daemon answers on the socket. */
+  /** Whether a daemon answers on the socket. @throws SwarmctlError when this user may not ask it */
   async isAlive(): Promise<boolean> {
     try {
       const answer = await this.#send({ path: '/_ping' })
       answer.resume()
       return true
-    } catch {
+    } catch (error) {
+      if (isForbidden((error as SwarmctlError).cause)) throw error
       return false
     }
   }
@@ -166,14 +171,10 @@ export class Client {
 
   #unreachable(error: NodeJS.ErrnoException): unknown {
     if (error.name === 'AbortError') return error
-    const hint =
-      error.code === 'EACCES'
-        ? 'run the command as root or as a member of the group docker'
-        : 'start one with "swarmctl init", "swarmctl join" or "swarmctl daemon", or name its socket with --host or SWARMCTL_HOST'
-    return new SwarmctlError(
-      'UNAVAILABLE',
-      `no swarmctl daemon answers at ${this.host} (${error.code ?? error.message}): ${hint}`,
-      { cause: error },
-    )
+    const why = error.code ?? error.message
+    const text = isForbidden(error)
+      ? `you may not use the swarmctl daemon at ${this.host} (${why}): run the command as root or as a member of the group docker`
+      : `no swarmctl daemon answers at ${this.host} (${why}): start one with "swarmctl init", "swarmctl join" or "swarmctl daemon", or name its socket with --host or SWARMCTL_HOST`
+    return new SwarmctlError('UNAVAILABLE', text, { cause: error })
   }
 }

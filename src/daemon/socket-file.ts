@@ -20,7 +20,10 @@ const answers = (path: string): Promise<boolean> =>
       socket.destroy()
       resolve(true)
     })
-    socket.on('error', () => resolve(false))
+    // Who may not ask can't know that nobody is there.
+    socket.on('error', ({ code }: NodeJS.ErrnoException) =>
+      resolve(code === 'EACCES' || code === 'EPERM'),
+    )
   })
 
 /** Makes the path free: a socket that a dead daemon left is removed, one that answers is another daemon's. */

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { asNobody } from '../support/as-nobody.ts'
 import { type RunOptions, runCli } from '../support/cli/run-cli.ts'
 import { startNode } from '../support/http/api-node.ts'
 
@@ -50,6 +51,15 @@ t.test('a run directory of its own holds the socket, unless a host is named', as
   const host = `unix://${named.dir}/a.sock`
   t.match(await named.run(['-H', host, 'init', '--run-dir', '/r']), { code: 0 })
   t.match(named.begun[0]!.join(' '), `--run-dir /r --socket ${named.dir}/a.sock `)
+})
+
+t.test('another user’s daemon is none to start one beside', async (t) => {
+  const { dir, begun, run } = await startMachine(t)
+  const host = `unix://${dir}/docker.sock`
+  const refusal = `swarmctl: you may not use the swarmctl daemon at ${host} (EACCES): run the command as root or as a member of the group docker\n`
+  t.match(await asNobody(dir, () => run(['-H', host, 'init'])), { code: 1, err: refusal })
+  t.match(await asNobody(dir, () => run(['-H', host, 'node', 'ls'])), { code: 1, err: refusal })
+  t.same(begun, [])
 })
 
 t.test('no daemon is started where one answers, or where none can be started', async (t) => {
