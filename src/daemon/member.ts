@@ -27,6 +27,7 @@ import { Attachments } from '../worker/attachments.ts'
 import { DockerContainerNetworks } from '../worker/docker/docker-container-networks.ts'
 import { DockerExecutor } from '../worker/docker/docker-executor.ts'
 import { FileDisk } from '../worker/file-disk.ts'
+import { ATTACH_WAIT_MAX_MS } from '../worker/limits.ts'
 import { SecretsTmpfs } from '../worker/secrets-tmpfs.ts'
 import { serveAgentCalls } from './agent-calls.ts'
 import { CfsslClient } from './cfssl-client.ts'
@@ -333,7 +334,8 @@ export class Member {
     const { leader } = this.agent
     if (leader === undefined) throw unavailable('no manager is in reach: try again')
     const connection = await this.#pool.get(leader.addr)
-    return (await connection.request(ATTACH_METHOD, request)) as Task
+    const options = { timeoutMs: ATTACH_WAIT_MAX_MS }
+    return (await connection.request(ATTACH_METHOD, request, options)) as Task
   }
 
   /** A demoted manager's old certificate gives no rights any more at any manager. */

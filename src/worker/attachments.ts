@@ -13,9 +13,9 @@ import type { Task, TaskStatus } from '../api/task.ts'
 import { isTerminal } from '../api/task-state.ts'
 import type { AttachedContainer, ContainerNetworks } from './container-networks.ts'
 import type { ContainerEvent } from './executor.ts'
-import { ATTACH_RETRY_MS, ATTACH_WAIT_MAX_MS } from './limits.ts'
+import { ATTACH_RETRY_MS } from './limits.ts'
 import type { OverlayPort } from './overlay-port.ts'
-import { sleep } from './sleep.ts'
+import { type Patience, startPatience } from './patience.ts'
 
 export interface AttachmentsDeps {
   containers: ContainerNetworks
@@ -175,10 +175,11 @@ export class Attachments {
     const { id, name } = wish.container ?? { id: this.#deps.newId(), name: '' }
     this.hold(id)
     try {
-      const task = await this.#patiently(() =>
+      const patiently = this.#patience()
+      const task = await patiently(() =>
         this.#ask({ id, name }, wish, { isFixed: wish.address !== '' }),
       )
-      return await this.#wireOrRelease(task, recordOf(task, wish))
+      return await this.#wireOrRelease(task, recordOf(task, wish), patiently)
     } catch (error) {
       this.#endClaim(id)
       throw notAttached(wish.network, error)
@@ -192,7 +193,7 @@ export class Attachments {
     const { networkId, aliases } = endpoint.record
     const wish = { network: networkId, address: '', aliases }
     try {
-      await this.#patiently(() => this.#ask(container, wish, { isFixed: false, taskId }))
+      await this.#patience()(() => this.#ask(container, wish, { isFixed: false, taskId }))
     } catch (error) {
       await this.release(taskId)
       throw error
@@ -227,7 +228,9 @@ export class Attachments {
         if (container === undefined || container.phase === 'up') return
         // What was made for it before may be gone: somebody removed the bridge while nothing ran on it.
         for (const { task } of this.#heldBy(container.id)) this.#granted.delete(task.ID)
-        for (const endpoint of container.endpoints) await this.#prepare(container, endpoint)
+        const patiently = this.#patience()
+        for (const endpoint of container.endpoints)
+          await this.#prepare(container, endpoint, patiently)
       })
     } catch (error) {
       await this.refresh(found.id)
@@ -236,9 +239,13 @@ export class Attachments {
     return found
   }
 
-  async #prepare(container: AttachedContainer, endpoint: AttachedEndpoint): Promise<void> {
+  async #prepare(
+    container: AttachedContainer,
+    endpoint: AttachedEndpoint,
+    patiently: Patience,
+  ): Promise<void> {
     try {
-      await this.#patiently(() => this.#secure(container, endpoint))
+      await patiently(() => this.#secure(container, endpoint, patiently))
     } catch (error) {
       throw notAttached(endpoint.record.networkName, error)
     }
@@ -287,7 +294,7 @@ export class Attachments {
     if (container?.phase !== 'up') return
     for (const endpoint of container.endpoints) {
       try {
-        const task = await this.#secure(container, endpoint)
+        const task = await this.#secure(container, endpoint, this.#patience())
         this.#answerFor(container, task)
         this.#tell(task, this.#status('running', 'started', containerId))
       } catch (error) {
@@ -317,13 +324,17 @@ export class Attachments {
   }
 
   /** The endpoint's attachment, with the container's present name; the endpoint gets another address when its own is taken. */
-  async #secure(container: AttachedContainer, endpoint: AttachedEndpoint): Promise<Task> {
+  async #secure(
+    container: AttachedContainer,
+    endpoint: AttachedEndpoint,
+    patiently: Patience,
+  ): Promise<Task> {
     const { address, dockerNetwork, record } = endpoint
     const { containers } = this.#deps
     const wish = { network: record.networkId, address, aliases: record.aliases }
     const how = { isFixed: record.isFixed, isRunning: container.phase === 'up' }
     const task = this.#asIs(container, endpoint) ?? (await this.#ask(container, wish, how))
-    const granted = await this.#wire(task, record)
+    const granted = await this.#wire(task, record, patiently)
     const isSame =
       granted.endpoint.address === address &&
       granted.endpoint.dockerNetwork === dockerNetwork &&
@@ -374,9 +385,13 @@ export class Attachments {
     return task
   }
 
-  async #wireOrRelease(task: Task, record: AttachmentRecord): Promise<GrantedAttachment> {
+  async #wireOrRelease(
+    task: Task,
+    record: AttachmentRecord,
+    patiently: Patience,
+  ): Promise<GrantedAttachment> {
     try {
-      return await this.#wire(task, record)
+      return await this.#wire(task, record, patiently)
     } catch (error) {
       await this.release(task.ID)
       throw error
@@ -384,10 +399,14 @@ export class Attachments {
   }
 
   /** The network's bridge is on this node from then on. */
-  async #wire(task: Task, record: AttachmentRecord): Promise<GrantedAttachment> {
+  async #wire(
+    task: Task,
+    record: AttachmentRecord,
+    patiently: Patience,
+  ): Promise<GrantedAttachment> {
     const known = this.#granted.get(task.ID)
     if (known !== undefined) return known
-    const wiring = await this.#patiently(() =>
+    const wiring = await patiently(() =>
       this.#deps.overlay.attach(withResolver(task, record.resolver)),
     )
     const network = wiring.networks[0]
@@ -401,19 +420,9 @@ export class Attachments {
     return granted
   }
 
-  /** Again while something is not there yet: a leader, the network's subnet, this node's tables. */
-  async #patiently<T>(run: () => Promise<T>): Promise<T> {
-    const { clock } = this.#deps
-    const untilMs = clock.nowMs() + ATTACH_WAIT_MAX_MS
-    for (;;) {
-      try {
-        return await run()
-      } catch (error) {
-        if (toSwarmctlError(error).code !== 'UNAVAILABLE' || clock.nowMs() >= untilMs) throw error
-        await sleep(clock, ATTACH_RETRY_MS, this.#closing.signal)
-        if (this.#closing.signal.aborted) throw error
-      }
-    }
+  /** Of one request: all of its steps together wait no longer than ATTACH_WAIT_MAX_MS. */
+  #patience(): Patience {
+    return startPatience(this.#deps.clock, this.#closing.signal)
   }
 
   #containerOf(taskId: string): string | undefined {

@@ -4,6 +4,7 @@ import type { AttachRequest } from '../../src/api/network-attachment.ts'
 import type { Task, TaskStatus } from '../../src/api/task.ts'
 import { Attachments } from '../../src/worker/attachments.ts'
 import type { AttachedContainer } from '../../src/worker/container-networks.ts'
+import { ATTACH_WAIT_MAX_MS } from '../../src/worker/limits.ts'
 import type { TaskWiring } from '../../src/worker/overlay-port.ts'
 import { sampleNetwork, sampleTask } from '../support/objects.ts'
 import { settle, VirtualClock } from '../support/orchestration/virtual-clock.ts'
@@ -23,6 +24,8 @@ class Bench {
   /** Addresses that others have. */
   readonly taken = new Set<string>()
   failure: SwarmctlError | undefined
+  /** Why the network's bridge can't be had. */
+  wireFailure: SwarmctlError | undefined
   attachments = this.run()
   #count = 0
 
@@ -52,6 +55,7 @@ class Bench {
   }
 
   wire(task: Task): TaskWiring {
+    if (this.wireFailure) throw this.wireFailure
     this.overlay.push(`attach ${task.ID}`)
     const ipv4Address = task.NetworksAttachments![0]!.Addresses[0]!.replace(/\/.*/, '')
     const dns = ['10.5.1.1', ...(task.Spec.ContainerSpec?.DNSConfig?.Nameservers ?? [])]
@@ -254,6 +258,32 @@ t.test('without a manager', async (t) => {
   bench.failure = undefined
   await bench.clock.advance(1000)
   t.strictSame(bench.said.length, 1, 'a running container is attached when one is back')
+  bench.attachments.stop()
+})
+
+t.test('one request waits no longer than it says, whatever it waits for', async (t) => {
+  const bench = new Bench()
+  const [noLeader, noTable] = [unavailable('no leader'), unavailable('no table')]
+  for (const request of ['claim', 'start'] as const) {
+    bench.failure = noLeader
+    bench.wireFailure = undefined
+    bench.container('c1', { phase: 'created' })
+    const asked =
+      request === 'claim'
+        ? bench.attachments.claim({ network: 'back', address: '', aliases: [] })
+        : bench.attachments.prepareStart('c1')
+    let refusal: unknown
+    asked.catch((error: Error) => {
+      refusal = error.message
+    })
+    await bench.clock.advance(ATTACH_WAIT_MAX_MS - 1000)
+    bench.failure = undefined
+    bench.wireFailure = noTable
+    await bench.clock.advance(800)
+    t.equal(refusal, undefined, `${request}: there is time left`)
+    await bench.clock.advance(400)
+    t.equal(refusal, 'Could not attach to network back: no table', request)
+  }
   bench.attachments.stop()
 })
 

@@ -1,0 +1,23 @@
+import type { Clock } from '../api/clock.ts'
+import { toSwarmctlError } from '../api/errors.ts'
+import { ATTACH_RETRY_MS, ATTACH_WAIT_MAX_MS } from './limits.ts'
+import { sleep } from './sleep.ts'
+
+/** Does something again while what it needs is not there yet: a leader, the network's subnet, this node's tables. */
+export type Patience = <T>(run: () => Promise<T>) => Promise<T>
+
+/** Patience for what is done from now on: it ends ATTACH_WAIT_MAX_MS from now, however many steps there are, or when the signal aborts. */
+export const startPatience = (clock: Clock, signal: AbortSignal): Patience => {
+  const untilMs = clock.nowMs() + ATTACH_WAIT_MAX_MS
+  return async (run) => {
+    for (;;) {
+      try {
+        return await run()
+      } catch (error) {
+        if (toSwarmctlError(error).code !== 'UNAVAILABLE' || clock.nowMs() >= untilMs) throw error
+        await sleep(clock, ATTACH_RETRY_MS, signal)
+        if (signal.aborted) throw error
+      }
+    }
+  }
+}
