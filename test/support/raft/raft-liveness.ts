@@ -17,9 +17,10 @@ const STEADY_TRIALS = 2
 const START_MS = 20
 const AGREE_MS = 25_000
 
-/** A majority that must do without the others, and the index at which that was so. */
+/** A majority that must do without the others, and the voters and the index at which that was so. */
 interface Core {
   readonly members: readonly RaftMember[]
+  readonly voters: readonly string[]
   readonly applied: number
 }
 
@@ -63,7 +64,7 @@ function chooseCore(world: RaftWorld): Core | undefined {
     core,
     all.filter((one) => !core.includes(one)),
   )
-  return { members: core, applied: status.applied }
+  return { members: core, voters: status.voters, applied: status.applied }
 }
 
 /**
@@ -83,6 +84,16 @@ function knowsMembers(core: readonly RaftMember[], newest: RaftMember | undefine
 function isChanging(world: RaftWorld, after: number): boolean {
   return [...world.members.values()].some(({ walDisk }) =>
     walDisk.entries.some(({ index, kind }) => kind === 'membership' && index > after),
+  )
+}
+
+/** A change that was not on a disk yet when the core was chosen may be in a snapshot by now. */
+function hasOtherVoters(world: RaftWorld, voters: readonly string[], after: number): boolean {
+  return [...world.members.values()].some(
+    ({ status }) =>
+      status !== undefined &&
+      status.applied > after &&
+      (status.joint || status.voters.join() !== voters.join()),
   )
 }
 
@@ -115,8 +126,8 @@ function heal(world: RaftWorld, members: readonly RaftMember[]): void {
 }
 
 /** The quorum writes and reads, has applied the same, and keeps its leader; unless the members change. */
-async function mustWork(world: RaftWorld, { members, applied }: Core): Promise<void> {
-  const isOff = () => isChanging(world, applied)
+async function mustWork(world: RaftWorld, { members, voters, applied }: Core): Promise<void> {
+  const isOff = () => isChanging(world, applied) || hasOtherVoters(world, voters, applied)
   const works = async () => {
     const leader = leaderOf(members)
     const reached = leader?.status?.applied
