@@ -21,6 +21,14 @@ const docker = async (
 ): Promise<string> =>
   (await host.dockerViaSwarmctl(args, { timeoutMs: TIMEOUT_MS, ...options })).stdout.trim()
 
+/** The last Engine whose resolver asks the host's servers from the container's network. */
+const ENGINE_MAJOR_WITH_CONTAINERS_QUESTIONS = 26
+
+const engineMajor = async (host: LabHost): Promise<number> => {
+  const { Version } = (await host.engineRequest('/version')).json() as { Version: string }
+  return Number.parseInt(Version, 10)
+}
+
 /** What the CLI says to a command that fails. */
 const refusal = async (host: LabHost, args: readonly string[]): Promise<string> => {
   const { code, stderr } = await host.dockerViaSwarmctl(args, {
@@ -153,7 +161,11 @@ for (const plane of ['kernel', 'proxy'] as const) {
       await reaches(h1, 'alone', 'other')
       await reaches(h1, 'alone', 'apart')
       await reaches(h2, 'apart', await addressOf(h1, 'alone', 'front'))
-      for (const name of ['alone', 'me', 'web']) await reaches(h2, 'apart', name)
+      // A newer Engine asks the host's servers itself: nobody could tell for whom (docs/design/overlay.md, "Single containers").
+      const isAskedByEngine = (await engineMajor(h2)) > ENGINE_MAJOR_WITH_CONTAINERS_QUESTIONS
+      for (const name of ['alone', 'me', 'web'])
+        if (isAskedByEngine) t.equal(await answererOf(h2, 'apart', name), '', name)
+        else await reaches(h2, 'apart', name)
       t.match(
         await refusal(h2, ['network', 'connect', 'front', 'apart']),
         /already exists in network front/,
