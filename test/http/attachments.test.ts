@@ -1,9 +1,12 @@
 import t from 'tap'
 import type { AttachmentWish, GrantedAttachment } from '../../src/api/attachment-grant.ts'
 import { ATTACHMENT_OPTION } from '../../src/api/attachment-record.ts'
+import type { Clock } from '../../src/api/clock.ts'
 import { notFound, SwarmctlError } from '../../src/api/errors.ts'
+import { systemClock } from '../../src/daemon/system-clock.ts'
 import type { NetworkAttachments } from '../../src/http/ports.ts'
-import { type ApiNode, startNode } from '../support/http/api-node.ts'
+import { type Answer, type ApiNode, startNode } from '../support/http/api-node.ts'
+import { VirtualClock } from '../support/orchestration/virtual-clock.ts'
 
 const CONTAINER = 'f'.repeat(64)
 
@@ -56,8 +59,8 @@ class GrantingAgent implements NetworkAttachments {
   }
 }
 
-const start = async (test: Parameters<typeof startNode>[0]) => {
-  const node = await startNode(test)
+const start = async (test: Parameters<typeof startNode>[0], clock: Clock = systemClock) => {
+  const node = await startNode(test, { clock })
   const agent = new GrantingAgent()
   node.swarm.networkAttachments = agent
   const { answers } = node.engine
@@ -163,8 +166,18 @@ t.test('a network by its id and by its name, and settings that are none', async 
 })
 
 t.test('a node that resumes is waited for, unless the network is the Engine’s', async (t) => {
-  const { node, agent } = await start(t)
+  const clock = new VirtualClock()
+  const { node, agent } = await start(t, clock)
   const { state } = node.swarm
+  /** The answer, as soon as enough time has passed for it. */
+  const inTime = async (call: Promise<Answer>): Promise<Answer> => {
+    let isOver = false
+    const answered = call.finally(() => {
+      isOver = true
+    })
+    while (!isOver) await clock.advance(100)
+    return answered
+  }
   const create = (NetworkMode: string) =>
     node.call('POST', '/containers/create', { body: { Image: 'a', HostConfig: { NetworkMode } } })
   state.localNodeState = 'pending'
@@ -177,12 +190,14 @@ t.test('a node that resumes is waited for, unless the network is the Engine’s'
   t.equal(node.engine.requests('POST', '/containers/create').length, 1, 'it waits')
   state.localNodeState = 'active'
   node.swarm.networkAttachments = agent
-  t.equal((await created).status, 201)
-  t.equal((await connected).status, 404, 'the stand-in Engine has no such bridge')
+  t.equal((await inTime(created)).status, 201)
+  t.equal((await inTime(connected)).status, 404, 'the stand-in Engine has no such bridge')
   t.equal(agent.wishes.length, 2)
   state.localNodeState = 'pending'
   node.swarm.networkAttachments = undefined
-  const refused = await create('back')
+  const startMs = clock.nowMs()
+  const refused = await inTime(create('back'))
+  t.ok(clock.nowMs() - startMs >= 5000)
   t.match([refused.status, refused.body.message], [503, /does not take part in its swarm yet/])
 })
 

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { request as httpRequest, type IncomingMessage, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Clock } from '../../../src/api/clock.ts'
 import type { Log } from '../../../src/api/log.ts'
 import { Surface } from '../../../src/http/surface.ts'
 import { MemorySwarm } from './memory-swarm.ts'
@@ -32,6 +33,8 @@ export const silentLog: Log = {
 interface StartOptions {
   engineVersion?: string
   seed?: boolean
+  /** What requests wait by. */
+  clock?: Clock
 }
 
 export class ApiNode {
@@ -41,20 +44,20 @@ export class ApiNode {
   readonly #dir = mkdtempSync(join(tmpdir(), 'swarmctl-api-'))
   readonly #server: Server
 
-  private constructor(engineVersion?: string) {
+  private constructor({ engineVersion, clock }: StartOptions) {
     this.engine = new StandInEngine(join(this.#dir, 'engine.sock'), engineVersion)
     this.socketPath = join(this.#dir, 'docker.sock')
     const { swarm, engine } = this
     this.#server = new Surface({
       port: swarm,
       engine,
-      clock: swarm.clock,
+      clock: clock ?? swarm.clock,
       log: silentLog,
     }).createServer()
   }
 
   static async start(options: StartOptions = {}): Promise<ApiNode> {
-    const node = new ApiNode(options.engineVersion)
+    const node = new ApiNode(options)
     await node.engine.start()
     await new Promise<void>((resolve) => node.#server.listen(node.socketPath, resolve))
     if (options.seed === false) node.swarm.state.localNodeState = 'inactive'
