@@ -13,6 +13,7 @@ export type RaftErrorCode =
   | 'RAFT_STORAGE_CORRUPT'
   | 'RAFT_STORAGE_KEY'
   | 'RAFT_STORAGE_VERSION'
+  | 'RAFT_STORAGE_UNREADABLE'
   | 'RAFT_STORAGE_FAILED'
   | 'RAFT_NOTHING_STORED'
 
@@ -121,6 +122,20 @@ export class StorageVersionError extends RaftError {
     super(
       'RAFT_STORAGE_VERSION',
       `${what} was written by a newer swarmctl (format ${version}, this one reads up to ${versionMax}): run that version`,
+    )
+  }
+}
+
+/** Thrown when what is stored is whole, as its seal says, but nothing that this version can read. It is left as it is. */
+export class StorageUnreadableError extends RaftError {
+  override readonly name = 'StorageUnreadableError'
+
+  constructor(what: string, cause: unknown) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    super(
+      'RAFT_STORAGE_UNREADABLE',
+      `${what} is whole, but can not be read by this swarmctl (${why}): run the version that wrote it, or run "swarmctl leave --force", and then join again or "swarmctl restore FILE"`,
+      { cause },
     )
   }
 }

@@ -13,6 +13,8 @@ export interface Applied {
 
 /** What is replicated. It must be a function of the entries alone: no clock, random, or IO. */
 export interface StateMachine {
+  /** Throws when it can't read a command, as `apply` would. */
+  check(data: Uint8Array): void
   /** Called once for each command, in the order of the log, the same on every member. */
   apply(index: number, data: Uint8Array): Applied
   /**

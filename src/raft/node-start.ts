@@ -1,9 +1,15 @@
 // What a node knows when it starts: log and state are read and brought together.
 
+import { checkEntry } from './apply-entry.ts'
 import { sameBytes } from './bytes.ts'
 import type { CoreStart } from './core.ts'
 import { createEntry } from './entry.ts'
-import { NothingStoredError, StorageCorruptError, StorageKeyError } from './errors.ts'
+import {
+  NothingStoredError,
+  StorageCorruptError,
+  StorageKeyError,
+  StorageUnreadableError,
+} from './errors.ts'
 import {
   applyMembership,
   EMPTY_MEMBERSHIP,
@@ -14,6 +20,7 @@ import {
 } from './membership.ts'
 import { decodeMembershipCommand, encodeMembershipCommand } from './membership-codec.ts'
 import type { SnapshotMeta } from './message.ts'
+import type { RaftNodeDeps } from './node-ports.ts'
 import type { StateStorage } from './state-port.ts'
 import type { Wal, WalContents } from './wal-port.ts'
 
@@ -35,8 +42,7 @@ export interface Beginning {
 
 /** Reads log and state, and begins a cluster if one is to begin. */
 export async function openStorage(
-  wal: Wal,
-  state: StateStorage,
+  { wal, state, stateMachine }: Pick<RaftNodeDeps, 'wal' | 'state' | 'stateMachine'>,
   { initialVoters, survivor }: Beginning,
 ): Promise<Stored> {
   const contents = await wal.open()
@@ -47,7 +53,25 @@ export async function openStorage(
     isFirst ? await bootstrap(wal, initialVoters) : contents,
     stored,
   )
+  // Before anything is promised: who can't apply what it stored must not become the leader of it.
+  for (const entry of known.entries)
+    if (entry.index > known.applied) checkEntry(stateMachine, entry)
   return survivor === undefined ? known : forceNewCluster(wal, known, survivor)
+}
+
+/** Brings what is stored into use. Throws StorageUnreadableError, StorageCorruptError. */
+export async function restoreStored(
+  { state, stateMachine }: Pick<RaftNodeDeps, 'state' | 'stateMachine'>,
+  applied: number,
+): Promise<void> {
+  const restore = stateMachine.beginRestore(applied)
+  const entries = await state.load()
+  try {
+    restore.add(entries)
+  } catch (cause) {
+    throw new StorageUnreadableError('the state', cause)
+  }
+  await restore.commit(() => Promise.resolve())
 }
 
 /** The log opened with the data key, so a state that doesn't is damaged. */

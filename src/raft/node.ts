@@ -2,6 +2,7 @@
 // core says is done here in that order, and what happens comes back to it through here.
 
 import { abortable } from './abortable.ts'
+import { applyEntry } from './apply-entry.ts'
 import { assert } from './assert.ts'
 import { Conditions } from './conditions.ts'
 import { RaftCore } from './core.ts'
@@ -18,7 +19,7 @@ import {
   type RaftNodeOptions,
 } from './node-options.ts'
 import type { RaftNodeDeps } from './node-ports.ts'
-import { type Beginning, openStorage } from './node-start.ts'
+import { type Beginning, openStorage, restoreStored } from './node-start.ts'
 import { bestSuccessor, type RaftStatus, statusOf } from './node-status.ts'
 import { Persister } from './persister.ts'
 import { type ProposalResult, Proposals } from './proposals.ts'
@@ -93,10 +94,8 @@ export class RaftNode {
   async start(): Promise<void> {
     assert(this.#state === 'new', 'a node starts once')
     const { wal, state, stateMachine, transport, random } = this.#deps
-    const known = await openStorage(wal, state, this.#beginning)
-    const restore = stateMachine.beginRestore(known.applied)
-    restore.add(await state.load())
-    await restore.commit(() => Promise.resolve())
+    const known = await openStorage({ wal, state, stateMachine }, this.#beginning)
+    await restoreStored(this.#deps, known.applied)
     this.#core = new RaftCore({ id: this.#options.id, ...known, random }, this.#options.core)
     this.#state = 'running'
     transport.onMessage((from, bytes) => this.#onMessage(from, bytes))
@@ -288,10 +287,7 @@ export class RaftNode {
     const writes: StateWrite[] = []
     const results: unknown[] = []
     for (const entry of entries) {
-      const applied =
-        entry.kind === 'command'
-          ? this.#deps.stateMachine.apply(entry.index, entry.data)
-          : undefined
+      const applied = applyEntry(this.#deps.stateMachine, entry)
       if (applied !== undefined) writes.push(...applied.writes)
       results.push(applied?.result)
     }

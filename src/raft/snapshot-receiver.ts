@@ -3,6 +3,7 @@
 
 import { assert } from './assert.ts'
 import { checksumOf } from './checksum.ts'
+import { StorageUnreadableError } from './errors.ts'
 import type { RaftNodeId } from './membership.ts'
 import type { SnapshotMeta } from './message.ts'
 import type { RaftLogger, StateMachine, StateRestore } from './node-ports.ts'
@@ -33,7 +34,7 @@ export interface SnapshotReceiverDeps {
   readonly isUseful: (index: number) => boolean
   readonly onComplete: (staged: StagedSnapshot) => void
   /** It holds what this node can't read; that gets no better when it comes again. */
-  readonly onUnreadable: (error: unknown) => void
+  readonly onUnreadable: (error: StorageUnreadableError) => void
 }
 
 interface Incoming {
@@ -117,8 +118,8 @@ export class SnapshotReceiver {
     if (this.#stopped) return
     try {
       parts.restore.add(entries)
-    } catch (error) {
-      this.#deps.onUnreadable(error)
+    } catch (cause) {
+      this.#deps.onUnreadable(new StorageUnreadableError('the snapshot of the leader', cause))
       return
     }
     incoming.next += 1

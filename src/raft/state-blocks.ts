@@ -2,8 +2,8 @@
 
 import type { Level } from 'level'
 import { assert } from './assert.ts'
-import { DecodeError, sameBytes } from './bytes.ts'
-import { StorageCorruptError } from './errors.ts'
+import { sameBytes } from './bytes.ts'
+import { StorageCorruptError, StorageUnreadableError } from './errors.ts'
 import {
   type BlockEntry,
   decodeBlock,
@@ -203,8 +203,7 @@ export class StateBlocks {
     try {
       return decodeBlock(bytes)
     } catch (cause) {
-      if (!(cause instanceof DecodeError)) throw cause
-      throw new StorageCorruptError('a block of the state is damaged', { cause })
+      throw new StorageUnreadableError('a block of the state', cause)
     }
   }
 

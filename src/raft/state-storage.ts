@@ -10,6 +10,7 @@ import {
   StorageCorruptError,
   StorageFailedError,
   StorageKeyError,
+  StorageUnreadableError,
   StorageVersionError,
 } from './errors.ts'
 import type { SnapshotMeta } from './message.ts'
@@ -318,11 +319,15 @@ export class LevelStateStorage implements StateStorage {
     const bytes = this.#seal.open(META_KEY, sealed)
     // Nothing else tells a wrong key from damage; the key is by far the likelier.
     if (bytes === undefined) throw new StorageKeyError('the state')
-    const reader = new ByteReader(bytes)
-    const generation = reader.u8() === 0 ? 'a' : 'b'
-    const mark = { first: reader.u64(), next: reader.u64(), tag: reader.blob() }
-    this.#blocks = this.#blocksOf(generation, mark)
-    this.#stored = decodeSnapshotMeta(reader.blob())
+    try {
+      const reader = new ByteReader(bytes)
+      const generation = reader.u8() === 0 ? 'a' : 'b'
+      const mark = { first: reader.u64(), next: reader.u64(), tag: reader.blob() }
+      this.#blocks = this.#blocksOf(generation, mark)
+      this.#stored = decodeSnapshotMeta(reader.blob())
+    } catch (cause) {
+      throw new StorageUnreadableError('the index of the state', cause)
+    }
   }
 
   /** The generation that is not in use, and that a switch that failed must not have brought into use. */

@@ -6,7 +6,7 @@ import { assert } from './assert.ts'
 import { sameBytes } from './bytes.ts'
 import type { HardState } from './core-state.ts'
 import type { Entry, LogPosition } from './entry.ts'
-import { StorageCorruptError } from './errors.ts'
+import { StorageCorruptError, StorageUnreadableError } from './errors.ts'
 import type { WalFiles } from './wal-files.ts'
 import { openFrame, SECTOR_BYTES } from './wal-frame.ts'
 import { EMPTY_HARD_STATE, type WalContents } from './wal-port.ts'
@@ -54,6 +54,14 @@ export async function recover(files: WalFiles, dataKey: Uint8Array): Promise<Rec
   return { ...reader.finish(), unused }
 }
 
+function recordsOf(payload: Uint8Array, segment: number): WalRecord[] {
+  try {
+    return decodeRecords(payload)
+  } catch (cause) {
+    throw new StorageUnreadableError(`${segmentName(segment)} of the log`, cause)
+  }
+}
+
 class LogReader {
   #hardState: HardState = EMPTY_HARD_STATE
   #base: LogPosition = { index: 0, term: 0 }
@@ -71,7 +79,7 @@ class LogReader {
       if (frame === undefined || frame.sequence !== expected) break
       if (this.#tail !== undefined && !sameBytes(frame.previousTag, this.#tail.tag)) break
       if (offset === SECTOR_BYTES) this.#begin(segment)
-      for (const record of decodeRecords(frame.payload)) this.#take(record, segment)
+      for (const record of recordsOf(frame.payload, number)) this.#take(record, segment)
       offset += frame.sizeBytes
       this.#tail = { number, key, offset, sequence: frame.sequence, tag: frame.tag }
     }

@@ -143,5 +143,5 @@ t.test('a newer format is refused with one line', async (t) => {
   const message = Buffer.from(line, 'hex')
   message[0] = 2
   t.throws(() => decodeMessage(message), /format version 2/)
-  t.throws(() => decodeTransaction(new Uint8Array([2, 0])), /format 2.*newer swarmctl/)
+  t.throws(() => decodeTransaction(new Uint8Array([2, 0])), /format 2 is a newer swarmctl's/)
 })

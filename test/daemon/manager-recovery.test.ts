@@ -4,6 +4,8 @@ import t, { type Test } from 'tap'
 import { unavailable } from '../../src/api/errors.ts'
 import { askToRejoin, hasLogOnDisk, REJOIN_METHOD } from '../../src/daemon/manager-recovery.ts'
 import type { NodeRecord } from '../../src/daemon/node-file.ts'
+import { raftClock, raftStorage } from '../../src/daemon/raft-storage.ts'
+import { createEntry } from '../../src/raft/entry.ts'
 import type { CallContext } from '../../src/rpc/connection.ts'
 import { RpcHandlers } from '../../src/rpc/handlers.ts'
 import {
@@ -13,7 +15,7 @@ import {
   tellLaterTerm,
 } from '../support/daemon/manager-on-disk.ts'
 import { sampleNode, sampleSecret } from '../support/objects.ts'
-import { noLog } from '../support/rpc/cluster-fixture.ts'
+import { noLog, realClock } from '../support/rpc/cluster-fixture.ts'
 
 const OTHER = { nodeId: 'other', addr: '10.0.0.2:2377' }
 
@@ -88,6 +90,74 @@ t.test('the only manager leaves a damaged log where it is, and says what to do',
   await whole.stop()
   t.strictSame(fatal, [])
 })
+
+t.test(
+  'what is whole and can’t be read is left as it is, and one line says what to do',
+  async (t) => {
+    const { manager, dataDir, role, knows, fatal } = await managerOnDisk(t)
+    // Another version could read it: it is no reason to begin anew, although others could help.
+    knows([OTHER])
+    const raft = join(dataDir, 'raft')
+    await cp(raft, join(dataDir, 'copy'), { recursive: true })
+    const dataKey = manager.keys.dataKey
+    const clock = raftClock(realClock)
+    const open = () => raftStorage(dataDir, { clock, dataKey, onTrouble: () => {} })
+    const spoilState = async (key: string, value: Uint8Array) => {
+      const { state } = open()
+      const meta = await state.open()
+      await state.load()
+      state.write(meta!, [{ key, value }])
+      await state.close()
+    }
+    const spoilLog = async (kind: 'command' | 'membership', data: Uint8Array) => {
+      const { wal, state } = open()
+      const { entries, hardState } = await wal.open()
+      const { index, term } = entries.at(-1)!
+      const entry = createEntry({ index: index + 1, term }, kind, data)
+      await wal.append({ hardState, reset: null, entries: [entry] })
+      await wal.close()
+      // LevelDB has opened itself.
+      await state.close()
+    }
+    const bytes = (...values: number[]) => new Uint8Array(values)
+    /** Format, stamp, and msgpack of a number. */
+    const noObject = new Uint8Array(26).fill(1)
+    const cases: [what: RegExp, spoil: () => Promise<void>][] = [
+      [
+        /^the state is whole, .*\(secret\/s: it is no object\)/,
+        () => spoilState('secret/s', noObject),
+      ],
+      [/^the state is whole, .*\(secret\/s: /, () => spoilState('secret/s', bytes(1, 7))],
+      [/^the state is whole, .*\(volume\/v: .*no kind/, () => spoilState('volume/v', noObject)],
+      [
+        /^the state is whole, .*format 9 is a newer .*this one reads 1/,
+        () => spoilState('node/n', bytes(9)),
+      ],
+      [/^entry \d+ of the log is whole, .*\(a change: /, () => spoilLog('command', bytes(1, 0, 0))],
+      [
+        /^entry \d+ of the log .*its header is none/,
+        () => spoilLog('command', bytes(1, 0, 0, 0, 1, 7)),
+      ],
+      [/^entry \d+ of the log .*format version 9/, () => spoilLog('membership', bytes(9))],
+    ]
+    const advice = /: run the version that wrote it, or run "swarmctl leave --force"[^\n]*$/
+    for (const [what, spoil] of cases) {
+      await spoil()
+      const spoilt = role()
+      for (const _attempt of [1, 2]) {
+        const error = await spoilt.start(undefined).catch((thrown: Error) => thrown)
+        t.match(error?.message, what)
+        t.match(error?.message, advice)
+        t.notMatch(error?.message, '\n')
+      }
+      t.equal(spoilt.isActive, false)
+      await rm(raft, { recursive: true })
+      await cp(join(dataDir, 'copy'), raft, { recursive: true })
+    }
+    t.notOk((await readdir(dataDir)).includes('raft-damaged'))
+    t.strictSame(fatal, [])
+  },
+)
 
 t.test('one of several puts it aside, takes no part, and waits to be let in', async (t) => {
   const { dataDir, role, damageLog, knows, fatal } = await managerOnDisk(t)

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { NotLeaderError } from '../../src/raft/errors.ts'
 import type { WalFiles } from '../../src/raft/wal-files.ts'
-import { Cluster, type ClusterNode, set, until } from '../support/raft/cluster.ts'
+import { Cluster, type ClusterNode, KeyValueMachine, set, until } from '../support/raft/cluster.ts'
 
 const encoder = new TextEncoder()
 const IDS = ['a', 'b', 'c']
@@ -198,6 +198,32 @@ t.test('a member that missed thousands of entries catches up by a snapshot', asy
   await c.stop(away)
   const again = await c.start(away, { keepEntriesMax: 100 })
   t.equal(again.machine.values.size, 2_000, 'the snapshot survives a restart')
+})
+
+t.test('a member that can’t read the leader’s snapshot ends, and says why', async (t) => {
+  const c = cluster(t)
+  await c.startAll(IDS, { keepEntriesMax: 100 })
+  const leader = await c.leader()
+  const away = other(c, leader).id
+  await c.stop(away)
+  const writes = Array.from({ length: 500 }, (_, at) => leader.node.propose(set(`k${at}`, at)))
+  await Promise.all(writes)
+  await until(() => leader.node.status().firstIndex > 300)
+  const machine = new KeyValueMachine()
+  machine.beginRestore = () => ({
+    add: (entries) => {
+      if (entries.length > 0) throw new Error('format 2')
+    },
+    commit: async () => {},
+  })
+  const back = await c.start(away, { keepEntriesMax: 100, machine })
+  await until(() => back.fatal.length > 0)
+  t.match(back.fatal, [
+    {
+      code: 'RAFT_STORAGE_UNREADABLE',
+      message: /^the snapshot of the leader is whole, but .* \(format 2\): run the version/,
+    },
+  ])
 })
 
 t.test('a full disk refuses writes, and the manager stays up', async (t) => {

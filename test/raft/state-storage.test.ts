@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Level } from 'level'
 import t from 'tap'
+import { StateSeal } from '../../src/raft/state-seal.ts'
 import { LevelStateStorage } from '../../src/raft/state-storage.ts'
 import { metaAt, value } from '../contract/state-storage-suite.ts'
 import { interposeLevel } from '../support/raft/level-faults.ts'
@@ -205,6 +206,25 @@ t.test('another data key and another format version are refused', async (t) => {
   const state = storage()
   await t.rejects(state.open(), { code: 'RAFT_STORAGE_VERSION' })
   await state.close()
+})
+
+t.test('what is whole and nothing that this version reads is not called damaged', async (t) => {
+  await write(3)
+  const seal = new StateSeal(dataKey)
+  const put = (key: string, bytes: number[]) =>
+    tamper((db) => db.put(key, seal.seal(key, new Uint8Array(bytes))))
+  const advice =
+    'run the version that wrote it, or run "swarmctl leave --force", and then join again or "swarmctl restore FILE"'
+  await put(block(0), [0, 0, 0, 9])
+  await t.rejects(loadAll(), {
+    code: 'RAFT_STORAGE_UNREADABLE',
+    message: `a block of the state is whole, but can not be read by this swarmctl (needs 9 bytes, has 0): ${advice}`,
+  })
+  await put('meta', [0, 1])
+  await t.rejects(loadAll(), {
+    code: 'RAFT_STORAGE_UNREADABLE',
+    message: `the index of the state is whole, but can not be read by this swarmctl (needs 8 bytes, has 1): ${advice}`,
+  })
 })
 
 t.test('changes are stored after a short time, only the newest of each key', async (t) => {

@@ -45,6 +45,7 @@ const current = (): Running => {
 
 /** Applies a command by taking note of it: what is left is consensus. */
 const nothing: StateMachine = {
+  check: () => {},
   apply: () => ({ result: undefined, writes: [] }),
   beginRestore: () => ({ add: () => {}, commit: async () => {} }),
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type Options, Packr } from 'msgpackr'
-import type { Kind, ObjectByKind } from '../../api/object.ts'
+import { KINDS, type Kind, type ObjectByKind } from '../../api/object.ts'
 import { type Stamp, stamped } from './stamp.ts'
 
 /** First byte of every command and every stored value: a manager never guesses at what it can't read. */
@@ -40,6 +40,8 @@ export interface Transaction {
 /** format (1), length of the header (4). */
 const PREFIX_BYTES = 5
 
+const HEADER_FIELDS = 4
+
 type Header = [
   timeMs: number,
   expect: [Kind, string, number][],
@@ -65,11 +67,18 @@ export const encodeTransaction = (tx: Transaction): Uint8Array => {
 /** An object that a command puts, with its bytes in the command. */
 export type PutObject = KindedObject & { readonly bytes: Uint8Array }
 
-export const decodeTransaction = (command: Uint8Array): Transaction & { put: PutObject[] } => {
+/** Thrown: UnreadableError */
+export const decodeTransaction = (command: Uint8Array): DecodedTransaction =>
+  readable('a change', () => readTransaction(command))
+
+type DecodedTransaction = Transaction & { put: PutObject[] }
+
+const readTransaction = (command: Uint8Array): DecodedTransaction => {
   assertFormat(command)
   const view = new DataView(command.buffer, command.byteOffset, command.length)
   let offset = PREFIX_BYTES + view.getUint32(1)
   const header = packr.unpack(command.subarray(PREFIX_BYTES, offset)) as Header
+  assert(Array.isArray(header) && header.length === HEADER_FIELDS, 'its header is none')
   const [timeMs, expect, put, remove] = header
   return {
     timeMs,
@@ -77,7 +86,7 @@ export const decodeTransaction = (command: Uint8Array): Transaction & { put: Put
     put: put.map(([kind, length]) => {
       const bytes = command.subarray(offset, offset + length)
       offset += length
-      return { kind, object: packr.unpack(bytes), bytes } as PutObject
+      return { kind: knownKind(kind), object: readObject(bytes), bytes } as PutObject
     }),
     remove: remove.map(([kind, id]) => ({ kind, id })),
   }
@@ -101,21 +110,47 @@ export const encodeStored = (stamp: Stamp, bytes: Uint8Array): Uint8Array => {
   return stored
 }
 
-/** Reads what {@link encodeStored} wrote, stamped as apply did. */
-export const decodeStored = (stored: Uint8Array): KindedObject['object'] => {
-  assertFormat(stored)
-  const view = new DataView(stored.buffer, stored.byteOffset, STAMP_BYTES)
-  const [index, createdMs, updatedMs] = [1, 9, 17].map((at) => view.getFloat64(at))
-  const object = packr.unpack(stored.subarray(STAMP_BYTES))
-  return stamped(object, { index, createdMs, updatedMs } as Stamp)
+/** Reads what {@link encodeStored} wrote under an object's key, stamped as apply did. Thrown: UnreadableError */
+export const decodeStored = (key: string, stored: Uint8Array): KindedObject =>
+  readable(key, () => {
+    assertFormat(stored)
+    const kind = knownKind(key.slice(0, key.indexOf('/')))
+    const view = new DataView(stored.buffer, stored.byteOffset, STAMP_BYTES)
+    const [index, createdMs, updatedMs] = [1, 9, 17].map((at) => view.getFloat64(at))
+    const object = stamped(readObject(stored.subarray(STAMP_BYTES)), {
+      ...{ index, createdMs, updatedMs },
+    } as Stamp)
+    return { kind, object } as KindedObject
+  })
+
+/** Thrown when bytes are nothing that this version has written. */
+export class UnreadableError extends Error {
+  override readonly name = 'UnreadableError'
+}
+
+const readable = <T>(what: string, read: () => T): T => {
+  try {
+    return read()
+  } catch (cause) {
+    throw new UnreadableError(`${what}: ${(cause as Error).message}`, { cause })
+  }
+}
+
+const readObject = (bytes: Uint8Array): KindedObject['object'] => {
+  const object = packr.unpack(bytes)
+  assert(typeof object?.ID === 'string', 'it is no object')
+  return object
+}
+
+const KNOWN_KINDS: ReadonlySet<string> = new Set(KINDS)
+
+const knownKind = (kind: string): Kind => {
+  assert(KNOWN_KINDS.has(kind), `"${kind}" is no kind of object`)
+  return kind as Kind
 }
 
 const assertFormat = (bytes: Uint8Array): void =>
-  assert.equal(
-    bytes[0],
-    FORMAT,
-    `the state has format ${bytes[0]}, this version reads ${FORMAT}: use the newer swarmctl`,
-  )
+  assert(bytes[0] === FORMAT, `format ${bytes[0]} is a newer swarmctl's, this one reads ${FORMAT}`)
 
 /** Makes an object unchangeable all the way down: everyone shares the store's own copy. */
 export const deepFreeze = <T>(value: T): T => {

@@ -52,6 +52,11 @@ export class StoreState {
     return this.#tables
   }
 
+  /** Throws UnreadableError when a command is none. */
+  check(command: Uint8Array): void {
+    decodeTransaction(command)
+  }
+
   /** Applies one committed command: all of it or nothing. */
   apply(index: number, command: Uint8Array): { result: TransactionResult; writes: StateWrite[] } {
     assert(!this.#notifying, 'a watcher must not apply')
@@ -86,8 +91,8 @@ export class StoreState {
     return {
       add(entries) {
         for (const [key, value] of entries) {
-          const kind = key.slice(0, key.indexOf('/')) as Kind
-          tables.put({ kind, object: deepFreeze(decodeStored(value)) } as KindedObject)
+          const { kind, object } = decodeStored(key, value)
+          tables.put({ kind, object: deepFreeze(object) } as KindedObject)
         }
       },
       commit: async (pause) => {

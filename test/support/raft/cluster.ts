@@ -29,6 +29,8 @@ export class KeyValueMachine implements StateMachine {
   /** The most entries that were restored at once. */
   largestPiece = 0
 
+  check(): void {}
+
   apply(index: number, data: Uint8Array): Applied {
     const [key = '', value = ''] = decoder.decode(data).split('=')
     const result = this.values.get(key) ?? null
@@ -112,6 +114,7 @@ export interface ClusterNode {
 export interface StartOptions extends Partial<RaftNodeOptions> {
   readonly wal?: FileWalOptions
   readonly files?: (real: WalFiles) => WalFiles
+  readonly machine?: KeyValueMachine
 }
 
 /** Starts and stops nodes on directories of their own; `close` ends and removes everything. */
@@ -125,7 +128,7 @@ export class Cluster {
   async start(id: string, options: StartOptions = {}): Promise<ClusterNode> {
     await this.#closing.get(id)
     const directory = join(await this.#root, id)
-    const { wal: walOptions, files, ...nodeOptions } = options
+    const { wal: walOptions, files, machine = new KeyValueMachine(), ...nodeOptions } = options
     const real = new NodeWalFiles(join(directory, 'wal'))
     const shared = { clock: systemClock, dataKey: this.#dataKey }
     const wal = new FileWal(
@@ -136,7 +139,6 @@ export class Cluster {
       ...shared,
       onTrouble: () => {},
     })
-    const machine = new KeyValueMachine()
     const events: string[] = []
     const fatal: Error[] = []
     const log = { info: () => {}, warn: () => {} }

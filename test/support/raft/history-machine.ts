@@ -19,6 +19,8 @@ export class HistoryMachine implements StateMachine {
     this.#checker = checker
   }
 
+  check(): void {}
+
   apply(index: number, data: Uint8Array): Applied {
     const command = decoder.decode(data)
     if (index <= this.lastIndex) throw new Error(`${this.#id} applied ${index} twice`)
