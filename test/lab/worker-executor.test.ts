@@ -188,7 +188,8 @@ labTest(t, 'the Docker executor', { hosts: 1 }, async (t, lab) => {
       PidsLimit: 50,
       LogConfig: { Type: 'json-file', Config: { 'max-size': '1m' } },
       PortBindings: { '80/tcp': [{ HostPort: '8099' }], '53/udp': [{ HostPort: '' }] },
-      RestartPolicy: { Name: '' },
+      // Newer Engines write the default out.
+      RestartPolicy: { Name: /^(no)?$/ },
       Isolation: 'default',
     })
     t.notOk(c.HostConfig.PortBindings['81/tcp'], 'an ingress port is not the Engine’s')
