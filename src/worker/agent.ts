@@ -16,6 +16,7 @@ import type { Secret } from '../api/secret.ts'
 import type { Task, TaskStatus } from '../api/task.ts'
 import { type AgentDisk, recordable } from './agent-disk.ts'
 import type { Attachments } from './attachments.ts'
+import { EngineAbsence } from './engine-absence.ts'
 import { EngineMonitor } from './engine-monitor.ts'
 import type { ContainerEvent, EngineFacts, Executor, ObservedContainer } from './executor.ts'
 import { ENGINE_FIRST_WAIT_MS, engineConcurrency, OVERLAY_RESYNC_MS } from './limits.ts'
@@ -82,6 +83,7 @@ export class Agent {
   readonly #overlayConfirmations: OverlayConfirmations
   readonly #engine: EngineMonitor
   readonly #processes: ProcessWatch
+  readonly #absence: EngineAbsence
   #session: SessionClient | undefined
   #live: LiveSession | undefined
   #sequence = 0
@@ -121,6 +123,12 @@ export class Agent {
       overlay: deps.overlay,
       onHeld: (version) => this.#onOverlayHeld(version),
       onFailed: (error, version) => this.#onOverlayFailed(error, version),
+    })
+    this.#absence = new EngineAbsence({
+      clock: deps.clock,
+      onAbsent: () => {
+        for (const runner of this.#runners.values()) runner.onEngineAbsent(this.#engineError)
+      },
     })
     this.#processes = new ProcessWatch({
       executor: deps.executor,
@@ -226,6 +234,7 @@ export class Agent {
     this.#deps.attachments.stop()
     await this.#engine.stop()
     this.#processes.stop()
+    this.#absence.stop()
     await this.#deps.disk.flush()
   }
 
@@ -406,6 +415,7 @@ export class Agent {
 
   #onEngineUp(facts: EngineFacts, containers: ObservedContainer[], asOf: number): void {
     this.#processes.stop()
+    this.#absence.stop()
     this.#facts = facts
     this.#engineError = ''
     this.#stock = { containers: new Map(containers.map((c) => [c.taskId, c])), asOf }
@@ -423,6 +433,7 @@ export class Agent {
     this.#stock = undefined
     this.#engineError = reason
     this.#processes.start()
+    this.#absence.start()
     this.describe()
     this.#beginSession()
   }

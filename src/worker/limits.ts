@@ -40,6 +40,12 @@ export const ENGINE_PINGS_MISSED_MAX = 1
 /** While the Engine does not answer: between looks at the containers' processes. What is gone at two looks has ended. */
 export const PROCESS_LOOK_MS = 1000
 
+/**
+ * A task that waits this long for an Engine that is silent is given back, since another node may have one that answers. Longer than a restart of
+ * the Engine takes.
+ */
+export const ENGINE_ABSENT_MS = 10_000
+
 /** After tables could not be applied the session starts anew, with complete ones, at the earliest after this time. */
 export const OVERLAY_RESYNC_MS = 5000
 

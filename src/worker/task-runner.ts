@@ -189,6 +189,14 @@ export class TaskRunner {
     this.wake()
   }
 
+  /** The Engine has been silent for long. A task that has no container yet, and never had one, may as well run elsewhere. */
+  onEngineAbsent(reason: string): void {
+    const { container, state } = this.#progress
+    if (container !== null || !this.#isWanted() || compareTaskStates(state, 'ready') >= 0) return
+    this.#report({ kind: 'report', state: 'rejected', message: 'preparing', err: reason })
+    this.wake()
+  }
+
   onOutOfRotation(): void {
     this.#progress.outOfRotation = true
     this.wake()

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { EXIT_CODE_WAIT_MAX_MS } from '../../src/worker/limits.ts'
+import { ENGINE_ABSENT_MS, EXIT_CODE_WAIT_MAX_MS } from '../../src/worker/limits.ts'
 import { agentTask, startBench } from '../support/worker/agent-bench.ts'
 
 // An agent whose Engine is down, comes back or hangs.
@@ -14,11 +14,11 @@ t.test('the Engine goes and comes: the daemon stays, tasks are looked at again',
     kind: 'description',
     description: { Swarmctl: { EngineError: /does not answer/ } },
   })
-  b.manager.assign(false, { tasks: [agentTask('t3')] })
   b.executor.end('t2', 137)
   await b.clock.advance(900)
   t.equal(b.manager.status('t2')?.State, 'running', 'the Engine may be about to say how it ended')
   await b.clock.advance(20_000)
+  b.manager.assign(false, { tasks: [agentTask('t3')] })
   t.match(b.manager.status('t2'), {
     State: 'failed',
     Err: 'task: its process ended while the Docker Engine did not answer',
@@ -34,6 +34,24 @@ t.test('the Engine goes and comes: the daemon stays, tasks are looked at again',
     b.manager.session.said.findLast(({ kind }) => kind === 'description'),
     { description: { Swarmctl: { EngineError: '' } } },
   )
+})
+
+t.test('a task that waits long for a silent Engine is given back', async (t) => {
+  const b = await startBench(t)
+  b.manager.assign(true, { tasks: [agentTask('t1')] })
+  await b.settle()
+  b.executor.switchOff()
+  await b.settle()
+  b.manager.assign(false, { tasks: [agentTask('t2')] })
+  await b.clock.advance(ENGINE_ABSENT_MS / 2)
+  t.not(b.manager.status('t2')?.State, 'rejected', 'the Engine may just be restarting')
+  await b.clock.advance(ENGINE_ABSENT_MS)
+  t.match(b.manager.status('t2'), { State: 'rejected', Err: /the Docker Engine does not answer/ })
+  t.equal(b.manager.status('t1')?.State, 'running', 'one that runs is looked for, not given back')
+  b.executor.switchOn()
+  await b.clock.advance(ENGINE_ABSENT_MS)
+  t.equal(b.manager.history('t2').at(-1)?.State, 'rejected', 'what was said stays said')
+  t.equal(b.executor.of('t2'), undefined)
 })
 
 t.test('a job that ends while the Engine is silent: the Engine says how, later', async (t) => {
