@@ -93,7 +93,7 @@ export class RaftChecker implements DiskObserver {
       }
       if (entry.kind === 'membership') this.#checkOneChange(disk, batch, entry.index)
     }
-    this.#checkTruncation(disk, first.index + batch.entries.length - 1, oldChains)
+    this.#checkTruncation(disk, batch, oldChains)
   }
 
   /** At most one vote per node and term, and terms that only grow, over all of its lives. */
@@ -145,15 +145,21 @@ export class RaftChecker implements DiskObserver {
     }
   }
 
-  /** What was committed and is here must stay here; the chains are those of entries that were committed. */
+  /**
+   * What was committed and is here must stay here; the chains are those of entries that were committed. In a term before that of the commit a node
+   * may still follow its leader, who need not have the entry, and does not count for it (figure 3.7).
+   */
   #checkTruncation(
     disk: CheckedWalDisk,
-    newLast: number,
+    { hardState, entries }: WalBatch,
     oldChains: ReadonlyMap<number, number | undefined>,
   ): void {
+    const term = hardState?.term ?? disk.hardState.term
+    const newLast = entries.at(-1)?.index ?? 0
     for (const [index, old] of oldChains) {
       const committed = this.#committed[index]
       if (committed === undefined || old === undefined || committed.chain !== old) continue
+      if (committed.byTerm > term) continue
       if (index > newLast || disk.chainAt(index) !== old) {
         throw new Error(`${disk.owner} cut off entry ${index}, which was committed`)
       }
