@@ -1,25 +1,31 @@
 import type { ConfigSpec } from '../api/config.ts'
 import type { NetworkCreate } from '../api/network.ts'
 import type { SecretSpec } from '../api/secret.ts'
-import type { ServiceSpec } from '../api/service-spec.ts'
+import type { PortConfig, ServiceSpec } from '../api/service-spec.ts'
 import { NAMESPACE_LABEL } from '../api/stack-labels.ts'
+import { parseServiceSpec } from '../api/validate/service.ts'
 import { convertAutoscaler } from './convert/autoscaler.ts'
 import { DataObjects } from './convert/data.ts'
 import { withEndpoint } from './convert/endpoint.ts'
+import { annotationsNote } from './convert/ignored-metadata.ts'
 import type { PodContext } from './convert/pod.ts'
+import { PublishedPorts } from './convert/published-ports.ts'
 import {
   convertWorkload,
   WORKLOAD_KINDS,
   type Workload,
   type WorkloadKind,
 } from './convert/workload.ts'
+import { type Kind, requireKind } from './kinds.ts'
 import { inManifest, type Manifest, objectText } from './manifest.ts'
-import { ManifestProblem } from './manifest-error.ts'
+import { asProblem, ManifestProblem } from './manifest-error.ts'
+import { parseQuantity } from './quantity.ts'
 import { checked } from './schema/check.ts'
 import {
   ConfigMap,
   KubernetesSecret,
   KubernetesService,
+  Namespace,
   PersistentVolumeClaim,
 } from './schema/objects.ts'
 
@@ -38,71 +44,46 @@ export interface ConvertedNamespace {
   notes: string[]
 }
 
-/** Kinds that become something, with the API that they are of. */
-const API_VERSIONS = {
-  ConfigMap: 'v1',
-  Secret: 'v1',
-  PersistentVolumeClaim: 'v1',
-  Deployment: 'apps/v1',
-  DaemonSet: 'apps/v1',
-  Job: 'batch/v1',
-  CronJob: 'batch/v1',
-  Service: 'v1',
-  HorizontalPodAutoscaler: ['autoscaling/v2', 'autoscaling/v1'],
-} as const
-
-type Kind = keyof typeof API_VERSIONS
-
-/** Kinds that one would expect, and why they are not taken. */
-const REFUSALS: Readonly<Record<string, string>> = {
-  Ingress:
-    'publish the Service with type: LoadBalancer, or run a proxy such as Traefik as a service',
-  Namespace: 'a namespace exists as soon as an object names it',
-  Pod: 'make it a Deployment or a Job',
-  ReplicaSet: 'make it a Deployment',
-  StatefulSet: 'make it a Deployment of one replica for each member',
-}
-
 /** Objects of Kubernetes as requests of the cluster, by namespace. Pure. Thrown: SwarmctlError, naming file, line, object and field. */
 export const convertManifests = (manifests: readonly Manifest[]): ConvertedNamespace[] => {
   for (const manifest of manifests) inManifest(manifest, () => requireKind(manifest))
   requireUnique(manifests)
-  const byNamespace = Map.groupBy(manifests, ({ namespace }) => namespace)
+  const byNamespace = Map.groupBy(manifests, ({ kind, name, namespace }) =>
+    kind === 'Namespace' ? name : namespace,
+  )
+  const published = new PublishedPorts()
   return [...byNamespace]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([namespace, own]) => convertNamespace(namespace, own))
-}
-
-const requireKind = ({ kind, apiVersion }: Manifest): void => {
-  const known = Object.hasOwn(API_VERSIONS, kind) ? API_VERSIONS[kind as Kind] : undefined
-  if (known === undefined) {
-    const why = REFUSALS[kind] ?? `known are ${Object.keys(API_VERSIONS).join(', ')}`
-    throw new ManifestProblem(['kind'], `${kind} is not supported: ${why}`)
-  }
-  const versions: readonly string[] = [known].flat()
-  if (!versions.includes(apiVersion)) {
-    throw new ManifestProblem(['apiVersion'], `must be ${versions.join(' or ')}, not ${apiVersion}`)
-  }
+    .map(([namespace, own]) => convertNamespace(namespace, own, published))
 }
 
 const requireUnique = (manifests: readonly Manifest[]): void => {
-  const seen = new Set<string>()
+  const seen = new Map<string, Manifest>()
   for (const manifest of manifests) {
     const { kind, namespace, name } = manifest
     const key = `${kind} ${namespace}/${name}`
     inManifest(manifest, () => {
-      if (seen.has(key)) throw new ManifestProblem(['metadata', 'name'], 'is there twice')
+      const first = seen.get(key)
+      if (first === undefined) return
+      const place = `${first.file}:${first.lineOf(['metadata', 'name'])}`
+      throw new ManifestProblem(['metadata', 'name'], `is there twice, also at ${place}`)
     })
-    seen.add(key)
+    seen.set(key, manifest)
   }
 }
 
 const convertNamespace = (
   namespace: string,
   manifests: readonly Manifest[],
+  published: PublishedPorts,
 ): ConvertedNamespace => {
   const data = new DataObjects(namespace)
   const notes: string[] = []
+  const noteOf = (one: Manifest) => (text: string) => void notes.push(`${objectText(one)}: ${text}`)
+  for (const one of manifests) {
+    const text = annotationsNote(one.tree)
+    if (text !== undefined) noteOf(one)(text)
+  }
   const ofKind = (kind: Kind) => manifests.filter((one) => one.kind === kind)
   for (const one of ofKind('ConfigMap')) {
     inManifest(one, () => data.addConfigMap(one.name, checked(ConfigMap, one.tree)))
@@ -110,19 +91,28 @@ const convertNamespace = (
   for (const one of ofKind('Secret')) {
     inManifest(one, () => data.addSecret(one.name, checked(KubernetesSecret, one.tree)))
   }
-  for (const one of ofKind('PersistentVolumeClaim')) {
-    inManifest(one, () => checked(PersistentVolumeClaim, one.tree))
+  for (const one of ofKind('PersistentVolumeClaim')) inManifest(one, () => requireClaim(one.tree))
+  for (const one of ofKind('Namespace')) {
+    inManifest(one, () => checked(Namespace, one.tree))
+    if (manifests.length === 1) noteOf(one)('has no objects in these files and becomes nothing')
   }
   const claims = new Set(ofKind('PersistentVolumeClaim').map(({ name }) => name))
   const context = { data, namespace, claims, network: `${namespace}_pods` }
-  const workloads = convertWorkloads(manifests, context, notes)
+  const workloads = convertWorkloads(manifests, { ...context, published }, noteOf)
   for (const one of ofKind('Service')) {
-    inManifest(one, () => addEndpoint(one, workloads, notes))
+    inManifest(one, () => addEndpoint(one, workloads, { published, note: noteOf(one) }))
   }
   for (const one of ofKind('HorizontalPodAutoscaler')) {
     inManifest(one, () => addAutoscaler(one, workloads))
   }
+  for (const { manifest, spec } of workloads.values()) {
+    inManifest(manifest, () => asProblem([], () => parseServiceSpec(spec)))
+  }
   const services = [...workloads.values()].map(({ spec }) => spec)
+  for (const one of manifests) {
+    if (!isUsed(one, data, services))
+      noteOf(one)('no workload of these files uses it: it becomes nothing')
+  }
   return {
     namespace,
     networks: usesNetwork(services, context.network)
@@ -138,24 +128,42 @@ const convertNamespace = (
   }
 }
 
+/** A workload with the object that it comes from. */
+type OwnedWorkload = Workload & { manifest: Manifest }
+type NoteOf = (manifest: Manifest) => (text: string) => void
+
 const convertWorkloads = (
   manifests: readonly Manifest[],
-  context: Omit<PodContext, 'note'>,
-  notes: string[],
-): Map<string, Workload> => {
-  const workloads = new Map<string, Workload>()
-  for (const one of manifests) {
-    const { kind, name, tree } = one
+  { published, ...context }: Omit<PodContext, 'note'> & { published: PublishedPorts },
+  noteOf: NoteOf,
+): Map<string, OwnedWorkload> => {
+  const workloads = new Map<string, OwnedWorkload>()
+  for (const manifest of manifests) {
+    const { kind, name, tree } = manifest
     if (!isWorkload(kind)) continue
-    const note = (text: string): void => void notes.push(`${objectText(one)}: ${text}`)
-    inManifest(one, () => {
+    inManifest(manifest, () => {
       if (workloads.has(name)) {
         throw new ManifestProblem(['metadata', 'name'], 'is the name of another workload, too')
       }
-      workloads.set(name, convertWorkload(kind, name, tree, { ...context, note }))
+      const workload = convertWorkload(kind, name, tree, { ...context, note: noteOf(manifest) })
+      takePorts(published, workload.spec.EndpointSpec?.Ports ?? [], manifest)
+      workloads.set(name, { ...workload, manifest })
     })
   }
   return workloads
+}
+
+const takePorts = (
+  published: PublishedPorts,
+  ports: readonly PortConfig[],
+  manifest: Manifest,
+): void => {
+  const taken = published.take(ports, objectText(manifest))
+  if (taken === undefined) return
+  const { port, takenBy } = taken
+  const path = manifest.kind === 'Service' ? ['spec', 'ports'] : ['spec', 'template', 'spec']
+  const text = `would take port ${port.PublishedPort} of the nodes, which ${takenBy} has`
+  throw new ManifestProblem(path, text)
 }
 
 const isWorkload = (kind: string): kind is WorkloadKind =>
@@ -163,14 +171,13 @@ const isWorkload = (kind: string): kind is WorkloadKind =>
 
 const addEndpoint = (
   manifest: Manifest,
-  workloads: Map<string, Workload>,
-  notes: string[],
+  workloads: Map<string, OwnedWorkload>,
+  { published, note }: { published: PublishedPorts; note: (text: string) => void },
 ): void => {
   const { name, namespace, tree } = manifest
   const service = checked(KubernetesService, tree)
-  const { selector } = service.spec
   const selected = [...workloads].filter(([, { podLabels }]) =>
-    Object.entries(selector).every(([key, value]) => podLabels[key] === value),
+    Object.entries(service.spec.selector).every(([key, value]) => podLabels[key] === value),
   )
   const [first, second] = selected
   if (first === undefined || second !== undefined) {
@@ -179,12 +186,49 @@ const addEndpoint = (
     throw new ManifestProblem(['spec', 'selector'], text)
   }
   const [key, workload] = first
-  const note = (text: string): void => void notes.push(`${objectText(manifest)}: ${text}`)
-  const spec = withEndpoint(workload, name, namespace, service, note)
-  workloads.set(key, { ...workload, spec })
+  requireOwnName(name, workload, workloads)
+  const before = workload.spec.EndpointSpec?.Ports?.length ?? 0
+  const made = withEndpoint(workload, service, { name, namespace, note })
+  takePorts(published, made.spec.EndpointSpec?.Ports?.slice(before) ?? [], manifest)
+  workloads.set(key, { ...workload, ...made })
 }
 
-const addAutoscaler = ({ apiVersion, tree }: Manifest, workloads: Map<string, Workload>): void => {
+/** A service of the cluster answers to its own name as well. */
+const requireOwnName = (
+  name: string,
+  { spec }: OwnedWorkload,
+  workloads: ReadonlyMap<string, OwnedWorkload>,
+): void => {
+  const other = [...workloads.values()].find((one) => one.spec.Name === name)
+  if (other === undefined || other.spec.Name === spec.Name) return
+  const text = `is also that of ${objectText(other.manifest)}, which it does not select: the name would lead to both`
+  throw new ManifestProblem(['metadata', 'name'], text)
+}
+
+const requireClaim = (tree: unknown): void => {
+  const storage = checked(PersistentVolumeClaim, tree).spec.resources?.requests.storage
+  if (storage === undefined || parseQuantity(storage) !== undefined) return
+  const path = ['spec', 'resources', 'requests', 'storage']
+  throw new ManifestProblem(path, `${storage} is no quantity`)
+}
+
+/** Whether an object that is made only for those who use it has a user. */
+const isUsed = (
+  { kind, name, namespace }: Manifest,
+  data: DataObjects,
+  services: readonly ServiceSpec[],
+): boolean => {
+  if (kind === 'ConfigMap' || kind === 'Secret') return data.isUsed(kind, name)
+  if (kind !== 'PersistentVolumeClaim') return true
+  return services.some(({ TaskTemplate }) =>
+    TaskTemplate.ContainerSpec?.Mounts?.some(({ Source }) => Source === `${namespace}_${name}`),
+  )
+}
+
+const addAutoscaler = (
+  { apiVersion, tree }: Manifest,
+  workloads: Map<string, OwnedWorkload>,
+): void => {
   const { name, scale } = convertAutoscaler(apiVersion, tree)
   const workload = workloads.get(name)
   const path = ['spec', 'scaleTargetRef', 'name']

@@ -1,8 +1,9 @@
+import { base64In } from './base64.ts'
 import type { Manifest } from './manifest.ts'
 
 /**
  * The manifests with another content in their Secrets: `hide` makes it from the real one, given in base64. Whatever is made of them (files, variables,
- * words of a command) then has none of it, by whichever way it got there.
+ * words of a command) then has none of it, by whichever way it got there. An empty text is left, and what is not base64, which is refused.
  */
 export const withHiddenSecrets = (
   manifests: readonly Manifest[],
@@ -13,9 +14,11 @@ export const withHiddenSecrets = (
     const { data, stringData } = manifest.tree
     const tree = {
       ...manifest.tree,
-      ...('data' in manifest.tree && { data: mapTexts(data, (one) => base64Of(hide(one))) }),
+      ...('data' in manifest.tree && {
+        data: mapTexts(data, (one) => (base64In(one) ? base64Of(hide(one)) : one)),
+      }),
       ...('stringData' in manifest.tree && {
-        stringData: mapTexts(stringData, (one) => hide(base64Of(one))),
+        stringData: mapTexts(stringData, (one) => (one === '' ? one : hide(base64Of(one)))),
       }),
     }
     return { ...manifest, tree }

@@ -22,6 +22,16 @@ export const within = <T>(place: readonly (string | number)[], read: () => T): T
   }
 }
 
+/** Runs a check of the API's; what it refuses is a problem at `path`, told after `lead`. */
+export const asProblem = <T>(path: readonly (string | number)[], check: () => T, lead = ''): T => {
+  try {
+    return check()
+  } catch (thrown) {
+    if (!(thrown instanceof SwarmctlError)) throw thrown
+    throw new ManifestProblem(path, `${lead}${thrown.message}`)
+  }
+}
+
 /** Thrown when a file is refused: one line that names file, line, object, field and reason. */
 export const manifestError = (
   place: { file: string; line: number },

@@ -7,6 +7,7 @@ import {
   type Node,
   type Pair,
   parseAllDocuments,
+  type Tags,
 } from 'yaml'
 import { ManifestProblem, manifestError } from './manifest-error.ts'
 
@@ -32,10 +33,28 @@ const OBJECTS_MAX = 1000
 /** Aliases may make a document larger, up to this factor (the YAML library's own guard). */
 const ALIAS_COUNT_MAX = 100
 
+/** Lists in lists, down to this depth; an alias can make one its own item. */
+const LIST_DEPTH_MAX = 2
+
+/**
+ * YAML 1.1 without its dates and clock times, as Kubernetes reads it: `2020-01-01` and `12:30:45` are texts.
+ */
+const asKubernetes = (tags: Tags): Tags =>
+  tags.filter(
+    (tag) =>
+      typeof tag === 'string' ||
+      !(tag.format === 'TIME' || tag.tag === 'tag:yaml.org,2002:timestamp'),
+  )
+
 /** All objects of a file, those in a `List` too. Thrown: SwarmctlError, naming file and line. */
 export const parseManifests = (file: string, text: string): Manifest[] => {
   const lines = new LineCounter()
-  const parsed = parseAllDocuments(text, { lineCounter: lines, logLevel: 'silent', version: '1.1' })
+  const parsed = parseAllDocuments(text, {
+    customTags: asKubernetes,
+    lineCounter: lines,
+    logLevel: 'silent',
+    version: '1.1',
+  })
   const documents = (Array.isArray(parsed) ? parsed : []) as Document[]
   const manifests = documents.flatMap((document) => readDocument(file, document, lines))
   if (manifests.length === 0) throw manifestError({ file, line: 1 }, 'there is no object in it')
@@ -52,13 +71,28 @@ const readDocument = (file: string, document: Document, lines: LineCounter): Man
     const { line } = lines.linePos(broken.pos[0])
     throw manifestError({ file, line }, `not valid YAML: ${reason}`, broken)
   }
-  const tree: unknown = document.toJS({ maxAliasCount: ALIAS_COUNT_MAX })
-  if (tree === null) return []
   const root = document.contents as Node
+  const tree = treeOf(file, document, lines.linePos(root?.range?.[0] ?? 0).line)
+  if (tree === null) return []
   return readObject(file, tree, root, lines)
 }
 
-const readObject = (file: string, tree: unknown, node: Node, lines: LineCounter): Manifest[] => {
+/** Thrown: SwarmctlError, for an alias of nothing or a document that aliases make too large. */
+const treeOf = (file: string, document: Document, line: number): unknown => {
+  try {
+    return document.toJS({ maxAliasCount: ALIAS_COUNT_MAX })
+  } catch (cause) {
+    throw manifestError({ file, line }, `not valid YAML: ${(cause as Error).message}`, cause)
+  }
+}
+
+const readObject = (
+  file: string,
+  tree: unknown,
+  node: Node,
+  lines: LineCounter,
+  depth = 0,
+): Manifest[] => {
   const lineOf = (path: readonly (string | number)[]) => lineAt(node, path, lines)
   const refuse = (text: string): never => {
     throw manifestError({ file, line: lineOf([]) }, text)
@@ -70,7 +104,10 @@ const readObject = (file: string, tree: unknown, node: Node, lines: LineCounter)
     const list = isMap(node) ? node.get('items', true) : undefined
     const nodes = isSeq(list) ? list.items : []
     if (!Array.isArray(items)) return refuse('List: items must be a list')
-    return items.flatMap((item, index) => readObject(file, item, nodes[index] as Node, lines))
+    if (depth === LIST_DEPTH_MAX) return refuse(`more than ${LIST_DEPTH_MAX} Lists in each other`)
+    return items.flatMap((item, index) =>
+      readObject(file, item, nodes[index] as Node, lines, depth + 1),
+    )
   }
   if (typeof apiVersion !== 'string') return refuse(`${kind}: apiVersion is missing`)
   const { name, namespace } = isRecord(metadata) ? metadata : {}

@@ -78,6 +78,20 @@ t.test('apply', async (t) => {
     code: 1,
     err: /none\.yml: cannot be read/,
   })
+  const web = 'https://example.com/web.yml'
+  t.match(await run(`apply -f ${web}`), {
+    code: 1,
+    err: `swarmctl: ${web}: is not fetched: write "curl -fsSL ${web} | swarmctl apply -f -"\n`,
+  })
+  t.match(await run('apply -f - --plan -f -', manifest('web:1', 'info')), {
+    code: 1,
+    err: 'swarmctl: -: standard input can be read once\n',
+  })
+  t.match(await run(`apply -f ${file} --format json`), { code: 1, err: /say --plan/ })
+  t.match(await run(`apply --plan -f ${file} -f -`, manifest('web:1', 'info')), {
+    code: 1,
+    err: `swarmctl: -:4: Deployment web: metadata.name is there twice, also at ${file}:4\n`,
+  })
   t.match(await run(`apply -f -`, 'kind: Pod\napiVersion: v1\nmetadata: {name: p}'), {
     code: 1,
     err: 'swarmctl: -:1: Pod p: kind Pod is not supported: make it a Deployment or a Job\n',

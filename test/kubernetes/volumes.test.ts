@@ -55,10 +55,12 @@ const folders = (container: ReturnType<typeof mounting>) =>
 t.test("volumes start empty and are everybody's", async (t) => {
   const container = mounting('')
   const open = { VolumeMode: 0o777 }
+  // As container runtimes make it for Kubernetes.
+  const made = { CreateMountpoint: true }
   t.strictSame(folders(container), [
     ['/files', true, open],
     ['/cache', true, open],
-    ['/log', undefined, undefined],
+    ['/log', undefined, made],
   ])
   t.match(container?.Secrets?.[0], { File: { GID: '0', Mode: 0o400 } })
 })
@@ -73,6 +75,36 @@ t.test("with fsGroup they are the group's, and mounted files are for it to read"
     ['/files', true, grouped],
     ['/cache', true, grouped],
     // A node's own folder stays as it is.
-    ['/log', undefined, undefined],
+    ['/log', undefined, { CreateMountpoint: true }],
   ])
+})
+
+t.test('what volumes cannot be', async (t) => {
+  const volume = (source: string, mounts: string) => () =>
+    convertManifests(
+      parseManifests(
+        'app.yml',
+        `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}},
+  spec: {containers: [{image: web, volumeMounts: [${mounts}]}], volumes: [{name: v, ${source}}]}}}
+`,
+      ),
+    )
+  const twice = '{name: v, mountPath: /a}, {name: v, mountPath: /b}'
+  const nested = '{name: v, mountPath: /a}, {name: v, mountPath: /b, subPath: b}'
+  const apart = '{name: v, mountPath: /a, subPath: a}, {name: v, mountPath: /b, subPath: b}'
+  const message = /volumeMounts\.1 mounts v a second time: an emptyDir can be mounted once$/
+  t.throws(volume('emptyDir: {}', twice), { message })
+  t.throws(volume('emptyDir:', nested), { message })
+  t.doesNotThrow(volume('emptyDir: {}', apart))
+  t.doesNotThrow(volume('hostPath: {path: /x}', twice))
+  t.throws(volume('emptyDir: {medium: Memory, sizeLimit: lots}', '{name: v, mountPath: /a}'), {
+    message: /the volume v: "lots" is no quantity above 0$/,
+  })
+  t.throws(volume('hostPath: {path: /x, type: FileOrCreate}', '{name: v, mountPath: /a}'), {
+    message: /FileOrCreate is not supported: a node can make a folder, not a file$/,
+  })
 })

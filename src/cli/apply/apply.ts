@@ -30,6 +30,10 @@ const readSource = async (
   if (source === '-') {
     return [{ file: source, text: (await context.readStdin()).toString('utf8') }]
   }
+  if (/^https?:\/\//.test(source)) {
+    const text = `${source}: is not fetched: write "curl -fsSL ${source} | swarmctl apply -f -"`
+    throw new SwarmctlError('INVALID_ARGUMENT', text)
+  }
   try {
     if (!(await stat(source)).isDirectory()) {
       return [{ file: source, text: await readFile(source, 'utf8') }]
@@ -51,6 +55,9 @@ const convert = async (
   sources: readonly string[],
   hide?: (base64: string) => string,
 ): Promise<ConvertedNamespace[]> => {
+  if (sources.filter((one) => one === '-').length > 1) {
+    throw new SwarmctlError('INVALID_ARGUMENT', '-: standard input can be read once')
+  }
   const files = (await Promise.all(sources.map((one) => readSource(context, one)))).flat()
   if (files.length === 0) {
     throw new SwarmctlError('INVALID_ARGUMENT', `${sources.join(', ')}: there is no manifest`)
@@ -84,6 +91,9 @@ const plan = async (
 
 const apply = async (context: CliContext, options: ApplyOptions): Promise<void> => {
   if (options.plan) return plan(context, options)
+  if (options.format !== 'table') {
+    throw new SwarmctlError('INVALID_ARGUMENT', '--format is the format of a plan: say --plan')
+  }
   const namespaces = await convert(context, options.filename)
   showNotes(context, namespaces)
   const { resolveImage } = options

@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto'
 import type { ConfigSpec } from '../../api/config.ts'
 import type { SecretSpec } from '../../api/secret.ts'
 import { NAMESPACE_LABEL } from '../../api/stack-labels.ts'
-import { ManifestProblem } from '../manifest-error.ts'
+import { parseConfigSpec, parseSecretSpec } from '../../api/validate/secret.ts'
+import { base64In } from '../base64.ts'
+import { asProblem, ManifestProblem } from '../manifest-error.ts'
 import type { ConfigMap, KubernetesSecret } from '../schema/objects.ts'
 import { clusterName, SUFFIX_LENGTH } from './cluster-name.ts'
 
@@ -24,6 +26,8 @@ export class DataObjects {
   readonly #namespace: string
   /** By `kind name`; values in base64 by key. */
   readonly #objects = new Map<string, ReadonlyMap<string, string>>()
+  /** Keys of `#objects` that something asked for. */
+  readonly #used = new Set<string>()
   readonly #configs = new Map<string, ConfigSpec>()
   /** By `name\0key`. */
   readonly #secrets = new Map<string, SecretSpec>()
@@ -32,19 +36,26 @@ export class DataObjects {
     this.#namespace = namespace
   }
 
+  /** Thrown: ManifestProblem. */
   addConfigMap(name: string, { data = {}, binaryData = {} }: ConfigMap): void {
-    this.#objects.set(
-      `ConfigMap ${name}`,
-      new Map([...encoded(data), ...Object.entries(binaryData)]),
-    )
+    const values = new Map([...encoded(data), ...normalised(binaryData, 'binaryData')])
+    this.#objects.set(`ConfigMap ${name}`, values)
   }
 
+  /** Thrown: ManifestProblem. */
   addSecret(name: string, { data = {}, stringData = {} }: KubernetesSecret): void {
-    this.#objects.set(`Secret ${name}`, new Map([...Object.entries(data), ...encoded(stringData)]))
+    const values = new Map([...normalised(data, 'data'), ...encoded(stringData)])
+    this.#objects.set(`Secret ${name}`, values)
+  }
+
+  /** Whether a workload mounts it or has a variable of it. */
+  isUsed(kind: DataKind, name: string): boolean {
+    return this.#used.has(`${kind} ${name}`)
   }
 
   /** Values in base64 by key; undefined when the object is not among the manifests. */
   valuesOf(kind: DataKind, name: string): ReadonlyMap<string, string> | undefined {
+    this.#used.add(`${kind} ${name}`)
     return this.#objects.get(`${kind} ${name}`)
   }
 
@@ -61,12 +72,17 @@ export class DataObjects {
       const known = this.#secrets.get(`${name}\0${key}`)
       if (known !== undefined) return known.Name
       const Name = this.#secretName(name, key)
-      this.#secrets.set(`${name}\0${key}`, { Name, Labels, Data })
+      const secret = { Name, Labels, Data }
+      // A file may be empty in Kubernetes.
+      asProblem(path, () => parseSecretSpec(secret), `Secret ${name}: ${key}: `)
+      this.#secrets.set(`${name}\0${key}`, secret)
       return Name
     }
     const whole = clusterName(this.#namespace, `${name}.${key}`)
     const Name = `${whole.slice(0, BASE_LENGTH_MAX)}-${hashOf(`${kind}\0${Data}`)}`
-    this.#configs.set(Name, { Name, Labels, Data })
+    const config = { Name, Labels, Data }
+    asProblem(path, () => parseConfigSpec(config), `ConfigMap ${name}: ${key}: `)
+    this.#configs.set(Name, config)
     return Name
   }
 
@@ -107,5 +123,17 @@ export class DataObjects {
 
 const encoded = (texts: Readonly<Record<string, string>>): [string, string][] =>
   Object.entries(texts).map(([key, text]) => [key, Buffer.from(text).toString('base64')])
+
+/** Base64 without the line breaks that it may have. */
+const normalised = (
+  values: Readonly<Record<string, string>>,
+  field: 'data' | 'binaryData',
+): [string, string][] =>
+  Object.entries(values).map(([key, text]) => {
+    const packed = base64In(text)
+    if (packed !== undefined) return [key, packed]
+    const more = field === 'data' ? ': what is plain text stands under stringData' : ''
+    throw new ManifestProblem([field, key], `must be base64${more}`)
+  })
 
 const byName = (a: { Name: string }, b: { Name: string }): number => (a.Name < b.Name ? -1 : 1)

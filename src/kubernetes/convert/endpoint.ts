@@ -1,61 +1,90 @@
-import type { PortConfig, ServiceSpec } from '../../api/service-spec.ts'
+import type { PortConfig } from '../../api/service-spec.ts'
 import { ManifestProblem } from '../manifest-error.ts'
 import type { KubernetesService } from '../schema/objects.ts'
 import { lower } from './pod.ts'
 import { portOf } from './probes.ts'
 import type { Workload } from './workload.ts'
 
+/** What a Service of Kubernetes is called, and where its notes go. */
+export interface EndpointContext {
+  name: string
+  namespace: string
+  note(text: string): void
+}
+
 /**
- * A workload's service with the names and published ports that a Service of Kubernetes gives it. A virtual address has the containers' own
- * ports, so that inside the cluster `port` must be `targetPort`. Thrown: ManifestProblem.
+ * A workload with the names and published ports that a Service of Kubernetes gives its service. A virtual address has the containers' own ports, so that
+ * inside the cluster `port` must be `targetPort`. Thrown: ManifestProblem.
  */
 export const withEndpoint = (
-  { spec, container }: Workload,
-  name: string,
-  namespace: string,
+  workload: Workload,
   { spec: service }: KubernetesService,
+  { name, namespace, note }: EndpointContext,
+): Workload => {
+  const { spec } = workload
+  const { clusterIP } = service
+  const isHeadless = clusterIP === 'None'
+  requireOneKind(workload, isHeadless)
+  if (clusterIP && !isHeadless) note('clusterIP is not taken: the cluster chooses the address')
+  const attachments = spec.TaskTemplate.Networks ?? []
+  if (attachments.some(({ Target }) => Target === 'host')) {
+    const text = `selects ${spec.Name}, which is on its nodes' own network and has no address of the cluster`
+    throw new ManifestProblem(['spec', 'selector'], text)
+  }
+  const published = publishedPorts(workload, service, note)
+  return {
+    ...workload,
+    isHeadless,
+    spec: {
+      ...spec,
+      TaskTemplate: {
+        ...spec.TaskTemplate,
+        Networks: attachments.map((attachment) => ({
+          ...attachment,
+          Aliases: [...(attachment.Aliases ?? []), ...namesOf(name, namespace)],
+        })),
+      },
+      EndpointSpec: {
+        Mode: isHeadless ? 'dnsrr' : 'vip',
+        Ports: [...(spec.EndpointSpec?.Ports ?? []), ...published],
+      },
+    },
+  }
+}
+
+const requireOneKind = ({ isHeadless, spec }: Workload, isWanted: boolean): void => {
+  if (isHeadless === undefined || isHeadless === isWanted) return
+  const text = `must be None for all Services of ${spec.Name} or for none: their names lead to its tasks or to its address`
+  throw new ManifestProblem(['spec', 'clusterIP'], text)
+}
+
+const publishedPorts = (
+  { container }: Workload,
+  service: KubernetesService['spec'],
   note: (text: string) => void,
-): ServiceSpec => {
+): PortConfig[] => {
   const { type = 'ClusterIP', ports = [], clusterIP } = service
-  const published: PortConfig[] = []
-  for (const [index, port] of ports.entries()) {
+  return ports.flatMap((port, index) => {
     const path = ['spec', 'ports', index]
-    const target = portOf(port.targetPort ?? port.port, container, [...path, 'targetPort'])
+    // Who resolves the name of a headless one asks the tasks themselves, at their own ports.
+    if (clusterIP === 'None' && type === 'ClusterIP') return []
+    const target = portOf(port.targetPort || port.port, container, [...path, 'targetPort'])
     if (type === 'ClusterIP') {
       requireSamePort(port.port, target, [...path, 'port'])
-      continue
+      return []
     }
     if (port.port !== target) {
       note(
         `inside the cluster port ${port.port} is ${target}: the containers' own ports count there`,
       )
     }
-    published.push({
+    return listeningPorts(type, port).map((PublishedPort) => ({
       Protocol: lower(port.protocol),
       TargetPort: target,
-      ...publishedPort(type, port),
-      PublishMode: 'ingress',
-    })
-  }
-  const isHeadless = clusterIP === 'None'
-  return {
-    ...spec,
-    TaskTemplate: {
-      ...spec.TaskTemplate,
-      Networks: (spec.TaskTemplate.Networks ?? []).map((attachment) =>
-        attachment.Target === 'host'
-          ? attachment
-          : {
-              ...attachment,
-              Aliases: [...(attachment.Aliases ?? []), ...namesOf(name, namespace)],
-            },
-      ),
-    },
-    EndpointSpec: {
-      Mode: isHeadless && published.length === 0 ? 'dnsrr' : 'vip',
-      Ports: [...(spec.EndpointSpec?.Ports ?? []), ...published],
-    },
-  }
+      ...(PublishedPort !== undefined && { PublishedPort }),
+      PublishMode: 'ingress' as const,
+    }))
+  })
 }
 
 /** What clients in other pods may call it. */
@@ -74,11 +103,11 @@ const requireSamePort = (port: number, target: number, path: (string | number)[]
   )
 }
 
-/** A load balancer listens at `port` of every node, a node port at its own; 0: the cluster chooses. */
-const publishedPort = (
+/** A load balancer listens at `port` of every node, a node port at its own; undefined: at one that the cluster chooses. */
+const listeningPorts = (
   type: 'NodePort' | 'LoadBalancer',
   { port, nodePort }: NonNullable<KubernetesService['spec']['ports']>[number],
-): { PublishedPort?: number } => {
-  if (type === 'LoadBalancer') return { PublishedPort: port }
-  return nodePort === undefined ? {} : { PublishedPort: nodePort }
+): (number | undefined)[] => {
+  if (type === 'NodePort') return [nodePort]
+  return nodePort === undefined || nodePort === port ? [port] : [port, nodePort]
 }

@@ -3,16 +3,19 @@ import type { Container, EnvVar } from '../schema/pod.ts'
 import type { DataObjects } from './data.ts'
 
 /** Fields of a pod that the cluster fills in by itself. */
-const FIELDS: Readonly<Record<string, string>> = {
-  'metadata.name': '{{.Task.Name}}',
-  'metadata.uid': '{{.Task.ID}}',
-  'spec.nodeName': '{{.Node.Hostname}}',
-}
+const FIELDS: ReadonlyMap<string, string> = new Map([
+  ['metadata.name', '{{.Task.Name}}'],
+  ['metadata.uid', '{{.Task.ID}}'],
+  ['spec.nodeName', '{{.Node.Hostname}}'],
+])
 
 /** What filling in needs. */
 export interface EnvContext {
   data: DataObjects
   namespace: string
+  /** Of the pod. */
+  labels: Readonly<Record<string, string>>
+  annotations: Readonly<Record<string, string>>
   /** Of the container, in the object. */
   path: readonly (string | number)[]
   note(text: string): void
@@ -59,11 +62,7 @@ const variableValue = (
   if (valueFrom === undefined) return literal(value ?? '')
   const { configMapKeyRef, secretKeyRef, fieldRef } = valueFrom
   if (fieldRef !== undefined) {
-    const { fieldPath } = fieldRef
-    const field = fieldPath === 'metadata.namespace' ? context.namespace : FIELDS[fieldPath]
-    if (field !== undefined) return field
-    const place = [...path, 'valueFrom', 'fieldRef', 'fieldPath']
-    throw new ManifestProblem(place, `${fieldPath} is not supported`)
+    return fieldValue(fieldRef.fieldPath, [...path, 'valueFrom', 'fieldRef', 'fieldPath'], context)
   }
   const kind = configMapKeyRef === undefined ? 'Secret' : 'ConfigMap'
   const reference = configMapKeyRef ?? secretKeyRef
@@ -72,6 +71,19 @@ const variableValue = (
   if (!known && reference.optional === true) return undefined
   if (kind === 'Secret') noteSecret(reference.name, context)
   return literal(context.data.textOf(kind, reference.name, reference.key, [...path, 'valueFrom']))
+}
+
+const METADATA_KEY = /^metadata\.(labels|annotations)\['([^']+)'\]$/
+
+const fieldValue = (fieldPath: string, path: (string | number)[], context: EnvContext): string => {
+  if (fieldPath === 'metadata.namespace') return literal(context.namespace)
+  const field = FIELDS.get(fieldPath)
+  if (field !== undefined) return field
+  const [, kind, key = ''] = METADATA_KEY.exec(fieldPath) ?? []
+  if (kind === undefined) throw new ManifestProblem(path, `${fieldPath} is not supported`)
+  const values = new Map(Object.entries(kind === 'labels' ? context.labels : context.annotations))
+  // As in Kubernetes, one that is not there is empty.
+  return literal(values.get(key) ?? '')
 }
 
 const REFERENCE = /\$\$\(|\$\(([A-Za-z_][\w.-]*)\)/g

@@ -1,20 +1,17 @@
 import type { ContainerExtension } from '../../api/container-extension.ts'
-import type {
-  ContainerSpec,
-  Placement,
-  PortConfig,
-  ResourceRequirements,
-  TaskSpec,
-} from '../../api/service-spec.ts'
+import { parseImageReference } from '../../api/image-reference.ts'
+import type { ContainerSpec, PortConfig, TaskSpec } from '../../api/service-spec.ts'
 import { ManifestProblem } from '../manifest-error.ts'
-import { memoryBytes, nanoCpus } from '../quantity.ts'
 import type { Container, PodSpec, PodTemplate } from '../schema/pod.ts'
 import { convertEnv, type EnvContext, expandWord } from './env.ts'
+import { convertPlacement } from './placement.ts'
 import { convertProbes } from './probes.ts'
+import { convertResources, deviceRequests } from './resources.ts'
 import { convertVolumes, type VolumeContext } from './volumes.ts'
 
 /** What converting a pod needs. */
-export interface PodContext extends Omit<EnvContext & VolumeContext, 'path'> {
+export interface PodContext
+  extends Omit<EnvContext & VolumeContext, 'path' | 'labels' | 'annotations'> {
   /** The network that the namespace's pods are on. */
   network: string
 }
@@ -24,9 +21,10 @@ const GRACE_SECONDS = 30
 
 /** A pod template as a task's spec, and the ports that it takes of its node. Thrown: ManifestProblem. */
 export const convertPod = (
-  { metadata, spec: pod }: PodTemplate,
+  template: PodTemplate,
   context: PodContext,
 ): { task: TaskSpec; hostPorts: PortConfig[]; container: Container } => {
+  const { metadata, spec: pod } = template
   const [container, second] = pod.containers
   if (container === undefined || second !== undefined) {
     const text = 'a task is one container: give the others a Deployment of their own'
@@ -37,11 +35,11 @@ export const convertPod = (
     container,
     task: {
       ContainerSpec: {
-        ...convertContainer(pod, container, { ...context, path }),
+        ...convertContainer(template, container, { ...context, path }),
         ...(metadata?.labels && { Labels: metadata.labels }),
       },
-      Resources: convertResources(container, path),
-      Placement: convertPlacement(pod),
+      Resources: convertResources(container, path, context.note),
+      Placement: convertPlacement(pod, SPEC),
       Networks: [{ Target: pod.hostNetwork === true ? 'host' : context.network }],
       ForceUpdate: 0,
     },
@@ -63,12 +61,14 @@ export const lower = (protocol: 'TCP' | 'UDP' | 'SCTP' = 'TCP') =>
   protocol.toLowerCase() as PortConfig['Protocol']
 
 const convertContainer = (
-  pod: PodSpec,
+  { metadata, spec: pod }: PodTemplate,
   container: Container,
   context: PodContext & { path: (string | number)[] },
 ): ContainerSpec => {
   const { path, note } = context
-  const values = convertEnv(container, context)
+  const { labels = {}, annotations = {} } = metadata ?? {}
+  requireImage(container.image, path)
+  const values = convertEnv(container, { ...context, labels, annotations })
   const words = (key: 'command' | 'args') =>
     container[key]?.map((word, index) => expandWord(word, values, [...path, key, index]))
   const { mounts, configs, secrets } = convertVolumes(pod, container, context)
@@ -104,6 +104,11 @@ const convertContainer = (
   })
 }
 
+const requireImage = (image: string, path: readonly (string | number)[]): void => {
+  if (parseImageReference(image) !== undefined) return
+  throw new ManifestProblem([...path, 'image'], `"${image}" is no name of an image`)
+}
+
 const defined = <T extends object>(fields: { [K in keyof T]: T[K] | undefined }): T =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T
 
@@ -117,6 +122,11 @@ const convertSecurity = (
     const holder = securityContext.runAsGroup === undefined ? SPEC : path
     const text = "needs runAsUser: an Engine can't give the image's own user another group"
     throw new ManifestProblem([...holder, 'securityContext', 'runAsGroup'], text)
+  }
+  if (own.runAsNonRoot && own.runAsUser === 0) {
+    const holder = securityContext.runAsUser === undefined ? SPEC : path
+    const text = 'is root, which runAsNonRoot forbids'
+    throw new ManifestProblem([...holder, 'securityContext', 'runAsUser'], text)
   }
   if (own.runAsNonRoot && own.runAsUser === undefined) {
     note("runAsNonRoot: is not checked: the image's own user is taken; say runAsUser")
@@ -139,76 +149,20 @@ const convertSecurity = (
 }
 
 const capabilities = (names: readonly string[] | undefined): string[] | undefined =>
-  names?.map((name) => (name === 'ALL' || name.startsWith('CAP_') ? name : `CAP_${name}`))
-
-/** Vendors' GPUs, as the Engine's device requests. */
-const GPU = /^(nvidia|amd)\.com\/gpu$/
+  names
+    ?.map((name) => name.toUpperCase())
+    .map((name) => (name === 'ALL' || name.startsWith('CAP_') ? name : `CAP_${name}`))
 
 const convertExtension = (
   pod: PodSpec,
-  { resources, securityContext }: Container,
+  container: Container,
   path: (string | number)[],
 ): ContainerExtension | undefined => {
-  const requests = Object.entries(resources?.limits ?? {})
-    .filter(([name]) => GPU.test(name))
-    .map(([name, amount]) => {
-      const Count = Number(amount)
-      if (!Number.isInteger(Count) || Count < 1) {
-        throw new ManifestProblem([...path, 'resources', 'limits', name], 'must be a whole number')
-      }
-      return { Driver: GPU.exec(name)?.[1] ?? '', Count, Capabilities: [['gpu']] }
-    })
   const extension = defined<ContainerExtension>({
-    Privileged: securityContext?.privileged || undefined,
+    Privileged: container.securityContext?.privileged || undefined,
     PidMode: pod.hostPID ? 'host' : undefined,
     IpcMode: pod.hostIPC ? 'host' : undefined,
-    DeviceRequests: requests.length === 0 ? undefined : requests,
+    DeviceRequests: deviceRequests(container, path),
   })
   return Object.keys(extension).length === 0 ? undefined : extension
-}
-
-const convertResources = (
-  { resources = {} }: Container,
-  path: (string | number)[],
-): ResourceRequirements => {
-  const amounts = (key: 'limits' | 'requests') => {
-    const result: { NanoCPUs?: number; MemoryBytes?: number } = {}
-    for (const [name, quantity] of Object.entries(resources[key] ?? {})) {
-      const place = [...path, 'resources', key, name]
-      if (GPU.test(name)) continue
-      if (name !== 'cpu' && name !== 'memory') throw new ManifestProblem(place, 'is not supported')
-      const amount = name === 'cpu' ? nanoCpus(quantity) : memoryBytes(quantity)
-      if (amount === undefined) throw new ManifestProblem(place, `${quantity} is no quantity`)
-      result[name === 'cpu' ? 'NanoCPUs' : 'MemoryBytes'] = amount
-    }
-    return result
-  }
-  return {
-    ...(resources.limits && { Limits: amounts('limits') }),
-    ...(resources.requests && { Reservations: amounts('requests') }),
-  }
-}
-
-/** Well-known labels of nodes that the cluster has under names of its own. */
-const NODE_FIELDS: Readonly<Record<string, string>> = {
-  'kubernetes.io/hostname': 'node.hostname',
-  'kubernetes.io/os': 'node.platform.os',
-  'kubernetes.io/arch': 'node.platform.arch',
-}
-
-const convertPlacement = (pod: PodSpec): Placement => {
-  const constraints = Object.entries(pod.nodeSelector ?? {}).map(
-    ([label, value]) => `${NODE_FIELDS[label] ?? `node.labels.${label}`}==${value}`,
-  )
-  if (pod.nodeName !== undefined) constraints.push(`node.hostname==${pod.nodeName}`)
-  // Tasks are spread over hosts in any case.
-  const spread = (pod.topologySpreadConstraints ?? [])
-    .map(({ topologyKey }) => topologyKey)
-    .filter((key) => key !== 'kubernetes.io/hostname')
-  return {
-    ...(constraints.length > 0 && { Constraints: constraints }),
-    ...(spread.length > 0 && {
-      Preferences: spread.map((key) => ({ Spread: { SpreadDescriptor: `node.labels.${key}` } })),
-    }),
-  }
 }

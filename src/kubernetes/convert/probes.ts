@@ -3,10 +3,14 @@ import { ManifestProblem } from '../manifest-error.ts'
 import type { Container, Probe } from '../schema/pod.ts'
 
 const NS_PER_SECOND = 1e9
-/** Kubernetes' own defaults. */
+/** Kubernetes' own defaults, for 0 as well. */
 const PERIOD_SECONDS = 10
 const TIMEOUT_SECONDS = 1
 const FAILURE_THRESHOLD = 3
+/** How long a Deployment waits for its pods to get ready (`progressDeadlineSeconds`): a readiness probe ends no container. */
+const PROGRESS_SECONDS = 600
+/** How often an Engine checks while a container starts. */
+const START_INTERVAL_SECONDS = 5
 
 /**
  * A container has one health check, which holds traffic back until it passes and replaces the task when it fails: the liveness probe, else
@@ -30,22 +34,25 @@ export const convertProbes = (
       'readinessProbe: the livenessProbe decides both; a task gets traffic when it passes, and is replaced when it fails',
     )
   } else if (key !== 'livenessProbe') {
-    note(`${key}: a task that fails it is replaced, too`)
+    note(`${key}: a task that fails it once it has passed is replaced, too`)
   }
   const test = testOf(probe, container, [...path, key])
   if (test[0] === 'CMD-SHELL') {
     note(`${key}: is done in the container, with wget, curl or nc of its image`)
   }
-  const startSeconds = (probe.initialDelaySeconds ?? 0) + startSecondsOf(startupProbe)
+  const startSeconds =
+    key === 'readinessProbe' && startupProbe === undefined
+      ? Math.max(probe.initialDelaySeconds ?? 0, PROGRESS_SECONDS)
+      : (probe.initialDelaySeconds ?? 0) + startSecondsOf(startupProbe)
+  const startInterval = (startupProbe ?? probe).periodSeconds || PERIOD_SECONDS
+  const isSaid = startupProbe !== undefined || startInterval < START_INTERVAL_SECONDS
   return {
     Test: test,
-    Interval: (probe.periodSeconds ?? PERIOD_SECONDS) * NS_PER_SECOND,
-    Timeout: (probe.timeoutSeconds ?? TIMEOUT_SECONDS) * NS_PER_SECOND,
-    Retries: probe.failureThreshold ?? FAILURE_THRESHOLD,
+    Interval: (probe.periodSeconds || PERIOD_SECONDS) * NS_PER_SECOND,
+    Timeout: (probe.timeoutSeconds || TIMEOUT_SECONDS) * NS_PER_SECOND,
+    Retries: probe.failureThreshold || FAILURE_THRESHOLD,
     ...(startSeconds > 0 && { StartPeriod: startSeconds * NS_PER_SECOND }),
-    ...(startupProbe && {
-      StartInterval: (startupProbe.periodSeconds ?? PERIOD_SECONDS) * NS_PER_SECOND,
-    }),
+    ...(startSeconds > 0 && isSaid && { StartInterval: startInterval * NS_PER_SECOND }),
   }
 }
 
@@ -53,7 +60,7 @@ const startSecondsOf = (probe: Probe | undefined): number =>
   probe === undefined
     ? 0
     : (probe.initialDelaySeconds ?? 0) +
-      (probe.periodSeconds ?? PERIOD_SECONDS) * (probe.failureThreshold ?? FAILURE_THRESHOLD)
+      (probe.periodSeconds || PERIOD_SECONDS) * (probe.failureThreshold || FAILURE_THRESHOLD)
 
 const isSameTest = (a: Probe, b: Probe): boolean =>
   JSON.stringify([a.exec, a.httpGet, a.tcpSocket]) ===

@@ -33,6 +33,7 @@ export const convertVolumes = (
 ): ConvertedVolumes => {
   const result: ConvertedVolumes = { mounts: [], configs: [], secrets: [] }
   const fsGroup = pod.securityContext?.fsGroup
+  requireOneFolder(pod, container, context.path)
   for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
     const path = [...context.path, 'volumeMounts', index]
     const volume = pod.volumes?.find(({ name }) => name === mount.name)
@@ -40,6 +41,24 @@ export const convertVolumes = (
     addMount(result, volume, mount, { ...context, path, fsGroup })
   }
   return result
+}
+
+/** An `emptyDir` is a volume without a name, so that a second mount of it would be another one. */
+const requireOneFolder = (
+  pod: PodSpec,
+  container: Container,
+  path: readonly (string | number)[],
+): void => {
+  const seen = new Map<string, string[]>()
+  for (const [index, { name, subPath = '' }] of (container.volumeMounts ?? []).entries()) {
+    if (pod.volumes?.find((volume) => volume.name === name)?.emptyDir === undefined) continue
+    const others = seen.get(name) ?? []
+    if (others.some((other) => other === subPath || other === '' || subPath === '')) {
+      const text = `mounts ${name} a second time: an emptyDir can be mounted once`
+      throw new ManifestProblem([...path, 'volumeMounts', index], text)
+    }
+    seen.set(name, [...others, subPath])
+  }
 }
 
 /** Where a container mounts a volume. */
@@ -114,7 +133,12 @@ const mountOf = (volume: Volume, { subPath }: VolumeMount, context: MountContext
   const Subpath = subPath && { Subpath: subPath }
   if (hostPath !== undefined) {
     if (subPath) throw new ManifestProblem([...place, 'subPath'], 'is not supported for a hostPath')
-    const isMade = /OrCreate$/.test(hostPath.type ?? '')
+    if (hostPath.type === 'FileOrCreate') {
+      const text = `the volume ${name}: FileOrCreate is not supported: a node can make a folder, not a file`
+      throw new ManifestProblem(place, text)
+    }
+    // Without a type nothing is checked, and container runtimes make what is missing.
+    const isMade = !hostPath.type || hostPath.type === 'DirectoryOrCreate'
     const CreateMountpoint = isMade ? { Swarmctl: { CreateMountpoint: true } } : {}
     return { Type: 'bind', Source: hostPath.path, ...CreateMountpoint }
   }
@@ -154,5 +178,9 @@ const emptyDirOf = (
     return { Type: 'volume', VolumeOptions: NoCopy, Swarmctl }
   }
   const size = emptyDir.sizeLimit === undefined ? undefined : memoryBytes(emptyDir.sizeLimit)
+  if (emptyDir.sizeLimit !== undefined && !size) {
+    const text = `the volume ${name}: "${emptyDir.sizeLimit}" is no quantity above 0`
+    throw new ManifestProblem([...path], text)
+  }
   return { Type: 'tmpfs', ...(size !== undefined && { TmpfsOptions: { SizeBytes: size } }) }
 }

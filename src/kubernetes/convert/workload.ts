@@ -1,6 +1,7 @@
 import type { ServiceMode, ServiceSpec, UpdateConfig } from '../../api/service-spec.ts'
 import { IMAGE_LABEL, NAMESPACE_LABEL } from '../../api/stack-labels.ts'
-import { ManifestProblem, within } from '../manifest-error.ts'
+import { requireDnsName } from '../../api/validate/names.ts'
+import { asProblem, ManifestProblem, within } from '../manifest-error.ts'
 import { checked } from '../schema/check.ts'
 import { CronJob, DaemonSet, Deployment, Job } from '../schema/objects.ts'
 import type { Container, PodTemplate } from '../schema/pod.ts'
@@ -14,6 +15,8 @@ export interface Workload {
   podLabels: Readonly<Record<string, string>>
   container: Container
   spec: ServiceSpec
+  /** Whether the Services in front of it are headless; undefined without any. */
+  isHeadless?: boolean
 }
 
 /** What makes one kind of workload differ from another. */
@@ -62,7 +65,7 @@ export const convertWorkload = (
     podLabels,
     container,
     spec: {
-      Name: clusterName(context.namespace, name),
+      Name: serviceName(context.namespace, name),
       Labels: {
         ...shape.metadata.labels,
         [NAMESPACE_LABEL]: context.namespace,
@@ -77,6 +80,12 @@ export const convertWorkload = (
   }
 }
 
+const serviceName = (namespace: string, name: string): string => {
+  const whole = clusterName(namespace, name)
+  asProblem(['metadata', 'name'], () => requireDnsName(whole), `as the service ${whole}: `)
+  return whole
+}
+
 /** A port of the node is free only when the old task has ended. */
 const inPlace = (update: UpdateConfig, hasHostPorts: boolean): UpdateConfig =>
   hasHostPorts && update.Order === 'start-first' ? { ...update, Order: 'stop-first' } : update
@@ -84,7 +93,7 @@ const inPlace = (update: UpdateConfig, hasHostPorts: boolean): UpdateConfig =>
 const shapeOf = (kind: WorkloadKind, tree: unknown, { note }: PodContext): Shape => {
   switch (kind) {
     case 'Deployment':
-      return deploymentShape(checked(Deployment, tree))
+      return deploymentShape(checked(Deployment, tree), note)
     case 'DaemonSet':
       return daemonSetShape(checked(DaemonSet, tree), note)
     case 'Job':
@@ -97,6 +106,7 @@ const shapeOf = (kind: WorkloadKind, tree: unknown, { note }: PodContext): Shape
 }
 
 const daemonSetShape = ({ spec, metadata }: DaemonSet, note: (text: string) => void): Shape => {
+  noteRollout(spec, note)
   requireRestart(spec.template, ['Always'])
   const { maxUnavailable = 1, maxSurge = 0 } = spec.updateStrategy?.rollingUpdate ?? {}
   if (amount(maxSurge, 100, Math.ceil) > 0) {
@@ -148,7 +158,8 @@ const jobShape = ({ spec, metadata }: Job): Shape => {
   }
 }
 
-const deploymentShape = ({ spec, metadata }: Deployment): Shape => {
+const deploymentShape = ({ spec, metadata }: Deployment, note: (text: string) => void): Shape => {
+  noteRollout(spec, note)
   requireRestart(spec.template, ['Always'])
   const replicas = spec.replicas ?? 1
   return {
@@ -161,6 +172,18 @@ const deploymentShape = ({ spec, metadata }: Deployment): Shape => {
   }
 }
 
+const noteRollout = (
+  spec: { revisionHistoryLimit?: number | undefined; progressDeadlineSeconds?: number | undefined },
+  note: (text: string) => void,
+): void => {
+  if (spec.revisionHistoryLimit !== undefined) {
+    note('revisionHistoryLimit is not taken: one former version is kept, for a rollback')
+  }
+  if (spec.progressDeadlineSeconds !== undefined) {
+    note('progressDeadlineSeconds is not taken: say --wait-limit')
+  }
+}
+
 const monitor = (minReadySeconds: number | undefined): UpdateConfig =>
   minReadySeconds ? { Monitor: minReadySeconds * NS_PER_SECOND } : {}
 
@@ -170,11 +193,17 @@ const rollout = (strategy: Deployment['spec']['strategy'], replicas: number): Up
   const { maxSurge = '25%', maxUnavailable = '25%' } = strategy?.rollingUpdate ?? {}
   const surge = amount(maxSurge, replicas, Math.ceil)
   if (surge > 0) return { Parallelism: surge, Order: 'start-first' }
+  if (isNone(maxUnavailable) && isNone(maxSurge)) {
+    const path = ['spec', 'strategy', 'rollingUpdate', 'maxUnavailable']
+    throw new ManifestProblem(path, 'must not be 0 where maxSurge is 0: nothing could be replaced')
+  }
   return {
     Parallelism: Math.max(1, amount(maxUnavailable, replicas, Math.floor)),
     Order: 'stop-first',
   }
 }
+
+const isNone = (value: number | string): boolean => Number.parseInt(String(value), 10) === 0
 
 const amount = (
   value: number | string,

@@ -8,7 +8,16 @@ export const countOrShare = z.union([
   count,
   z.string().regex(/^\d+%$/, 'must be a number or a share such as 25%'),
 ])
-export const portNumber = z.number().int().min(1).max(65535)
+const PORT_MAX = 65535
+export const portNumber = z.number().int().min(1).max(PORT_MAX)
+/** 0 stands for no port, as in objects that a program wrote. */
+export const portOrNone = z
+  .number()
+  .int()
+  .min(0)
+  .max(PORT_MAX)
+  .transform((port) => (port === 0 ? undefined : port))
+  .optional()
 export const protocol = z.enum(['TCP', 'UDP', 'SCTP'])
 export const nameValue = z.strictObject({ name: z.string(), value: z.string() })
 export const quantity = z.union([z.string(), z.number()])

@@ -5,6 +5,7 @@ import {
   labels,
   Metadata,
   portNumber,
+  portOrNone,
   protocol,
   quantity,
   strings,
@@ -84,14 +85,14 @@ export const KubernetesService = z.strictObject({
     type: z.enum(['ClusterIP', 'NodePort', 'LoadBalancer']).optional(),
     clusterIP: z.string().optional(),
     clusterIPs: strings.optional(),
-    selector: labels,
+    selector: labels.refine((given) => Object.keys(given).length > 0, 'must not be empty'),
     ports: z
       .array(
         z.strictObject({
           name: z.string().optional(),
           port: portNumber,
           targetPort: z.union([z.number().int(), z.string()]).optional(),
-          nodePort: portNumber.optional(),
+          nodePort: portOrNone,
           protocol: protocol.optional(),
           appProtocol: z.string().optional(),
         }),
@@ -100,8 +101,8 @@ export const KubernetesService = z.strictObject({
     externalTrafficPolicy: z.literal('Cluster').optional(),
     internalTrafficPolicy: z.literal('Cluster').optional(),
     sessionAffinity: z.literal('None').optional(),
-    ipFamilies: strings.optional(),
-    ipFamilyPolicy: z.string().optional(),
+    ipFamilies: z.array(z.literal('IPv4')).optional(),
+    ipFamilyPolicy: z.enum(['SingleStack', 'PreferDualStack']).optional(),
     publishNotReadyAddresses: z.literal(false).optional(),
   }),
 })
@@ -122,16 +123,39 @@ export const KubernetesSecret = z.strictObject({
   immutable: z.boolean().optional(),
 })
 
+const accessMode = z
+  .string()
+  .refine(
+    (mode) => mode === 'ReadWriteOnce' || mode === 'ReadWriteOncePod',
+    'must be ReadWriteOnce or ReadWriteOncePod: a volume is a folder of one node',
+  )
+
+/** Of the clusters that people try things with: their volumes are folders of a node, too. */
+const LOCAL_CLASSES = ['', 'standard', 'default', 'local-path', 'hostpath']
+
+const storageClass = z
+  .string()
+  .refine(
+    (name) => LOCAL_CLASSES.includes(name),
+    'must be left out: a volume is a folder of a node, there is no class of storage to choose',
+  )
+
 export const PersistentVolumeClaim = z.strictObject({
   ...head,
   status,
   spec: z.strictObject({
-    accessModes: z.array(z.enum(['ReadWriteOnce', 'ReadWriteOncePod'])).optional(),
+    accessModes: z.array(accessMode).optional(),
     resources: z.strictObject({ requests: z.strictObject({ storage: quantity }) }).optional(),
     volumeMode: z.literal('Filesystem').optional(),
-    // Volumes are folders of the node: there is no class to choose.
-    storageClassName: z.enum(['', 'standard', 'default', 'local-path', 'hostpath']).optional(),
+    storageClassName: storageClass.optional(),
   }),
+})
+
+/** It exists with the first object in it, so that there is nothing to say of it. */
+export const Namespace = z.strictObject({
+  ...head,
+  status,
+  spec: z.strictObject({ finalizers: strings.optional() }).optional(),
 })
 
 export type Deployment = z.infer<typeof Deployment>

@@ -5,6 +5,7 @@ import {
   Metadata,
   nameValue,
   portNumber,
+  portOrNone,
   protocol,
   quantity,
   strings,
@@ -91,7 +92,7 @@ export const Container = z.strictObject({
       z.strictObject({
         name: z.string().optional(),
         containerPort: portNumber,
-        hostPort: portNumber.optional(),
+        hostPort: portOrNone,
         protocol: protocol.optional(),
       }),
     )
@@ -144,6 +145,14 @@ export const Volume = z.strictObject({
   hostPath: z.strictObject({ path: z.string(), type: z.string().optional() }).optional(),
 })
 
+const account = z
+  .string()
+  .refine(
+    (name) => name === 'default' || name === '',
+    'must be "default": a task has no account, since there is no API of Kubernetes to use it with',
+  )
+  .optional()
+
 /** `template.spec`. */
 export const PodSpec = z.strictObject({
   containers: z.array(Container).min(1),
@@ -174,6 +183,8 @@ export const PodSpec = z.strictObject({
       runAsGroup: count.optional(),
       runAsNonRoot: z.boolean().optional(),
       fsGroup: count.optional(),
+      // A volume that holds something is left as it is (`convert/volumes.ts`).
+      fsGroupChangePolicy: z.enum(['Always', 'OnRootMismatch']).optional(),
       supplementalGroups: z.array(count).optional(),
       sysctls: z.array(nameValue).optional(),
       seccompProfile,
@@ -191,8 +202,8 @@ export const PodSpec = z.strictObject({
     .optional(),
   // Nodes of this cluster have no taints, so that every task tolerates all of them.
   tolerations: z.array(z.unknown()).optional(),
-  serviceAccountName: z.literal('default').optional(),
-  serviceAccount: z.literal('default').optional(),
+  serviceAccountName: account,
+  serviceAccount: account,
   automountServiceAccountToken: z.boolean().optional(),
   enableServiceLinks: z.boolean().optional(),
   schedulerName: z.literal('default-scheduler').optional(),

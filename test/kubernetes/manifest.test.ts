@@ -1,0 +1,193 @@
+import t from 'tap'
+import { convertManifests } from '../../src/kubernetes/convert-manifests.ts'
+import { parseManifests } from '../../src/kubernetes/manifest.ts'
+
+const convert = (text: string) => convertManifests(parseManifests('app.yml', text))
+
+const deployment = (container = '', pod = '', spec = '', metadata = 'name: web') => `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {${metadata}}
+spec: {${spec} selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web, tier: "front{{"}, annotations: {team: red}},
+  spec: {${pod} containers: [{image: "nginx:1.27", ${container}}]}}}
+`
+const containerOf = (text: string) => convert(text)[0]?.services[0]?.TaskTemplate.ContainerSpec
+
+t.test('texts that YAML 1.1 has dates and clock times for', async (t) => {
+  const container = containerOf(
+    deployment('env: [{name: DAY, value: 2020-01-31}, {name: AT, value: 12:30:45}]'),
+  )
+  t.strictSame(container?.Env, ['DAY=2020-01-31', 'AT=12:30:45'])
+})
+
+t.test('files that no object can be read from', async (t) => {
+  const cases: [text: string, message: RegExp][] = [
+    ['kind: *nothing', /^app\.yml:1: not valid YAML: Unresolved alias/],
+    [
+      'a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]',
+      /^app\.yml:1: not valid YAML: Excessive alias count/,
+    ],
+    ['&a\nkind: List\nitems: [*a]', /more than 2 Lists in each other$/],
+    [
+      'apiVersion: v1\nkind: constructor\nmetadata: {name: x}',
+      /kind constructor is not supported: known are ConfigMap/,
+    ],
+    [
+      'apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: x}',
+      /ServiceAccount is not supported: there is no API of Kubernetes/,
+    ],
+  ]
+  for (const [text, message] of cases) {
+    t.throws(() => convert(text), { code: 'INVALID_ARGUMENT', message })
+  }
+})
+
+t.test('what the API would refuse is refused with its place', async (t) => {
+  const cases: [text: string, message: RegExp][] = [
+    [
+      deployment().replace('nginx:1.27', 'Nginx/Web'),
+      /^app\.yml:6: Deployment web: .*\.image "Nginx\/Web" is no name of an image$/,
+    ],
+    [
+      deployment('', '', '', 'name: a.b'),
+      /^app\.yml:4: Deployment a\.b: metadata\.name as the service a\.b: name must be valid/,
+    ],
+    [
+      deployment('', '', '', `name: ${'x'.repeat(60)}, namespace: ops`),
+      /metadata\.name as the service ops_x+: name must be 63 characters or fewer$/,
+    ],
+    [
+      deployment('', 'nodeSelector: {example.com/gpu: "1"},'),
+      /nodeSelector\.example\.com\/gpu is not supported: a constraint can only name labels of nodes without "\/"$/,
+    ],
+    [deployment('', 'nodeSelector: {disk: ""},'), /nodeSelector\.disk value '' is invalid$/],
+    [
+      deployment(
+        'volumeMounts: [{name: v, mountPath: here}]',
+        'volumes: [{name: v, emptyDir: {}}],',
+      ),
+      /^app\.yml:2: Deployment web: invalid mount target/,
+    ],
+    [deployment('ports: [{containerPort: 0}]'), /containerPort must be at least 1$/],
+    [deployment('', '', 'replicas: -1,'), /replicas must be at least 0$/],
+    [deployment().replace(/containers: \[.*\]/, 'containers: []'), /containers must not be empty$/],
+    [
+      deployment('', '', 'strategy: {rollingUpdate: {maxSurge: 0%, maxUnavailable: 0}},'),
+      /rollingUpdate\.maxUnavailable must not be 0 where maxSurge is 0/,
+    ],
+    [
+      deployment('securityContext: {runAsUser: 0}', 'securityContext: {runAsNonRoot: true},'),
+      /containers\.0\.securityContext\.runAsUser is root, which runAsNonRoot forbids$/,
+    ],
+  ]
+  for (const [text, message] of cases) {
+    t.throws(() => convert(text), { code: 'INVALID_ARGUMENT', message }, String(message))
+  }
+})
+
+t.test('spellings that Kubernetes takes', async (t) => {
+  const service = convert(
+    deployment(
+      `securityContext: {capabilities: {drop: [all], add: [net_admin]}}, livenessProbe: {exec: {command: [ok]}, periodSeconds: 0, failureThreshold: 0},
+       ports: [{containerPort: 80, hostPort: 0}],
+       env: [{name: TIER, valueFrom: {fieldRef: {fieldPath: "metadata.labels['tier']"}}}, {name: TEAM, valueFrom: {fieldRef: {fieldPath: "metadata.annotations['team']"}}},
+         {name: NONE, valueFrom: {fieldRef: {fieldPath: "metadata.labels['none']"}}}]`,
+      'nodeSelector: {beta.kubernetes.io/os: linux, beta.kubernetes.io/arch: amd64}, securityContext: {fsGroup: 5, fsGroupChangePolicy: OnRootMismatch},',
+    ),
+  )[0]?.services[0]
+  t.match(service?.TaskTemplate.ContainerSpec, {
+    CapabilityAdd: ['CAP_NET_ADMIN'],
+    CapabilityDrop: ['ALL'],
+    Env: ['TIER=front{{"{{"}}', 'TEAM=red', 'NONE='],
+    Healthcheck: { Interval: 10e9, Retries: 3 },
+    Groups: ['5'],
+  })
+  t.strictSame(service?.TaskTemplate.Placement?.Constraints, [
+    'node.platform.os==linux',
+    'node.platform.arch==amd64',
+  ])
+  t.notOk(service?.EndpointSpec?.Ports, 'port 0 is none')
+})
+
+t.test('what is not taken and harms nothing is said', async (t) => {
+  const [made] = convert(
+    deployment(
+      '',
+      '',
+      'revisionHistoryLimit: 3, progressDeadlineSeconds: 60,',
+      'name: web, annotations: {a: "1", b: "2", c: "3", kubectl.kubernetes.io/x: "4"}',
+    ) +
+      `---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: conf}
+data: {a: b}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: creds}
+data: {}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: files}
+spec: {resources: {requests: {storage: 1Gi}}}
+`,
+  )
+  const unused = 'no workload of these files uses it: it becomes nothing'
+  t.strictSame(made?.notes, [
+    'Deployment web: annotations are not taken: a, b, c and 1 more',
+    'Deployment web: revisionHistoryLimit is not taken: one former version is kept, for a rollback',
+    'Deployment web: progressDeadlineSeconds is not taken: say --wait-limit',
+    `ConfigMap conf: ${unused}`,
+    `Secret creds: ${unused}`,
+    `PersistentVolumeClaim files: ${unused}`,
+  ])
+})
+
+t.test('a Namespace', async (t) => {
+  const object = (more = '') => `
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: ops}
+${more}
+`
+  const [made, second] = convert(deployment('', '', '', 'name: web, namespace: ops') + object())
+  t.equal(second, undefined)
+  t.match(made, { namespace: 'ops', services: [{ Name: 'ops_web' }] })
+  t.match(convert(object()), [
+    {
+      namespace: 'ops',
+      services: [],
+      networks: [],
+      notes: ['Namespace ops: has no objects in these files and becomes nothing'],
+    },
+  ])
+  t.throws(() => convert(object('spec: {quota: 5}')), {
+    message: /Namespace ops: spec\.quota is not supported$/,
+  })
+})
+
+t.test('data of Secrets', async (t) => {
+  const secret = (data: string) =>
+    `${deployment(
+      'volumeMounts: [{name: v, mountPath: /v}]',
+      'volumes: [{name: v, secret: {secretName: s}}],',
+    )}---\napiVersion: v1\nkind: Secret\nmetadata: {name: s}\n${data}`
+  t.match(
+    convert(secret('data:\n  k: |\n    YWJj\n    ZGVm\n'))[0]?.secrets,
+    [{ Data: 'YWJjZGVm' }],
+    'lines are joined',
+  )
+  const cases: [data: string, message: RegExp][] = [
+    [
+      'data: {k: "s3cret!"}',
+      /^app\.yml:11: Secret s: data\.k must be base64: what is plain text stands under stringData$/,
+    ],
+    ['data: {k: YWI}', /data\.k must be base64/],
+    ['stringData: {k: ""}', /volumeMounts\.0 Secret s: k: secret data must be larger than 0/],
+    ['stringData: {k: 5}', /stringData\.k must be of type string: write it in quotes$/],
+  ]
+  for (const [data, message] of cases) t.throws(() => convert(secret(data)), { message })
+})
