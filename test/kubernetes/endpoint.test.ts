@@ -92,7 +92,11 @@ t.test('a port of the nodes belongs to one service', async (t) => {
 t.test('a load balancer with a node port listens at both', async (t) => {
   const [made] = convert(
     deployment('a'),
-    service('s', 'a', 'type: LoadBalancer, ports: [{port: 80, targetPort: 0, nodePort: 30080}]'),
+    service(
+      's',
+      'a',
+      'type: LoadBalancer, allocateLoadBalancerNodePorts: true, ports: [{port: 80, targetPort: 0, nodePort: 30080}]',
+    ),
   )
   t.match(made?.services[0]?.EndpointSpec?.Ports, [
     { TargetPort: 80, PublishedPort: 80 },

@@ -172,14 +172,18 @@ const deploymentShape = ({ spec, metadata }: Deployment, note: (text: string) =>
   }
 }
 
+/** Kubernetes' own defaults, which objects that were read back name. */
+const REVISIONS = 10
+const PROGRESS_SECONDS = 600
+
 const noteRollout = (
   spec: { revisionHistoryLimit?: number | undefined; progressDeadlineSeconds?: number | undefined },
   note: (text: string) => void,
 ): void => {
-  if (spec.revisionHistoryLimit !== undefined) {
+  if ((spec.revisionHistoryLimit ?? REVISIONS) !== REVISIONS) {
     note('revisionHistoryLimit is not taken: one former version is kept, for a rollback')
   }
-  if (spec.progressDeadlineSeconds !== undefined) {
+  if ((spec.progressDeadlineSeconds ?? PROGRESS_SECONDS) !== PROGRESS_SECONDS) {
     note('progressDeadlineSeconds is not taken: say --wait-limit')
   }
 }

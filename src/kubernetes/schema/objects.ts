@@ -98,6 +98,8 @@ export const KubernetesService = z.strictObject({
         }),
       )
       .optional(),
+    // A node port that is named is taken.
+    allocateLoadBalancerNodePorts: z.literal(true).optional(),
     externalTrafficPolicy: z.literal('Cluster').optional(),
     internalTrafficPolicy: z.literal('Cluster').optional(),
     sessionAffinity: z.literal('None').optional(),
