@@ -25,13 +25,16 @@ export const readBody = (request: IncomingMessage): Promise<Buffer> =>
       request.off('data', onData).resume()
       reject(invalid(`request body is larger than ${BODY_BYTES_MAX} bytes`))
     }
-    const onClose = (): void => reject(unavailable('the client went away before its request ended'))
-    request.once('end', () =>
+    const onClose = (): void => {
+      // Each request closes, and an error takes its time to look at the stack.
+      if (request.readableEnded) return
+      reject(unavailable('the client went away before its request ended'))
+    }
+    request.on('end', () =>
       resolve(chunks[1] === undefined ? (chunks[0] ?? EMPTY) : Buffer.concat(chunks)),
     )
-    request.once('error', reject)
-    // After the end it changes nothing.
-    request.once('close', onClose)
+    request.on('error', reject)
+    request.on('close', onClose)
     request.on('data', onData)
     if (request.destroyed) onClose()
   })

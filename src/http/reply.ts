@@ -3,11 +3,12 @@ import { toSwarmctlError } from '../api/errors.ts'
 
 /** Sends a JSON body as the Engine does: one line and a newline. */
 export const sendJson = (response: ServerResponse, status: number, body: unknown): void => {
-  const text = Buffer.from(`${JSON.stringify(body)}\n`)
+  const text = `${JSON.stringify(body)}\n`
   response.writeHead(status, {
     'Content-Type': 'application/json',
-    'Content-Length': text.length,
+    'Content-Length': Buffer.byteLength(text),
   })
+  // As text it goes out in one piece with the headers.
   response.end(text)
 }
 
