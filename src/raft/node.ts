@@ -316,6 +316,7 @@ export class RaftNode {
     if (leader !== this.#reported.leader || isReady !== this.#reported.isReady) {
       this.#reported = { leader, isReady }
       if (core.role !== 'leader') this.#sender.stop()
+      if (leader !== null) this.#receiver.onLeader(leader)
       this.#deps.log.info('leader', { leader, term: core.term, isReady })
       this.#deps.onLeaderChange?.(leader, isReady)
     }

@@ -75,8 +75,14 @@ export class SnapshotReceiver {
       })
   }
 
+  /** Another leader begins from the start: what came of the one before would only take memory. */
+  onLeader(leader: RaftNodeId): void {
+    if (this.#incoming?.from !== leader) this.#incoming = undefined
+  }
+
   stop(): void {
     this.#stopped = true
+    this.#incoming = undefined
   }
 
   async #take(chunk: SnapshotChunk): Promise<void> {
