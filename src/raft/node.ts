@@ -10,7 +10,12 @@ import { CORE_DEFAULTS } from './core-options.ts'
 import type { Entry } from './entry.ts'
 import { NotLeaderError, ProposalDroppedError, StoppedError } from './errors.ts'
 import { HeldAppends } from './held-appends.ts'
-import type { MemberChange, MembershipCommand, RaftNodeId } from './membership.ts'
+import {
+  type MemberChange,
+  type MembershipCommand,
+  memberIds,
+  type RaftNodeId,
+} from './membership.ts'
 import type { Message } from './message.ts'
 import {
   COMPACT_STEP_ENTRIES,
@@ -297,7 +302,9 @@ export class RaftNode {
     entries.forEach((entry, at) => {
       this.#proposals.onApplied(entry, results[at])
     })
-    if (last.kind === 'membership') this.#deps.onMembersChange?.()
+    if (last.kind !== 'membership') return
+    this.#sender.keepOnly(memberIds(core.membership))
+    this.#deps.onMembersChange?.()
   }
 
   #send(message: Message | WireMessage): void {

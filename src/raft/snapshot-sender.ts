@@ -96,6 +96,11 @@ export class SnapshotSender {
     }
   }
 
+  /** Ends the transfers to those who are members no longer: the log would be kept for them. */
+  keepOnly(members: readonly RaftNodeId[]): void {
+    for (const to of [...this.#streams.keys()]) if (!members.includes(to)) this.#drop(to)
+  }
+
   /** Ends all transfers: this node leads no longer, or stops. */
   stop(): void {
     for (const to of [...this.#streams.keys()]) this.#drop(to)

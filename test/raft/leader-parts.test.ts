@@ -3,9 +3,14 @@
 import t from 'tap'
 import { createEntry } from '../../src/raft/entry.ts'
 import { OutcomeUnknownError, ProposalDroppedError } from '../../src/raft/errors.ts'
+import { EMPTY_MEMBERSHIP } from '../../src/raft/membership.ts'
+import { MemoryStateDisk, MemoryStateStorage } from '../../src/raft/memory-state-storage.ts'
 import { Progress } from '../../src/raft/progress.ts'
 import { type ProposalResult, Proposals } from '../../src/raft/proposals.ts'
+import type { SnapshotChunk } from '../../src/raft/snapshot-message.ts'
+import { SnapshotSender } from '../../src/raft/snapshot-sender.ts'
 import { bytes } from '../support/raft/core-network.ts'
+import { systemClock } from '../support/raft/system-clock.ts'
 
 const LIMITS = { messagesMax: 4, bytesMax: 1_000 }
 
@@ -22,6 +27,33 @@ t.test('etcd Progress.MaybeDecrTo: a rejection of an earlier probe is not believ
   t.equal(progress.next, 3, 'never before what is known to match')
   t.equal(progress.match, 2)
 })
+
+t.test(
+  'the log is kept for a snapshot under way, and no longer when its taker is removed',
+  async (t) => {
+    const disk = new MemoryStateDisk()
+    disk.meta = { index: 39, term: 2, membership: EMPTY_MEMBERSHIP }
+    const sent: SnapshotChunk[] = []
+    const sender = new SnapshotSender({
+      id: 'a',
+      state: new MemoryStateStorage({ disk, clock: systemClock }),
+      log: { info: () => {}, warn: () => {} },
+      send: (chunk) => sent.push(chunk),
+      onFinished: () => t.fail('nobody waits for it'),
+      firstStream: 1,
+    })
+    t.equal(sender.lowestIndex, Number.MAX_SAFE_INTEGER)
+    sender.start('b', 2)
+    sender.start('c', 2)
+    await new Promise(setImmediate)
+    t.strictSame(sent.map(({ to }) => to).sort(), ['b', 'c'])
+    t.equal(sender.lowestIndex, 39)
+    sender.keepOnly(['a', 'c'])
+    t.equal(sender.lowestIndex, 39)
+    sender.keepOnly(['a'])
+    t.equal(sender.lowestIndex, Number.MAX_SAFE_INTEGER)
+  },
+)
 
 t.test('what is known to be durable there is not rejected', async (t) => {
   const progress = new Progress(5, LIMITS)
