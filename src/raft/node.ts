@@ -10,12 +10,8 @@ import { CORE_DEFAULTS } from './core-options.ts'
 import type { Entry } from './entry.ts'
 import { NotLeaderError, ProposalDroppedError, StoppedError } from './errors.ts'
 import { HeldAppends } from './held-appends.ts'
-import {
-  type MemberChange,
-  type MembershipCommand,
-  memberIds,
-  type RaftNodeId,
-} from './membership.ts'
+import type { MemberChange, MembershipCommand, RaftNodeId } from './membership.ts'
+import { memberIds } from './membership.ts'
 import type { Message } from './message.ts'
 import {
   COMPACT_STEP_ENTRIES,
