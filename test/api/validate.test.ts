@@ -30,6 +30,10 @@ const task = (change: object) => ({
   TaskTemplate: { ...base.TaskTemplate, ...change },
 })
 const ports = (Mode: string, ...Ports: object[]) => ({ ...base, EndpointSpec: { Mode, Ports } })
+const hostPort = (HostIP?: string, PublishMode = 'host') => ({
+  ...{ TargetPort: 1, PublishedPort: 80, PublishMode },
+  ...(HostIP !== undefined && { Swarmctl: { HostIP } }),
+})
 const secret = (SecretName: string, File?: object) => ({ SecretID: 'i', SecretName, File })
 
 refuses('service specs are refused with Docker’s texts', parseServiceSpec, [
@@ -114,6 +118,20 @@ refuses('service specs are refused with Docker’s texts', parseServiceSpec, [
     ports('vip', { TargetPort: 1, PublishedPort: 80 }, { TargetPort: 2, PublishedPort: 80 }),
     'EndpointSpec: duplicate published ports provided',
   ],
+  ...[
+    [hostPort('127.0.0.1'), hostPort('127.0.0.1')],
+    [hostPort('127.0.0.1'), hostPort()],
+    [hostPort('::'), hostPort('127.0.0.1')],
+    [hostPort('::1'), hostPort('0:0::1')],
+    [hostPort('127.0.0.1'), { TargetPort: 3, PublishedPort: 80 }],
+    [hostPort('127.0.0.1', 'ingress'), hostPort('127.0.0.2', 'ingress')],
+  ].map(
+    (pair): Case => [
+      `duplicate ports ${JSON.stringify(pair)}`,
+      ports('vip', ...pair),
+      'EndpointSpec: duplicate published ports provided',
+    ],
+  ),
   [
     'PROXY protocol over UDP',
     ports('vip', { TargetPort: 80, Protocol: 'udp', Swarmctl: { ProxyProtocol: 'v2' } }),
@@ -347,6 +365,11 @@ const externalCA = (Protocol: string, URL: string) => ({
 })
 const externalCAs = (count: number) => ({
   CAConfig: { ExternalCAs: Array(count).fill({ Protocol: 'cfssl', URL: 'https://ca' }) },
+})
+t.test('one host port at two addresses', async (t) => {
+  const Ports = ['127.0.0.1', '10.0.0.1', '::1'].map((address) => hostPort(address))
+  const { EndpointSpec } = parseServiceSpec(ports('vip', ...Ports))
+  t.match(EndpointSpec?.Ports, Ports)
 })
 refuses('cluster settings', parseSwarmSpec, [
   ['name', { Name: 'x' }, 'modification of cluster name is not allowed'],

@@ -202,6 +202,25 @@ t.test(
   },
 )
 
+t.test('ports that differ in their address alone keep theirs', async (t) => {
+  const { node } = await startWithFullSpec(t)
+  const port = { TargetPort: 80, PublishedPort: 8080, PublishMode: 'host', Protocol: 'tcp' }
+  const at = (HostIP: string) => ({ ...port, Swarmctl: { HostIP } })
+  const body = (...Ports: object[]) => ({
+    Name: 'two',
+    TaskTemplate: { ContainerSpec: { Image: 'a' } },
+    EndpointSpec: { Ports },
+  })
+  const addresses = [at('127.0.0.1'), at('127.0.0.2')]
+  await node.call('POST', '/services/create', { body: body(...addresses) })
+  const { Version } = (await node.call('GET', '/services/two')).body
+  const path = `/v1.41/services/two/update?version=${Version.Index}`
+  const updated = await node.call('POST', path, { body: body(port, port) })
+  t.equal(updated.status, 200, updated.body.message)
+  const { Spec } = (await node.call('GET', '/services/two')).body
+  t.match(Spec.EndpointSpec.Ports, addresses)
+})
+
 t.test('what is kept has to fit what is asked for', async (t) => {
   const { node } = await startWithFullSpec(t)
   const spec = (replicas: number, network: object) => ({

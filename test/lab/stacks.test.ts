@@ -367,6 +367,25 @@ secrets: { word: { environment: WORD } }
     await stack(['rm', 'beyond'])
   })
 
+  await t.test('one host port at several addresses of one host', async (t) => {
+    const service = (...addresses: string[]) => {
+      const at = (address: string) =>
+        `{ target: 80, published: 18090, mode: host, host_ip: ${address} }`
+      const here = `deploy: { placement: { constraints: [node.hostname==${h1.name}] } }`
+      return `{ image: ${IMAGE}, hostname: "{{.Service.Name}}", ports: [${addresses.map(at)}], ${here} }`
+    }
+    const text = `services: { one: ${service('127.0.0.1')}, two: ${service('127.0.0.2', h1.ip)} }`
+    await deploy('addresses', [write('addresses.yml', text)])
+    const answerer = async (address: string) => {
+      const url = `http://${address}:18090/`
+      return JSON.parse((await h1.exec('curl', ['-s', '-m', '5', url])).stdout).host
+    }
+    t.equal(await answerer('127.0.0.1'), 'addresses_one')
+    t.equal(await answerer('127.0.0.2'), 'addresses_two')
+    t.equal(await answerer(h1.ip), 'addresses_two')
+    await stack(['rm', 'addresses'])
+  })
+
   await t.test('a deployment that fails is taken back as a whole', async (t) => {
     const good = (version: string) =>
       `{ image: ${IMAGE}, environment: { STAGE: "${version}" }, deploy: { update_config: { monitor: 1s } } }`

@@ -80,9 +80,14 @@ t.test('a host-mode port is bound to its address', async (t) => {
   const port = { Protocol: 'tcp', TargetPort: 80, PublishMode: 'host' }
   const { HostConfig } = body({}, [
     { ...port, PublishedPort: 8080, Swarmctl: { HostIP: '127.0.0.1' } },
+    { ...port, PublishedPort: 8080, Swarmctl: { HostIP: '127.0.0.2' } },
     { ...port, PublishedPort: 8081 },
   ])
   t.strictSame(HostConfig.PortBindings, {
-    '80/tcp': [{ HostIp: '127.0.0.1', HostPort: '8080' }, { HostPort: '8081' }],
+    '80/tcp': [
+      { HostIp: '127.0.0.1', HostPort: '8080' },
+      { HostIp: '127.0.0.2', HostPort: '8080' },
+      { HostPort: '8081' },
+    ],
   })
 })

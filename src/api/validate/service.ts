@@ -1,5 +1,6 @@
 import { parseConstraints } from '../constraint.ts'
 import { invalid, SwarmctlError } from '../errors.ts'
+import { hostAddressOf, isSameHostAddress } from '../host-port.ts'
 import { isJob } from '../service-defaults.ts'
 import {
   type EndpointSpec,
@@ -159,7 +160,7 @@ const requireUpdate = (noun: 'update' | 'rollback', config: UpdateConfig): void 
 }
 
 const requireEndpoint = (endpoint: EndpointSpec): void => {
-  const published = new Set<string>()
+  const published = new Map<string, string[]>()
   for (const port of endpoint.Ports ?? []) {
     if (endpoint.Mode === 'dnsrr' && port.PublishMode === 'ingress') {
       throw invalid("EndpointSpec: port published with ingress mode can't be used with dnsrr mode")
@@ -172,7 +173,11 @@ const requireEndpoint = (endpoint: EndpointSpec): void => {
     }
     if (!port.PublishedPort) continue
     const key = `${port.PublishedPort}/${port.Protocol}`
-    if (published.has(key)) throw invalid('EndpointSpec: duplicate published ports provided')
-    published.add(key)
+    const addresses = published.get(key) ?? []
+    const address = hostAddressOf(port)
+    if (addresses.some((other) => isSameHostAddress(address, other))) {
+      throw invalid('EndpointSpec: duplicate published ports provided')
+    }
+    published.set(key, [...addresses, address])
   }
 }

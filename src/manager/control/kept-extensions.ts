@@ -59,10 +59,11 @@ const keptEach = (
   nameOf: (member: Part) => string,
 ): unknown => {
   if (!Array.isArray(value) || old === undefined) return value
-  const byName = new Map(old.map((member) => [nameOf(member as Part), member]))
+  // Several may have one name, as ports that differ in their host address alone: each stands for one.
+  const byName = Map.groupBy(old, (member) => nameOf(member as Part))
   return value.map((member) => {
     const part = asPart(member)
-    return part === undefined ? member : kept(part, byName.get(nameOf(part)))
+    return part === undefined ? member : kept(part, byName.get(nameOf(part))?.shift())
   })
 }
 

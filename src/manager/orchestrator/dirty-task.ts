@@ -1,4 +1,5 @@
 import { type Constraint, parseConstraint, unmetConstraint } from '../../api/constraint.ts'
+import { hostAddressOf } from '../../api/host-port.ts'
 import type { Node } from '../../api/node.ts'
 import type { Service } from '../../api/service.ts'
 import type { PortConfig, TaskSpec } from '../../api/service-spec.ts'
@@ -109,4 +110,6 @@ const isSamePort = (wanted: PortConfig, actual: PortConfig): boolean =>
   wanted.TargetPort === actual.TargetPort &&
   wanted.Protocol === actual.Protocol &&
   wanted.PublishMode === actual.PublishMode &&
+  // The mesh's listeners change theirs by themselves.
+  hostAddressOf(wanted) === hostAddressOf(actual) &&
   (publishedPort(wanted) === 0 || publishedPort(wanted) === publishedPort(actual))

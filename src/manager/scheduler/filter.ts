@@ -6,7 +6,13 @@ import {
   unmetConstraint,
 } from '../../api/constraint.ts'
 import type { Task } from '../../api/task.ts'
-import { hostPortsOf, type NodeInfo, portKey, serviceTaskCount } from './node-info.ts'
+import {
+  hostPortsOf,
+  hostPortText,
+  isHostPortTaken,
+  type NodeInfo,
+  serviceTaskCount,
+} from './node-info.ts'
 
 /** One reason why a task can't run on a node. */
 export interface Filter {
@@ -107,11 +113,11 @@ const resources: Filter = {
 
 const hostPort: Filter = {
   name: 'host port',
-  check: (task, info) => hostPortsOf(task).every((port) => !info.hostPorts.has(portKey(port))),
+  check: (task, info) => !hostPortsOf(task).some((port) => isHostPortTaken(info, port)),
   explain: (task, info) => {
     const used = hostPortsOf(task)
-      .map(portKey)
-      .filter((key) => info.hostPorts.has(key))
+      .filter((port) => isHostPortTaken(info, port))
+      .map(hostPortText)
     return `host-mode port ${used.join(', ')} already in use`
   },
 }

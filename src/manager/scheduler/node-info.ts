@@ -1,3 +1,4 @@
+import { hostAddressOf, isSameHostAddress } from '../../api/host-port.ts'
 import type { Node } from '../../api/node.ts'
 import type { PortConfig } from '../../api/service-spec.ts'
 import type { Task } from '../../api/task.ts'
@@ -14,8 +15,8 @@ export interface NodeInfo {
   /** Of tasks that hold resources: assigned and not ended. */
   reservedNanoCpus: number
   reservedMemoryBytes: number
-  /** Host-mode ports in use, as `tcp/80`. */
-  readonly hostPorts: Set<string>
+  /** Addresses at which host-mode ports are in use, by port as `tcp/80`; an empty one is all. */
+  readonly hostPorts: Map<string, string[]>
   /** Tasks that are wanted here. */
   taskCount: number
   /** The same by service id. */
@@ -44,7 +45,7 @@ const emptyInfo = (node: Node): NodeInfo => ({
   node,
   reservedNanoCpus: 0,
   reservedMemoryBytes: 0,
-  hostPorts: new Set(),
+  hostPorts: new Map(),
   taskCount: 0,
   serviceTaskCounts: new Map(),
   failureCounts: new Map(),
@@ -55,7 +56,7 @@ export const addTask = (info: NodeInfo, task: Task): void => {
   const reservations = task.Spec.Resources?.Reservations
   info.reservedNanoCpus += reservations?.NanoCPUs ?? 0
   info.reservedMemoryBytes += reservations?.MemoryBytes ?? 0
-  for (const port of hostPortsOf(task)) info.hostPorts.add(portKey(port))
+  for (const port of hostPortsOf(task)) takeHostPort(info, port)
   if (!isWanted(task.DesiredState)) return
   info.taskCount++
   info.serviceTaskCounts.set(task.ServiceID, serviceTaskCount(info, task.ServiceID) + 1)
@@ -81,4 +82,21 @@ export const hostPortsOf = (task: Task): PortConfig[] =>
     (port) => port.PublishMode === 'host' && (port.PublishedPort ?? 0) !== 0,
   )
 
-export const portKey = (port: PortConfig): string => `${port.Protocol}/${port.PublishedPort}`
+const portKey = (port: PortConfig): string => `${port.Protocol}/${port.PublishedPort}`
+
+const takeHostPort = ({ hostPorts }: NodeInfo, port: PortConfig): void => {
+  const addresses = hostPorts.get(portKey(port))
+  if (addresses === undefined) hostPorts.set(portKey(port), [hostAddressOf(port)])
+  else addresses.push(hostAddressOf(port))
+}
+
+export const isHostPortTaken = ({ hostPorts }: NodeInfo, port: PortConfig): boolean =>
+  hostPorts
+    .get(portKey(port))
+    ?.some((address) => isSameHostAddress(address, hostAddressOf(port))) ?? false
+
+/** As a reason why a task waits names it. */
+export const hostPortText = (port: PortConfig): string => {
+  const address = hostAddressOf(port)
+  return address === '' ? portKey(port) : `${portKey(port)} at ${address}`
+}

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Node } from '../../../src/api/node.ts'
 import type { Service } from '../../../src/api/service.ts'
-import type { ServiceSpec } from '../../../src/api/service-spec.ts'
+import type { PortConfig, ServiceSpec } from '../../../src/api/service-spec.ts'
 import type { Task } from '../../../src/api/task.ts'
 import type { TaskState } from '../../../src/api/task-state.ts'
 import { isDirty } from '../../../src/manager/orchestrator/dirty-task.ts'
@@ -243,6 +243,14 @@ t.test('what makes a task dirty', async (t) => {
     ...base,
     TaskTemplate: { ...template, ...change },
   })
+  /** The second port, at an address of its own. */
+  const withAddress = (PublishMode: 'ingress' | 'host', HostIP = '127.0.0.1') => {
+    const [first, second] = base.EndpointSpec!.Ports as [PortConfig, PortConfig]
+    return {
+      ...base,
+      EndpointSpec: { Ports: [first, { ...second, PublishMode, Swarmctl: { HostIP } }] },
+    }
+  }
   const cases: [name: string, spec: Partial<ServiceSpec>, isDirty: boolean][] = [
     ['nothing changed', base, false],
     ['only the scale', { ...base, Mode: { Replicated: { Replicas: 9 } } }, false],
@@ -276,11 +284,24 @@ t.test('what makes a task dirty', async (t) => {
       },
       true,
     ],
+    ['the address of a port of the mesh', withAddress('ingress'), false],
   ]
   for (const [name, spec, expected] of cases) {
     t.equal(isDirty(task, webService(spec, 2), sampleNode('n1', 1)), expected, name)
   }
   t.equal(isDirty(task, webService({ TaskTemplate: {} }, 1), undefined), false, 'the same version')
+  const local = newTask(
+    { ...origin, service: webService(withAddress('host'), 1) },
+    { slot: 1 },
+    'running',
+  )
+  for (const [address, expected] of [
+    ['127.0.0.1', false],
+    ['127.0.0.2', true],
+  ] as const) {
+    const service = webService(withAddress('host', address), 2)
+    t.equal(isDirty(local, service, undefined), expected, `a host port at ${address}`)
+  }
 })
 
 t.test('which slots a scale-down takes', async (t) => {

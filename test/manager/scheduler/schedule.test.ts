@@ -39,8 +39,9 @@ const assign = (all: Node[], existing: Task[], tasks: Task[]): Record<string, st
 const explain = (all: Node[], existing: Task[], task: Task): string | undefined =>
   schedule({ nodes: all, tasks: existing, nowMs }, [task]).unplaced[0]?.explanation
 
-const hostPort = (PublishedPort: number): Partial<Task> => {
+const hostPort = (PublishedPort: number, HostIP?: string): Partial<Task> => {
   const port: PortConfig = {
+    ...(HostIP !== undefined && { Swarmctl: { HostIP } }),
     Protocol: 'tcp',
     TargetPort: 80,
     PublishedPort,
@@ -117,6 +118,29 @@ t.test('why there is no suitable node', async (t) => {
   for (const [all, existing, task, explanation] of cases) {
     t.equal(explain(all, existing, task), `no suitable node (${explanation})`, explanation)
   }
+})
+
+t.test('a host port at one address leaves the others free', async (t) => {
+  const at = (HostIP?: string) => hostPort(80, HostIP)
+  const cases: [held: (string | undefined)[], wanted: string | undefined, taken: string][] = [
+    [['127.0.0.1'], '10.0.0.1', ''],
+    [['127.0.0.1', '::1'], '10.0.0.1', ''],
+    [['127.0.0.1'], '127.0.0.1', 'tcp/80 at 127.0.0.1'],
+    [['::1'], '0:0:0:0:0:0:0:1', 'tcp/80 at ::1'],
+    [['127.0.0.1'], undefined, 'tcp/80'],
+    [['127.0.0.1'], '0.0.0.0', 'tcp/80'],
+    [['127.0.0.1', undefined], '10.0.0.1', 'tcp/80 at 10.0.0.1'],
+    [['::'], '10.0.0.1', 'tcp/80 at 10.0.0.1'],
+  ]
+  for (const [held, wanted, taken] of cases) {
+    const existing = held.map((address, i) => placed(`o${i}`, 'n1', at(address)))
+    const reason = taken && `no suitable node (node host-1: host-mode port ${taken} already in use)`
+    const explained = explain(nodes(1), existing, pending('t', {}, at(wanted))) ?? ''
+    t.equal(explained, reason, `${held} and ${wanted}`)
+  }
+  const both = ['a', 'b', 'c'].map((id, i) => pending(id, {}, at(`10.0.0.${(i % 2) + 1}`)))
+  const plan = schedule({ nodes: nodes(1), tasks: [], nowMs }, both)
+  t.equal(plan.unplaced.length, 1, 'also among those that are placed together')
 })
 
 t.test('what has ended frees what it held, what is told to stop does not yet', async (t) => {
