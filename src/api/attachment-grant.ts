@@ -19,6 +19,8 @@ export interface AttachedEndpoint {
   dockerNetwork: string
   /** Static, without mask: what the container is connected with. */
   address: string
+  /** In a network with IPv6: the twin of the address. */
+  ipv6Address?: string
   record: AttachmentRecord
 }
 

@@ -53,7 +53,10 @@ export interface Network extends Meta {
     Scope: 'swarm'
   }
   DriverState: { Name: string; Options: Record<string, string> }
-  /** Allocated: one IPv4 subnet in CIDR, with the part of it that addresses come from where a user asked for one. Empty until allocated. */
+  /**
+   * Allocated: the IPv4 subnet in CIDR, with the part of it that addresses come from where a user asked for one; then, in a network
+   * with IPv6, the subnet of the addresses' twins. Empty until allocated.
+   */
   IPAMOptions: { Configs: { Subnet: string; Range?: string; Gateway?: string }[] }
   Swarmctl: {
     /** 1–4094: names the bridge `sw-br<Index>`; unique in the cluster. */

@@ -33,6 +33,8 @@ export interface NodeDescription {
     EngineError: string
     /** Why the node fell back to the proxy, empty otherwise. */
     DataPlaneNote: string
+    /** Its tasks have IPv6 addresses where their networks do. Absent: the host can't, or the daemon is too old. */
+    IPv6?: boolean
     /** IPv4 networks (CIDR) that this host already routes: overlay subnets must not overlap them. */
     HostSubnets: string[]
   }

@@ -9,6 +9,8 @@ export interface OverlayNode {
   /** IPv4 that VXLAN packets go to. */
   dataPathAddr: string
   dataPlane: DataPlaneKind
+  /** Absent: its tasks have no IPv6 addresses, whatever their networks have. */
+  ipv6?: true
   /** host:port of the cluster port: the proxy's tunnel goes there. */
   addr: string
   /** False when its agent is gone: its endpoints are out of rotation and connections to them are reset. */
@@ -22,6 +24,8 @@ export interface OverlayNetwork {
   index: number
   /** CIDR. */
   subnet: string
+  /** CIDR; every address of the subnet has its twin in it (api/ipv6-mirror.ts). Absent: IPv4 only. */
+  subnet6?: string
   plan: 'blocks' | 'flat'
   /** In a flat subnet each node's own gateway address, by node id. In `blocks` node N's gateway is the block's .1 */
   gateways: Record<string, string>

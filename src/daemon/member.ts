@@ -312,6 +312,7 @@ export class Member {
             .join('; ')
             .slice(0, NOTE_LENGTH_MAX),
           DataPathAddr: record.dataPathAddr,
+          IPv6: this.#overlay.hasIpv6,
           HostSubnets: this.#hostSubnets.current,
           TLSInfo: tlsInfoOf(this.#certificate.current),
         }),

@@ -1,13 +1,21 @@
 import { z } from 'zod'
-import type { AttachmentWish, GrantedAttachment } from '../api/attachment-grant.ts'
+import type {
+  AttachedEndpoint,
+  AttachmentWish,
+  GrantedAttachment,
+} from '../api/attachment-grant.ts'
 import { type Resolver, withRecord } from '../api/attachment-record.ts'
+import { invalid } from '../api/errors.ts'
+import { parseIpv6 } from '../api/ipv6.ts'
 import { speltAs } from './spelling.ts'
 
 const strings = z.array(z.string()).nullish()
 
 /** What of a container's settings on one network matters to attachments; the rest is the Engine's. */
 const EndpointSettings = z.looseObject({
-  IPAMConfig: z.looseObject({ IPv4Address: z.string().optional() }).nullish(),
+  IPAMConfig: z
+    .looseObject({ IPv4Address: z.string().optional(), IPv6Address: z.string().optional() })
+    .nullish(),
   Aliases: strings,
   DriverOpts: z.record(z.string(), z.string()).nullish(),
 })
@@ -78,14 +86,30 @@ export const connectWish = (
   container: { id: string; name: string },
 ): AttachmentWish => ({ ...wishOf(network, settingsOf(settings)), container })
 
+/** @throws SwarmctlError INVALID_ARGUMENT when another IPv6 address is asked for than comes with the IPv4 one */
+const requireTwin = (
+  asked: string | undefined,
+  { ipv6Address, record }: AttachedEndpoint,
+): void => {
+  if (!asked || ipv6Address === undefined || parseIpv6(asked) === parseIpv6(ipv6Address)) return
+  throw invalid(
+    `invalid IPv6 address ${asked}: on network ${record.networkName} it follows the IPv4 one, leave it out or ask for the IPv4 one that it goes with`,
+  )
+}
+
 /** The settings with which the Engine puts the container on the bridge. */
 const granted = (value: unknown, { endpoint }: GrantedAttachment): unknown => {
   const settings = settingsOf(value)
   if (settings === undefined) return value
   const { Aliases: _, IPAMConfig, DriverOpts, ...others } = settings
+  requireTwin(IPAMConfig?.IPv6Address, endpoint)
   return {
     ...others,
-    IPAMConfig: { ...IPAMConfig, IPv4Address: endpoint.address },
+    IPAMConfig: {
+      ...IPAMConfig,
+      IPv4Address: endpoint.address,
+      ...(endpoint.ipv6Address && { IPv6Address: endpoint.ipv6Address }),
+    },
     DriverOpts: withRecord(DriverOpts, endpoint.record),
   }
 }

@@ -4,6 +4,7 @@ import type { Task } from '../api/task.ts'
 import { SEARCH_DOMAIN } from './dns/names.ts'
 import { bridgeNetwork } from './forwarding-table.ts'
 import { dockerNetworkName } from './names.ts'
+import { dualSubnets, twinAddress } from './twins.ts'
 
 /** What a task's container needs to be created with. */
 export interface Attachment {
@@ -12,6 +13,8 @@ export interface Attachment {
     dockerNetwork: string
     /** Without mask. */
     ipv4Address: string
+    /** In a network with IPv6. */
+    ipv6Address?: string
     /** None: our DNS answers service names; a Docker alias would win over it on the same host. */
     aliases: string[]
   }[]
@@ -32,18 +35,36 @@ const NAMESERVERS_MAX = 3
 const asksForDots = (options: readonly string[]): boolean =>
   options.some((option) => /^ndots:[1-9]/.test(option))
 
+const withoutMask = (address: string): string => address.replace(/\/\d+$/, '')
+
 /** A network as the managers gave it along with a task: known before any view arrives. */
 const overlayNetwork = ({ ID, Spec, IPAMOptions, Swarmctl }: Network): OverlayNetwork => ({
   id: ID,
   name: Spec.Name,
   index: Swarmctl.Index,
   subnet: IPAMOptions?.Configs[0]?.Subnet ?? '',
+  ...(IPAMOptions?.Configs[1] && { subnet6: IPAMOptions.Configs[1].Subnet }),
   plan: Swarmctl.Plan,
   gateways: Swarmctl.Gateways ?? {},
   internal: Spec.Internal,
   ingress: Spec.Ingress,
   mtu: Number(Spec.DriverConfiguration.Options['com.docker.network.driver.mtu'] ?? 0),
 })
+
+const ipv6Of = (network: OverlayNetwork, addr: string): { ipv6Address?: string } => {
+  const subnets = dualSubnets(network)
+  const ipv6Address = subnets && twinAddress(subnets, addr)
+  return ipv6Address === undefined ? {} : { ipv6Address }
+}
+
+/** Where a task is reached on its overlays, in both families. Pure. */
+export const addressesOf = (task: Task): string[] =>
+  (task.NetworksAttachments ?? []).flatMap(({ Network, Addresses }) => {
+    const addrs = Addresses.map(withoutMask)
+    if (addrs.length === 0) return []
+    const network = overlayNetwork(Network)
+    return [...addrs, ...addrs.flatMap((addr) => ipv6Of(network, addr).ipv6Address ?? [])]
+  })
 
 interface NodeNumber {
   nodeId: string
@@ -73,7 +94,7 @@ export const attachmentOf = (task: Task, view: OverlayView, self: NodeNumber): A
     .map(({ Network, Addresses }) => ({
       // The view's is newer: a flat subnet may have got this node's gateway since.
       network: view.networks.get(Network.ID) ?? overlayNetwork(Network),
-      addr: (Addresses[0] ?? '').replace(/\/\d+$/, ''),
+      addr: withoutMask(Addresses[0] ?? ''),
     }))
   const own = overlays.flatMap(({ network }) => gatewayOn(network, self) ?? [])
   const other = overlays.flatMap(({ network }) => {
@@ -88,6 +109,7 @@ export const attachmentOf = (task: Task, view: OverlayView, self: NodeNumber): A
     networks: overlays.map(({ network, addr }) => ({
       dockerNetwork: dockerNetworkName(network.index),
       ipv4Address: addr,
+      ...ipv6Of(network, addr),
       aliases: [],
     })),
     dns: [...ours, ...nameservers].slice(0, NAMESERVERS_MAX),

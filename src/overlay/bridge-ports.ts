@@ -1,4 +1,5 @@
 import type { Exec } from './exec.ts'
+import { OUR_BRIDGE } from './names.ts'
 import { type Proc, setSysctl, sysctlPath } from './proc.ts'
 
 /**
@@ -14,8 +15,6 @@ interface PortJson {
   hairpin?: boolean
   isolated?: boolean
 }
-
-const OUR_BRIDGE = /^sw-br\d+$/
 
 /** Keeps every port of our bridges in the mode that this host needs. */
 export class BridgePorts {

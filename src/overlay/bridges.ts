@@ -14,6 +14,7 @@ interface NetworkInfo {
   Id: string
   Name: string
   Internal?: boolean | undefined
+  EnableIPv6?: boolean | undefined
   Labels?: Record<string, string> | null | undefined
   IPAM?: { Config?: BridgeAddresses[] | null | undefined } | undefined
 }
@@ -49,10 +50,16 @@ export const createBody = (
   Driver: 'bridge',
   CheckDuplicate: true,
   Internal: network.internal,
+  ...(network.ipv6 && { EnableIPv6: true }),
   Labels: { [NETWORK_LABEL]: network.id, 'com.docker.swarm.network.name': network.name },
   IPAM: {
     Driver: 'default',
-    Config: [{ Subnet: network.subnet, IPRange: network.local, Gateway: network.gateway }],
+    Config: [
+      { Subnet: network.subnet, IPRange: network.local, Gateway: network.gateway },
+      ...(network.ipv6?.gateway
+        ? [{ Subnet: network.ipv6.subnet, Gateway: network.ipv6.gateway }]
+        : []),
+    ],
   },
   Options: {
     'com.docker.network.bridge.name': network.bridge,
@@ -120,11 +127,11 @@ export class Bridges {
         }
       }
     }
-    await this.tune(network.index)
+    await this.tune(network)
   }
 
   /** Kernel settings of a bridge; safe to repeat. */
-  async tune(index: number): Promise<void> {
+  async tune({ index, ipv6 }: TableNetwork): Promise<void> {
     const device = bridgeName(index)
     const conf = (name: string) => sysctlPath('net/ipv4/conf', device, name)
     // The bridge answers ARP for what lies beyond: VIPs, and in flat subnets remote tasks.
@@ -133,6 +140,13 @@ export class Bridges {
     await setSysctl(this.#proc, sysctlPath('net/ipv4/neigh', device, 'proxy_delay'), '0')
     await setSysctl(this.#proc, conf('rp_filter'), '0')
     await setSysctl(this.#proc, conf('send_redirects'), '0')
+    if (ipv6 === null) return
+    const conf6 = (name: string) => sysctlPath('net/ipv6/conf', device, name)
+    // Address by address (links-ipv6.ts): IPv6 has no proxying of whole networks.
+    await setSysctl(this.#proc, conf6('proxy_ndp'), '1')
+    await setSysctl(this.#proc, sysctlPath('net/ipv6/neigh', device, 'proxy_delay'), '0')
+    // Nobody else has the gateway's address: without looking for it, it serves a second earlier.
+    await setSysctl(this.#proc, conf6('dad_transmits'), '0')
   }
 
   /** Removes our Docker networks that `isWanted` does not name; one in use stays and is logged. Returns whether all are gone. */
@@ -172,7 +186,8 @@ export class Bridges {
       current.Labels?.[NETWORK_LABEL] === network.id &&
       config?.Subnet === network.subnet &&
       config.Gateway === network.gateway &&
-      (current.Internal ?? false) === network.internal
+      (current.Internal ?? false) === network.internal &&
+      (current.EnableIPv6 ?? false) === (network.ipv6 !== null)
     )
   }
 }

@@ -6,7 +6,9 @@ import {
   overlaps,
   parseCidr,
   parseIpv4,
+  requireCidr,
 } from '../api/ipv4.ts'
+import { formatIpv6Cidr, type Ipv6Block, overlapsIpv6 } from '../api/ipv6.ts'
 import type { DataPlaneKind } from '../api/node.ts'
 import type {
   OverlayEndpoint,
@@ -15,6 +17,7 @@ import type {
   OverlayView,
 } from '../api/overlay-view.ts'
 import { bridgeName, NODE_INDEX_MAX, vtepAddress, vtepMac } from './names.ts'
+import { type DualSubnets, dualSubnets, twinAddress, twinCidr } from './twins.ts'
 
 /** Another node, as routes and the VXLAN device need it. */
 export interface Peer {
@@ -47,6 +50,8 @@ export interface TableNetwork {
   vipBlock: string | null
   /** Peers' blocks: CIDR by node id; empty in a flat plan. */
   blocks: { nodeId: string; cidr: string }[]
+  /** The same in IPv6, all of them twins; null in a network without. */
+  ipv6: Pick<TableNetwork, 'subnet' | 'gateway' | 'local' | 'vipBlock' | 'blocks'> | null
 }
 
 /** A service's address on one network and what it stands for. */
@@ -106,6 +111,8 @@ export interface ForwardingTable {
   deadAddresses: string[]
   /** Addresses of every task in the view, by node: proxy-plane nodes need translated sources. */
   addressesByNode: Map<string, string[]>
+  /** Addresses of tasks on nodes that have no IPv6: their twins lead nowhere. */
+  ipv4Only: ReadonlySet<string>
   /** One line each: what could not be taken into the table and why. */
   problems: string[]
 }
@@ -135,6 +142,21 @@ const peerOf = (node: OverlayNode): Peer | null =>
         dataPlane: node.dataPlane,
       }
 
+/** What IPv6 adds to a network. */
+const ipv6Of = (
+  network: Omit<TableNetwork, 'ipv6'>,
+  subnets: DualSubnets,
+): NonNullable<TableNetwork['ipv6']> => {
+  const twin = (cidr: string): string => twinCidr(subnets, requireCidr(cidr))
+  return {
+    subnet: formatIpv6Cidr(subnets.subnet6),
+    gateway: network.gateway && (twinAddress(subnets, network.gateway) ?? null),
+    local: twin(network.local),
+    vipBlock: network.vipBlock && twin(network.vipBlock),
+    blocks: network.blocks.map(({ nodeId, cidr }) => ({ nodeId, cidr: twin(cidr) })),
+  }
+}
+
 /** A network as a node serves it. Pure. */
 const networkOf = (
   network: OverlayNetwork,
@@ -144,7 +166,7 @@ const networkOf = (
 ): TableNetwork => {
   const blocks = network.plan === 'blocks'
   const block = blockOf(subnet, self.index)
-  return {
+  const ipv4 = {
     id: network.id,
     name: network.name,
     index: network.index,
@@ -164,6 +186,8 @@ const networkOf = (
         }))
       : [],
   }
+  const subnets = dualSubnets(network)
+  return { ...ipv4, ipv6: subnets === undefined ? null : ipv6Of(ipv4, subnets) }
 }
 
 /** A network's bridge on a node, without its peers; null when its subnet is no IPv4 network. */
@@ -176,7 +200,7 @@ export const bridgeNetwork = (
 }
 
 const networksOf = (view: OverlayView, self: Peer, peers: Peer[], problems: string[]) => {
-  const taken: { name: string; subnet: Ipv4Block }[] = []
+  const taken: { name: string; subnet: Ipv4Block; subnet6: Ipv6Block | undefined }[] = []
   const networks: TableNetwork[] = []
   for (const network of [...view.networks.values()].sort((a, b) => a.index - b.index)) {
     const subnet = parseCidr(network.subnet)
@@ -189,7 +213,13 @@ const networksOf = (view: OverlayView, self: Peer, peers: Peer[], problems: stri
       problems.push(`network ${network.name}: ${network.subnet} overlaps network ${other.name}`)
       continue
     }
-    taken.push({ name: network.name, subnet })
+    const subnet6 = dualSubnets(network)?.subnet6
+    const other6 = subnet6 && taken.find((one) => one.subnet6 && overlapsIpv6(one.subnet6, subnet6))
+    if (other6 !== undefined) {
+      problems.push(`network ${network.name}: ${network.subnet6} overlaps network ${other6.name}`)
+      continue
+    }
+    taken.push({ name: network.name, subnet, subnet6 })
     networks.push(networkOf(network, subnet, self, peers))
   }
   return networks
@@ -328,6 +358,7 @@ export const forwardingTable = (view: OverlayView, selfId: string): ForwardingTa
     list.push(...known.map((one) => one.addr))
     addressesByNode.set(endpoint.nodeId, list)
   }
+  const ipv4Only = [...addressesByNode].filter(([nodeId]) => view.nodes.get(nodeId)?.ipv6 !== true)
   const dead = [...addressesByNode].filter(([nodeId]) => view.nodes.get(nodeId)?.live !== true)
   return {
     self,
@@ -340,6 +371,7 @@ export const forwardingTable = (view: OverlayView, selfId: string): ForwardingTa
     localAddresses: addressesByNode.get(selfId) ?? [],
     deadAddresses: dead.filter(([nodeId]) => nodeId !== selfId).flatMap(([, list]) => list),
     addressesByNode,
+    ipv4Only: new Set(ipv4Only.flatMap(([, list]) => list)),
     problems,
   }
 }

@@ -2,8 +2,8 @@ import type { Log } from '../api/log.ts'
 import { type Exec, mustRun } from './exec.ts'
 import type { HostSettings } from './host-settings.ts'
 import { NFT_TABLE } from './names.ts'
-import type { NftModel } from './nft-model.ts'
-import { differenceScript, fullScript, removalScript } from './nft-script.ts'
+import type { NftTable } from './nft-model.ts'
+import { differenceScript, fullScript, type NftLayout, removalScript } from './nft-script.ts'
 import { type Proc, sysctlPath } from './proc.ts'
 
 /** Room for the flows of a busy mesh: the default of 262144 fills at about 2200 new connections a second. */
@@ -14,32 +14,34 @@ const TIME_WAIT_SECONDS = 30
 /** Addresses per conntrack run come one by one: the tool takes one filter. Bounded, the rest times out by itself. */
 const FLOW_REMOVALS_MAX = 512
 
-/** The nftables table: applies a model as the difference to the last one, or in full. */
+/** The nftables table of one family: applies a model as the difference to the last one, or in full. */
 export class KernelTables {
   readonly #exec: Exec
   readonly #proc: Proc
   readonly #settings: HostSettings
   readonly #log: Log
   readonly #vxlanPort: number
-  #applied: NftModel | null = null
+  readonly #layout: NftLayout
+  #applied: NftTable | null = null
   #chains = new Set<string>()
 
   constructor(
     deps: { exec: Exec; proc: Proc; settings: HostSettings; log: Log },
-    options: { vxlanPort: number },
+    options: { vxlanPort: number; layout: NftLayout },
   ) {
     this.#exec = deps.exec
     this.#settings = deps.settings
     this.#proc = deps.proc
     this.#log = deps.log
     this.#vxlanPort = options.vxlanPort
+    this.#layout = options.layout
   }
 
   /** Resolves when the kernel holds the model. A failed difference is followed by a full replacement. */
-  async apply(model: NftModel): Promise<void> {
+  async apply(model: NftTable): Promise<void> {
     const before = this.#applied
     if (before !== null) {
-      const script = differenceScript(before, model, this.#chains)
+      const script = differenceScript(before, model, this.#chains, this.#layout)
       if (script === '' || (await this.#run(script))) {
         this.#applied = model
         for (const name of model.chains.keys()) this.#chains.add(name)
@@ -48,7 +50,8 @@ export class KernelTables {
       }
     }
     this.#applied = null
-    await mustRun(this.#exec, 'nft', ['-f', '-'], fullScript(model, { vxlanPort: this.#vxlanPort }))
+    const script = fullScript(model, { vxlanPort: this.#vxlanPort, layout: this.#layout })
+    await mustRun(this.#exec, 'nft', ['-f', '-'], script)
     this.#applied = model
     this.#chains = new Set(model.chains.keys())
     if (before !== null) await this.#forgetFlows(before, model)
@@ -58,8 +61,9 @@ export class KernelTables {
   /** Whether the table is in the kernel; when someone flushed it the next apply is full. */
   async isPresent(): Promise<boolean> {
     // Listing anything inside the table would make nft read all of it.
-    const { stdout } = await this.#exec.run('nft', ['list', 'tables', 'ip'])
-    const isThere = stdout.split('\n').includes(`table ip ${NFT_TABLE}`)
+    const { family } = this.#layout
+    const { stdout } = await this.#exec.run('nft', ['list', 'tables', family])
+    const isThere = stdout.split('\n').includes(`table ${family} ${NFT_TABLE}`)
     if (!isThere) this.#applied = null
     return isThere
   }
@@ -71,7 +75,8 @@ export class KernelTables {
 
   async destroy(): Promise<void> {
     this.#applied = null
-    if (await this.isPresent()) await mustRun(this.#exec, 'nft', ['-f', '-'], removalScript)
+    if (await this.isPresent())
+      await mustRun(this.#exec, 'nft', ['-f', '-'], removalScript(this.#layout.family))
   }
 
   async #run(script: string): Promise<boolean> {
@@ -83,17 +88,18 @@ export class KernelTables {
   }
 
   /** UDP "connections" last as long as someone sends: those to an address that left rotation must be picked anew. */
-  async #forgetFlows(before: NftModel, after: NftModel): Promise<void> {
-    const targets = (model: NftModel) =>
+  async #forgetFlows(before: NftTable, after: NftTable): Promise<void> {
+    const targets = (model: NftTable) =>
       new Set([
-        ...model.maps.vip_ep.values(),
-        ...[...model.maps.udp_ep.values()].map((value) => value.split(' ')[0] ?? ''),
+        ...(model.maps.vip_ep?.values() ?? []),
+        ...[...(model.maps.udp_ep?.values() ?? [])].map((value) => value.split(' ')[0] ?? ''),
       ])
     const still = targets(after)
     const gone = [...targets(before)].filter((addr) => !still.has(addr))
     for (const addr of gone.slice(0, FLOW_REMOVALS_MAX)) {
       // Exit code 1 says that there were none.
-      await this.#exec.run('conntrack', ['-D', '-p', 'udp', '-r', addr])
+      const family = this.#layout.family === 'ip6' ? ['-f', 'ipv6'] : []
+      await this.#exec.run('conntrack', ['-D', ...family, '-p', 'udp', '-r', addr])
     }
   }
 

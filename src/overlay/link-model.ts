@@ -26,7 +26,8 @@ export type LinkModel = ReadonlyMap<string, LinkItem>
 
 const mask = `0x${MARK_NODE_MASK.toString(16)}`
 
-class LinkItems {
+/** Collects a model. */
+export class LinkItems {
   readonly items = new Map<string, LinkItem>()
 
   route(table: string, destination: string, how: string): void {
@@ -51,6 +52,15 @@ class LinkItems {
       tool: 'ip',
       add: `neigh replace ${address} lladdr ${mac} dev ${VXLAN_DEVICE} nud permanent`,
       remove: `neigh del ${address} dev ${VXLAN_DEVICE}`,
+    })
+  }
+
+  /** An address that a bridge answers for (IPv6). */
+  proxied(address: string, bridge: string): void {
+    this.items.set(`proxy ${address} ${bridge}`, {
+      tool: 'ip',
+      add: `neigh replace proxy ${address} dev ${bridge}`,
+      remove: `neigh del proxy ${address} dev ${bridge}`,
     })
   }
 

@@ -4,7 +4,9 @@ import { type Exec, mustRun } from './exec.ts'
 import type { ForwardingTable } from './forwarding-table.ts'
 import type { HostSettings } from './host-settings.ts'
 import { type LinkItem, type LinkModel, linkDifference, linkModel } from './link-model.ts'
+import { type Ipv6LinkInputs, ipv6LinkModel } from './link-model-ipv6.ts'
 import {
+  OUR_BRIDGE,
   RETURN_END_PREF,
   RETURN_SKIP_PREF,
   ROUTE_PROTOCOL,
@@ -27,16 +29,17 @@ const MTU_MIN = 576
 const UNDERLAY_MTU_DEFAULT = 1500
 
 /** What an earlier daemon may have left, by the keys of the link model. */
-const existingItems = async (exec: Exec): Promise<Map<string, LinkItem>> => {
+const existingItems = async (exec: Exec, withIpv6: boolean): Promise<Map<string, LinkItem>> => {
   const json = async (tool: string, args: string[]): Promise<Record<string, unknown>[]> => {
     const result = await exec.run(tool, ['-j', ...args])
     return result.code === 0 && result.stdout.trim() !== '' ? JSON.parse(result.stdout) : []
   }
-  const [routes, rules, neighbours, forwards] = await Promise.all([
+  const [routes, rules, neighbours, forwards, proxied] = await Promise.all([
     json('ip', ['route', 'show', 'table', 'all', 'proto', String(ROUTE_PROTOCOL)]),
     json('ip', ['rule', 'show']),
     json('ip', ['neigh', 'show', 'dev', VXLAN_DEVICE, 'nud', 'permanent']),
     json('bridge', ['fdb', 'show', 'dev', VXLAN_DEVICE]),
+    withIpv6 ? json('ip', ['neigh', 'show', 'proxy']) : [],
   ])
   const items = new Map<string, LinkItem>()
   for (const { dst, table = 'main' } of routes) {
@@ -57,6 +60,11 @@ const existingItems = async (exec: Exec): Promise<Map<string, LinkItem>> => {
     if (dst === undefined) continue
     const remove = `fdb del ${mac} dev ${VXLAN_DEVICE} dst ${dst} self`
     items.set(`fdb ${mac} ${dst}`, { tool: 'bridge', add: '', remove })
+  }
+  for (const { dst, dev } of proxied) {
+    if (!OUR_BRIDGE.test(String(dev))) continue
+    const remove = `neigh del proxy ${dst} dev ${dev}`
+    items.set(`proxy ${dst} ${dev}`, { tool: 'ip', add: '', remove })
   }
   return items
 }
@@ -85,15 +93,22 @@ export class Links {
   }
 
   /** Brings the kernel to the table. `resync` compares with what is really there and removes what is not wanted. */
-  async sync(table: ForwardingTable, bridges: ReadonlySet<number>, resync: boolean): Promise<void> {
+  async sync(table: ForwardingTable, inputs: Ipv6LinkInputs, resync: boolean): Promise<void> {
     const device = `${table.self.dataPathAddr} ${table.self.vtepAddr}`
     if (resync || this.#device !== device) {
       await this.#ensureDevice(table)
       this.#device = device
     }
-    const wanted = linkModel(table, bridges)
+    const ipv6 = ipv6LinkModel(table, inputs)
+    if (ipv6.size > 0) {
+      const path = sysctlPath('net/ipv6/conf', VXLAN_DEVICE, 'disable_ipv6')
+      await setSysctl(this.#proc, path, '0')
+    }
+    const wanted = new Map([...linkModel(table, inputs.bridges), ...ipv6])
     const isFull = resync || this.#applied === null
-    const before = isFull ? await existingItems(this.#exec) : (this.#applied ?? new Map())
+    const before = isFull
+      ? await existingItems(this.#exec, ipv6.size > 0)
+      : (this.#applied ?? new Map())
     const { remove, add } = linkDifference(before, wanted)
     // The kernel lists no text to compare rules by, so on a resync those that exist stay: their text is a function of their key.
     const fresh = add.filter((item) => !isFull || !this.#existsAsRule(item, before))
@@ -111,7 +126,7 @@ export class Links {
 
   /** Removes all of it. */
   async destroy(): Promise<void> {
-    await this.#batch([...(await existingItems(this.#exec)).values()], true)
+    await this.#batch([...(await existingItems(this.#exec, false)).values()], true)
     await this.#exec.run('ip', ['link', 'del', VXLAN_DEVICE])
     this.invalidate()
   }

@@ -7,7 +7,7 @@ import { OVERLAY_BRIDGE_PREFIX } from '../api/overlay-bridge.ts'
  * namespace, so nothing carries a prefix.
  */
 
-/** The nftables table, family ip. */
+/** The nftables table, in family ip and where a network has IPv6 in ip6 too. */
 export const NFT_TABLE = 'swarmctl'
 export const VXLAN_DEVICE = 'sw-vx0'
 /** One VNI for all overlays: the device routes (L3), networks are told apart by their subnets. */
@@ -37,6 +37,7 @@ export const ROUTE_PROTOCOL = 94
 export const ROUND_ROBIN_BUCKETS = 32
 
 export const bridgeName = (networkIndex: number): string => `sw-br${networkIndex}`
+export const OUR_BRIDGE = /^sw-br\d+$/
 export const dockerNetworkName = (networkIndex: number): string =>
   `${OVERLAY_BRIDGE_PREFIX}${networkIndex}`
 /** Label on our Docker networks; its value is the network's id. */
@@ -47,6 +48,9 @@ export const vtepAddress = (nodeIndex: number): string => {
   assert(nodeIndex >= 1 && nodeIndex <= NODE_INDEX_MAX)
   return `169.254.77.${nodeIndex}`
 }
+
+/** A node's IPv6 address on its VXLAN device: nobody but the others' neighbour entries has to know it. */
+export const vtepAddress6 = (nodeIndex: number): string => `fe80::4d:${nodeIndex.toString(16)}`
 
 /** The VXLAN device's locally administered MAC, from the node's data path address. */
 export const vtepMac = (dataPathAddress: string): string => {

@@ -1,4 +1,4 @@
-import type { ForwardingTable, PortProtocol, PublishedPort } from './forwarding-table.ts'
+import type { ForwardingTable, PortProtocol, PublishedPort, Vip } from './forwarding-table.ts'
 import { bucketOf, MARK_OWNED } from './names.ts'
 
 /** The table's sets by name. Elements are nft text. */
@@ -35,15 +35,21 @@ export interface BalanceChain {
   bucket: number
 }
 
+/** What a table holds beside its fixed rules: elements by the name of their set or map, and the chains that they go to. */
+export interface NftTable {
+  sets: Readonly<Record<string, ReadonlySet<string>>>
+  maps: Readonly<Record<string, ReadonlyMap<string, string>>>
+  /** By chain name; only those that an element goes to. */
+  chains: ReadonlyMap<string, BalanceChain>
+}
+
 /**
  * All that changes in the nftables table, as data. Its rules are fixed (nft-script.ts); a change of the cluster is a change of
  * elements, so its cost does not grow with the table.
  */
-export interface NftModel {
+export interface NftModel extends NftTable {
   sets: Record<SetName, ReadonlySet<string>>
   maps: Record<MapName, ReadonlyMap<string, string>>
-  /** By chain name; only those that an element goes to. */
-  chains: ReadonlyMap<string, BalanceChain>
 }
 
 const CHAIN_PREFIX = { vip: 'v', tcp: 't', udp: 'u', sctp: 's' } as const
@@ -54,7 +60,8 @@ export const SLOTS_MAX = 65_536
 export const chainName = (chain: BalanceChain): string =>
   `${CHAIN_PREFIX[chain.kind]}${chain.slots}_b${chain.bucket}`
 
-class Balance {
+/** Hands out chains. */
+export class Balance {
   readonly chains = new Map<string, BalanceChain>()
 
   /** The verdict that sends to a chain of these slots, which then exists. */
@@ -66,10 +73,10 @@ class Balance {
   }
 }
 
-const vipMaps = (table: ForwardingTable, balance: Balance) => {
+export const vipMaps = (vips: readonly Vip[], balance: Balance) => {
   const vip = new Map<string, string>()
   const slots = new Map<string, string>()
-  for (const one of table.vips) {
+  for (const one of vips) {
     const endpoints = one.endpoints.slice(0, SLOTS_MAX)
     if (endpoints.length === 0) continue
     vip.set(one.addr, balance.goto('vip', endpoints.length, `${one.serviceId} ${one.networkId}`))
@@ -124,7 +131,7 @@ export const nftModel = (
   },
 ): NftModel => {
   const balance = new Balance()
-  const vips = vipMaps(table, balance)
+  const vips = vipMaps(table.vips, balance)
   // The rules match a port at every address of the node, and can't say who connects.
   const balanced = table.published.filter((one) => !one.hostIp && !one.sendsProxyHeader)
   const published = publishedMaps(balanced.filter(inputs.reserved), balance)

@@ -6,7 +6,7 @@ import { MARK_ACCEPT, MARK_NODE_MASK, MARK_OWNED, NFT_TABLE, VXLAN_DEVICE } from
 import {
   type BalanceChain,
   type MapName,
-  type NftModel,
+  type NftTable,
   type SetName,
   SLOTS_MAX,
 } from './nft-model.ts'
@@ -39,8 +39,6 @@ const MAPS: Record<MapName, string> = {
   resolvers: 'type ipv4_addr . ipv4_addr : ipv4_addr',
 }
 
-const SET_NAMES = Object.keys(SETS) as SetName[]
-const MAP_NAMES = Object.keys(MAPS) as MapName[]
 /** Elements per command: keeps lines within nft's parser comfortably, far below its limits. */
 const ELEMENTS_PER_LINE = 500
 
@@ -131,46 +129,75 @@ chain post {
   ip saddr @local_nets ip daddr != @overlay oifname != "${VXLAN_DEVICE}" oifname != "lo" masquerade
 }`
 
-const commands = (verb: string, name: string, elements: string[]): string[] => {
-  const lines: string[] = []
-  for (let at = 0; at < elements.length; at += ELEMENTS_PER_LINE) {
-    const part = elements.slice(at, at + ELEMENTS_PER_LINE).join(', ')
-    lines.push(`${verb} element ip ${NFT_TABLE} ${name} { ${part} }`)
-  }
-  return lines
+/** What never changes in a table: its family, its sets and maps, and the rules that look into them. */
+export interface NftLayout {
+  family: 'ip' | 'ip6'
+  /** Declarations by name. */
+  sets: Readonly<Record<string, string>>
+  maps: Readonly<Record<string, string>>
+  rules: (vxlanPort: number) => string
+  chainRules: (chain: BalanceChain) => string
 }
+
+export const IPV4_LAYOUT: NftLayout = {
+  family: 'ip',
+  sets: SETS,
+  maps: MAPS,
+  rules: fixedRules,
+  chainRules,
+}
+
+type Commands = (verb: string, name: string, elements: Iterable<string>) => string[]
+
+const commandsFor =
+  (family: NftLayout['family']): Commands =>
+  (verb, name, given) => {
+    const lines: string[] = []
+    const elements = [...given]
+    for (let at = 0; at < elements.length; at += ELEMENTS_PER_LINE) {
+      const part = elements.slice(at, at + ELEMENTS_PER_LINE).join(', ')
+      lines.push(`${verb} element ${family} ${NFT_TABLE} ${name} { ${part} }`)
+    }
+    return lines
+  }
 
 const mapElements = (map: ReadonlyMap<string, string>): string[] =>
   [...map].map(([key, value]) => `${key} : ${value}`)
 
-const chainBlock = ([name, chain]: [string, BalanceChain]): string =>
-  `add chain ip ${NFT_TABLE} ${name}\nadd rule ip ${NFT_TABLE} ${name} ${chainRules(chain)}`
+const chainBlocks = (layout: NftLayout, chains: Iterable<[string, BalanceChain]>): string[] =>
+  [...chains].map(([name, chain]) => {
+    const where = `${layout.family} ${NFT_TABLE} ${name}`
+    return `add chain ${where}\nadd rule ${where} ${layout.chainRules(chain)}`
+  })
 
 /**
  * Replaces the whole table in one transaction: connections keep their translation (conntrack holds it, not the rules), and no
  * packet ever meets half a table.
  */
-export const fullScript = (model: NftModel, options: { vxlanPort: number }): string => {
-  const declarations = [
-    ...SET_NAMES.map((name) => `set ${name} { ${SETS[name]}; }`),
-    ...MAP_NAMES.map((name) => `map ${name} { ${MAPS[name]}; }`),
-  ]
+export const fullScript = (
+  model: NftTable,
+  { vxlanPort, layout = IPV4_LAYOUT }: { vxlanPort: number; layout?: NftLayout },
+): string => {
+  const table = `table ${layout.family} ${NFT_TABLE}`
+  const commands = commandsFor(layout.family)
   return [
-    `table ip ${NFT_TABLE}`,
-    `delete table ip ${NFT_TABLE}`,
-    `table ip ${NFT_TABLE} {`,
-    ...declarations,
-    fixedRules(options.vxlanPort),
+    table,
+    `delete ${table}`,
+    `${table} {`,
+    ...Object.entries(layout.sets).map(([name, text]) => `set ${name} { ${text}; }`),
+    ...Object.entries(layout.maps).map(([name, text]) => `map ${name} { ${text}; }`),
+    layout.rules(vxlanPort),
     '}',
-    ...[...model.chains].map(chainBlock),
-    ...SET_NAMES.flatMap((name) => commands('add', name, [...model.sets[name]])),
-    ...MAP_NAMES.flatMap((name) => commands('add', name, mapElements(model.maps[name]))),
+    ...chainBlocks(layout, model.chains),
+    ...Object.entries(model.sets).flatMap(([name, set]) => commands('add', name, set)),
+    ...Object.entries(model.maps).flatMap(([name, map]) => commands('add', name, mapElements(map))),
     '',
   ].join('\n')
 }
 
 const mapDifference = (
-  name: MapName,
+  commands: Commands,
+  name: string,
   before: ReadonlyMap<string, string>,
   after: ReadonlyMap<string, string>,
 ) => {
@@ -187,33 +214,32 @@ const mapDifference = (
   }
 }
 
+const without = (set: ReadonlySet<string>, other: ReadonlySet<string> | undefined): string[] =>
+  [...set].filter((one) => !other?.has(one))
+
 /**
  * The transaction that turns the table of `before` into that of `after`; empty when nothing differs. Chains that nothing refers to
  * any more stay until the next full replacement: they are few (buckets × endpoint counts) and cost nothing.
  */
 export const differenceScript = (
-  before: NftModel,
-  after: NftModel,
+  before: NftTable,
+  after: NftTable,
   existingChains: ReadonlySet<string>,
+  layout: NftLayout = IPV4_LAYOUT,
 ): string => {
+  const commands = commandsFor(layout.family)
   const newChains = [...after.chains].filter(([name]) => !existingChains.has(name))
-  const maps = MAP_NAMES.map((name) => mapDifference(name, before.maps[name], after.maps[name]))
+  const maps = Object.entries(after.maps).map(([name, map]) =>
+    mapDifference(commands, name, before.maps[name] ?? new Map(), map),
+  )
   const lines = [
-    ...newChains.map(chainBlock),
+    ...chainBlocks(layout, newChains),
     ...maps.flatMap((one) => one.remove),
-    ...SET_NAMES.flatMap((name) =>
-      commands(
-        'delete',
-        name,
-        [...before.sets[name]].filter((one) => !after.sets[name].has(one)),
-      ),
+    ...Object.entries(before.sets).flatMap(([name, set]) =>
+      commands('delete', name, without(set, after.sets[name])),
     ),
-    ...SET_NAMES.flatMap((name) =>
-      commands(
-        'add',
-        name,
-        [...after.sets[name]].filter((one) => !before.sets[name].has(one)),
-      ),
+    ...Object.entries(after.sets).flatMap(([name, set]) =>
+      commands('add', name, without(set, before.sets[name])),
     ),
     ...maps.flatMap((one) => one.add),
   ]
@@ -221,4 +247,5 @@ export const differenceScript = (
 }
 
 /** Removes the table; it must exist or the first line makes it. */
-export const removalScript = `table ip ${NFT_TABLE}\ndelete table ip ${NFT_TABLE}\n`
+export const removalScript = (family: NftLayout['family']): string =>
+  `table ${family} ${NFT_TABLE}\ndelete table ${family} ${NFT_TABLE}\n`

@@ -7,7 +7,7 @@ import type { Log } from '../api/log.ts'
 import type { DataPlaneKind } from '../api/node.ts'
 import type { OverlayView } from '../api/overlay-view.ts'
 import type { Task } from '../api/task.ts'
-import { type Attachment, attachmentOf } from './attachment.ts'
+import { type Attachment, addressesOf, attachmentOf } from './attachment.ts'
 import { BridgePorts } from './bridge-ports.ts'
 import { Bridges, type DockerNetworks } from './bridges.ts'
 import { Coalescer } from './coalescer.ts'
@@ -19,11 +19,13 @@ import type { Exec } from './exec.ts'
 import { Firewall } from './firewall.ts'
 import { bridgeNetwork, type ForwardingTable, forwardingTable } from './forwarding-table.ts'
 import { HostSettings } from './host-settings.ts'
+import { Ipv6Plane } from './ipv6-plane.ts'
 import { KernelTables } from './kernel-tables.ts'
 import { Links } from './links.ts'
 import { engineNameservers, NameClients } from './name-clients.ts'
 import { VXLAN_PORT } from './names.ts'
 import { nftModel } from './nft-model.ts'
+import { IPV4_LAYOUT } from './nft-script.ts'
 import { type DataPlaneChoice, type DataPlaneProbe, probeDataPlane } from './probe.ts'
 import type { Proc } from './proc.ts'
 import { PublishedPorts } from './proxy/published-ports.ts'
@@ -79,6 +81,7 @@ export class Overlay {
   readonly #settings: HostSettings
   readonly #links: Links
   readonly #tables: KernelTables
+  readonly #ipv6: Ipv6Plane
   readonly #bridges: Bridges
   readonly #bridgePorts: BridgePorts
   readonly #firewall: Firewall
@@ -114,7 +117,9 @@ export class Overlay {
       settingsPath === undefined ? {} : { path: settingsPath },
     )
     this.#links = new Links({ ...deps, settings: this.#settings }, vxlan)
-    this.#tables = new KernelTables({ ...deps, settings: this.#settings }, vxlan)
+    const withSettings = { ...deps, settings: this.#settings }
+    this.#tables = new KernelTables(withSettings, { ...vxlan, layout: IPV4_LAYOUT })
+    this.#ipv6 = new Ipv6Plane(withSettings, vxlan)
     this.#bridges = new Bridges(deps)
     this.#bridgePorts = new BridgePorts(deps)
     this.#firewall = new Firewall(deps)
@@ -147,6 +152,7 @@ export class Overlay {
   async start(): Promise<DataPlaneProbe> {
     this.#probe = await probeDataPlane(this.#deps.exec, this.#options.dataPlane)
     const { plane, note } = this.#probe
+    await this.#ipv6.start(plane)
     if (note !== '') this.#deps.log.warn({ plane }, note)
     this.#ports = new PublishedPorts(
       { ...this.#deps, onReserved: () => this.#requestSync() },
@@ -171,6 +177,11 @@ export class Overlay {
     return { plane: this.#probe.plane, note: notes.join('; ') }
   }
 
+  /** Whether this node's tasks have IPv6 addresses where their networks do; after `start`. */
+  get hasIpv6(): boolean {
+    return this.#ipv6.isSupported
+  }
+
   /** host:port of a node's cluster port, as the view has it: where its tunnel is. */
   addressOf(nodeId: string): string | undefined {
     return this.#view.nodes.get(nodeId)?.addr
@@ -178,7 +189,12 @@ export class Overlay {
 
   /** One line each: what does not work now and what to do. */
   problems(): string[] {
-    return [...this.#problems, ...(this.#ports?.problems() ?? []), ...this.#dns.problems()]
+    return [
+      ...this.#problems,
+      ...this.#ipv6.problems(),
+      ...(this.#ports?.problems() ?? []),
+      ...this.#dns.problems(),
+    ]
   }
 
   /** Takes a part of the managers' view; the kernel follows. What can't be programmed for long holds up no later view. */
@@ -215,7 +231,7 @@ export class Overlay {
   async attach(task: Task): Promise<Attachment> {
     const self = this.#self
     if (self === null) throw unavailable('this node does not know its number yet: it is retried')
-    const attachment = attachmentOf(task, this.#view, self)
+    const attachment = await this.#ipv6.prepare(attachmentOf(task, this.#view, self))
     // From now on no resync takes the bridges away.
     this.#attachments.set(task.ID, attachment)
     try {
@@ -256,10 +272,7 @@ export class Overlay {
     signal: AbortSignal,
   ): Promise<void> {
     if (containerPid <= 0) return
-    const addresses = (task.NetworksAttachments ?? [])
-      .flatMap((one) => one.Addresses)
-      .map((one) => one.replace(/\/\d+$/, ''))
-    await this.#drainer.drain(new Set(addresses), containerPid, limitMs, signal)
+    await this.#drainer.drain(new Set(addressesOf(task)), containerPid, limitMs, signal)
   }
 
   /** A local task went away by itself: nothing new is sent to it from this node. */
@@ -312,6 +325,7 @@ export class Overlay {
     await this.#storedView?.remove()
     await this.#firewall.destroy()
     if (this.#probe?.plane !== 'proxy') await this.#tables.destroy()
+    await this.#ipv6.destroy()
     let isClean = false
     try {
       isClean = await this.#bridges.removeUnwanted(() => false)
@@ -357,14 +371,18 @@ export class Overlay {
   async #program(table: ForwardingTable, ports: PublishedPorts, isResync: boolean): Promise<void> {
     const present = await this.#bridges.present()
     const ours = table.networks.filter((network) => present.has(network.index))
-    await this.#links.sync(table, present, isResync)
-    const dead = new Set([...table.deadAddresses, ...this.#retired.addresses()])
+    const retired = this.#retired.addresses()
+    const hasIpv6 = table.networks.some(({ ipv6 }) => ipv6 !== null)
+    const isIsolated = hasIpv6 && (await this.#bridgePorts.mode()) === 'isolated'
+    await this.#links.sync(table, { bridges: present, isIsolated, retired }, isResync)
+    await this.#ipv6.sync(table, { retired, isResync })
+    const dead = new Set([...table.deadAddresses, ...retired])
     await ports.set(table.published, dead)
     const resolvers = this.#clients.redirects(await this.#engineNameservers())
     if (this.dataPlane.plane === 'kernel') {
       const model = nftModel(table, {
         reserved: (port) => ports.isReserved(port),
-        retired: this.#retired.addresses(),
+        retired,
         resolvers,
       })
       if (isResync) await this.#tables.isPresent()
@@ -374,7 +392,7 @@ export class Overlay {
       await this.#firewall.syncProxy(table, resolvers)
     }
     if (isResync) {
-      for (const network of ours) await this.#bridges.tune(network.index).catch(() => {})
+      for (const network of ours) await this.#bridges.tune(network).catch(() => {})
       await this.#bridgePorts.sync()
       await this.#removeOldBridges(table)
     }
@@ -395,10 +413,11 @@ export class Overlay {
   }
 
   #liveView(): OverlayView {
-    if (this.#dropped.size === 0) return this.#view
+    const networks = this.#ipv6.served(this.#view.networks)
+    if (this.#dropped.size === 0 && networks === this.#view.networks) return this.#view
     const endpoints = new Map(this.#view.endpoints)
     for (const taskId of this.#dropped) endpoints.delete(taskId)
-    return { ...this.#view, endpoints }
+    return { ...this.#view, networks, endpoints }
   }
 
   #nameIndex(): NameIndex {
@@ -434,7 +453,8 @@ export class Overlay {
   }
 
   async #checkRules(): Promise<void> {
-    if (this.#isClosed || this.#sync.isBusy || (await this.#tables.isPresent())) return
+    if (this.#isClosed || this.#sync.isBusy) return
+    if ((await this.#tables.isPresent()) && (await this.#ipv6.isPresent())) return
     this.#resync('the nftables rules were removed by someone else')
   }
 

@@ -1,6 +1,8 @@
 /** Pure parsers of what the kernel tells about TCP connections: /proc/<pid>/net/tcp and `ss -tiO`. */
 
-/** One line of /proc/<pid>/net/tcp or tcp6. IPv6 addresses are kept only when they carry an IPv4 one. */
+import { formatIpv6 } from '../api/ipv6.ts'
+
+/** One line of /proc/<pid>/net/tcp or tcp6. An IPv4 address that an IPv6 one carries is itself. */
 export interface SocketLine {
   localAddr: string
   localPort: number
@@ -27,13 +29,19 @@ const STATES: Record<string, SocketState> = {
 const hexToIpv4 = (word: string): string =>
   [6, 4, 2, 0].map((at) => Number.parseInt(word.slice(at, at + 2), 16)).join('.')
 
+const hexToIpv6 = (text: string): bigint => {
+  const words = [0, 8, 16, 24].map((at) => text.slice(at, at + 8))
+  const bytes = words.flatMap((word) => [6, 4, 2, 0].map((at) => word.slice(at, at + 2)))
+  return BigInt(`0x${bytes.join('')}`)
+}
+
 const V4_MAPPED = '0000000000000000FFFF0000'
 const ANY_V6 = '0'.repeat(32)
 
 const address = (text: string): string => {
   if (text.length === 8) return hexToIpv4(text)
   if (text === ANY_V6) return '0.0.0.0'
-  return text.startsWith(V4_MAPPED) ? hexToIpv4(text.slice(24)) : ''
+  return text.startsWith(V4_MAPPED) ? hexToIpv4(text.slice(24)) : formatIpv6(hexToIpv6(text))
 }
 
 export const parseProcNetTcp = (text: string): SocketLine[] => {
@@ -66,7 +74,7 @@ export const connectionKey = (line: {
 /** Milliseconds since the last data in either direction, by connection key, from `ss -tniHO`. */
 export const parseSilence = (text: string): Map<string, number> => {
   const silence = new Map<string, number>()
-  const end = (field: string) => field.replace(/^\[::ffff:([\d.]+)\]/, '$1')
+  const end = (field: string) => field.replace(/^\[(?:::ffff:(?=[\d.]+\]))?([^\]]+)\]/, '$1')
   for (const line of text.split('\n')) {
     const [, , , local, remote] = line.trim().split(/\s+/)
     if (local === undefined || remote === undefined) continue

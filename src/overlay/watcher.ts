@@ -7,6 +7,9 @@ const DEBOUNCE_MS = 50
 /** Milliseconds until a monitor that ended is started again. */
 const RESTART_MS = 5000
 
+/** Of either family. */
+const OUR_TABLE_GONE = new RegExp(`delete table ip6? ${NFT_TABLE}\\b`)
+
 interface Watch {
   stop(): void
 }
@@ -43,7 +46,7 @@ export class Watcher {
     })
     if (!withRules) return
     this.#watch('rules', 'nft', ['monitor', 'destroy', 'tables'], (line) => {
-      if (line.includes(`delete table ip ${NFT_TABLE}`)) this.#soon('rules', this.#on.onRules)
+      if (OUR_TABLE_GONE.test(line)) this.#soon('rules', this.#on.onRules)
     })
   }
 

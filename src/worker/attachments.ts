@@ -413,8 +413,8 @@ export class Attachments {
     if (network === undefined) {
       throw new SwarmctlError('FAILED_PRECONDITION', `network ${record.networkName} is no overlay`)
     }
-    const { dockerNetwork, ipv4Address: address } = network
-    const endpoint = { dockerNetwork, address, record }
+    const { dockerNetwork, ipv4Address: address, ipv6Address } = network
+    const endpoint = { dockerNetwork, address, ...(ipv6Address && { ipv6Address }), record }
     const granted = { taskId: task.ID, endpoint, dns: wiring.dns, dnsSearch: wiring.dnsSearch }
     this.#granted.set(task.ID, granted)
     return granted

@@ -4,7 +4,12 @@ import type { Task } from '../api/task.ts'
 /** What a container's create request needs to be on its overlays. */
 export interface TaskWiring {
   /** In the order of the task's attachments; the first one is the container's primary network. */
-  networks: { dockerNetwork: string; ipv4Address: string; aliases: string[] }[]
+  networks: {
+    dockerNetwork: string
+    ipv4Address: string
+    ipv6Address?: string
+    aliases: string[]
+  }[]
   /** The overlay's server, then the spec's: these three hold what the spec asks for as well. */
   dns: string[]
   dnsSearch: string[]

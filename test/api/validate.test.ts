@@ -319,7 +319,7 @@ refuses('networks', parseNetworkCreate, [
   ],
   ['encrypted', network({ Options: { encrypted: '' } }), /refused rather than sent in plain/, 501],
   ['IPAM driver', network({ IPAM: { Driver: 'x' } }), /invalid IPAM driver/],
-  ['subnet', ipam({ Subnet: '10.0.0.0' }), 'ipam configuration: invalid subnet 10.0.0.0'],
+  ['subnet', ipam({ Subnet: '10.0.0.0' }), /invalid subnet 10.0.0.0 : invalid CIDR/],
   ['IPv6 subnet', ipam({ Subnet: 'fd00::zz/64' }), /invalid subnet fd00::zz/],
   ['link-local', ipam({ Subnet: 'fe80::/64' }), /unique local \(fd00::\/8\) or global/],
   ['multicast', ipam({ Subnet: 'ff00::/64' }), /unique local/],

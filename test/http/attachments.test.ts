@@ -15,6 +15,7 @@ class GrantingAgent implements NetworkAttachments {
   readonly wishes: AttachmentWish[] = []
   readonly calls: string[] = []
   refusal: SwarmctlError | undefined
+  ipv6Address: string | undefined
   /** Whether the container that is started is on the network. */
   isAttached = true
 
@@ -26,6 +27,7 @@ class GrantingAgent implements NetworkAttachments {
       taskId: `t${this.wishes.length}`,
       endpoint: {
         ...{ dockerNetwork: 'swarmctl-1', address: address || '10.0.1.7' },
+        ...(this.ipv6Address && { ipv6Address: this.ipv6Address }),
         record: {
           ...{ networkId: 'n1', networkName: 'back', isFixed: address !== '' },
           ...{ aliases: [...aliases], ...(resolver && { resolver }) },
@@ -209,6 +211,37 @@ t.test('bodies that are none', async (t) => {
     t.match([connected.status, connected.body.message], [404, 'No such container: '])
   }
 })
+
+t.test(
+  'on a network with IPv6 the address that goes with the other is given, and no other',
+  async (t) => {
+    const { node, agent } = await start(t)
+    agent.ipv6Address = 'fd00:1::a00:107'
+    const IPv6Address = 'FD00:1:0:0::a00:107'
+    for (const IPAMConfig of [undefined, { IPv6Address }]) {
+      const EndpointConfig = { ...(IPAMConfig && { IPAMConfig }) }
+      const body = { Container: 'alone', EndpointConfig }
+      await node.call('POST', '/networks/back/connect', { body })
+      t.match(sent(node, '/networks/swarmctl-1/connect').EndpointConfig, {
+        IPAMConfig: { IPv4Address: '10.0.1.7', IPv6Address: 'fd00:1::a00:107' },
+      })
+    }
+    const other = { IPAMConfig: { IPv6Address: 'fd00:1::9' } }
+    const connected = await node.call('POST', '/networks/back/connect', {
+      body: { Container: 'alone', EndpointConfig: other },
+    })
+    t.match(
+      [connected.status, (connected.body as { message: string }).message],
+      [400, /invalid IPv6 address fd00:1::9: on network back/],
+    )
+    t.equal(agent.calls.at(-1), 'refresh ff')
+    const created = await node.call('POST', '/containers/create', {
+      body: { Image: 'a', NetworkingConfig: { EndpointsConfig: { back: other } } },
+    })
+    t.equal(created.status, 400)
+    t.match(agent.calls.at(-1), /^release t/)
+  },
+)
 
 t.test('what the Engine refuses is given back', async (t) => {
   const { node, agent } = await start(t)

@@ -42,6 +42,15 @@ t.test('sockets that count', async (t) => {
     tcp([[`0000000000000000FFFF0000${OWN}:0050`, `0000000000000000FFFF0000${PEER}:C001`, '01']]),
   )
   t.match(mapped, [{ localAddr: '10.1.1.20', remoteAddr: '192.168.1.101', remotePort: 0xc001 }])
+  const ipv6 = parseProcNetTcp(
+    tcp([
+      [`${'0'.repeat(32)}:0050`, `${'0'.repeat(32)}:0000`, '0A'],
+      [`010000FD${'0'.repeat(16)}${OWN}:0050`, `010000FD${'0'.repeat(16)}1501010A:C001`, '01'],
+    ]),
+  )
+  t.match(openConnections(ipv6, new Set(['fd00:1::a01:114']), new Set([80])), [
+    { localAddr: 'fd00:1::a01:114', remoteAddr: 'fd00:1::a01:115', remotePort: 0xc001 },
+  ])
 })
 
 t.test('silence as ss tells it', async (t) => {
@@ -50,12 +59,14 @@ t.test('silence as ss tells it', async (t) => {
     'ESTAB 0 0 [::ffff:10.1.1.20]:80 [::ffff:192.168.1.101]:49154 cubic cwnd:10 lastsnd:10 lastrcv:9000',
     // Sent to in this very millisecond: ss says nothing of a 0.
     'ESTAB 0 0 10.1.1.20:80 192.168.1.101:49155 cubic cwnd:10 lastrcv:9000',
+    'ESTAB 0 0 [fd00:1::a01:114]:80 [fd00:1::a01:115]:49156 cubic cwnd:10 lastsnd:7 lastrcv:9',
     'LISTEN 0 128 0.0.0.0:80 0.0.0.0:*',
   ].join('\n')
   t.strictSame(Object.fromEntries(parseSilence(text)), {
     '10.1.1.20:80 192.168.1.101:49153': 4100,
     '10.1.1.20:80 192.168.1.101:49154': 10,
     '10.1.1.20:80 192.168.1.101:49155': 0,
+    'fd00:1::a01:114:80 fd00:1::a01:115:49156': 7,
   })
 })
 

@@ -3,7 +3,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { OverlayView } from '../../src/api/overlay-view.ts'
 import { forwardingTable } from '../../src/overlay/forwarding-table.ts'
+import { IPV6_LAYOUT } from '../../src/overlay/nft-layout-ipv6.ts'
 import { type NftModel, nftModel } from '../../src/overlay/nft-model.ts'
+import { ipv6NftModel } from '../../src/overlay/nft-model-ipv6.ts'
 import { differenceScript, fullScript } from '../../src/overlay/nft-script.ts'
 import { endpoint, network, node, service, view } from '../support/overlay/views.ts'
 
@@ -11,15 +13,23 @@ import { endpoint, network, node, service, view } from '../support/overlay/views
 class Kernel {
   readonly elements = new Map<string, Map<string, string>>()
   readonly chains = new Set<string>()
+  readonly #family: string
+
+  constructor(family = 'ip') {
+    this.#family = family
+  }
 
   run(script: string): void {
     for (const line of script.split('\n')) {
-      const chain = /^add chain ip swarmctl (\S+)$/.exec(line)?.[1]
+      const [verb, what, family] = line.split(' ')
+      if (what !== 'chain' && what !== 'element') continue
+      if (family !== this.#family && verb !== 'chain') throw new Error(`not ours: ${line}`)
+      const chain = /^add chain \S+ swarmctl (\S+)$/.exec(line)?.[1]
       if (chain !== undefined) {
         if (this.chains.has(chain)) throw new Error(`chain ${chain} twice`)
         this.chains.add(chain)
       }
-      const match = /^(add|delete) element ip swarmctl (\S+) \{ (.*) \}$/.exec(line)
+      const match = /^(add|delete) element \S+ swarmctl (\S+) \{ (.*) \}$/.exec(line)
       if (match !== null) this.#elements(match[1]!, match[2]!, match[3]!.split(', '))
     }
   }
@@ -115,6 +125,35 @@ t.test('any chain of changes ends where a full replacement would', async () => {
         if (at > 0) kernel.run(differenceScript(models[at - 1]!, model, kernel.chains))
         const fresh = new Kernel()
         fresh.run(fullScript(model, { vxlanPort: 4789 }))
+        const [is, wanted] = [kernel.content(), fresh.content()].map((one) => JSON.stringify(one))
+        if (is !== wanted) throw new Error(`step ${at}: ${is} is not ${wanted}`)
+      }
+    }),
+    { numRuns: 200 },
+  )
+})
+
+t.test('so it does in IPv6', async () => {
+  const dual = (of: OverlayView): OverlayView => ({
+    ...of,
+    nodes: new Map([...of.nodes].map(([id, one]) => [id, { ...one, ipv6: true }])),
+    networks: new Map(
+      [...of.networks].map(([id, one]) => [id, { ...one, subnet6: `fd00:${one.index}::/64` }]),
+    ),
+  })
+  const layout = { vxlanPort: 4789, layout: IPV6_LAYOUT }
+  fc.assert(
+    fc.property(fc.array(views, { minLength: 2, maxLength: 6 }), (steps) => {
+      const models = steps.flatMap(
+        (one) => ipv6NftModel(forwardingTable(dual(one), 'n1')!, { retired: ['10.1.4.9'] }) ?? [],
+      )
+      const kernel = new Kernel('ip6')
+      for (const [at, model] of models.entries()) {
+        const before = models[at - 1]
+        if (before === undefined) kernel.run(fullScript(model, layout))
+        else kernel.run(differenceScript(before, model, kernel.chains, IPV6_LAYOUT))
+        const fresh = new Kernel('ip6')
+        fresh.run(fullScript(model, layout))
         const [is, wanted] = [kernel.content(), fresh.content()].map((one) => JSON.stringify(one))
         if (is !== wanted) throw new Error(`step ${at}: ${is} is not ${wanted}`)
       }

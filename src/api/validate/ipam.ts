@@ -110,7 +110,7 @@ const requireRange = (subnet: Ipv4Block, text: string): void => {
 
 const requireSubnet = (text: string): Ipv4Block => {
   const subnet = parseCidr(text)
-  if (subnet === undefined) throw invalid(`ipam configuration: invalid subnet ${text}`)
+  if (subnet === undefined) throw invalid(`invalid subnet ${text} : invalid CIDR address: ${text}`)
   if (subnet.prefix > PREFIX_MAX || subnet.prefix < PREFIX_MIN) {
     throw invalid(
       `ipam configuration: subnet ${formatCidr(subnet)} must be from /${PREFIX_MIN} to /${PREFIX_MAX}`,

@@ -45,6 +45,5 @@ export const parseNetworkCreate = (body: unknown): CheckedNetwork => {
     )
   }
   const unused = requireIpam(request)
-  if (request.EnableIPv6) unused.push('its tasks have IPv4 addresses only')
   return { request, warning: unused.map((one) => `network ${request.Name}: ${one}`).join('; ') }
 }

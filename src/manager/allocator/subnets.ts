@@ -10,12 +10,15 @@ import {
   parseCidr,
   parseIpv4,
 } from '../../api/ipv4.ts'
+import { formatIpv6, formatIpv6Cidr } from '../../api/ipv6.ts'
+import { mirrorAddress } from '../../api/ipv6-mirror.ts'
 import type { Network } from '../../api/network.ts'
 import type { Cluster } from '../../api/swarm.ts'
 import { isTerminal } from '../../api/task-state.ts'
 import { NETWORK_INDEX_SCOPE } from '../store/claims.ts'
 import type { View } from '../store/view.ts'
 import { type AddressPool, type AddressRange, planOf } from './address-plan.ts'
+import { allocateIpv6 } from './ipv6-subnets.ts'
 
 /** A VXLAN-independent number that names the bridge `sw-br<Index>` (api/network.ts). */
 const NETWORK_INDEX_MAX = 4094
@@ -170,6 +173,10 @@ export const allocateNetwork = (
   }
   const range = parseCidr(ipv4Pool(network.Spec.IPAMOptions.Configs)?.Range ?? '')
   const plan = planOf({ subnet, ...(range && { range }) })
+  // Each node has its own gateway; tools that show one get the subnet's first, which nobody else has in `blocks`.
+  const gateway = plan === 'blocks' ? subnet.first + 1 : undefined
+  const ipv6 = allocateIpv6(view, network, { index, subnet })
+  if (ipv6.kind === 'blocked') return ipv6
   return {
     kind: 'allocated',
     network: {
@@ -179,9 +186,12 @@ export const allocateNetwork = (
           {
             Subnet: formatCidr(subnet),
             ...(range && { Range: formatCidr(range) }),
-            // Each node has its own gateway; tools that show one get the subnet's first, which nobody else has in `blocks`.
-            ...(plan === 'blocks' && { Gateway: formatIpv4(subnet.first + 1) }),
+            ...(gateway !== undefined && { Gateway: formatIpv4(gateway) }),
           },
+          ...ipv6.subnets.map((subnet6) => ({
+            Subnet: formatIpv6Cidr(subnet6),
+            ...(gateway !== undefined && { Gateway: formatIpv6(mirrorAddress(subnet6, gateway)) }),
+          })),
         ],
       },
       Swarmctl: { Index: index, Plan: plan, Gateways: {} },

@@ -60,6 +60,7 @@ const Description = z.looseObject({
     DataPathAddr: ipv4,
     EngineError: text,
     DataPlaneNote: text,
+    IPv6: z.boolean().optional(),
     HostSubnets: z.array(cidr).max(LIST_MAX),
   }),
 })

@@ -35,13 +35,15 @@ export const overlayNode = (node: Node): OverlayNode | undefined =>
         index: node.Swarmctl.Index,
         dataPathAddr: node.Description.Swarmctl.DataPathAddr,
         dataPlane: node.Description.Swarmctl.DataPlane,
+        ...(node.Description.Swarmctl.IPv6 && { ipv6: true as const }),
         addr: node.Swarmctl.Addr,
         live: node.Status.State !== 'down',
       }
 
 /** An overlay with a subnet; the predefined node-local networks have none. */
 export const overlayNetwork = (network: Network): OverlayNetwork | undefined => {
-  const subnet = network.IPAMOptions.Configs[0]?.Subnet
+  const [config, config6] = network.IPAMOptions.Configs
+  const subnet = config?.Subnet
   if (subnet === undefined || network.Spec.DriverConfiguration.Name !== 'overlay') return undefined
   const mtu = Number(network.Spec.DriverConfiguration.Options[MTU_OPTION] ?? 0)
   return {
@@ -49,6 +51,7 @@ export const overlayNetwork = (network: Network): OverlayNetwork | undefined => 
     name: network.Spec.Name,
     index: network.Swarmctl.Index,
     subnet,
+    ...(config6 && { subnet6: config6.Subnet }),
     plan: network.Swarmctl.Plan,
     gateways: network.Swarmctl.Gateways,
     internal: network.Spec.Internal,

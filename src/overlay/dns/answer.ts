@@ -80,13 +80,25 @@ const reverseAddress = (name: string): string | undefined => {
   return match === null ? undefined : `${match[4]}.${match[3]}.${match[2]}.${match[1]}`
 }
 
+/** The address of a name below ip6.arpa (RFC 3596 §2.5). */
+const reverseAddress6 = (name: string): bigint | undefined => {
+  const match = /^((?:[\da-f]\.){32})ip6\.arpa$/.exec(name)
+  const digits = match?.[1]
+  return digits === undefined ? undefined : BigInt(`0x${digits.split('.').reverse().join('')}`)
+}
+
 /**
- * Answers one query from a view's names. `turn` counts up with each list of addresses that is given (not with the AAAA
- * queries between them) and rotates it, since resolvers take the first.
+ * Answers one query from a view's names. `turn` counts up with each list of addresses that is given of a family
+ * (most clients ask for both) and rotates it, since resolvers take the first.
  */
 export const answerQuery = (
   message: Buffer,
-  options: { names: NameIndex; source: string; transport: 'udp' | 'tcp'; turn: () => number },
+  options: {
+    names: NameIndex
+    source: string
+    transport: 'udp' | 'tcp'
+    turn: (type: 'A' | 'AAAA') => number
+  },
 ): Answer => {
   const query = decoded(message)
   if (query === null) return { kind: 'ignore' }
@@ -107,8 +119,11 @@ export const answerQuery = (
   })
 
   const addr = reverseAddress(name)
-  if (addr !== undefined) {
-    const found = options.names.reverse(addr, options.source)
+  const addr6 = reverseAddress6(name)
+  if (addr !== undefined || addr6 !== undefined) {
+    const { names, source } = options
+    const found =
+      addr6 === undefined ? names.reverse(addr ?? '', source) : names.reverse6(addr6, source)
     if (found === undefined) return forward()
     if (found === null) return say('nxDomain')
     if (question.type !== 'PTR') return say('noError')
@@ -121,14 +136,15 @@ export const answerQuery = (
     case 'unknown':
       return forward()
     case 'addresses': {
-      if (question.type !== 'A') return say('noError')
-      const { addrs } = resolution
+      const { type } = question
+      if (type !== 'A' && type !== 'AAAA') return say('noError')
+      const addrs = type === 'A' ? resolution.addrs : resolution.addrs6
       const count = resolution.isOneOf ? 1 : ADDRESSES_MAX
-      const first = addrs.length === 0 ? 0 : options.turn() % addrs.length
+      const first = addrs.length === 0 ? 0 : options.turn(type) % addrs.length
       const rotated = [...addrs.slice(first), ...addrs.slice(0, first)].slice(0, count)
       return say(
         'noError',
-        rotated.map((data) => ({ type: 'A', name: question.name, ttl: TTL_SECONDS, data })),
+        rotated.map((data) => ({ type, name: question.name, ttl: TTL_SECONDS, data })),
       )
     }
     default:

@@ -38,7 +38,7 @@ export class DnsServer {
   readonly #upstream: Upstream
   readonly #source: DnsSource
   readonly #gateways = new Map<string, Gateway>()
-  #turn = 0
+  readonly #turns = { A: 0, AAAA: 0 }
 
   constructor(deps: { clock: Clock; log: Log; upstream: Upstream; source: DnsSource }) {
     this.#clock = deps.clock
@@ -163,9 +163,9 @@ export class DnsServer {
   async #answer(message: Buffer, from: string, transport: 'udp' | 'tcp'): Promise<Buffer | null> {
     const source = this.#source.addressOf(from)
     const names = this.#source.names()
-    const turn = () => {
-      this.#turn = (this.#turn + 1) % Number.MAX_SAFE_INTEGER
-      return this.#turn
+    const turn = (type: 'A' | 'AAAA') => {
+      this.#turns[type] = (this.#turns[type] + 1) % Number.MAX_SAFE_INTEGER
+      return this.#turns[type]
     }
     const answer: Answer = answerQuery(message, { names, source, transport, turn })
     switch (answer.kind) {

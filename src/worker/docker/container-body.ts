@@ -89,9 +89,10 @@ const networkMode = (task: Task, wiring: TaskWiring | undefined): string | undef
 /** The endpoint settings of one overlay. */
 export const endpointSettings = ({
   ipv4Address,
+  ipv6Address,
   aliases,
 }: TaskWiring['networks'][number]): object => ({
-  IPAMConfig: { IPv4Address: ipv4Address },
+  IPAMConfig: { IPv4Address: ipv4Address, ...(ipv6Address && { IPv6Address: ipv6Address }) },
   ...(aliases.length === 0 ? {} : { Aliases: aliases }),
 })
 

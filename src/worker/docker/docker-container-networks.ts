@@ -101,14 +101,14 @@ export class DockerContainerNetworks implements ContainerNetworks {
   }
 
   async connect(containerId: string, endpoint: AttachedEndpoint): Promise<void> {
-    const { address, dockerNetwork, record } = endpoint
+    const { address, ipv6Address, dockerNetwork, record } = endpoint
     await this.#engine.request({
       method: 'POST',
       path: `/networks/${encodeURIComponent(dockerNetwork)}/connect`,
       body: {
         Container: containerId,
         EndpointConfig: {
-          IPAMConfig: { IPv4Address: address },
+          IPAMConfig: { IPv4Address: address, ...(ipv6Address && { IPv6Address: ipv6Address }) },
           DriverOpts: withRecord(undefined, record),
         },
       },

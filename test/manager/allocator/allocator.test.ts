@@ -1,6 +1,9 @@
 import t from 'tap'
+import { ipv6SubnetOf } from '../../../src/api/ipam-pools.ts'
 import { parseCidr } from '../../../src/api/ipv4.ts'
+import { formatIpv6Cidr, parseIpv6Cidr } from '../../../src/api/ipv6.ts'
 import { taskRange, vipRange } from '../../../src/manager/allocator/address-plan.ts'
+import { ipv6Conflict, sitePrefix } from '../../../src/manager/allocator/ipv6-subnets.ts'
 import { allocateTaskAddresses } from '../../../src/manager/allocator/task-addresses.ts'
 import type { Store } from '../../../src/manager/store/store.ts'
 import {
@@ -354,6 +357,47 @@ t.test('an IP range: everything comes from it, whatever the subnet', async (t) =
     n2: '10.30.8.19',
   })
   await t.rejects(assign(store, 't6', 'n1'), /network r has no free address left in its IP range/)
+  await allocator.stop()
+})
+
+t.test('IPv6: the subnet of twins, asked for or of the cluster’s own prefix', async (t) => {
+  const { store, allocator } = newAllocator()
+  const pools = {
+    off: undefined,
+    derived: [],
+    asked: [{ Subnet: 'fd00:1::/64' }],
+    both: [{ Subnet: 'fd00:2::/120' }, { Subnet: '10.9.0.0/24' }],
+    narrow: [{ Subnet: 'fd00:3::/113' }],
+  }
+  await store.update((tx) => {
+    tx.put('cluster', sampleCluster())
+    for (const [id, Configs] of Object.entries(pools)) {
+      const { Spec, ...rest } = network(id)
+      const IPAMOptions = { Configs: Configs ?? [] }
+      const IPv6Enabled = Configs !== undefined
+      tx.put('network', { ...rest, Spec: { ...Spec, IPv6Enabled, IPAMOptions } })
+    }
+  })
+  allocator.start()
+  await settle(store)
+  const of = (id: string) => store.view().get('network', id)!
+  t.equal(of('off').IPAMOptions.Configs.length, 1)
+  t.match(of('asked').IPAMOptions.Configs, [
+    { Subnet: /^10\.\d+\.0\.0\/16$/ },
+    { Subnet: 'fd00:1::/64', Gateway: /^fd00:1::a[\da-f]{2}:1$/ },
+  ])
+  t.match(of('both').IPAMOptions.Configs, [{ Subnet: '10.9.0.0/24' }, { Subnet: 'fd00:2::/120' }])
+  t.same(of('narrow').IPAMOptions.Configs, [], 'its /16 does not fit: it waits')
+  const site = sitePrefix('cluster1')
+  const derived = ipv6SubnetOf(of('derived').IPAMOptions.Configs)!
+  t.match(formatIpv6Cidr(site), /^fd[\da-f]{2}:[\da-f]{1,4}:[\da-f]{1,4}::\/48$/)
+  t.same(derived, { first: site.first + (BigInt(of('derived').Swarmctl.Index) << 64n), prefix: 64 })
+  t.not(sitePrefix('cluster2').first, site.first)
+  const conflict = (text: string) => ipv6Conflict(store.view(), parseIpv6Cidr(text)!, 'new')
+  t.match(conflict('fd00:1::/80'), /overlaps fd00:1::\/64, network asked/)
+  t.match(conflict(formatIpv6Cidr(derived)), /networks without a subnet of their own/)
+  t.match(conflict('fd00:3::/64'), /network narrow/, 'asked for before')
+  t.equal(conflict('fd00:4::/64'), undefined)
   await allocator.stop()
 })
 

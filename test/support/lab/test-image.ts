@@ -8,7 +8,7 @@
  * came · `/body` · `/env` · `/file?path=` · `/log?text=&stream=stderr` · `/exit?code=` ·
  * `/burn?seconds=` CPU · `/memory?mib=`.
  * Environment: ON_TERM=exit (default), drain (finishes what it serves) or ignore · START_DELAY_SECONDS ·
- * FAIL_START=code exits at once · PROXY_PROTOCOL=1 expects version 2 headers.
+ * FAIL_START=code exits at once · IPV6=1 listens to both families · PROXY_PROTOCOL=1 expects version 2 headers.
  */
 import { createHash } from 'node:crypto'
 import { existsSync, statSync } from 'node:fs'

@@ -1,0 +1,135 @@
+import { SwarmctlError } from '../api/errors.ts'
+import type { Exec, ExecResult } from './exec.ts'
+import type { ForwardingTable } from './forwarding-table.ts'
+import { MARK_ACCEPT, VXLAN_DEVICE } from './names.ts'
+
+/**
+ * Our part of the host's ip6tables, while a network has IPv6. In the kernel plane one rule accepts what nftables marked, since a FORWARD
+ * policy of DROP is not for other tables to overrule; in the proxy plane, which has no nftables, our chains hold isolation and the
+ * translation of what goes outside. An Engine has a chain for us in IPv6 only if it manages ip6tables: else they hang on FORWARD.
+ */
+const CHAIN = 'SWARMCTL'
+const NAT_CHAIN = 'SWARMCTL-NAT'
+const OUT_CHAIN = 'SWARMCTL-OUT'
+const mark = `0x${MARK_ACCEPT.toString(16)}/0x${MARK_ACCEPT.toString(16)}`
+const ACCEPT_RULE = ['-m', 'mark', '--mark', mark, '-j', 'ACCEPT']
+
+/** Where packets between devices pass: the Engine's chain for users, where there is one. */
+const FORWARD_CHAINS = ['DOCKER-USER', 'FORWARD'] as const
+
+interface Jump {
+  table: 'filter' | 'nat'
+  from: readonly string[]
+  chain: string
+}
+
+const JUMPS: readonly Jump[] = [
+  { table: 'filter', from: FORWARD_CHAINS, chain: CHAIN },
+  { table: 'filter', from: ['OUTPUT'], chain: OUT_CHAIN },
+  { table: 'nat', from: ['POSTROUTING'], chain: NAT_CHAIN },
+]
+
+/** The proxy plane's chains as `ip6tables-restore --noflush` text. Pure. */
+export const ipv6ProxyChains = (table: ForwardingTable): string => {
+  const networks = table.networks.flatMap(({ ipv6, internal }) =>
+    ipv6 === null ? [] : [{ ...ipv6, internal }],
+  )
+  const internal = networks.filter((network) => network.internal)
+  const open = networks.filter((network) => !network.internal)
+  const isNew = '-m conntrack --ctdir ORIGINAL'
+  return [
+    '*filter',
+    `:${CHAIN} - [0:0]`,
+    ...networks.map(({ subnet }) => `-A ${CHAIN} -s ${subnet} -d ${subnet} -j ACCEPT`),
+    ...networks.map(({ subnet }) => `-A ${CHAIN} -d ${subnet} ${isNew} -j DROP`),
+    ...internal.map(({ subnet }) => `-A ${CHAIN} -s ${subnet} ${isNew} -j DROP`),
+    `:${OUT_CHAIN} - [0:0]`,
+    // What is isolated goes out of the bridge that it came in by; the short cut that the kernel recommends then leads nowhere.
+    `-A ${OUT_CHAIN} -o sw-br+ -p icmpv6 --icmpv6-type redirect -j DROP`,
+    'COMMIT',
+    '*nat',
+    `:${NAT_CHAIN} - [0:0]`,
+    ...['fe80::/10', 'ff00::/8', ...networks.map(({ subnet }) => subnet)].map(
+      (subnet) => `-A ${NAT_CHAIN} -d ${subnet} -j RETURN`,
+    ),
+    ...open.map(({ local }) => `-A ${NAT_CHAIN} -s ${local} ! -o ${VXLAN_DEVICE} -j MASQUERADE`),
+    'COMMIT',
+    '',
+  ].join('\n')
+}
+
+/** Keeps our rules in the host's ip6tables. */
+export class Ipv6Firewall {
+  readonly #exec: Exec
+  #last = ''
+  /** Nothing of ours is there: nothing has to be looked for. */
+  #isAbsent = false
+
+  constructor(deps: { exec: Exec }) {
+    this.#exec = deps.exec
+  }
+
+  /** Without ip6tables there is no policy in the way. */
+  async syncKernel(): Promise<void> {
+    this.#isAbsent = false
+    await this.#removeChains()
+    for (const chain of FORWARD_CHAINS) if (await this.#ensure('filter', chain, ACCEPT_RULE)) return
+  }
+
+  /** @throws SwarmctlError FAILED_PRECONDITION when the host does not take the chains */
+  async syncProxy(table: ForwardingTable): Promise<void> {
+    this.#isAbsent = false
+    const script = ipv6ProxyChains(table)
+    const isThere = (await this.#run('filter', ['-S', CHAIN])).code === 0
+    if (script !== this.#last || !isThere) {
+      const result = await this.#exec.run('ip6tables-restore', ['-w', '--noflush'], script)
+      if (result.code !== 0) {
+        throw new SwarmctlError(
+          'FAILED_PRECONDITION',
+          `ip6tables-restore: ${result.stderr.trim().split('\n')[0]}`,
+        )
+      }
+      this.#last = script
+    }
+    for (const { table: name, from, chain } of JUMPS)
+      for (const hook of from) if (await this.#ensure(name, hook, ['-j', chain])) break
+    await this.#removeAccept()
+  }
+
+  /** No network has IPv6, or the node leaves. */
+  async clear(): Promise<void> {
+    if (this.#isAbsent) return
+    await this.#removeAccept()
+    await this.#removeChains()
+    this.#isAbsent = true
+  }
+
+  async #removeAccept(): Promise<void> {
+    for (const chain of FORWARD_CHAINS) await this.#remove('filter', chain, ACCEPT_RULE)
+  }
+
+  async #removeChains(): Promise<void> {
+    this.#last = ''
+    if ((await this.#run('filter', ['-S', CHAIN])).code !== 0) return
+    for (const { table, from, chain } of JUMPS) {
+      for (const hook of from) await this.#remove(table, hook, ['-j', chain])
+      await this.#run(table, ['-F', chain])
+      await this.#run(table, ['-X', chain])
+    }
+  }
+
+  /** Whether the rule is there; it is not when the chain is none. */
+  async #ensure(table: string, chain: string, rule: readonly string[]): Promise<boolean> {
+    if ((await this.#run(table, ['-C', chain, ...rule])).code === 0) return true
+    return (await this.#run(table, ['-I', chain, ...rule])).code === 0
+  }
+
+  async #remove(table: string, chain: string, rule: readonly string[]): Promise<void> {
+    if ((await this.#run(table, ['-C', chain, ...rule])).code !== 0) return
+    await this.#run(table, ['-D', chain, ...rule])
+  }
+
+  #run(table: string, args: readonly string[]): Promise<ExecResult> {
+    return this.#exec.run('ip6tables', ['-w', '-t', table, ...args])
+  }
+}

@@ -1,0 +1,93 @@
+import type { ForwardingTable, TableNetwork } from './forwarding-table.ts'
+import { LinkItems, type LinkModel } from './link-model.ts'
+import { VXLAN_DEVICE, vtepAddress6 } from './names.ts'
+import { Twins } from './twins.ts'
+
+/** What IPv6 links depend on beside the table. */
+export interface Ipv6LinkInputs {
+  /** Networks (by index) whose bridge exists on this node. */
+  bridges: ReadonlySet<number>
+  /** The containers of one bridge reach each other through the host only (bridge-ports.ts). */
+  isIsolated: boolean
+  /** Addresses of tasks that went away lately: who still asks for them is to meet the reset. */
+  retired: Iterable<string>
+}
+
+type DualNetwork = TableNetwork & { ipv6: NonNullable<TableNetwork['ipv6']> }
+
+const isDual = (network: TableNetwork): network is DualNetwork => network.ipv6 !== null
+
+/**
+ * The IPv6 neighbours and routes of a forwarding table: what `linkModel` has for IPv4, address by address and block by block. And the
+ * addresses that a bridge answers for, since IPv6 has nothing like `proxy_arp`: this part grows with the tasks of the networks that the
+ * node has tasks on. Empty when no network has IPv6. Pure.
+ */
+export const ipv6LinkModel = (table: ForwardingTable, inputs: Ipv6LinkInputs): LinkModel => {
+  const out = new LinkItems()
+  const networks = table.networks.filter(isDual)
+  if (networks.length === 0) return out.items
+  addRoutes(out, table, networks, inputs.bridges)
+  addProxied(out, table, inputs)
+  return out.items
+}
+
+/** The host speaks from the gateway's address without being told: it is what is nearest (RFC 6724), and is not ready before a container is there. */
+const addRoutes = (
+  out: LinkItems,
+  table: ForwardingTable,
+  networks: DualNetwork[],
+  bridges: ReadonlySet<number>,
+): void => {
+  const nextHops = new Map(table.peers.map((peer) => [peer.nodeId, vtepAddress6(peer.index)]))
+  const byId = new Map(networks.map((network) => [network.id, network]))
+  const twins = twinsOf(table)
+  const via = (nextHop: string): string => `via ${nextHop} dev ${VXLAN_DEVICE} onlink`
+  for (const { index, mac } of table.peers) out.neighbour(vtepAddress6(index), mac)
+  for (const network of networks) {
+    for (const { nodeId, cidr } of network.ipv6.blocks) {
+      const nextHop = nextHops.get(nodeId)
+      if (nextHop !== undefined) out.route('main', cidr, via(nextHop))
+    }
+    // Never forwarded there, but not out of the bridge that it came in by either: the kernel would send the client a redirect.
+    if (network.ipv6.vipBlock !== null)
+      out.route('main', network.ipv6.vipBlock, `dev ${VXLAN_DEVICE}`)
+  }
+  for (const { addr, networkId } of table.vips) {
+    const network = byId.get(networkId)
+    const twin = twins.of(addr)
+    if (network?.plan !== 'flat' || twin === undefined) continue
+    out.route('main', twin.addr, `dev ${VXLAN_DEVICE}`)
+  }
+  for (const { addr, networkId, nodeId } of table.hostRoutes) {
+    const network = byId.get(networkId)
+    const twin = twins.of(addr)
+    if (network === undefined || twin === undefined) continue
+    const nextHop = nextHops.get(nodeId)
+    if (nextHop !== undefined) out.route('main', twin.addr, via(nextHop))
+    else if (nodeId === table.self.nodeId && bridges.has(network.index))
+      out.route('main', twin.addr, `dev ${network.bridge}`)
+  }
+}
+
+const addProxied = (out: LinkItems, table: ForwardingTable, inputs: Ipv6LinkInputs): void => {
+  const bridges = new Map(
+    table.networks
+      .filter(({ index }) => inputs.bridges.has(index))
+      .map((network) => [network.id, network.bridge]),
+  )
+  const twins = twinsOf(table)
+  const add = (addr: string): void => {
+    const twin = twins.of(addr)
+    const bridge = twin && bridges.get(twin.networkId)
+    if (twin !== undefined && bridge !== undefined) out.proxied(twin.addr, bridge)
+  }
+  const locals = new Set(table.localAddresses)
+  for (const list of table.addressesByNode.values())
+    for (const addr of list) if (inputs.isIsolated || !locals.has(addr)) add(addr)
+  for (const { addr } of table.vips) add(addr)
+  for (const addr of inputs.retired) add(addr)
+}
+
+/** Of the table's networks. */
+export const twinsOf = (table: ForwardingTable): Twins =>
+  new Twins(table.networks.map(({ id, subnet, ipv6 }) => ({ id, subnet, subnet6: ipv6?.subnet })))
