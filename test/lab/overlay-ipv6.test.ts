@@ -16,6 +16,9 @@ const CREATE = ['service', 'create', '--quiet', '--no-resolve-image', '--mode', 
 /** What the lab's hosts and its client have outside of any overlay. */
 const OUTSIDE = 'fd77::'
 
+/** Of a server on the client. */
+const OUTSIDE_PORT = 8099
+
 const UDP_ASKER = `use Socket qw(:all); socket(S, PF_INET6, SOCK_DGRAM, 0); $SIG{ALRM} = sub { exit 1 }; alarm 3;
 send(S, "hi", 0, pack_sockaddr_in6(9000, inet_pton(AF_INET6, $ARGV[0]))); recv(S, $b, 1000, 0); print $b`
 
@@ -54,6 +57,13 @@ for (const plane of ['kernel', 'proxy'] as const) {
     const machines = [h1, h2, client]
     for (const [n, machine] of machines.entries())
       await machine.exec('ip', ['addr', 'add', `${OUTSIDE}${n + 1}/64`, 'dev', 'eth0', 'nodad'])
+    // The containers of one bridge reach each other directly on one host, through the host on the other.
+    for (const [host, isDirect] of [
+      [h1, 1],
+      [h2, 0],
+    ] as const)
+      for (const tables of ['iptables', 'ip6tables'])
+        await host.exec('sysctl', ['-w', `net.bridge.bridge-nf-call-${tables}=${isDirect}`])
     const before = await remains(h2)
     await formCluster(lab, { managers: 1, daemonArgs: ['--data-plane', plane] })
     await h1.swarmctl(['network', 'create', 'plain'])
@@ -73,7 +83,7 @@ for (const plane of ['kernel', 'proxy'] as const) {
     await service('alone', ['plain'])
     t.strictSame(await remains(h1), before, 'a network without IPv6 leaves all of it alone')
     const networks: Record<string, string[]> = {
-      front: ['--ipv6'],
+      front: ['--ipv6', '--attachable'],
       other: ['--ipv6', '--subnet', 'fd00:9::/48'],
       small: ['--ipv6', '--internal', '--subnet', '10.88.0.0/24', '--subnet', 'fd00:88::/64'],
     }
@@ -125,7 +135,10 @@ for (const plane of ['kernel', 'proxy'] as const) {
             `web is a VIP: ${vip}`,
           )
         }
-        const reverse = await run(task, 'busybox', 'nslookup', tasks[0]!)
+        // Of a container of its own host the Engine tells the name.
+        const remote = web.find(({ NodeID }) => NodeID !== task.NodeID)
+        const twinOfRemote = twin('front', addressOn(remote, 'front'))
+        const reverse = await run(task, 'busybox', 'nslookup', twinOfRemote)
         t.match(reverse.stdout, /name = \S+\.front/)
       }
     })
@@ -187,6 +200,50 @@ for (const plane of ['kernel', 'proxy'] as const) {
       }
     })
 
+    await t.test(
+      'a daemon that starts again finds it all, and IPv6 goes on meanwhile',
+      async (t) => {
+        const was = await remains(h2)
+        const proxied = async () => (await h2.exec('ip', ['-6', 'neigh', 'show', 'proxy'])).stdout
+        const answered = await proxied()
+        t.not(answered, '')
+        await h2.stopDaemon()
+        for (const from of app)
+          for (const to of web) {
+            const url = `http://[${twin('front', addressOn(to, 'front'))}]/`
+            t.equal((await curl(from, url)).code, 0, 'without its daemon')
+          }
+        await h2.spawnDaemon(['--data-plane', plane])
+        await untilRunning(h1, 'web', 2)
+        for (const from of app) t.equal((await curl(from, '-6', 'http://web/')).code, 0)
+        t.strictSame(await remains(h2), was)
+        t.strictSame((await proxied()).split('\n').sort(), answered.split('\n').sort())
+      },
+    )
+
+    await t.test('a container by hand', async (t) => {
+      for (const host of [h1, h2]) {
+        const name = `by-hand-${host.name}`
+        const flags = ['--name', name, '--network', 'front', '--env', 'IPV6=1']
+        await host.dockerViaSwarmctl(['run', '-d', ...flags, 'swarmctl-test:1'], {
+          timeoutMs: 60_000,
+        })
+        for (const task of app) {
+          const answer = await eventually(
+            async () => {
+              const { code, stdout } = await curl(task, '-6', `http://${name}/`)
+              return code === 0 ? stdout : undefined
+            },
+            { what: `${name} from ${task.NodeID}` },
+          )
+          t.match(answer, /"local":"fd/)
+        }
+        const back = await host.docker(['exec', name, 'curl', '-6', '-s', '-m', '5', 'http://web/'])
+        t.match(back.stdout, /"remote":"fd/)
+        await host.docker(['rm', '-f', name])
+      }
+    })
+
     await t.test('what is closed or gone is refused', async (t) => {
       const refused = (text: string) => [7, 56].includes(Number(text))
       for (const from of app) {
@@ -194,11 +251,18 @@ for (const plane of ['kernel', 'proxy'] as const) {
       }
     })
 
-    await t.test('the way outside', async (t) => {
-      for (const [task, isOpen] of [...app.map((one) => [one, true] as const)]) {
-        const { code, stderr } = await curl(task, '-sS', `http://[${OUTSIDE}3]:1/`)
-        t.equal(code === 7 && !/route|unreachable/i.test(stderr), isOpen, `${code} ${stderr}`)
+    await t.test('the way outside, unless the network is internal', async (t) => {
+      await client.spawn(['busybox', 'httpd', '-f', '-p', `${OUTSIDE_PORT}`, '-h', '/etc'])
+      const inside = await service('inside', ['small'])
+      for (const [task, isOpen] of [
+        ...app.map((one) => [one, true] as const),
+        ...inside.map((one) => [one, false] as const),
+      ]) {
+        const url = `http://[${OUTSIDE}3]:${OUTSIDE_PORT}/`
+        const { code, stderr } = await curl(task, '-sS', '-m', '2', '-o', '/dev/null', url)
+        t.equal(code === 0, isOpen, `${code} ${stderr}`)
       }
+      await h1.swarmctl(['service', 'rm', 'inside'])
     })
 
     await t.test('a task that leaves takes its addresses out of names and VIPs', async (t) => {
