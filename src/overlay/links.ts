@@ -78,6 +78,7 @@ export class Links {
   readonly #vxlanPort: number
   #applied: LinkModel | null = null
   #device = ''
+  #ipv6Problem = ''
   /** MTU of the overlay, bytes: the underlay's minus VXLAN's overhead. */
   mtu = UNDERLAY_MTU_DEFAULT - VXLAN_OVERHEAD_BYTES
 
@@ -114,8 +115,31 @@ export class Links {
     const fresh = add.filter((item) => !isFull || !this.#existsAsRule(item, before))
     this.#applied = null
     await this.#batch(remove, true)
-    await this.#batch(fresh, false)
-    this.#applied = wanted
+    const own = new Set(ipv6.values())
+    await this.#batch(
+      fresh.filter((item) => !own.has(item)),
+      false,
+    )
+    this.#applied = new Map([...wanted].filter(([key]) => !ipv6.has(key)))
+    if (await this.#addIpv6(fresh.filter((item) => own.has(item)))) this.#applied = wanted
+  }
+
+  /** What of the links does not work, one line. */
+  problems(): string[] {
+    return this.#ipv6Problem === '' ? [] : [this.#ipv6Problem]
+  }
+
+  /** What the kernel refuses of IPv6 (it has none on a device of less than 1280 bytes, say) is a problem of IPv6 alone. */
+  async #addIpv6(items: LinkItem[]): Promise<boolean> {
+    try {
+      await this.#batch(items, false)
+      this.#ipv6Problem = ''
+    } catch (error) {
+      const problem = `IPv6 between nodes does not work here: ${(error as Error).message}`
+      if (problem !== this.#ipv6Problem) this.#log.warn({}, problem)
+      this.#ipv6Problem = problem
+    }
+    return this.#ipv6Problem === ''
   }
 
   /** The last sync is not to be trusted any more: the next one is full. */

@@ -191,6 +191,7 @@ export class Overlay {
   problems(): string[] {
     return [
       ...this.#problems,
+      ...this.#links.problems(),
       ...this.#ipv6.problems(),
       ...(this.#ports?.problems() ?? []),
       ...this.#dns.problems(),

@@ -321,6 +321,11 @@ refuses('networks', parseNetworkCreate, [
   ['IPAM driver', network({ IPAM: { Driver: 'x' } }), /invalid IPAM driver/],
   ['subnet', ipam({ Subnet: '10.0.0.0' }), /invalid subnet 10.0.0.0 : invalid CIDR/],
   ['IPv6 subnet', ipam({ Subnet: 'fd00::zz/64' }), /invalid subnet fd00::zz/],
+  [
+    'an MTU that IPv6 does not take',
+    network({ EnableIPv6: true, Options: { 'com.docker.network.driver.mtu': '1200' } }),
+    /IPv6 needs 1280/,
+  ],
   ['link-local', ipam({ Subnet: 'fe80::/64' }), /unique local \(fd00::\/8\) or global/],
   ['multicast', ipam({ Subnet: 'ff00::/64' }), /unique local/],
   ['wider than unicast', ipam({ Subnet: 'f000::/4' }), /unique local/],

@@ -13,6 +13,9 @@ export const PREDEFINED_LABEL = 'com.docker.swarm.predefined'
 /** Ours, in `DriverConfiguration.Name`. */
 export const OVERLAY_DRIVER = 'overlay'
 
+/** The Engine's option for a network's MTU. */
+export const MTU_OPTION = 'com.docker.network.driver.mtu'
+
 /** A checked request, and what of it has no effect here. */
 export interface CheckedNetwork {
   request: NetworkCreate
@@ -44,6 +47,16 @@ export const parseNetworkCreate = (body: unknown): CheckedNetwork => {
       'encrypted overlay networks are not supported: refused rather than sent in plain',
     )
   }
+  requireIpv6Mtu(request)
   const unused = requireIpam(request)
   return { request, warning: unused.map((one) => `network ${request.Name}: ${one}`).join('; ') }
+}
+
+/** Smallest MTU of IPv6, bytes (RFC 8200 §5). */
+const IPV6_MTU_MIN = 1280
+
+const requireIpv6Mtu = ({ EnableIPv6, Options }: NetworkCreate): void => {
+  const mtu = Number(Options[MTU_OPTION] ?? IPV6_MTU_MIN)
+  if (EnableIPv6 && mtu > 0 && mtu < IPV6_MTU_MIN)
+    throw invalid(`invalid ${MTU_OPTION} ${mtu}: IPv6 needs ${IPV6_MTU_MIN}`)
 }

@@ -13,6 +13,7 @@ import type { Service } from '../../api/service.ts'
 import type { Task } from '../../api/task.ts'
 import { isTerminal, isWanted } from '../../api/task-state.ts'
 import { taskHostname } from '../../api/task-template.ts'
+import { MTU_OPTION } from '../../api/validate/network.ts'
 import type { View } from '../store/view.ts'
 
 /**
@@ -22,9 +23,6 @@ import type { View } from '../store/view.ts'
 
 /** The address of `10.0.3.7/16`. */
 export const withoutMask = (cidr: string): string => cidr.split('/', 1)[0] ?? ''
-
-/** The Engine's option for a network's MTU. */
-const MTU_OPTION = 'com.docker.network.driver.mtu'
 
 /** A node that has registered at least once; one that is down stays, as not live. */
 export const overlayNode = (node: Node): OverlayNode | undefined =>

@@ -3,6 +3,38 @@ import type { Task } from '../../../src/api/task.ts'
 import { newControl, rejects, spec, tcp } from '../../support/control/control-fixture.ts'
 import { sampleCluster, sampleNetwork, sampleNode, sampleTask } from '../../support/objects.ts'
 
+t.test(
+  'networks with IPv6: subnets of both families are kept, overlapping ones refused',
+  async (t) => {
+    const { control, store } = newControl()
+    await store.update((tx) => tx.put('cluster', sampleCluster()))
+    const create = (Name: string, EnableIPv6: boolean, ...subnets: string[]) =>
+      control.createNetwork({
+        ...{ Name, Driver: 'overlay', EnableIPv6 },
+        IPAM: { Config: subnets.map((Subnet) => ({ Subnet })) },
+      })
+    const { Warning } = await create('both', true, 'fd00:1::9/64', '10.9.0.7/24')
+    t.equal(Warning, '')
+    t.match(await control.getNetwork('both'), {
+      Spec: {
+        IPv6Enabled: true,
+        IPAMOptions: { Configs: [{ Subnet: 'fd00:1::/64' }, { Subnet: '10.9.0.0/24' }] },
+      },
+    })
+    await rejects(
+      t,
+      create('late', true, 'fd00:1::/80'),
+      400,
+      /overlaps fd00:1::\/64, network both/,
+    )
+    t.match(
+      (await create('off', false, 'fd00:1::/64')).Warning,
+      /fd00:1::\/64 is unused without IPv6/,
+    )
+    t.match(await control.getNetwork('off'), { Spec: { IPv6Enabled: false } })
+  },
+)
+
 t.test('networks: resolved by name, kept while in use', async (t) => {
   const { control, store } = newControl()
   await store.update((tx) => {
