@@ -1,4 +1,5 @@
 import t from 'tap'
+import { parseNetworkCreate } from '../../src/api/validate/network.ts'
 import { convert, convertOne } from '../support/stack/memory-stack.ts'
 
 const s = 1_000_000_000
@@ -321,6 +322,21 @@ networks:
     { Target: 'own', Aliases: ['a'] },
     { Target: 'shared', Aliases: ['a'] },
   ])
+})
+
+t.test('a dual-stack network, as the control takes it', async (t) => {
+  const { networks } = await convert(`
+services:
+  a: {image: i, networks: [dual]}
+networks:
+  dual: {enable_ipv6: true, ipam: {config: [{subnet: 10.9.0.0/16}, {subnet: 'fd00:9::/64'}]}}
+`)
+  const { request, warning } = parseNetworkCreate(networks[0])
+  t.match(request, {
+    EnableIPv6: true,
+    IPAM: { Config: [{ Subnet: '10.9.0.0/16' }, { Subnet: 'fd00:9::/64' }] },
+  })
+  t.equal(warning, '')
 })
 
 t.test('secrets and configs', async (t) => {
