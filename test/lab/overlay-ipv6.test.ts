@@ -3,7 +3,8 @@ import { parseIpv4 } from '../../src/api/ipv4.ts'
 import { formatIpv6, parseIpv6Cidr } from '../../src/api/ipv6.ts'
 import { mirrorAddress } from '../../src/api/ipv6-mirror.ts'
 import type { Task } from '../../src/api/task.ts'
-import { execInTask, inspectTask, serviceOf, untilRunning } from '../support/lab/api.ts'
+import { isTerminal } from '../../src/api/task-state.ts'
+import { execInTask, inspectTask, serviceOf, tasksOf, untilRunning } from '../support/lab/api.ts'
 import { formCluster } from '../support/lab/cluster.ts'
 import { eventually } from '../support/lab/eventually.ts'
 import type { LabHost } from '../support/lab/host.ts'
@@ -273,6 +274,13 @@ for (const plane of ['kernel', 'proxy'] as const) {
       t.strictSame(await lookup(from!, 'tasks.web'), expected)
       for (let n = 0; n < 4; n += 1) t.equal((await curl(from!, '-6', 'http://web/')).code, 0)
       const gone = web.find(({ ID }) => ID !== left?.ID)
+      await eventually(
+        async () => {
+          const task = (await tasksOf(h1, 'web')).find(({ ID }) => ID === gone?.ID)
+          return task === undefined || isTerminal(task.Status.State) ? true : undefined
+        },
+        { what: 'the end of the task', timeoutMs: 60_000 },
+      )
       const { code } = await curl(from!, `http://[${twin('front', addressOn(gone, 'front'))}]/`)
       t.equal(code, 7, 'its address refuses')
     })
