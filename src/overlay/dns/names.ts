@@ -9,7 +9,6 @@ import { containsIpv6 } from '../../api/ipv6.ts'
 import { mirroredAddress } from '../../api/ipv6-mirror.ts'
 import type { DataPlaneKind } from '../../api/node.ts'
 import type { OverlayEndpoint, OverlayService, OverlayView } from '../../api/overlay-view.ts'
-
 import { type DualSubnets, dualSubnets, twinAddress } from '../twins.ts'
 
 /** Suffix of names for containers whose resolver options keep single-label names from being asked (ndots ≥ 1). */
