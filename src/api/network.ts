@@ -35,6 +35,13 @@ export const NetworkCreate = z.object({
 })
 export type NetworkCreate = z.infer<typeof NetworkCreate>
 
+/** The overlay driver's option; as in Docker's driver its presence counts, whatever its value. */
+const ENCRYPTED_OPTION = 'encrypted'
+
+/** Whether what a network's tasks send each other is to be encrypted between nodes. */
+export const isEncrypted = ({ Spec }: Network): boolean =>
+  Object.hasOwn(Spec.DriverConfiguration.Options, ENCRYPTED_OPTION)
+
 /** The swarm-scoped network of the Engine API's tasks (`swarm.Network`). */
 export interface Network extends Meta {
   Spec: {

@@ -31,6 +31,8 @@ export interface OverlayNetwork {
   gateways: Record<string, string>
   internal: boolean
   ingress: boolean
+  /** What travels between nodes goes through the relay, encrypted. */
+  encrypted: boolean
   /** MTU from `com.docker.network.driver.mtu`, 0 = derive from the underlay. */
   mtu: number
 }

@@ -43,6 +43,7 @@ import type { NodeRecord } from './node-file.ts'
 import { NodeFile } from './node-file.ts'
 import type { NodeKeys } from './node-keys.ts'
 import type { DaemonOptions } from './options.ts'
+import { ClusterRelayLink } from './relay-link.ts'
 import { TunnelLink } from './tunnel-link.ts'
 import { VERSION } from './version.ts'
 
@@ -92,6 +93,7 @@ export class Member {
   readonly #overlay: Overlay
   readonly #hostSubnets: HostSubnets
   readonly #tunnel: TunnelLink
+  readonly #relayLink: ClusterRelayLink
   readonly #certificate: NodeCertificate
   readonly #file: NodeFile
   readonly #manager: ManagerRole
@@ -123,11 +125,13 @@ export class Member {
         httpHandler: deps.onForwarded,
       },
     )
-    this.#tunnel = new TunnelLink({
+    const traffic = {
       handlers: this.#handlers,
       pool: this.#tunnelPool,
-      addrOf: (nodeId) => this.#overlay.addressOf(nodeId),
-    })
+      addrOf: (nodeId: string) => this.#overlay.addressOf(nodeId),
+    }
+    this.#tunnel = new TunnelLink(traffic)
+    this.#relayLink = new ClusterRelayLink(traffic)
     const proc = new HostProc()
     this.#hostSubnets = new HostSubnets(proc)
     this.#overlay = new Overlay(
@@ -138,6 +142,7 @@ export class Member {
         clock,
         log,
         tunnel: this.#tunnel,
+        relayLink: this.#relayLink,
       },
       {
         dataPlane: options.dataPlane,
@@ -201,6 +206,7 @@ export class Member {
       roles: ['manager'],
     })
     this.#tunnel.serve((target, peer) => this.#overlay.acceptTunnel(target, peer))
+    this.#relayLink.serve((nodeId, messages) => this.#overlay.acceptRelay(nodeId, messages))
     if (this.#certificate.current.role === 'manager')
       await this.#manager.start(this.#start.bootstrap)
     // A daemon that was killed during its demotion left the log, which must not come back with a promotion.

@@ -1,4 +1,4 @@
-import type { Network } from '../api/network.ts'
+import { isEncrypted, type Network } from '../api/network.ts'
 import type { OverlayNetwork, OverlayView } from '../api/overlay-view.ts'
 import type { Task } from '../api/task.ts'
 import { SEARCH_DOMAIN } from './dns/names.ts'
@@ -38,18 +38,22 @@ const asksForDots = (options: readonly string[]): boolean =>
 const withoutMask = (address: string): string => address.replace(/\/\d+$/, '')
 
 /** A network as the managers gave it along with a task: known before any view arrives. */
-const overlayNetwork = ({ ID, Spec, IPAMOptions, Swarmctl }: Network): OverlayNetwork => ({
-  id: ID,
-  name: Spec.Name,
-  index: Swarmctl.Index,
-  subnet: IPAMOptions?.Configs[0]?.Subnet ?? '',
-  ...(IPAMOptions?.Configs[1] && { subnet6: IPAMOptions.Configs[1].Subnet }),
-  plan: Swarmctl.Plan,
-  gateways: Swarmctl.Gateways ?? {},
-  internal: Spec.Internal,
-  ingress: Spec.Ingress,
-  mtu: Number(Spec.DriverConfiguration.Options['com.docker.network.driver.mtu'] ?? 0),
-})
+const overlayNetwork = (network: Network): OverlayNetwork => {
+  const { ID, Spec, IPAMOptions, Swarmctl } = network
+  return {
+    id: ID,
+    name: Spec.Name,
+    index: Swarmctl.Index,
+    subnet: IPAMOptions?.Configs[0]?.Subnet ?? '',
+    ...(IPAMOptions?.Configs[1] && { subnet6: IPAMOptions.Configs[1].Subnet }),
+    plan: Swarmctl.Plan,
+    gateways: Swarmctl.Gateways ?? {},
+    internal: Spec.Internal,
+    ingress: Spec.Ingress,
+    encrypted: isEncrypted(network),
+    mtu: Number(Spec.DriverConfiguration.Options['com.docker.network.driver.mtu'] ?? 0),
+  }
+}
 
 const ipv6Of = (network: OverlayNetwork, addr: string): { ipv6Address?: string } => {
   const subnets = dualSubnets(network)

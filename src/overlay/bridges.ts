@@ -2,7 +2,7 @@ import { SwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
 import { OVERLAY_BRIDGE_PREFIX } from '../api/overlay-bridge.ts'
 import type { TableNetwork } from './forwarding-table.ts'
-import { bridgeName, dockerNetworkName, NETWORK_LABEL, VXLAN_DEVICE } from './names.ts'
+import { bridgeName, dockerNetworkName, NETWORK_LABEL } from './names.ts'
 import { type Proc, setSysctl, sysctlPath } from './proc.ts'
 
 interface BridgeAddresses {
@@ -67,7 +67,7 @@ export const createBody = (
     // Ours instead, since the Engine's would also translate what goes to other nodes.
     'com.docker.network.bridge.enable_ip_masquerade': 'false',
     ...(hasTrustedInterfaces(options.engineVersion)
-      ? { 'com.docker.network.bridge.trusted_host_interfaces': VXLAN_DEVICE }
+      ? { 'com.docker.network.bridge.trusted_host_interfaces': network.device }
       : {}),
   },
 })

@@ -1,7 +1,8 @@
 import { SwarmctlError } from '../api/errors.ts'
 import type { Exec, ExecResult } from './exec.ts'
 import type { ForwardingTable } from './forwarding-table.ts'
-import { MARK_ACCEPT, VXLAN_DEVICE } from './names.ts'
+import { GUARD_CHAINS, guardChains } from './guard-chains.ts'
+import { ANY_VXLAN, MARK_ACCEPT } from './names.ts'
 
 /**
  * Our part of the host's ip6tables, while a network has IPv6. In the kernel plane one rule accepts what nftables marked, since a FORWARD
@@ -18,7 +19,7 @@ const ACCEPT_RULE = ['-m', 'mark', '--mark', mark, '-j', 'ACCEPT']
 const FORWARD_CHAINS = ['DOCKER-USER', 'FORWARD'] as const
 
 interface Jump {
-  table: 'filter' | 'nat'
+  table: 'filter' | 'nat' | 'raw' | 'mangle'
   from: readonly string[]
   chain: string
 }
@@ -28,6 +29,7 @@ const JUMPS: readonly Jump[] = [
   { table: 'filter', from: ['OUTPUT'], chain: OUT_CHAIN },
   { table: 'nat', from: ['POSTROUTING'], chain: NAT_CHAIN },
 ]
+const GUARD_JUMPS: readonly Jump[] = GUARD_CHAINS.map((one) => ({ ...one, from: [one.from] }))
 
 /** The proxy plane's chains as `ip6tables-restore --noflush` text. Pure. */
 export const ipv6ProxyChains = (table: ForwardingTable): string => {
@@ -52,7 +54,7 @@ export const ipv6ProxyChains = (table: ForwardingTable): string => {
     ...['fe80::/10', 'ff00::/8', ...networks.map(({ subnet }) => subnet)].map(
       (subnet) => `-A ${NAT_CHAIN} -d ${subnet} -j RETURN`,
     ),
-    ...open.map(({ local }) => `-A ${NAT_CHAIN} -s ${local} ! -o ${VXLAN_DEVICE} -j MASQUERADE`),
+    ...open.map(({ local }) => `-A ${NAT_CHAIN} -s ${local} ! -o ${ANY_VXLAN} -j MASQUERADE`),
     'COMMIT',
     '',
   ].join('\n')
@@ -79,7 +81,10 @@ export class Ipv6Firewall {
   /** @throws SwarmctlError FAILED_PRECONDITION when the host does not take the chains */
   async syncProxy(table: ForwardingTable): Promise<void> {
     this.#isAbsent = false
-    const script = ipv6ProxyChains(table)
+    const encrypted = table.networks.flatMap(({ ipv6, encrypted }) =>
+      ipv6 !== null && encrypted ? ipv6.subnet : [],
+    )
+    const script = ipv6ProxyChains(table) + guardChains(encrypted, null)
     const isThere = (await this.#run('filter', ['-S', CHAIN])).code === 0
     if (script !== this.#last || !isThere) {
       const result = await this.#exec.run('ip6tables-restore', ['-w', '--noflush'], script)
@@ -91,7 +96,8 @@ export class Ipv6Firewall {
       }
       this.#last = script
     }
-    for (const { table: name, from, chain } of JUMPS)
+    const jumps = encrypted.length > 0 ? [...JUMPS, ...GUARD_JUMPS] : JUMPS
+    for (const { table: name, from, chain } of jumps)
       for (const hook of from) if (await this.#ensure(name, hook, ['-j', chain])) break
     await this.#removeAccept()
   }
@@ -111,7 +117,7 @@ export class Ipv6Firewall {
   async #removeChains(): Promise<void> {
     this.#last = ''
     if ((await this.#run('filter', ['-S', CHAIN])).code !== 0) return
-    for (const { table, from, chain } of JUMPS) {
+    for (const { table, from, chain } of [...JUMPS, ...GUARD_JUMPS]) {
       for (const hook of from) await this.#remove(table, hook, ['-j', chain])
       await this.#run(table, ['-F', chain])
       await this.#run(table, ['-X', chain])

@@ -1,7 +1,8 @@
 import type { Log } from '../api/log.ts'
 import type { Exec } from './exec.ts'
-import type { ForwardingTable } from './forwarding-table.ts'
-import { MARK_ACCEPT, VXLAN_DEVICE } from './names.ts'
+import { type ForwardingTable, hasEncrypted } from './forwarding-table.ts'
+import { GUARD_CHAINS, guardChains, IN_CHAIN } from './guard-chains.ts'
+import { ANY_BRIDGE, ANY_VXLAN, encryptedPort, MARK_ACCEPT } from './names.ts'
 
 /**
  * Our part of Docker's iptables. An `accept` in another table cannot override its FORWARD policy, so: in the kernel plane one
@@ -11,6 +12,14 @@ import { MARK_ACCEPT, VXLAN_DEVICE } from './names.ts'
 const CHAIN = 'SWARMCTL'
 const NAT_CHAIN = 'SWARMCTL-NAT'
 const DNS_CHAIN = 'SWARMCTL-DNS'
+
+/** The proxy plane's chains: where they are and which of the kernel's chains goes through them. */
+const PROXY_CHAINS = [
+  { table: 'filter', from: 'DOCKER-USER', chain: CHAIN },
+  { table: 'nat', from: 'POSTROUTING', chain: NAT_CHAIN },
+  { table: 'nat', from: 'PREROUTING', chain: DNS_CHAIN },
+] as const
+
 const mark = `0x${MARK_ACCEPT.toString(16)}/0x${MARK_ACCEPT.toString(16)}`
 const ACCEPT_RULE = ['-m', 'mark', '--mark', mark, '-j', 'ACCEPT']
 
@@ -24,7 +33,7 @@ export const proxyChains = (
   for (const network of table.networks) {
     forward.push(`-A ${CHAIN} -s ${network.subnet} -d ${network.subnet} -j ACCEPT`)
     if (network.internal) continue
-    nat.push(`-A ${NAT_CHAIN} -s ${network.local} ! -o ${VXLAN_DEVICE} -j MASQUERADE`)
+    nat.push(`-A ${NAT_CHAIN} -s ${network.local} ! -o ${ANY_VXLAN} -j MASQUERADE`)
   }
   const drops = table.networks.flatMap((from) =>
     table.networks
@@ -34,11 +43,11 @@ export const proxyChains = (
   return [
     '*filter',
     `:${CHAIN} - [0:0]`,
-    `-A ${CHAIN} -m conntrack --ctdir REPLY -i ${VXLAN_DEVICE} -j ACCEPT`,
+    `-A ${CHAIN} -m conntrack --ctdir REPLY -i ${ANY_VXLAN} -j ACCEPT`,
     ...drops,
     ...forward,
-    `-A ${CHAIN} -i ${VXLAN_DEVICE} -o sw-br+ -j ACCEPT`,
-    `-A ${CHAIN} -m conntrack --ctdir REPLY -o ${VXLAN_DEVICE} -j ACCEPT`,
+    `-A ${CHAIN} -i ${ANY_VXLAN} -o ${ANY_BRIDGE} -j ACCEPT`,
+    `-A ${CHAIN} -m conntrack --ctdir REPLY -o ${ANY_VXLAN} -j ACCEPT`,
     'COMMIT',
     '*nat',
     `:${NAT_CHAIN} - [0:0]`,
@@ -65,13 +74,16 @@ const dnsRules = ([key, to]: [string, string]): string[] => {
 export class Firewall {
   readonly #exec: Exec
   readonly #log: Log
+  readonly #vxlanPort: number
   #last = ''
+  #lastGuards = ''
   /** Empty, or why packets between nodes may be dropped on this host. */
   note = ''
 
-  constructor(deps: { exec: Exec; log: Log }) {
+  constructor(deps: { exec: Exec; log: Log }, options: { vxlanPort: number }) {
     this.#exec = deps.exec
     this.#log = deps.log
+    this.#vxlanPort = options.vxlanPort
   }
 
   async syncKernel(): Promise<void> {
@@ -90,10 +102,30 @@ export class Firewall {
       }
       this.#last = script
     }
-    await this.#ensure('filter', 'DOCKER-USER', ['-j', CHAIN])
-    await this.#ensure('nat', 'POSTROUTING', ['-j', NAT_CHAIN])
-    await this.#ensure('nat', 'PREROUTING', ['-j', DNS_CHAIN])
+    for (const { table, from, chain } of PROXY_CHAINS) {
+      await this.#ensure(table, from, ['-j', chain])
+    }
     await this.#remove('filter', 'DOCKER-USER', ACCEPT_RULE)
+    await this.#syncGuards(table)
+  }
+
+  async #syncGuards(table: ForwardingTable): Promise<void> {
+    const subnets = table.networks.flatMap((one) => (one.encrypted ? one.subnet : []))
+    const script = guardChains(subnets, encryptedPort(this.#vxlanPort))
+    const isThere =
+      !hasEncrypted(table) || (await this.#iptables('raw', ['-S', IN_CHAIN])).code === 0
+    if (script !== this.#lastGuards || !isThere) {
+      const result = await this.#exec.run('iptables-restore', ['-w', '--noflush'], script)
+      this.#lastGuards = result.code === 0 ? script : ''
+      if (result.code !== 0 && hasEncrypted(table)) {
+        const complaint = result.stderr.trim().split('\n')[0]
+        this.#tell(`encrypted networks: only routes keep them off other ways: ${complaint}`)
+      }
+    }
+    if (!hasEncrypted(table)) return
+    for (const { table, from, chain } of GUARD_CHAINS) {
+      await this.#ensure(table, from, ['-j', chain])
+    }
   }
 
   async destroy(): Promise<void> {
@@ -103,18 +135,13 @@ export class Firewall {
 
   async #removeProxyChains(): Promise<void> {
     if ((await this.#iptables('filter', ['-S', CHAIN])).code !== 0) return
-    await this.#remove('filter', 'DOCKER-USER', ['-j', CHAIN])
-    await this.#remove('nat', 'POSTROUTING', ['-j', NAT_CHAIN])
-    await this.#remove('nat', 'PREROUTING', ['-j', DNS_CHAIN])
-    for (const [table, chain] of [
-      ['filter', CHAIN],
-      ['nat', NAT_CHAIN],
-      ['nat', DNS_CHAIN],
-    ] as const) {
+    for (const { table, from, chain } of [...PROXY_CHAINS, ...GUARD_CHAINS]) {
+      await this.#remove(table, from, ['-j', chain])
       await this.#iptables(table, ['-F', chain])
       await this.#iptables(table, ['-X', chain])
     }
     this.#last = ''
+    this.#lastGuards = ''
   }
 
   async #ensure(table: string, chain: string, rule: string[]): Promise<void> {

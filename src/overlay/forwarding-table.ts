@@ -16,7 +16,16 @@ import type {
   OverlayNode,
   OverlayView,
 } from '../api/overlay-view.ts'
-import { bridgeName, NODE_INDEX_MAX, vtepAddress, vtepMac } from './names.ts'
+import {
+  bridgeName,
+  ENCRYPTED_DEVICE,
+  encryptedVtepAddress,
+  encryptedVtepMac,
+  NODE_INDEX_MAX,
+  VXLAN_DEVICE,
+  vtepAddress,
+  vtepMac,
+} from './names.ts'
 import { type DualSubnets, dualSubnets, twinAddress, twinCidr } from './twins.ts'
 
 /** Another node, as routes and the VXLAN device need it. */
@@ -27,6 +36,8 @@ export interface Peer {
   dataPathAddr: string
   vtepAddr: string
   mac: string
+  /** The same two on the device of encrypted networks. */
+  encrypted: { vtepAddr: string; mac: string }
   dataPlane: DataPlaneKind
 }
 
@@ -40,6 +51,9 @@ export interface TableNetwork {
   plan: 'blocks' | 'flat'
   internal: boolean
   ingress: boolean
+  encrypted: boolean
+  /** Its way to other nodes. */
+  device: string
   /** 0: as the VXLAN device's. */
   mtu: number
   /** This node's gateway on it; null when the address plan has none for it (yet). */
@@ -85,6 +99,10 @@ export interface PublishedPort {
   /** Ready, sorted by address. */
   endpoints: PublishedEndpoint[]
 }
+
+/** Whether this node needs the device of encrypted networks. */
+export const hasEncrypted = ({ networks }: Pick<ForwardingTable, 'networks'>): boolean =>
+  networks.some((network) => network.encrypted)
 
 /** An address that its node's block does not cover: a /32 route. */
 export interface HostRoute {
@@ -139,6 +157,10 @@ const peerOf = (node: OverlayNode): Peer | null =>
         dataPathAddr: node.dataPathAddr,
         vtepAddr: vtepAddress(node.index),
         mac: vtepMac(node.dataPathAddr),
+        encrypted: {
+          vtepAddr: encryptedVtepAddress(node.index),
+          mac: encryptedVtepMac(node.dataPathAddr),
+        },
         dataPlane: node.dataPlane,
       }
 
@@ -175,6 +197,8 @@ const networkOf = (
     plan: network.plan,
     internal: network.internal,
     ingress: network.ingress,
+    encrypted: network.encrypted,
+    device: network.encrypted ? ENCRYPTED_DEVICE : VXLAN_DEVICE,
     mtu: network.mtu,
     gateway: blocks ? formatIpv4(block.first + 1) : (network.gateways[self.nodeId] ?? null),
     local: blocks ? formatCidr(block) : formatCidr(subnet),

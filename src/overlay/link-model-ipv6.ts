@@ -1,6 +1,11 @@
-import type { ForwardingTable, TableNetwork } from './forwarding-table.ts'
+import {
+  type ForwardingTable,
+  hasEncrypted,
+  type Peer,
+  type TableNetwork,
+} from './forwarding-table.ts'
 import { LinkItems, type LinkModel } from './link-model.ts'
-import { VXLAN_DEVICE, vtepAddress6 } from './names.ts'
+import { ENCRYPTED_DEVICE, encryptedVtepAddress6, VXLAN_DEVICE, vtepAddress6 } from './names.ts'
 import { Twins } from './twins.ts'
 
 /** What IPv6 links depend on beside the table. */
@@ -11,6 +16,8 @@ export interface Ipv6LinkInputs {
   isIsolated: boolean
   /** Addresses of tasks that went away lately: who still asks for them is to meet the reset. */
   retired: Iterable<string>
+  /** Encrypted networks have their way (`linkModel`). */
+  isRelayed: boolean
 }
 
 type DualNetwork = TableNetwork & { ipv6: NonNullable<TableNetwork['ipv6']> }
@@ -24,7 +31,9 @@ const isDual = (network: TableNetwork): network is DualNetwork => network.ipv6 !
  */
 export const ipv6LinkModel = (table: ForwardingTable, inputs: Ipv6LinkInputs): LinkModel => {
   const out = new LinkItems()
-  const networks = table.networks.filter(isDual)
+  const networks = table.networks
+    .filter(isDual)
+    .filter((network) => !network.encrypted || inputs.isRelayed)
   if (networks.length === 0) return out.items
   addRoutes(out, table, networks, inputs.bridges)
   addProxied(out, table, inputs)
@@ -38,32 +47,37 @@ const addRoutes = (
   networks: DualNetwork[],
   bridges: ReadonlySet<number>,
 ): void => {
-  const nextHops = new Map(table.peers.map((peer) => [peer.nodeId, vtepAddress6(peer.index)]))
+  const peers = new Map(table.peers.map((peer) => [peer.nodeId, peer]))
   const byId = new Map(networks.map((network) => [network.id, network]))
   const twins = twinsOf(table)
-  const via = (nextHop: string): string => `via ${nextHop} dev ${VXLAN_DEVICE} onlink`
-  for (const { index, mac } of table.peers) out.neighbour(vtepAddress6(index), mac)
+  const via = ({ index }: Peer, { encrypted, device }: DualNetwork): string =>
+    `via ${encrypted ? encryptedVtepAddress6(index) : vtepAddress6(index)} dev ${device} onlink`
+  const isEncrypting = hasEncrypted({ networks })
+  for (const { index, mac, encrypted } of table.peers) {
+    out.neighbour(vtepAddress6(index), mac, VXLAN_DEVICE)
+    if (isEncrypting) out.neighbour(encryptedVtepAddress6(index), encrypted.mac, ENCRYPTED_DEVICE)
+  }
   for (const network of networks) {
     for (const { nodeId, cidr } of network.ipv6.blocks) {
-      const nextHop = nextHops.get(nodeId)
-      if (nextHop !== undefined) out.route('main', cidr, via(nextHop))
+      const peer = peers.get(nodeId)
+      if (peer !== undefined) out.route('main', cidr, via(peer, network))
     }
     // Never forwarded there, but not out of the bridge that it came in by either: the kernel would send the client a redirect.
     if (network.ipv6.vipBlock !== null)
-      out.route('main', network.ipv6.vipBlock, `dev ${VXLAN_DEVICE}`)
+      out.route('main', network.ipv6.vipBlock, `dev ${network.device}`)
   }
   for (const { addr, networkId } of table.vips) {
     const network = byId.get(networkId)
     const twin = twins.of(addr)
     if (network?.plan !== 'flat' || twin === undefined) continue
-    out.route('main', twin.addr, `dev ${VXLAN_DEVICE}`)
+    out.route('main', twin.addr, `dev ${network.device}`)
   }
   for (const { addr, networkId, nodeId } of table.hostRoutes) {
     const network = byId.get(networkId)
     const twin = twins.of(addr)
     if (network === undefined || twin === undefined) continue
-    const nextHop = nextHops.get(nodeId)
-    if (nextHop !== undefined) out.route('main', twin.addr, via(nextHop))
+    const peer = peers.get(nodeId)
+    if (peer !== undefined) out.route('main', twin.addr, via(peer, network))
     else if (nodeId === table.self.nodeId && bridges.has(network.index))
       out.route('main', twin.addr, `dev ${network.bridge}`)
   }

@@ -1,6 +1,14 @@
-import type { ForwardingTable, TableNetwork } from './forwarding-table.ts'
 import {
+  type ForwardingTable,
+  hasEncrypted,
+  type Peer,
+  type TableNetwork,
+} from './forwarding-table.ts'
+import {
+  ENCRYPTED_DEVICE,
+  ENCRYPTED_RETURN,
   MARK_NODE_MASK,
+  RELAY_ADDRESS,
   RETURN_END_PREF,
   RETURN_SKIP_PREF,
   RETURN_TABLE_BASE,
@@ -47,11 +55,11 @@ export class LinkItems {
     })
   }
 
-  neighbour(address: string, mac: string): void {
+  neighbour(address: string, mac: string, device: string): void {
     this.items.set(`neigh ${address}`, {
       tool: 'ip',
-      add: `neigh replace ${address} lladdr ${mac} dev ${VXLAN_DEVICE} nud permanent`,
-      remove: `neigh del ${address} dev ${VXLAN_DEVICE}`,
+      add: `neigh replace ${address} lladdr ${mac} dev ${device} nud permanent`,
+      remove: `neigh del ${address} dev ${device}`,
     })
   }
 
@@ -71,20 +79,57 @@ export class LinkItems {
       remove: `fdb del ${mac} dev ${VXLAN_DEVICE} dst ${address} self`,
     })
   }
+
+  /** To the relay, which knows the node by the MAC. */
+  relay(mac: string, port: number): void {
+    const how = `${mac} dev ${ENCRYPTED_DEVICE} dst ${RELAY_ADDRESS} port ${port} self`
+    this.items.set(`fdb ${mac} ${RELAY_ADDRESS}`, {
+      tool: 'bridge',
+      add: `fdb replace ${how} permanent`,
+      remove: `fdb del ${how}`,
+    })
+  }
+
+  /** The way back to the node that a flow entered through. */
+  returns(index: number, vtepAddr: string, device: string): void {
+    const number = RETURN_TABLE_BASE + index
+    const mark = `0x${(index << 16).toString(16)}`
+    this.rule(number, `fwmark ${mark}/${mask} lookup ${number}`)
+    this.route(String(number), 'default', `via ${vtepAddr} dev ${device} onlink`)
+  }
 }
 
 /** `ip route` prints a /32 without its mask, and so do the keys. */
 const bare = (destination: string): string => destination.replace(/\/32$/, '')
 
-/** The link state of a forwarding table. `bridges` are the networks (by index) whose bridge exists on this node. Pure. */
-export const linkModel = (table: ForwardingTable, bridges: ReadonlySet<number>): LinkModel => {
+const encryptedPeer = (out: LinkItems, self: Peer, peer: Peer, relayPort: number): void => {
+  const { vtepAddr, mac } = peer.encrypted
+  out.neighbour(vtepAddr, mac, ENCRYPTED_DEVICE)
+  out.relay(mac, relayPort)
+  out.route('main', vtepAddr, `dev ${ENCRYPTED_DEVICE} src ${self.encrypted.vtepAddr}`)
+  out.returns(ENCRYPTED_RETURN + peer.index, vtepAddr, ENCRYPTED_DEVICE)
+}
+
+/**
+ * The link state of a forwarding table. `bridges` are the networks (by index) whose bridge exists on this node; `relayPort` is where
+ * the relay takes the datagrams of encrypted networks, null when it can't: then those have no route. Pure.
+ */
+export const linkModel = (
+  table: ForwardingTable,
+  bridges: ReadonlySet<number>,
+  relayPort: number | null,
+): LinkModel => {
   const out = new LinkItems()
   const peers = new Map(table.peers.map((peer) => [peer.nodeId, peer]))
-  const networks = new Map(table.networks.map((network) => [network.id, network]))
+  const usable = table.networks.filter((network) => !network.encrypted || relayPort !== null)
+  const networks = new Map(usable.map((network) => [network.id, network]))
   // Without a bridge this node has no address in the network; the host then speaks from the VXLAN device's.
   const source = (network: TableNetwork): string =>
     bridges.has(network.index) && network.gateway !== null ? ` src ${network.gateway}` : ''
-  const via = (vtepAddr: string) => `via ${vtepAddr} dev ${VXLAN_DEVICE} onlink`
+  const via = (peer: Peer, network: TableNetwork) => {
+    const { vtepAddr } = network.encrypted ? peer.encrypted : peer
+    return `via ${vtepAddr} dev ${network.device} onlink${source(network)}`
+  }
 
   if (table.peers.length > 0) {
     // Unmarked packets, nearly all, pass one rule instead of one per node.
@@ -92,34 +137,31 @@ export const linkModel = (table: ForwardingTable, bridges: ReadonlySet<number>):
     out.rule(RETURN_END_PREF, 'nop')
   }
   for (const peer of table.peers) {
-    const number = RETURN_TABLE_BASE + peer.index
-    const mark = `0x${(peer.index << 16).toString(16)}`
-    out.neighbour(peer.vtepAddr, peer.mac)
+    out.neighbour(peer.vtepAddr, peer.mac, VXLAN_DEVICE)
     out.forward(peer.mac, peer.dataPathAddr)
     out.route('main', peer.vtepAddr, `dev ${VXLAN_DEVICE} src ${table.self.vtepAddr}`)
-    out.rule(number, `fwmark ${mark}/${mask} lookup ${number}`)
-    out.route(String(number), 'default', via(peer.vtepAddr))
+    out.returns(peer.index, peer.vtepAddr, VXLAN_DEVICE)
+    if (relayPort !== null && hasEncrypted(table)) encryptedPeer(out, table.self, peer, relayPort)
   }
-  for (const network of table.networks) {
+  for (const network of usable) {
     for (const block of network.blocks) {
       const peer = peers.get(block.nodeId)
-      if (peer !== undefined)
-        out.route('main', bare(block.cidr), via(peer.vtepAddr) + source(network))
+      if (peer !== undefined) out.route('main', bare(block.cidr), via(peer, network))
     }
     // Never forwarded there: it makes the bridge answer ARP for VIPs (proxy_arp needs a route out of another device).
     if (network.vipBlock !== null)
-      out.route('main', network.vipBlock, `dev ${VXLAN_DEVICE}${source(network)}`)
+      out.route('main', network.vipBlock, `dev ${network.device}${source(network)}`)
   }
   for (const vip of table.vips) {
     const network = networks.get(vip.networkId)
     if (network?.plan === 'flat')
-      out.route('main', vip.addr, `dev ${VXLAN_DEVICE}${source(network)}`)
+      out.route('main', vip.addr, `dev ${network.device}${source(network)}`)
   }
   for (const route of table.hostRoutes) {
     const network = networks.get(route.networkId)
     if (network === undefined) continue
     const peer = peers.get(route.nodeId)
-    if (peer !== undefined) out.route('main', route.addr, via(peer.vtepAddr) + source(network))
+    if (peer !== undefined) out.route('main', route.addr, via(peer, network))
     else if (route.nodeId === table.self.nodeId && bridges.has(network.index))
       out.route('main', route.addr, `dev ${network.bridge}${source(network)}`)
   }

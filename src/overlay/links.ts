@@ -1,32 +1,35 @@
 import { SwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
 import { type Exec, mustRun } from './exec.ts'
-import type { ForwardingTable } from './forwarding-table.ts'
+import { type ForwardingTable, hasEncrypted } from './forwarding-table.ts'
 import type { HostSettings } from './host-settings.ts'
 import { type LinkItem, type LinkModel, linkDifference, linkModel } from './link-model.ts'
 import { type Ipv6LinkInputs, ipv6LinkModel } from './link-model-ipv6.ts'
 import {
+  ENCRYPTED_DEVICE,
+  encryptedPort,
   OUR_BRIDGE,
   RETURN_END_PREF,
   RETURN_SKIP_PREF,
   ROUTE_PROTOCOL,
   VXLAN_DEVICE,
-  VXLAN_ID,
   VXLAN_OVERHEAD_BYTES,
 } from './names.ts'
 import { type Proc, setSysctl, sysctlPath } from './proc.ts'
-
-interface LinkJson {
-  ifname: string
-  mtu: number
-  address: string
-  linkinfo?: { info_data?: { id?: number; local?: string; port?: number } }
-  addr_info?: { local: string; prefixlen: number }[]
-}
+import {
+  deviceLines,
+  encryptedDevice,
+  isSameDevice,
+  type LinkJson,
+  plainDevice,
+  type VxlanDevice,
+} from './vxlan-device.ts'
 
 /** Smallest MTU that IPv4 forwarding should meet (RFC 791's 576 is for hosts; below this containers break). */
 const MTU_MIN = 576
 const UNDERLAY_MTU_DEFAULT = 1500
+/** An outer packet of loopback is 65,535 bytes at most. */
+const ENCRYPTED_MTU_MAX = 65_000
 
 /** What an earlier daemon may have left, by the keys of the link model. */
 const existingItems = async (exec: Exec, withIpv6: boolean): Promise<Map<string, LinkItem>> => {
@@ -34,12 +37,14 @@ const existingItems = async (exec: Exec, withIpv6: boolean): Promise<Map<string,
     const result = await exec.run(tool, ['-j', ...args])
     return result.code === 0 && result.stdout.trim() !== '' ? JSON.parse(result.stdout) : []
   }
-  const [routes, rules, neighbours, forwards, proxied] = await Promise.all([
+  const [routes, rules, proxied, ...devices] = await Promise.all([
     json('ip', ['route', 'show', 'table', 'all', 'proto', String(ROUTE_PROTOCOL)]),
     json('ip', ['rule', 'show']),
-    json('ip', ['neigh', 'show', 'dev', VXLAN_DEVICE, 'nud', 'permanent']),
-    json('bridge', ['fdb', 'show', 'dev', VXLAN_DEVICE]),
     withIpv6 ? json('ip', ['neigh', 'show', 'proxy']) : [],
+    ...[VXLAN_DEVICE, ENCRYPTED_DEVICE].flatMap((device) => [
+      json('ip', ['neigh', 'show', 'dev', device, 'nud', 'permanent']),
+      json('bridge', ['fdb', 'show', 'dev', device]),
+    ]),
   ])
   const items = new Map<string, LinkItem>()
   for (const { dst, table = 'main' } of routes) {
@@ -52,14 +57,17 @@ const existingItems = async (exec: Exec, withIpv6: boolean): Promise<Map<string,
     if (priority < RETURN_SKIP_PREF || priority > RETURN_END_PREF) continue
     items.set(`rule ${priority}`, { tool: 'ip', add: '', remove: `rule del pref ${priority}` })
   }
-  for (const { dst } of neighbours) {
-    const remove = `neigh del ${dst} dev ${VXLAN_DEVICE}`
-    items.set(`neigh ${dst}`, { tool: 'ip', add: '', remove })
-  }
-  for (const { mac, dst } of forwards) {
-    if (dst === undefined) continue
-    const remove = `fdb del ${mac} dev ${VXLAN_DEVICE} dst ${dst} self`
-    items.set(`fdb ${mac} ${dst}`, { tool: 'bridge', add: '', remove })
+  for (const [at, device] of [VXLAN_DEVICE, ENCRYPTED_DEVICE].entries()) {
+    for (const { dst } of devices[2 * at] ?? []) {
+      const remove = `neigh del ${dst} dev ${device}`
+      items.set(`neigh ${dst}`, { tool: 'ip', add: '', remove })
+    }
+    for (const { mac, dst, port } of devices[2 * at + 1] ?? []) {
+      if (dst === undefined) continue
+      const to = port === undefined ? dst : `${dst} port ${port}`
+      const remove = `fdb del ${mac} dev ${device} dst ${to} self`
+      items.set(`fdb ${mac} ${dst}`, { tool: 'bridge', add: '', remove })
+    }
   }
   for (const { dst, dev } of proxied) {
     if (!OUR_BRIDGE.test(String(dev))) continue
@@ -69,7 +77,14 @@ const existingItems = async (exec: Exec, withIpv6: boolean): Promise<Map<string,
   return items
 }
 
-/** The VXLAN device and the node's neighbours, routes and rules: both planes need them. */
+/** What an encrypted network may carry in one packet: as the others, or what its user asked for. 0 without any. */
+const encryptedMtu = ({ networks }: ForwardingTable, mtu: number): number =>
+  Math.min(
+    ENCRYPTED_MTU_MAX,
+    networks.reduce((max, one) => (one.encrypted ? Math.max(max, one.mtu || mtu) : max), 0),
+  )
+
+/** The VXLAN devices and the node's neighbours, routes and rules: both planes need them. */
 export class Links {
   readonly #exec: Exec
   readonly #proc: Proc
@@ -77,10 +92,14 @@ export class Links {
   readonly #log: Log
   readonly #vxlanPort: number
   #applied: LinkModel | null = null
-  #device = ''
+  #devices = ''
   #ipv6Problem = ''
   /** MTU of the overlay, bytes: the underlay's minus VXLAN's overhead. */
   mtu = UNDERLAY_MTU_DEFAULT - VXLAN_OVERHEAD_BYTES
+  /** Why encrypted networks stand still on this node; empty otherwise. The others don't wait for them. */
+  problem = ''
+  /** Whether the device of encrypted networks is to be there. */
+  isEncrypting = false
 
   constructor(
     deps: { exec: Exec; proc: Proc; settings: HostSettings; log: Log },
@@ -93,20 +112,29 @@ export class Links {
     this.#vxlanPort = options.vxlanPort
   }
 
-  /** Brings the kernel to the table. `resync` compares with what is really there and removes what is not wanted. */
-  async sync(table: ForwardingTable, inputs: Ipv6LinkInputs, resync: boolean): Promise<void> {
-    const device = `${table.self.dataPathAddr} ${table.self.vtepAddr}`
-    if (resync || this.#device !== device) {
-      await this.#ensureDevice(table)
-      this.#device = device
+  /**
+   * Brings the kernel to the table. `resync` compares with what is really there and removes what is not wanted. `relayPort`: see
+   * `linkModel`.
+   */
+  async sync(
+    table: ForwardingTable,
+    inputs: Omit<Ipv6LinkInputs, 'isRelayed'>,
+    options: { resync: boolean; relayPort: number | null },
+  ): Promise<void> {
+    const { resync } = options
+    const { dataPathAddr, vtepAddr } = table.self
+    const devices = () => `${dataPathAddr} ${vtepAddr} ${encryptedMtu(table, this.mtu)}`
+    if (resync || this.#devices !== devices()) {
+      await this.#ensureDevices(table)
+      // A device that is set anew forgets its neighbours.
+      this.#applied = null
+      this.#devices = devices()
     }
-    const ipv6 = ipv6LinkModel(table, inputs)
-    if (ipv6.size > 0) {
-      const path = sysctlPath('net/ipv6/conf', VXLAN_DEVICE, 'disable_ipv6')
-      await setSysctl(this.#proc, path, '0')
-    }
-    const wanted = new Map([...linkModel(table, inputs.bridges), ...ipv6])
-    const isFull = resync || this.#applied === null
+    const relayPort = this.problem === '' ? options.relayPort : null
+    const ipv6 = ipv6LinkModel(table, { ...inputs, isRelayed: relayPort !== null })
+    if (ipv6.size > 0) await this.#enableIpv6()
+    const wanted = new Map([...linkModel(table, inputs.bridges, relayPort), ...ipv6])
+    const isFull = this.#applied === null
     const before = isFull
       ? await existingItems(this.#exec, ipv6.size > 0)
       : (this.#applied ?? new Map())
@@ -145,13 +173,14 @@ export class Links {
   /** The last sync is not to be trusted any more: the next one is full. */
   invalidate(): void {
     this.#applied = null
-    this.#device = ''
+    this.#devices = ''
   }
 
   /** Removes all of it. */
   async destroy(): Promise<void> {
     await this.#batch([...(await existingItems(this.#exec, false)).values()], true)
     await this.#exec.run('ip', ['link', 'del', VXLAN_DEVICE])
+    await this.#exec.run('ip', ['link', 'del', ENCRYPTED_DEVICE])
     this.invalidate()
   }
 
@@ -174,61 +203,75 @@ export class Links {
     }
   }
 
-  async #ensureDevice(table: ForwardingTable): Promise<void> {
-    const { dataPathAddr, vtepAddr, mac } = table.self
+  async #enableIpv6(): Promise<void> {
+    for (const device of [VXLAN_DEVICE, ...(this.isEncrypting ? [ENCRYPTED_DEVICE] : [])])
+      await setSysctl(this.#proc, sysctlPath('net/ipv6/conf', device, 'disable_ipv6'), '0')
+  }
+
+  async #ensureDevices(table: ForwardingTable): Promise<void> {
+    const { self } = table
     const links = JSON.parse(await mustRun(this.#exec, 'ip', ['-j', '-d', 'addr'])) as LinkJson[]
-    const underlay = links.find((link) => link.addr_info?.some((one) => one.local === dataPathAddr))
+    const underlay = links.find((link) =>
+      link.addr_info?.some((one) => one.local === self.dataPathAddr),
+    )
     if (underlay === undefined) {
       throw new SwarmctlError(
         'FAILED_PRECONDITION',
-        `no interface of this host has the data path address ${dataPathAddr}: join with --data-path-addr set to one of its own`,
+        `no interface of this host has the data path address ${self.dataPathAddr}: join with --data-path-addr set to one of its own`,
       )
     }
     this.mtu = Math.max(MTU_MIN, underlay.mtu - VXLAN_OVERHEAD_BYTES)
-    const current = links.find((link) => link.ifname === VXLAN_DEVICE)
-    const info = current?.linkinfo?.info_data
-    const isSame =
-      info?.id === VXLAN_ID && info.local === dataPathAddr && info.port === this.#vxlanPort
-    if (current !== undefined && !isSame) {
-      this.#log.info(
-        { device: VXLAN_DEVICE },
-        'the data path changed: making the VXLAN device anew',
-      )
-      await mustRun(this.#exec, 'ip', ['link', 'del', VXLAN_DEVICE])
-    }
-    const lines = [
-      ...(current !== undefined && isSame
-        ? []
-        : [
-            `link add ${VXLAN_DEVICE} type vxlan id ${VXLAN_ID} local ${dataPathAddr} dstport ${this.#vxlanPort} nolearning`,
-          ]),
-      `link set ${VXLAN_DEVICE} address ${mac} mtu ${this.mtu} up`,
-      ...(current?.addr_info ?? [])
-        .filter((one) => isSame && one.local !== vtepAddr && !one.local.includes(':'))
-        .map((one) => `addr del ${one.local}/${one.prefixlen} dev ${VXLAN_DEVICE}`),
-      `addr replace ${vtepAddr}/32 dev ${VXLAN_DEVICE}`,
-    ]
-    await mustRun(this.#exec, 'ip', ['-batch', '-'], `${lines.join('\n')}\n`)
-    await this.#relaxReversePath()
+    const shape = { mac: self.mac, mtu: this.mtu, address: self.vtepAddr, port: this.#vxlanPort }
+    await this.#ensureDevice(plainDevice(shape, self.dataPathAddr), links)
+    await this.#ensureEncrypted(table, links)
     // Not given back at leave: the Engine's own containers need it, whoever set it.
     await setSysctl(this.#proc, sysctlPath('net/ipv4/ip_forward'), '1')
+  }
+
+  async #ensureEncrypted(table: ForwardingTable, links: LinkJson[]): Promise<void> {
+    this.problem = ''
+    this.isEncrypting = hasEncrypted(table)
+    const isThere = links.some((link) => link.ifname === ENCRYPTED_DEVICE)
+    if (!this.isEncrypting) {
+      if (isThere) await this.#exec.run('ip', ['link', 'del', ENCRYPTED_DEVICE])
+      return
+    }
+    const { mac, vtepAddr: address } = table.self.encrypted
+    const mtu = encryptedMtu(table, this.mtu)
+    const port = encryptedPort(this.#vxlanPort)
+    try {
+      await this.#ensureDevice(encryptedDevice({ mac, mtu, address, port }), links)
+    } catch (error) {
+      this.problem = `encrypted networks reach no other node: the device ${ENCRYPTED_DEVICE} can't be made (${(error as Error).message}); it needs UDP port ${port} of this host`
+      this.#log.error({}, this.problem)
+    }
+  }
+
+  async #ensureDevice(device: VxlanDevice, links: LinkJson[]): Promise<void> {
+    const current = links.find((link) => link.ifname === device.name)
+    if (current !== undefined && !isSameDevice(device, current)) {
+      this.#log.info({ device: device.name }, 'the data path changed: making the VXLAN device anew')
+    }
+    const lines = deviceLines(device, current)
+    await mustRun(this.#exec, 'ip', ['-batch', '-'], `${lines.join('\n')}\n`)
+    await this.#relaxReversePath(device.name)
   }
 
   /**
    * Packets of clients arrive through VXLAN with sources that this host would route elsewhere. The kernel takes the stricter of
    * `all` and the device's own setting, so `all` must be 0: what it demanded moves to the other devices.
    */
-  async #relaxReversePath(): Promise<void> {
+  async #relaxReversePath(name: string): Promise<void> {
     const folder = '/proc/sys/net/ipv4/conf'
     const all = (await this.#proc.read(`${folder}/all/rp_filter`))?.trim() ?? '0'
     if (all !== '0') {
       for (const device of await this.#proc.list(folder)) {
-        if (device === 'all' || device === VXLAN_DEVICE) continue
+        if (device === 'all' || device === VXLAN_DEVICE || device === ENCRYPTED_DEVICE) continue
         const own = (await this.#proc.read(`${folder}/${device}/rp_filter`))?.trim() ?? '0'
         if (own === '0') await this.#settings.set(`${folder}/${device}/rp_filter`, all)
       }
       await this.#settings.set(`${folder}/all/rp_filter`, '0')
     }
-    await setSysctl(this.#proc, `${folder}/${VXLAN_DEVICE}/rp_filter`, '0')
+    await setSysctl(this.#proc, `${folder}/${name}/rp_filter`, '0')
   }
 }

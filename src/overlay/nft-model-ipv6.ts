@@ -8,6 +8,7 @@ export type Ipv6SetName =
   | 'pairs'
   | 'local_nets'
   | 'internal_nets'
+  | 'encrypted_nets'
   | 'vip_nets'
   | 'vip_addrs'
   | 'hairpin'
@@ -25,8 +26,8 @@ export const ipv6NftModel = (
   table: ForwardingTable,
   inputs: { retired: Iterable<string> },
 ): Ipv6NftModel | null => {
-  const dual = table.networks.flatMap(({ ipv6, internal }) =>
-    ipv6 === null ? [] : [{ ...ipv6, internal }],
+  const dual = table.networks.flatMap(({ ipv6, internal, encrypted }) =>
+    ipv6 === null ? [] : [{ ...ipv6, internal, encrypted }],
   )
   if (dual.length === 0) return null
   const twins = twinsOf(table)
@@ -46,6 +47,9 @@ export const ipv6NftModel = (
       pairs: new Set(dual.map(({ subnet }) => `${subnet} . ${subnet}`)),
       local_nets: new Set(dual.filter(({ internal }) => !internal).map(({ local }) => local)),
       internal_nets: new Set(dual.filter(({ internal }) => internal).map(({ subnet }) => subnet)),
+      encrypted_nets: new Set(
+        dual.filter(({ encrypted }) => encrypted).map(({ subnet }) => subnet),
+      ),
       vip_nets: new Set(dual.flatMap(({ vipBlock }) => vipBlock ?? [])),
       vip_addrs: new Set(twins.all(table.vips.map(({ addr }) => addr))),
       hairpin: new Set(twins.all(table.localAddresses).map((addr) => `${addr} . ${addr}`)),

@@ -1,5 +1,11 @@
-import type { ForwardingTable, PortProtocol, PublishedPort, Vip } from './forwarding-table.ts'
-import { bucketOf, MARK_OWNED } from './names.ts'
+import {
+  type ForwardingTable,
+  hasEncrypted,
+  type PortProtocol,
+  type PublishedPort,
+  type Vip,
+} from './forwarding-table.ts'
+import { bucketOf, ENCRYPTED_RETURN, encryptedPort, MARK_OWNED } from './names.ts'
 
 /** The table's sets by name. Elements are nft text. */
 export type SetName =
@@ -9,6 +15,8 @@ export type SetName =
   | 'pairs'
   | 'local_nets'
   | 'internal_nets'
+  | 'encrypted_nets'
+  | 'encrypted_ports'
   | 'vip_nets'
   | 'vip_addrs'
   | 'hairpin'
@@ -119,6 +127,8 @@ const translatedDestinations = (table: ForwardingTable) => {
 
 const hex = (value: number): string => `0x${value.toString(16).padStart(8, '0')}`
 
+const nodeMark = (index: number): string => hex(MARK_OWNED + (index << 16))
+
 /** What the nftables table holds for a forwarding table. `reserved` are the published ports whose number this node could take. Pure. */
 export const nftModel = (
   table: ForwardingTable,
@@ -128,6 +138,7 @@ export const nftModel = (
     retired: Iterable<string>
     /** Where questions for names go instead: `source . server` → server. */
     resolvers: ReadonlyMap<string, string>
+    vxlanPort: number
   },
 ): NftModel => {
   const balance = new Balance()
@@ -150,6 +161,12 @@ export const nftModel = (
       internal_nets: new Set(
         table.networks.filter((network) => network.internal).map((network) => network.subnet),
       ),
+      encrypted_nets: new Set(
+        table.networks.filter((network) => network.encrypted).map((network) => network.subnet),
+      ),
+      encrypted_ports: new Set(
+        hasEncrypted(table) ? [String(encryptedPort(inputs.vxlanPort))] : [],
+      ),
       vip_nets: new Set(table.networks.flatMap((network) => network.vipBlock ?? [])),
       vip_addrs: new Set(table.vips.map((vip) => vip.addr)),
       hairpin: new Set(table.localAddresses.map((addr) => `${addr} . ${addr}`)),
@@ -160,7 +177,12 @@ export const nftModel = (
     },
     maps: {
       node_mark: new Map(
-        table.peers.map((peer) => [peer.mac, hex(MARK_OWNED + (peer.index << 16))]),
+        table.peers.flatMap(({ mac, encrypted, index }) => [
+          [mac, nodeMark(index)],
+          ...(hasEncrypted(table)
+            ? ([[encrypted.mac, nodeMark(ENCRYPTED_RETURN + index)]] as const)
+            : []),
+        ]),
       ),
       vip: vips.vip,
       vip_ep: vips.slots,

@@ -2,7 +2,16 @@
  * The nftables table as text for `nft -f -`: a full, atomic replacement, or the difference of two models. Rules and priorities:
  * docs/design/overlay.md.
  */
-import { MARK_ACCEPT, MARK_NODE_MASK, MARK_OWNED, NFT_TABLE, VXLAN_DEVICE } from './names.ts'
+import {
+  BRIDGES,
+  ENCRYPTED_DEVICE,
+  MARK_ACCEPT,
+  MARK_NODE_MASK,
+  MARK_OWNED,
+  NFT_TABLE,
+  RELAY_ADDRESS,
+  VXLAN_DEVICES,
+} from './names.ts'
 import {
   type BalanceChain,
   type MapName,
@@ -18,6 +27,8 @@ const SETS: Record<SetName, string> = {
   pairs: 'type ipv4_addr . ipv4_addr; flags interval',
   local_nets: 'type ipv4_addr; flags interval',
   internal_nets: 'type ipv4_addr; flags interval',
+  encrypted_nets: 'type ipv4_addr; flags interval',
+  encrypted_ports: 'type inet_service',
   vip_nets: 'type ipv4_addr; flags interval',
   vip_addrs: 'type ipv4_addr',
   hairpin: 'type ipv4_addr . ipv4_addr',
@@ -61,19 +72,30 @@ chain services {
   ip daddr @node_ips meta l4proto . th dport vmap @pub
   ip daddr != 127.0.0.0/8 ip daddr != @overlay fib daddr type local meta l4proto . th dport vmap @pub
 }
+chain astray {
+  iifname != "${ENCRYPTED_DEVICE}" iifname != "${BRIDGES}" iifname != "lo" drop
+}
 chain raw_pre {
   type filter hook prerouting priority -300
   udp dport ${vxlanPort} fib daddr type local ip saddr != @vteps drop
   udp dport ${vxlanPort} fib daddr type local notrack
+  udp dport @encrypted_ports iifname != "lo" fib daddr type local drop
+  udp dport @encrypted_ports iifname "lo" notrack
+  ip daddr ${RELAY_ADDRESS} notrack
+  ip saddr @encrypted_nets jump astray
+  ip daddr @encrypted_nets jump astray
 }
 chain raw_out {
   type filter hook output priority -300
   udp dport ${vxlanPort} ip daddr @vteps notrack
+  udp dport @encrypted_ports oifname "lo" meta skuid != 0 drop
+  udp dport @encrypted_ports oifname "lo" notrack
+  ip daddr ${RELAY_ADDRESS} notrack
 }
 chain entry_mark {
   type filter hook prerouting priority -150
-  iifname "${VXLAN_DEVICE}" ct state new ip saddr != @overlay ct mark set ether saddr map @node_mark
-  iifname != "${VXLAN_DEVICE}" ct direction reply ct mark & ${nodeMask} != 0 meta mark set ct mark & ${nodeMask}
+  iifname "${VXLAN_DEVICES}" ct state new ip saddr != @overlay ct mark set ether saddr map @node_mark
+  iifname != "${VXLAN_DEVICES}" ct direction reply ct mark & ${nodeMask} != 0 meta mark set ct mark & ${nodeMask}
 }
 chain reply_mark {
   type route hook output priority -150
@@ -84,7 +106,7 @@ chain isolate {
   ip saddr . ip daddr @pairs accept
   ip saddr @overlay ip daddr @overlay ct direction original drop
   ip saddr @internal_nets ct direction original drop
-  iifname != "${VXLAN_DEVICE}" iifname != "lo" ip saddr != @overlay ip daddr @overlay ct direction original drop
+  iifname != "${VXLAN_DEVICES}" iifname != "lo" ip saddr != @overlay ip daddr @overlay ct direction original drop
 }
 chain pre {
   type nat hook prerouting priority -105
@@ -103,7 +125,7 @@ chain unserved {
 chain forwarded {
   type filter hook forward priority -5
   jump unserved
-  oifname "${VXLAN_DEVICE}" tcp flags syn tcp option maxseg size set rt mtu
+  oifname "${VXLAN_DEVICES}" tcp flags syn tcp option maxseg size set rt mtu
   ip saddr . ip daddr @pairs ct state new ct mark set ct mark | ${own}
   ct mark & ${own} != 0 meta mark set meta mark | ${accept} accept
 }
@@ -118,15 +140,17 @@ chain received {
 }
 chain clear_mark {
   type filter hook postrouting priority 200
-  oifname "${VXLAN_DEVICE}" meta mark set 0
+  oifname "${VXLAN_DEVICES}" meta mark set 0
+  ip daddr @encrypted_nets oifname != "${ENCRYPTED_DEVICE}" oifname != "${BRIDGES}" oifname != "lo" drop
+  ip saddr @encrypted_nets oifname != "${ENCRYPTED_DEVICE}" oifname != "${BRIDGES}" oifname != "lo" drop
 }
 chain post {
   type nat hook postrouting priority 95
   ip saddr . ip daddr @hairpin masquerade
   ct mark & ${own} != 0 ct status dnat ip saddr @overlay ip saddr . ip daddr != @pairs masquerade
-  oifname "${VXLAN_DEVICE}" ct status dnat ip saddr != @overlay ip daddr @snat_nets masquerade
-  oifname "${VXLAN_DEVICE}" ct status dnat ip saddr != @overlay ip daddr @snat_addrs masquerade
-  ip saddr @local_nets ip daddr != @overlay oifname != "${VXLAN_DEVICE}" oifname != "lo" masquerade
+  oifname "${VXLAN_DEVICES}" ct status dnat ip saddr != @overlay ip daddr @snat_nets masquerade
+  oifname "${VXLAN_DEVICES}" ct status dnat ip saddr != @overlay ip daddr @snat_addrs masquerade
+  ip saddr @local_nets ip daddr != @overlay oifname != "${VXLAN_DEVICES}" oifname != "lo" masquerade
 }`
 
 /** What never changes in a table: its family, its sets and maps, and the rules that look into them. */

@@ -23,13 +23,15 @@ import { Ipv6Plane } from './ipv6-plane.ts'
 import { KernelTables } from './kernel-tables.ts'
 import { Links } from './links.ts'
 import { engineNameservers, NameClients } from './name-clients.ts'
-import { VXLAN_PORT } from './names.ts'
+import { ENCRYPTED_DEVICE, VXLAN_PORT } from './names.ts'
 import { nftModel } from './nft-model.ts'
 import { IPV4_LAYOUT } from './nft-script.ts'
 import { type DataPlaneChoice, type DataPlaneProbe, probeDataPlane } from './probe.ts'
 import type { Proc } from './proc.ts'
 import { PublishedPorts } from './proxy/published-ports.ts'
 import { isTunnelTarget, serveTunnel, type Tunnel } from './proxy/tunnel.ts'
+import type { RelayLink } from './relay/link.ts'
+import { Relay } from './relay/relay.ts'
 import { RetiredAddresses } from './retired-addresses.ts'
 import { StoredView } from './stored-view.ts'
 import { changeView, emptyView } from './view.ts'
@@ -54,6 +56,8 @@ export interface OverlayDeps {
   log: Log
   /** The way to endpoints of other nodes in the proxy plane; null: routed. */
   tunnel: Tunnel | null
+  /** The way of encrypted networks' packets to other nodes, in both planes. */
+  relayLink: RelayLink
 }
 
 export interface OverlayOptions {
@@ -80,6 +84,8 @@ export class Overlay {
   readonly #options: OverlayOptions
   readonly #settings: HostSettings
   readonly #links: Links
+  readonly #relay: Relay
+  readonly #vxlanPort: number
   readonly #tables: KernelTables
   readonly #ipv6: Ipv6Plane
   readonly #bridges: Bridges
@@ -110,7 +116,8 @@ export class Overlay {
   constructor(deps: OverlayDeps, options: OverlayOptions) {
     this.#deps = deps
     this.#options = options
-    const vxlan = { vxlanPort: options.dataPathPort ?? VXLAN_PORT }
+    this.#vxlanPort = options.dataPathPort ?? VXLAN_PORT
+    const vxlan = { vxlanPort: this.#vxlanPort }
     const { settingsPath } = options
     this.#settings = new HostSettings(
       deps,
@@ -122,7 +129,8 @@ export class Overlay {
     this.#ipv6 = new Ipv6Plane(withSettings, vxlan)
     this.#bridges = new Bridges(deps)
     this.#bridgePorts = new BridgePorts(deps)
-    this.#firewall = new Firewall(deps)
+    this.#relay = new Relay({ ...deps, link: deps.relayLink }, vxlan)
+    this.#firewall = new Firewall(deps, vxlan)
     this.#drainer = new Drainer(deps)
     this.#storedView =
       options.viewPath === undefined ? null : new StoredView(deps, { path: options.viewPath })
@@ -141,7 +149,7 @@ export class Overlay {
     this.#watcher = new Watcher(deps, {
       onLinks: () => void this.#bridgePorts.sync().catch((error) => this.#warn(error)),
       onRules: () => void this.#checkRules(),
-      onDevice: () => this.#resync('the VXLAN device was removed or shut by someone else'),
+      onDevice: (device) => this.#onDevice(device),
     })
   }
 
@@ -189,9 +197,11 @@ export class Overlay {
 
   /** One line each: what does not work now and what to do. */
   problems(): string[] {
+    const encryption = [this.#links.problem, this.#relay.problem].filter((one) => one !== '')
     return [
       ...this.#problems,
       ...this.#links.problems(),
+      ...encryption,
       ...this.#ipv6.problems(),
       ...(this.#ports?.problems() ?? []),
       ...this.#dns.problems(),
@@ -309,6 +319,11 @@ export class Overlay {
     await serveTunnel(target, peer)
   }
 
+  /** Serves a peer's relay until its stream ends; `nodeId` as its certificate says. */
+  acceptRelay(nodeId: string, messages: AsyncIterable<unknown>): Promise<void> {
+    return this.#relay.accept(nodeId, messages)
+  }
+
   /** Stops serving. Devices, routes and rules stay: containers keep their connections while the daemon is away. */
   async close(): Promise<void> {
     this.#isClosed = true
@@ -317,6 +332,7 @@ export class Overlay {
     await this.#sync.close()
     await this.#storedView?.flush()
     this.#dns.close()
+    this.#relay.close()
     this.#ports?.close()
   }
 
@@ -375,7 +391,10 @@ export class Overlay {
     const retired = this.#retired.addresses()
     const hasIpv6 = table.networks.some(({ ipv6 }) => ipv6 !== null)
     const isIsolated = hasIpv6 && (await this.#bridgePorts.mode()) === 'isolated'
-    await this.#links.sync(table, { bridges: present, isIsolated, retired }, isResync)
+    const relayPort = await this.#relay.set(table)
+    const inputs = { bridges: present, isIsolated, retired }
+    await this.#links.sync(table, inputs, { resync: isResync, relayPort })
+    this.#relay.hasDevice = relayPort !== null && this.#links.problem === ''
     await this.#ipv6.sync(table, { retired, isResync })
     const dead = new Set([...table.deadAddresses, ...retired])
     await ports.set(table.published, dead)
@@ -385,6 +404,7 @@ export class Overlay {
         reserved: (port) => ports.isReserved(port),
         retired,
         resolvers,
+        vxlanPort: this.#vxlanPort,
       })
       if (isResync) await this.#tables.isPresent()
       await this.#tables.apply(model)
@@ -457,6 +477,12 @@ export class Overlay {
     if (this.#isClosed || this.#sync.isBusy) return
     if ((await this.#tables.isPresent()) && (await this.#ipv6.isPresent())) return
     this.#resync('the nftables rules were removed by someone else')
+  }
+
+  #onDevice(device: string): void {
+    // The last encrypted network went, and its device with it.
+    if (device === ENCRYPTED_DEVICE && !this.#links.isEncrypting) return
+    this.#resync(`the VXLAN device ${device} was removed or shut by someone else`)
   }
 
   #resync(reason: string): void {

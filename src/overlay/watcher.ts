@@ -1,6 +1,6 @@
 import type { Clock } from '../api/clock.ts'
 import type { Exec } from './exec.ts'
-import { NFT_TABLE, VXLAN_DEVICE } from './names.ts'
+import { ENCRYPTED_DEVICE, NFT_TABLE, VXLAN_DEVICE } from './names.ts'
 
 /** Milliseconds after a change in the kernel before it is looked at: changes come in bursts. */
 const DEBOUNCE_MS = 50
@@ -20,8 +20,8 @@ export interface WatcherCallbacks {
   onLinks: () => void
   /** Someone removed our table. */
   onRules: () => void
-  /** Someone removed or shut the VXLAN device, and with it the routes of every other node. */
-  onDevice: () => void
+  /** A VXLAN device was removed or shut, and with it the routes of every other node. */
+  onDevice: (device: string) => void
 }
 
 /** Follows the kernel's own notifications: ports on bridges, and devices or nftables tables of ours that someone removes. */
@@ -42,7 +42,9 @@ export class Watcher {
   start(withRules: boolean): void {
     this.#watch('links', 'ip', ['-o', 'monitor', 'link'], (line) => {
       if (/ master sw-br\d/.test(line)) this.#soon('links', this.#on.onLinks)
-      if (isDeviceGone(line)) this.#soon('device', this.#on.onDevice)
+      for (const device of [VXLAN_DEVICE, ENCRYPTED_DEVICE]) {
+        if (isDeviceGone(line, device)) this.#soon(device, () => this.#on.onDevice(device))
+      }
     })
     if (!withRules) return
     this.#watch('rules', 'nft', ['monitor', 'destroy', 'tables'], (line) => {
@@ -76,6 +78,6 @@ export class Watcher {
 }
 
 /** Lines are `3: sw-vx0: <BROADCAST,UP,…> … qdisc noqueue`, the last one `Deleted 3: …`. One that was never up (noop) is being made. */
-const isDeviceGone = (line: string): boolean =>
-  line.includes(` ${VXLAN_DEVICE}: <`) &&
+const isDeviceGone = (line: string, device: string): boolean =>
+  line.includes(` ${device}: <`) &&
   (line.startsWith('Deleted ') || (!/<[^>]*\bUP\b/.test(line) && !line.includes('qdisc noop ')))

@@ -317,7 +317,6 @@ refuses('networks', parseNetworkCreate, [
     network({ Ingress: true, Attachable: true }),
     'ingress network cannot be attachable',
   ],
-  ['encrypted', network({ Options: { encrypted: '' } }), /refused rather than sent in plain/, 501],
   ['IPAM driver', network({ IPAM: { Driver: 'x' } }), /invalid IPAM driver/],
   ['subnet', ipam({ Subnet: '10.0.0.0' }), /invalid subnet 10.0.0.0 : invalid CIDR/],
   ['IPv6 subnet', ipam({ Subnet: 'fd00::zz/64' }), /invalid subnet fd00::zz/],

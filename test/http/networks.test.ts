@@ -30,6 +30,11 @@ t.test('networks: the swarm’s are the cluster’s, all others the Engine’s',
   t.equal((await node.call('GET', '/networks/bridge?scope=swarm')).status, 404)
   const host = await node.call('GET', '/networks/host?scope=swarm')
   t.match([host.status, host.body], [200, { Name: 'host', Driver: 'host', Scope: 'swarm' }])
+  const Options = { encrypted: '' }
+  await node.call('POST', '/networks/create', {
+    body: { Name: 'vault', Driver: 'overlay', Options },
+  })
+  t.match((await node.call('GET', '/v1.41/networks/vault')).body, { Options }, 'as it was sent')
   const local = { Name: 'mine', Driver: 'bridge' }
   t.equal((await node.call('POST', '/networks/create', { body: local })).body.Id[0], 'd')
   t.same(JSON.parse(node.engine.requests('POST', '/networks/create')[0]!.body), local)

@@ -161,9 +161,9 @@ t.test('errors have Docker’s statuses and texts', async (t) => {
     [
       'POST',
       '/networks/create',
-      { Name: 'n', Driver: 'overlay', Options: { encrypted: '' } },
+      { Name: 'n', Driver: 'overlay', ConfigFrom: { Network: 'c' } },
       501,
-      /encrypted/,
+      /configuration-only/,
     ],
     ['POST', '/networks/create', { Name: 'host', Scope: 'swarm', Driver: 'overlay' }, 403, /host/],
     ['DELETE', '/networks/host', undefined, 404, /no such thing on the engine/],

@@ -18,6 +18,7 @@ const modelOf = (of: OverlayView, options: { reserved?: boolean; retired?: strin
     reserved: () => options.reserved ?? true,
     retired: options.retired ?? [],
     resolvers: new Map(),
+    vxlanPort: 4789,
   })
 
 const web = service('web', {
@@ -180,7 +181,7 @@ t.test('routes: a block per node, a /32 for what lies outside its block', async 
       endpoint('moved', 's', 'n3', { front: '10.1.1.77' }),
     ],
   })
-  const items = linkModel(tableOf(of), new Set([1]))
+  const items = linkModel(tableOf(of), new Set([1]), null)
   const add = (key: string) => items.get(key)?.add
   t.equal(
     add('route main 10.1.2.0/24'),
@@ -206,6 +207,7 @@ t.test('routes: a block per node, a /32 for what lies outside its block', async 
   const without = linkModel(
     tableOf(view({ networks: [front], nodes: [node(1), node(2)] })),
     new Set([1]),
+    null,
   )
   const { remove, add: added } = linkDifference(items, without)
   t.strictSame(added, [])

@@ -51,7 +51,12 @@ const table = (one = of) => forwardingTable(one, 'n1')!
 
 t.test('without a network that has IPv6 there is none of it', async (t) => {
   const without = table(ipv4Only(of))
-  const inputs = { bridges: new Set([1, 2, 3]), isIsolated: true, retired: ['10.1.1.9'] }
+  const inputs = {
+    bridges: new Set([1, 2, 3]),
+    isIsolated: true,
+    isRelayed: false,
+    retired: ['10.1.1.9'],
+  }
   t.equal(ipv6LinkModel(without, inputs).size, 0)
   t.equal(ipv6NftModel(without, { retired: [] }), null)
   const body = createBody(without.networks[0] as never, { mtu: 1450, engineVersion: '28.0.0' })
@@ -76,6 +81,7 @@ t.test('routes: a block per node, a /128 for what lies outside its block', async
   const items = ipv6LinkModel(table(), {
     bridges: new Set([1]),
     isIsolated: false,
+    isRelayed: false,
     retired: ['10.1.2.99', '10.3.1.99'],
   })
   const add = (key: string) => items.get(key)?.add
@@ -107,7 +113,12 @@ t.test('routes: a block per node, a /128 for what lies outside its block', async
     'remote tasks, VIPs and those that are gone, on bridges that are there',
   )
   t.equal(add('proxy fd00:1::a01:5 sw-br1'), 'neigh replace proxy fd00:1::a01:5 dev sw-br1')
-  const isolated = ipv6LinkModel(table(), { bridges: new Set([1]), isIsolated: true, retired: [] })
+  const isolated = ipv6LinkModel(table(), {
+    bridges: new Set([1]),
+    isIsolated: true,
+    isRelayed: false,
+    retired: [],
+  })
   t.ok(isolated.has('proxy fd00:1::a01:114 sw-br1'), 'also between tasks of one bridge')
 })
 
@@ -146,7 +157,7 @@ t.test("the proxy plane's rules", async (t) => {
   const drop = lines.indexOf('-A SWARMCTL -d fd00:1::/64 -m conntrack --ctdir ORIGINAL -j DROP')
   t.ok(accept > 0 && drop > accept)
   t.ok(lines.includes('-A SWARMCTL -s fd00:2::/120 -m conntrack --ctdir ORIGINAL -j DROP'))
-  t.ok(lines.includes('-A SWARMCTL-NAT -s fd00:1::a01:100/120 ! -o sw-vx0 -j MASQUERADE'))
+  t.ok(lines.includes('-A SWARMCTL-NAT -s fd00:1::a01:100/120 ! -o sw-vx+ -j MASQUERADE'))
   t.notOk(
     lines.some((line) => line.includes('-s fd00:2::/120 ! -o')),
     'an internal one is not',

@@ -63,7 +63,7 @@ const nodes = [1, 2, 3, 4].map((index) => node(index))
 const networks = [
   network('a', 1, '10.1.0.0/16'),
   network('b', 2, '10.2.0.0/16', { internal: true }),
-  network('c', 3, '10.3.3.0/24', { plan: 'flat', gateways: { n1: '10.3.3.1' } }),
+  network('c', 3, '10.3.3.0/24', { plan: 'flat', gateways: { n1: '10.3.3.1' }, encrypted: true }),
 ]
 
 const views: fc.Arbitrary<OverlayView> = fc
@@ -112,7 +112,12 @@ const views: fc.Arbitrary<OverlayView> = fc
 const modelOf = (of: OverlayView): NftModel => {
   const table = forwardingTable(of, 'n1')
   if (table === null) throw new Error('no table')
-  return nftModel(table, { reserved: () => true, retired: [], resolvers: new Map() })
+  return nftModel(table, {
+    reserved: () => true,
+    retired: [],
+    resolvers: new Map(),
+    vxlanPort: 4789,
+  })
 }
 
 t.test('any chain of changes ends where a full replacement would', async () => {
@@ -191,7 +196,7 @@ t.test('the replacement is one transaction and has every rule that the plane nee
   for (const rule of [
     'udp dport 4790 fib daddr type local ip saddr != @vteps drop',
     'ip saddr @internal_nets ct direction original drop',
-    'oifname "sw-vx0" meta mark set 0',
+    'oifname "sw-vx*" meta mark set 0',
     'tcp option maxseg size set rt mtu',
     'ip saddr . ip daddr @hairpin masquerade',
   ]) {

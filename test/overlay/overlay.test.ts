@@ -52,6 +52,15 @@ class FakeHost {
   readonly settings = new Map<string, string>()
   readonly writes: string[] = []
   devices: string[] = []
+  /** What `ip addr` shows. */
+  readonly links: object[] = [
+    {
+      ifname: 'eth0',
+      mtu: 1500,
+      address: '',
+      addr_info: [{ local: '192.168.0.1', prefixlen: 24 }],
+    },
+  ]
 
   readonly proc = {
     read: async (path: string) =>
@@ -87,7 +96,8 @@ class FakeHost {
       ...(viewPath === undefined ? {} : { viewPath }),
       ...(settingsPath === undefined ? {} : { settingsPath }),
     } as const
-    return new Overlay({ ...this, log, tunnel: null }, options)
+    const relayLink = { open: () => Promise.reject(new Error('no peer here')) }
+    return new Overlay({ ...this, log, tunnel: null, relayLink }, options)
   }
 
   nft(): string[] {
@@ -95,8 +105,7 @@ class FakeHost {
   }
 
   #output(command: string): string {
-    if (command === 'ip -j -d addr')
-      return '[{"ifname":"eth0","mtu":1500,"address":"","addr_info":[{"local":"192.168.0.1","prefixlen":24}]}]'
+    if (command === 'ip -j -d addr') return JSON.stringify(this.links)
     return ''
   }
 }
@@ -178,6 +187,45 @@ t.test('held only when the kernel holds it, after however many attempts', async 
   if (!isApplied) host.timers.pop()?.()
   await applied
   t.strictSame(overlay.problems(), [])
+  await overlay.close()
+})
+
+t.test('the first encrypted network sets the devices anew, the last one ends theirs', async (t) => {
+  const host = new FakeHost()
+  const overlay = await started(host)
+  const before = webWith(['10.1.2.1'])
+  await apply(overlay, message(before))
+  host.ran.length = 0
+  const vault = network('vault', 2, '10.2.0.0/16', { encrypted: true })
+  const both = { ...before, networks: new Map([...before.networks, ['vault', vault]]) }
+  await apply(overlay, message(both))
+  const lines = host.ran.map((one) => one.input).join('\n')
+  t.match(lines, 'link add sw-vx1 type vxlan id 4243')
+  t.match(lines, /fdb replace \S+ dev sw-vx1 dst 127.255.255.255 port \d+ self/)
+  // A device forgets its neighbours when its address is set.
+  t.match(lines, /neigh replace 169.254.77.2 lladdr \S+ dev sw-vx0/)
+  host.ran.length = 0
+  host.links.push({ ifname: 'sw-vx1', mtu: 1450, address: '' })
+  await apply(overlay, message(before))
+  t.ok(host.ran.some((one) => one.command === 'ip link del sw-vx1'))
+  await overlay.close()
+})
+
+t.test("encrypted networks that can't be had are named, and keep nobody waiting", async (t) => {
+  const host = new FakeHost()
+  const overlay = await started(host)
+  host.answer = (_command, input) =>
+    input.includes('sw-vx1') && input.includes('link add')
+      ? { code: 1, stderr: 'RTNETLINK answers: Address already in use' }
+      : null
+  const vault = network('vault', 2, '10.2.0.0/16', { encrypted: true })
+  const { networks, ...rest } = webWith(['10.1.2.1'])
+  const of = { ...rest, networks: new Map([...networks, ['vault', vault]]) }
+  await apply(overlay, message(of))
+  t.match(overlay.problems(), [/encrypted networks reach no other node.*UDP port 4790/])
+  const lines = host.ran.map((one) => one.input).join('\n')
+  t.match(lines, 'route replace 10.1.2.0/24 via 169.254.77.2 dev sw-vx0')
+  t.notMatch(lines, /route replace 10\.2\./, 'no way at all rather than a plain one')
   await overlay.close()
 })
 
@@ -408,7 +456,7 @@ t.test("the proxy plane's rules", async (t) => {
     )
   t.ok(lines.includes('-A SWARMCTL -s 10.1.0.0/16 -d 10.2.0.0/16 -j DROP'))
   t.ok(lines.includes('-A SWARMCTL -s 10.1.0.0/16 -d 10.1.0.0/16 -j ACCEPT'))
-  t.ok(lines.includes('-A SWARMCTL-NAT -s 10.1.1.0/24 ! -o sw-vx0 -j MASQUERADE'))
+  t.ok(lines.includes('-A SWARMCTL-NAT -s 10.1.1.0/24 ! -o sw-vx+ -j MASQUERADE'))
   t.notOk(
     lines.some((line) => line.includes('-s 10.2.1.0/24')),
     'an internal one is not translated',

@@ -42,11 +42,6 @@ export const parseNetworkCreate = (body: unknown): CheckedNetwork => {
   if (request.ConfigFrom?.Network) {
     throw unimplemented('an overlay takes its settings from no configuration-only network')
   }
-  if ('encrypted' in request.Options && request.Options.encrypted !== 'false') {
-    throw unimplemented(
-      'encrypted overlay networks are not supported: refused rather than sent in plain',
-    )
-  }
   requireIpv6Mtu(request)
   const unused = requireIpam(request)
   return { request, warning: unused.map((one) => `network ${request.Name}: ${one}`).join('; ') }

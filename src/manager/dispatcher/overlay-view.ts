@@ -1,4 +1,4 @@
-import type { Network } from '../../api/network.ts'
+import { isEncrypted, type Network } from '../../api/network.ts'
 import { attachedContainer, isAttachment } from '../../api/network-attachment.ts'
 import type { Node } from '../../api/node.ts'
 import type {
@@ -54,6 +54,7 @@ export const overlayNetwork = (network: Network): OverlayNetwork | undefined => 
     gateways: network.Swarmctl.Gateways,
     internal: network.Spec.Internal,
     ingress: network.Spec.Ingress,
+    encrypted: isEncrypted(network),
     mtu: Number.isInteger(mtu) && mtu > 0 ? mtu : 0,
   }
 }

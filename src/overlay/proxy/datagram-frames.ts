@@ -1,12 +1,19 @@
 /** Datagrams in a byte stream: two bytes of length, big endian, then the payload. */
 
 /** Largest UDP payload over IPv4 (65535 − 20 − 8) is below what two bytes hold. */
-const LENGTH_BYTES = 2
+export const LENGTH_BYTES = 2
 
-export const frameDatagram = (datagram: Buffer): Buffer => {
-  const framed = Buffer.allocUnsafe(datagram.length + LENGTH_BYTES)
-  framed.writeUInt16BE(datagram.length, 0)
-  datagram.copy(framed, LENGTH_BYTES)
+export const frameDatagram = (datagram: Buffer): Buffer => frameDatagrams([datagram])
+
+/** Several, in their order. */
+export const frameDatagrams = (datagrams: readonly Buffer[]): Buffer => {
+  const bytes = datagrams.reduce((sum, { length }) => sum + LENGTH_BYTES + length, 0)
+  const framed = Buffer.allocUnsafe(bytes)
+  let at = 0
+  for (const datagram of datagrams) {
+    at = framed.writeUInt16BE(datagram.length, at)
+    at += datagram.copy(framed, at)
+  }
   return framed
 }
 

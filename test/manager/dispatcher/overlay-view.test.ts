@@ -80,6 +80,12 @@ t.test('services and networks', async (t) => {
   t.equal(overlayService(service)?.ports.length, 1)
   t.equal(overlayService(sampleService('job', 'job')), undefined, 'nothing to send to it')
   t.match(overlayNetwork(overlay('net1', 7)), { index: 7, subnet: '10.7.0.0/16', mtu: 0 })
+  t.equal(overlayNetwork(overlay('net1', 7))?.encrypted, false)
+  for (const encrypted of ['', 'true', 'false']) {
+    const network = overlay('net1', 7)
+    network.Spec.DriverConfiguration.Options = { encrypted }
+    t.equal(overlayNetwork(network)?.encrypted, true, 'its presence counts, as in Docker’s driver')
+  }
   t.equal(overlayNetwork(sampleNetwork('n', 'n')), undefined, 'not allocated yet')
 })
 

@@ -64,6 +64,8 @@ const overlay = new Overlay(
     clock,
     log,
     tunnel,
+    // Encrypted networks need certificates: test/lab/encrypted.test.ts runs whole daemons.
+    relayLink: { open: () => Promise.reject(new Error('no relay here')) },
   },
   {
     dataPlane: plane as DataPlaneChoice,

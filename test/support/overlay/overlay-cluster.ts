@@ -91,6 +91,7 @@ export class OverlayCluster {
       gateways,
       internal: false,
       ingress: false,
+      encrypted: false,
       mtu: 0,
       ...options,
     })

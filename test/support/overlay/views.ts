@@ -31,6 +31,7 @@ export const network = (
   gateways: {},
   internal: false,
   ingress: false,
+  encrypted: false,
   mtu: 0,
   ...options,
 })
