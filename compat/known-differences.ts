@@ -112,5 +112,4 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     command: /^service (create|update)/,
     lines: [/^\+ err \S+: (kept, but without effect|this field is not known)/],
   },
-  { id: 'encrypted', kind: 'open', command: /--opt encrypted/, lines: [ANY] },
 ]

@@ -24,6 +24,7 @@ export const network: Chapter = {
       run: 'network create --driver overlay --subnet 10.68.0.0/24 --aux-address router=10.68.0.9 aux',
     },
     { run: 'network create --driver overlay --opt encrypted secret' },
+    { run: 'network inspect secret' },
     { run: 'network create --driver overlay --ipv6 --subnet fd00:66::/64 six' },
     {
       run: 'network create --driver overlay --ipv6 --subnet 10.69.0.0/24 --subnet fd00:69::/64 both',
