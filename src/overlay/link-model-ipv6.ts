@@ -1,3 +1,4 @@
+import { formatIpv6, parseIpv6Cidr } from '../api/ipv6.ts'
 import {
   type ForwardingTable,
   hasEncrypted,
@@ -27,7 +28,7 @@ const isDual = (network: TableNetwork): network is DualNetwork => network.ipv6 !
 /**
  * The IPv6 neighbours and routes of a forwarding table: what `linkModel` has for IPv4, address by address and block by block. And the
  * addresses that a bridge answers for, since IPv6 has nothing like `proxy_arp`: this part grows with the tasks of the networks that the
- * node has tasks on. Empty when no network has IPv6. Pure.
+ * node has tasks on, and with nodes. Empty when no network has IPv6. Pure.
  */
 export const ipv6LinkModel = (table: ForwardingTable, inputs: Ipv6LinkInputs): LinkModel => {
   const out = new LinkItems()
@@ -100,6 +101,16 @@ const addProxied = (out: LinkItems, table: ForwardingTable, inputs: Ipv6LinkInpu
     for (const addr of list) if (inputs.isIsolated || !locals.has(addr)) add(addr)
   for (const { addr } of table.vips) add(addr)
   for (const addr of inputs.retired) add(addr)
+  // The other nodes' gateways, which is who asks when a host does: in flat subnets they have routes of their own.
+  for (const { addr, nodeId } of table.hostRoutes) if (nodeId !== table.self.nodeId) add(addr)
+  for (const { id, ipv6 } of table.networks) {
+    const bridge = bridges.get(id)
+    if (bridge === undefined) continue
+    for (const { cidr } of ipv6?.blocks ?? []) {
+      const block = parseIpv6Cidr(cidr)
+      if (block !== undefined) out.proxied(formatIpv6(block.first + 1n), bridge)
+    }
+  }
 }
 
 /** Of the table's networks. */

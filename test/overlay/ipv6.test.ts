@@ -107,10 +107,10 @@ t.test('routes: a block per node, a /128 for what lies outside its block', async
   const proxied = [...items.keys()].filter((key) => key.startsWith('proxy'))
   t.strictSame(
     proxied.sort(),
-    ['a01:214', 'a01:314', 'a01:14d', 'a01:5', 'a01:263']
+    ['a01:214', 'a01:314', 'a01:14d', 'a01:5', 'a01:263', 'a01:201', 'a01:301']
       .map((one) => `proxy fd00:1::${one} sw-br1`)
       .sort(),
-    'remote tasks, VIPs and those that are gone, on bridges that are there',
+    "remote tasks, VIPs, those that are gone and the other hosts', on bridges that are there",
   )
   t.equal(add('proxy fd00:1::a01:5 sw-br1'), 'neigh replace proxy fd00:1::a01:5 dev sw-br1')
   const isolated = ipv6LinkModel(table(), {
@@ -120,6 +120,14 @@ t.test('routes: a block per node, a /128 for what lies outside its block', async
     retired: [],
   })
   t.ok(isolated.has('proxy fd00:1::a01:114 sw-br1'), 'also between tasks of one bridge')
+  const inFlat = ipv6LinkModel(table(), {
+    bridges: new Set([2]),
+    isIsolated: false,
+    retired: [],
+    isRelayed: false,
+  })
+  t.ok(inFlat.has('proxy fd00:2::2 sw-br2'), "the other node's gateway in a flat subnet")
+  t.notOk(inFlat.has('proxy fd00:2::1 sw-br2'), 'its own the host has')
 })
 
 t.test('rules: VIPs, isolation, the way outside', async (t) => {
@@ -230,6 +238,27 @@ t.test('names', async (t) => {
   t.equal(ptr('fd0000010000000000000001' + '0a010214'), 'NXDOMAIN', 'no twin of anybody')
   t.equal(ptr('fd0000090000000000000000' + '0a010214'), 'forward', 'not ours')
   t.strictSame(ask(arpa('fd0000010000000000000000' + '0a010214')), [], 'another type')
+})
+
+t.test('a VIP has an AAAA record unless all of its tasks are on nodes without IPv6', (t) => {
+  const addrs6 = (nodes: readonly ReturnType<typeof node>[], ready: boolean) => {
+    const one = view({
+      nodes: [...nodes],
+      networks: [front],
+      services: [service('web', { vips: [{ networkId: 'front', addr: '10.1.0.5' }] })],
+      endpoints: [
+        endpoint('own', 'other', 'n1', { front: '10.1.1.20' }),
+        ...(ready ? [endpoint('far', 'web', 'n2', { front: '10.1.2.20' })] : []),
+      ],
+    })
+    const resolution = new NameIndex(one, 'kernel').resolve('web', '10.1.1.20')
+    return resolution.kind === 'addresses' ? resolution.addrs6 : resolution.kind
+  }
+  const twin = ['fd00:1::a01:5']
+  t.strictSame(addrs6([node(1, dual), node(2, dual)], true), twin)
+  t.strictSame(addrs6([node(1, dual), node(2)], true), [], 'as with tasks.web')
+  t.strictSame(addrs6([node(1, dual), node(2)], false), twin, 'nobody is ready: refused in both')
+  t.end()
 })
 
 t.test('the families rotate each by itself: most clients ask for both', async (t) => {

@@ -181,7 +181,9 @@ export class NameIndex {
       if (!isMember) continue
       // Without the kernel plane nothing stands behind a VIP.
       const isBalanced = plane === 'kernel' && service.mode === 'vip' && vip !== undefined
-      const entry = isBalanced ? entryOf(network, [vip], () => true) : tasks
+      // A VIP whose tasks are all on nodes without IPv6 would refuse what its IPv4 brother serves.
+      const hasTwin = tasks.addrs6.length > 0 || tasks.addrs.length === 0
+      const entry = isBalanced ? entryOf(network, [vip], () => hasTwin) : tasks
       const serviceName = service.name.toLowerCase()
       const isOneOf = service.mode === 'vip'
       network.names.set(serviceName, { ...entry, isOneOf, ofService: true })
