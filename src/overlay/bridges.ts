@@ -109,7 +109,7 @@ export class Bridges {
         { network: network.name },
         'the bridge differs from the network: making it anew',
       )
-      await this.#docker.getNetwork(name).remove()
+      await this.#removeOther(current, network)
     }
     if (current === null || !this.#isAsWanted(current, network)) {
       const { Version } = await this.#docker.version()
@@ -141,8 +141,14 @@ export class Bridges {
     await setSysctl(this.#proc, conf('rp_filter'), '0')
     await setSysctl(this.#proc, conf('send_redirects'), '0')
     if (ipv6 === null) return
+    await this.#tuneIpv6(device).catch((error: Error) => {
+      this.#log.warn({ device, error: error.message }, 'IPv6 of a bridge is not as it should be')
+    })
+  }
+
+  async #tuneIpv6(device: string): Promise<void> {
     const conf6 = (name: string) => sysctlPath('net/ipv6/conf', device, name)
-    // Address by address (links-ipv6.ts): IPv6 has no proxying of whole networks.
+    // Address by address (link-model-ipv6.ts): IPv6 has no proxying of whole networks.
     await setSysctl(this.#proc, conf6('proxy_ndp'), '1')
     await setSysctl(this.#proc, sysctlPath('net/ipv6/neigh', device, 'proxy_delay'), '0')
     // Nobody else has the gateway's address: without looking for it, it serves a second earlier.
@@ -165,6 +171,22 @@ export class Bridges {
       }
     }
     return isClean
+  }
+
+  /** @throws SwarmctlError FAILED_PRECONDITION while containers are on it: a host that gets IPv6, or loses it, wants bridges anew */
+  async #removeOther(current: NetworkInfo, network: TableNetwork): Promise<void> {
+    try {
+      await this.#docker.getNetwork(current.Name).remove()
+    } catch (error) {
+      if (statusOf(error) === 404) return
+      const isSameFamily = (current.EnableIPv6 ?? false) === (network.ipv6 !== null)
+      const how = isSameFamily ? '' : network.ipv6 === null ? ' without IPv6' : ' with IPv6'
+      throw new SwarmctlError(
+        'FAILED_PRECONDITION',
+        `the bridge of network ${network.name} has to be made anew${how}, and containers still use it: drain this node once (${(error as Error).message})`,
+        { cause: error },
+      )
+    }
   }
 
   async #inspect(name: string): Promise<NetworkInfo | null> {

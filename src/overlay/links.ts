@@ -132,7 +132,6 @@ export class Links {
     }
     const relayPort = this.problem === '' ? options.relayPort : null
     const ipv6 = ipv6LinkModel(table, { ...inputs, isRelayed: relayPort !== null })
-    if (ipv6.size > 0) await this.#enableIpv6()
     const wanted = new Map([...linkModel(table, inputs.bridges, relayPort), ...ipv6])
     const isFull = this.#applied === null
     const before = isFull
@@ -142,14 +141,16 @@ export class Links {
     // The kernel lists no text to compare rules by, so on a resync those that exist stay: their text is a function of their key.
     const fresh = add.filter((item) => !isFull || !this.#existsAsRule(item, before))
     this.#applied = null
-    await this.#batch(remove, true)
+    await this.#batch(remove, 'remove')
     const own = new Set(ipv6.values())
     await this.#batch(
       fresh.filter((item) => !own.has(item)),
-      false,
+      'add',
     )
     this.#applied = new Map([...wanted].filter(([key]) => !ipv6.has(key)))
-    if (await this.#addIpv6(fresh.filter((item) => own.has(item)))) this.#applied = wanted
+    if (ipv6.size === 0) this.#ipv6Problem = ''
+    else if (!(await this.#addIpv6(fresh.filter((item) => own.has(item))))) return
+    this.#applied = wanted
   }
 
   /** What of the links does not work, one line. */
@@ -157,10 +158,11 @@ export class Links {
     return this.#ipv6Problem === '' ? [] : [this.#ipv6Problem]
   }
 
-  /** What the kernel refuses of IPv6 (it has none on a device of less than 1280 bytes, say) is a problem of IPv6 alone. */
+  /** What the kernel refuses of IPv6 (a bridge may have gone meanwhile) is a problem of IPv6 alone. */
   async #addIpv6(items: LinkItem[]): Promise<boolean> {
     try {
-      await this.#batch(items, false)
+      await this.#enableIpv6()
+      await this.#batch(items, 'as far as it goes')
       this.#ipv6Problem = ''
     } catch (error) {
       const problem = `IPv6 between nodes does not work here: ${(error as Error).message}`
@@ -178,7 +180,7 @@ export class Links {
 
   /** Removes all of it. */
   async destroy(): Promise<void> {
-    await this.#batch([...(await existingItems(this.#exec, false)).values()], true)
+    await this.#batch([...(await existingItems(this.#exec, false)).values()], 'remove')
     await this.#exec.run('ip', ['link', 'del', VXLAN_DEVICE])
     await this.#exec.run('ip', ['link', 'del', ENCRYPTED_DEVICE])
     this.invalidate()
@@ -189,14 +191,15 @@ export class Links {
     return pref !== undefined && before.has(`rule ${pref}`)
   }
 
-  async #batch(items: LinkItem[], isRemoval: boolean): Promise<void> {
+  async #batch(items: LinkItem[], how: 'add' | 'as far as it goes' | 'remove'): Promise<void> {
+    const isRemoval = how === 'remove'
     for (const tool of ['ip', 'bridge'] as const) {
       const lines = items
         .filter((item) => item.tool === tool)
         .map((item) => (isRemoval ? item.remove : item.add))
       if (lines.length === 0) continue
-      // What is to be removed may be gone already (a device took its routes along): -force goes on.
-      const args = isRemoval ? ['-force', '-batch', '-'] : ['-batch', '-']
+      // What is to be removed may be gone already (a device took its routes along), what is refused on one device goes on others: -force.
+      const args = how === 'add' ? ['-batch', '-'] : ['-force', '-batch', '-']
       const result = await this.#exec.run(tool, args, `${lines.join('\n')}\n`)
       if (result.code === 0 || isRemoval) continue
       throw new SwarmctlError('INTERNAL', `${tool}: ${result.stderr.trim().split('\n')[0]}`)
