@@ -3,6 +3,7 @@ import { formatCidr, type Ipv4Block } from '../../api/ipv4.ts'
 import { formatIpv6Cidr, type Ipv6Block, overlapsIpv6 } from '../../api/ipv6.ts'
 import { canMirror } from '../../api/ipv6-mirror.ts'
 import type { Network } from '../../api/network.ts'
+import { isTerminal } from '../../api/task-state.ts'
 import type { View } from '../store/view.ts'
 
 /** First octet of locally assigned unique local addresses; then come 40 bits of the site's own and 16 of a subnet (RFC 4193 §3.1). */
@@ -30,7 +31,7 @@ const siteSubnet = (clusterId: string, index: number): Ipv6Block => ({
 
 /** What an IPv6 subnet that a user asks for overlaps, in words; undefined when it is free. */
 export const ipv6Conflict = (
-  view: Pick<View, 'list' | 'cluster'>,
+  view: Pick<View, 'list' | 'get' | 'cluster'>,
   subnet: Ipv6Block,
   exceptId: string,
 ): string | undefined => {
@@ -45,8 +46,21 @@ export const ipv6Conflict = (
     if (other === undefined) continue
     return `subnet ${formatIpv6Cidr(subnet)} overlaps ${formatIpv6Cidr(other)}, network ${Spec.Name}`
   }
-  return undefined
+  const left = abandoned(view).find((one) => overlapsIpv6(one, subnet))
+  return (
+    left &&
+    `subnet ${formatIpv6Cidr(subnet)} overlaps ${formatIpv6Cidr(left)}, a task that still ends`
+  )
 }
+
+/** Of networks that are removed while tasks still drain: their bridges are there until then. */
+const abandoned = (view: Pick<View, 'list' | 'get'>): Ipv6Block[] =>
+  view
+    .list('task')
+    .filter((task) => !isTerminal(task.Status.State))
+    .flatMap((task) => task.NetworksAttachments ?? [])
+    .filter(({ Network }) => view.get('network', Network.ID) === undefined)
+    .flatMap(({ Network }) => ipv6SubnetOf(Network.IPAMOptions.Configs) ?? [])
 
 /** The IPv6 subnet of a network that is given its IPv4 one; none unless it asked for IPv6. */
 export const allocateIpv6 = (

@@ -16,7 +16,7 @@ import {
   settle,
   taskOf,
 } from '../../support/allocating.ts'
-import { sampleCluster, sampleNode } from '../../support/objects.ts'
+import { sampleCluster, sampleNode, sampleTask } from '../../support/objects.ts'
 
 const addressesOf = (store: Store, taskId: string) =>
   store
@@ -398,6 +398,19 @@ t.test('IPv6: the subnet of twins, asked for or of the cluster’s own prefix', 
   t.match(conflict(formatIpv6Cidr(derived)), /networks without a subnet of their own/)
   t.match(conflict('fd00:3::/64'), /network narrow/, 'asked for before')
   t.equal(conflict('fd00:4::/64'), undefined)
+  const task = (id: string, State: 'running' | 'complete', Subnet: string) => ({
+    ...sampleTask(id, 'web'),
+    Status: { ...sampleTask(id, 'web').Status, State },
+    NetworksAttachments: [
+      { Network: { ...network('gone'), IPAMOptions: { Configs: [{ Subnet }] } }, Addresses: [] },
+    ],
+  })
+  await store.update((tx) => {
+    tx.put('task', task('draining', 'running', 'fd00:4::/64'))
+    tx.put('task', task('ended', 'complete', 'fd00:5::/64'))
+  })
+  t.match(conflict('fd00:4::/48'), /overlaps fd00:4::\/64, a task that still ends/)
+  t.equal(conflict('fd00:5::/64'), undefined)
   await allocator.stop()
 })
 
