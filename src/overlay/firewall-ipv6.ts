@@ -60,6 +60,22 @@ export const ipv6ProxyChains = (table: ForwardingTable): string => {
   ].join('\n')
 }
 
+const PROBE_CHAIN = 'SWARMCTL-PROBE'
+
+/** What the proxy plane's chains need of the kernel; `take` takes it away again. */
+const probe = (step: 'make' | 'take'): string =>
+  [
+    ['filter', '-m conntrack --ctdir ORIGINAL -j DROP'],
+    ['nat', '-j MASQUERADE'],
+  ]
+    .flatMap(([table, rule]) => [
+      `*${table}`,
+      `:${PROBE_CHAIN} - [0:0]`,
+      step === 'make' ? `-A ${PROBE_CHAIN} ${rule}` : `-X ${PROBE_CHAIN}`,
+      'COMMIT\n',
+    ])
+    .join('\n')
+
 /** Keeps our rules in the host's ip6tables. */
 export class Ipv6Firewall {
   readonly #exec: Exec
@@ -69,6 +85,15 @@ export class Ipv6Firewall {
 
   constructor(deps: { exec: Exec }) {
     this.#exec = deps.exec
+  }
+
+  /** Whether the host takes the proxy plane's chains: tried with one that nothing leads to. */
+  async isAble(): Promise<boolean> {
+    const restore = (step: 'make' | 'take') =>
+      this.#exec.run('ip6tables-restore', ['-w', '--noflush'], probe(step))
+    const made = await restore('make')
+    if (made.code !== 127) await restore('take')
+    return made.code === 0
   }
 
   /** Without ip6tables there is no policy in the way. */

@@ -37,6 +37,11 @@ export class HostSettings {
     await this.#proc.write(path, value)
   }
 
+  /** Those that were changed and not given back, also by an earlier process. */
+  async changed(): Promise<string[]> {
+    return [...(await this.#load()).keys()]
+  }
+
   /** The node leaves: the newest change first, since later ones may make up for earlier ones. */
   async restore(): Promise<void> {
     for (const [path, { before, ours }] of [...(await this.#load())].reverse()) {

@@ -23,6 +23,14 @@ const SCRATCH = `table ip6 swarmctl_probe {
 delete table ip6 swarmctl_probe
 `
 
+/** Smallest MTU of IPv6, bytes (RFC 8200 §5): the kernel has none of it on a smaller device, and a container would not start. */
+const MTU_MIN = 1280
+
+const CANNOT =
+  'IPv6 is off on this host, or neither nftables nor (proxy plane) ip6tables translate it: tasks here have IPv4 only; load the kernel module ipv6, drain the node and start the daemon anew'
+
+const ACCEPT_RA = /\/accept_ra$/
+
 /** A node's share of networks with IPv6, beside routes and bridges. Without such a network it leaves the host alone. */
 export class Ipv6Plane {
   readonly #exec: Exec
@@ -32,15 +40,20 @@ export class Ipv6Plane {
   readonly #tables: KernelTables
   readonly #firewall: Ipv6Firewall
   #plane: DataPlaneKind = 'kernel'
-  #isSupported = false
+  readonly #mtu: () => number
+  /** The kernel and its programs can. */
+  #isAble = false
   /** A network had IPv6 at the last sync. */
   #isWanted = false
+  /** Why networks that have IPv6 are served without. */
+  #unserved = ''
   #problem = ''
 
   constructor(
     deps: { exec: Exec; proc: Proc; settings: HostSettings; log: Log },
-    options: { vxlanPort: number },
+    options: { vxlanPort: number; mtu: () => number },
   ) {
+    this.#mtu = options.mtu
     this.#exec = deps.exec
     this.#proc = deps.proc
     this.#settings = deps.settings
@@ -55,37 +68,45 @@ export class Ipv6Plane {
     // Rules of an earlier start in the other plane would go on balancing by a table that nobody keeps.
     if (plane === 'proxy') await this.#tables.destroy()
     const hasKernel = (await this.#proc.read(FORWARDING)) !== null
-    this.#isSupported =
+    // Without the rules there would be no isolation either.
+    this.#isAble =
       hasKernel &&
-      (plane === 'proxy' || (await this.#exec.run('nft', ['-f', '-'], SCRATCH)).code === 0)
+      (plane === 'proxy'
+        ? await this.#firewall.isAble()
+        : (await this.#exec.run('nft', ['-f', '-'], SCRATCH)).code === 0)
   }
 
   /** Whether this node's tasks have IPv6 addresses where their networks do. */
   get isSupported(): boolean {
-    return this.#isSupported
+    return this.#isAble && this.#mtu() >= MTU_MIN
   }
 
   /** What does not work and what to do, one line. */
   problems(): string[] {
-    return this.#problem === '' ? [] : [this.#problem]
+    return [this.#unserved, this.#problem].filter((one) => one !== '')
   }
 
   /** The networks as this host can serve them. */
   served(networks: OverlayView['networks']): OverlayView['networks'] {
-    if (this.#isSupported) return networks
     const isDual = [...networks.values()].some(({ subnet6 }) => subnet6 !== undefined)
-    this.#problem = isDual
-      ? 'IPv6 is off on this host, or nftables can not translate it: tasks here have IPv4 only; load the kernel module ipv6 and start the daemon anew'
-      : ''
+    this.#unserved = isDual ? this.#obstacle() : ''
+    if (this.isSupported) return networks
     return isDual ? new Map([...networks].map(([id, one]) => [id, ipv4Only(one)])) : networks
+  }
+
+  #obstacle(): string {
+    if (this.isSupported) return ''
+    if (!this.#isAble) return CANNOT
+    const mtu = this.#mtu()
+    return `the overlay's MTU on this host is ${mtu}, IPv6 needs ${MTU_MIN}: tasks here have IPv4 only; raise that of the data path by ${MTU_MIN - mtu}`
   }
 
   /** What a container is to be created with on this host. Its bridges can be made from then on. */
   async prepare(attachment: Attachment): Promise<Attachment> {
     if (!attachment.overlayNetworks.some(({ subnet6 }) => subnet6 !== undefined)) return attachment
-    if (this.#isSupported) {
+    if (this.isSupported) {
       // Before the Engine does it, who would not give it back.
-      await this.#forward()
+      await this.#forward().catch((error) => this.#complain(error))
       return attachment
     }
     return {
@@ -100,21 +121,26 @@ export class Ipv6Plane {
     table: ForwardingTable,
     inputs: { retired: readonly string[]; isResync: boolean },
   ): Promise<void> {
-    if (!this.#isSupported) return
+    if (!this.#isAble) return
     const isWanted = table.networks.some(({ ipv6 }) => ipv6 !== null)
     const isFull = inputs.isResync || isWanted !== this.#isWanted
     this.#isWanted = isWanted
     try {
-      if (isWanted && isFull) await this.#forward()
       if (this.#plane === 'kernel') await this.#syncKernel(table, inputs.retired, isFull)
       else if (isWanted) await this.#firewall.syncProxy(table)
       else await this.#firewall.clear()
+      // After the rules: a host that refuses to forward has its networks isolated all the same.
+      if (isWanted && isFull) await this.#forward()
       this.#problem = ''
     } catch (error) {
-      const problem = `IPv6 of overlay networks does not work here: ${toSwarmctlError(error).message}`
-      if (problem !== this.#problem) this.#log.warn({}, problem)
-      this.#problem = problem
+      this.#complain(error)
     }
+  }
+
+  #complain(error: unknown): void {
+    const problem = `IPv6 of overlay networks does not work here: ${toSwarmctlError(error).message}`
+    if (problem !== this.#problem) this.#log.warn({}, problem)
+    this.#problem = problem
   }
 
   /** Whether what should be there of our rules is. */
@@ -123,7 +149,7 @@ export class Ipv6Plane {
   }
 
   async destroy(): Promise<void> {
-    if (!this.#isSupported) return
+    if (!this.#isAble) return
     await this.#firewall.clear()
     if (this.#plane === 'kernel') await this.#tables.destroy()
   }
@@ -149,6 +175,9 @@ export class Ipv6Plane {
       await this.#keepRouterAdvertisements()
       await this.#settings.set(FORWARDING, '1')
     }
+    // After a reboot the Engine, whose bridges are there again, may have been first.
+    for (const path of await this.#settings.changed())
+      if (ACCEPT_RA.test(path)) await this.#acceptWhileForwarding(path)
     const bridged = (name: string) => sysctlPath('net/bridge', name)
     const calls = await this.#proc.read(bridged('bridge-nf-call-iptables'))
     const calls6 = await this.#proc.read(bridged('bridge-nf-call-ip6tables'))
@@ -169,9 +198,12 @@ export class Ipv6Plane {
     ])
     if (code !== 0 || stdout.trim() === '') return
     for (const { dev } of JSON.parse(stdout) as { dev?: string }[]) {
-      const path = sysctlPath('net/ipv6/conf', dev ?? '', 'accept_ra')
-      if ((await this.#proc.read(path))?.trim() === '1') await this.#settings.set(path, '2')
+      await this.#acceptWhileForwarding(sysctlPath('net/ipv6/conf', dev ?? '', 'accept_ra'))
     }
+  }
+
+  async #acceptWhileForwarding(path: string): Promise<void> {
+    if ((await this.#proc.read(path))?.trim() === '1') await this.#settings.set(path, '2')
   }
 }
 

@@ -126,7 +126,7 @@ export class Overlay {
     this.#links = new Links({ ...deps, settings: this.#settings }, vxlan)
     const withSettings = { ...deps, settings: this.#settings }
     this.#tables = new KernelTables(withSettings, { ...vxlan, layout: IPV4_LAYOUT })
-    this.#ipv6 = new Ipv6Plane(withSettings, vxlan)
+    this.#ipv6 = new Ipv6Plane(withSettings, { ...vxlan, mtu: () => this.#links.mtu })
     this.#bridges = new Bridges(deps)
     this.#bridgePorts = new BridgePorts(deps)
     this.#relay = new Relay({ ...deps, link: deps.relayLink }, vxlan)

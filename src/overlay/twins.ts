@@ -50,11 +50,6 @@ export class Twins {
     })
   }
 
-  /** No network has IPv6. */
-  get isEmpty(): boolean {
-    return this.#networks.length === 0
-  }
-
   of(addr: string): Twin | undefined {
     const address = parseIpv4(addr)
     if (address === undefined) return undefined

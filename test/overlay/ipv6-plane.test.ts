@@ -42,8 +42,8 @@ class FakeHost {
 
   readonly hostSettings = new HostSettings({ proc: this.proc, log }, {})
 
-  plane(): Ipv6Plane {
-    return new Ipv6Plane({ ...this, settings: this.hostSettings, log }, { vxlanPort: 4789 })
+  plane(mtu = () => 1450): Ipv6Plane {
+    return new Ipv6Plane({ ...this, settings: this.hostSettings, log }, { vxlanPort: 4789, mtu })
   }
 
   ranLike(pattern: RegExp): string[] {
@@ -148,6 +148,73 @@ t.test('what the kernel refuses is said, and is no error of the other tables', a
   t.strictSame(plane.problems(), [])
 })
 
+t.test('a host that refuses to forward keeps no task from IPv4, and isolates', async (t) => {
+  const host = new FakeHost({ [FORWARDING]: '0' })
+  host.proc.write = () => Promise.reject(new Error('EROFS: read-only file system'))
+  const plane = host.plane()
+  await plane.start('kernel')
+  host.ran.length = 0
+  const given = attachment('fd00:1::/64')
+  t.equal(await plane.prepare(given), given)
+  t.match(plane.problems(), [/does not work here: .*read-only/])
+  await plane.sync(tableOf(of('fd00:1::/64')), sync)
+  t.match(host.ranLike(/^nft -f/), [/table ip6 swarmctl/], 'the rules are there')
+  t.match(plane.problems(), [/does not work here: .*read-only/])
+})
+
+t.test('after a reboot the Engine forwards first: routers are believed again', async (t) => {
+  const accept = conf('eth0/accept_ra')
+  const host = new FakeHost({ [FORWARDING]: '0', [accept]: '1', [conf('eth1/accept_ra')]: '1' })
+  host.answer = (command) =>
+    command.includes('proto ra') ? { stdout: '[{"dst":"default","dev":"eth0"}]' } : undefined
+  const first = host.plane()
+  await first.start('kernel')
+  await first.prepare(attachment('fd00:1::/64'))
+  t.equal(host.settings.get(accept), '2')
+  host.settings.set(accept, '1')
+  host.answer = () => undefined
+  const again = host.plane()
+  await again.start('kernel')
+  await again.sync(tableOf(of('fd00:1::/64')), sync)
+  t.equal(host.settings.get(accept), '2')
+  t.equal(host.settings.get(conf('eth1/accept_ra')), '1', 'not ours')
+  await host.hostSettings.restore()
+  t.equal(host.settings.get(accept), '1')
+})
+
+t.test('a data path too narrow for IPv6 has IPv4 only, until it is wider', async (t) => {
+  const host = new FakeHost({ [FORWARDING]: '0' })
+  let mtu = 1450
+  const plane = host.plane(() => mtu)
+  await plane.start('kernel')
+  const dual = of('fd00:1::/64').networks
+  t.equal(plane.served(dual), dual)
+  await plane.sync(tableOf(of('fd00:1::/64')), sync)
+  mtu = 1230
+  t.equal(plane.isSupported, false)
+  t.equal(plane.served(dual).get('front')?.subnet6, undefined)
+  t.notOk('ipv6Address' in (await plane.prepare(attachment('fd00:1::/64'))).networks[0]!)
+  const isThere = (command: string) => command === 'nft list tables ip6'
+  host.answer = (command) => (isThere(command) ? { stdout: 'table ip6 swarmctl\n' } : undefined)
+  await plane.sync(tableOf(of()), sync)
+  t.match(host.ran.at(-1), /delete table ip6 swarmctl/, 'what there was goes')
+  t.match(plane.problems(), [/MTU on this host is 1230, IPv6 needs 1280.*raise .* by 50/])
+  mtu = 1280
+  t.equal(plane.served(dual), dual)
+  t.strictSame(plane.problems(), [])
+})
+
+t.test('without ip6tables the proxy plane has no isolation, so no IPv6 either', async (t) => {
+  for (const code of [127, 2]) {
+    const host = new FakeHost({ [FORWARDING]: '1' })
+    host.answer = (command) => (command.startsWith('ip6tables-restore') ? { code } : undefined)
+    const plane = host.plane()
+    await plane.start('proxy')
+    t.equal(plane.isSupported, false)
+    t.equal(host.ranLike(/^ip6tables-restore/).length, code === 127 ? 1 : 2, 'nothing is left')
+  }
+})
+
 t.test('a host without IPv6 serves IPv4, and says so while it matters', async (t) => {
   const refused = new FakeHost({ [FORWARDING]: '0' })
   refused.answer = () => ({ code: 1 })
@@ -177,6 +244,10 @@ t.test('the proxy plane has chains of its own', async (t) => {
   const plane = host.plane()
   await plane.start('proxy')
   t.ok(plane.isSupported, 'without nft')
+  t.match(host.ranLike(/^ip6tables-restore/), [
+    /-A SWARMCTL-PROBE -j MASQUERADE/,
+    /-X SWARMCTL-PROBE/,
+  ])
   host.ran.length = 0
   await plane.sync(tableOf(of('fd00:1::/64')), sync)
   t.match(host.ranLike(/^ip6tables-restore/), [/-A SWARMCTL -s fd00:1::\/64 -d fd00:1::\/64/])
