@@ -8,6 +8,7 @@ export interface Ipv6Block {
 
 const GROUPS = 8
 const GROUP_BITS = 16n
+const GROUP_DIGITS = 4
 
 const parseGroups = (text: string): number[] | undefined => {
   if (text === '') return []
@@ -32,20 +33,21 @@ export const parseIpv6 = (text: string): bigint | undefined => {
   return groups.reduce((value, group) => (value << GROUP_BITS) | BigInt(group), 0n)
 }
 
-/** As RFC 5952 has it, and the kernel prints it: lower case, the first longest run of zeros as `::`. */
+/** As RFC 5952 has it, and the kernel prints it: lower case, the first longest run of zeros as `::`. Tables have tens of thousands. */
 export const formatIpv6 = (address: bigint): string => {
-  const groups = Array.from({ length: GROUPS }, (_, at) =>
-    Number((address >> (GROUP_BITS * BigInt(GROUPS - 1 - at))) & 0xffffn),
-  )
+  const digits = address.toString(16).padStart(GROUPS * GROUP_DIGITS, '0')
+  const groups: string[] = []
   let longest = { at: 0, length: 1 }
+  let zeros = 0
   for (let at = 0; at < GROUPS; at++) {
-    const end = groups.findIndex((group, other) => other >= at && group !== 0)
-    const length = (end < 0 ? GROUPS : end) - at
-    if (length > longest.length) longest = { at, length }
+    const group = digits.slice(at * GROUP_DIGITS, (at + 1) * GROUP_DIGITS).replace(/^0{1,3}/, '')
+    groups.push(group)
+    zeros = group === '0' ? zeros + 1 : 0
+    if (zeros > longest.length) longest = { at: at + 1 - zeros, length: zeros }
   }
-  const text = (part: number[]) => part.map((group) => group.toString(16)).join(':')
-  if (longest.length < 2) return text(groups)
-  return `${text(groups.slice(0, longest.at))}::${text(groups.slice(longest.at + longest.length))}`
+  if (longest.length < 2) return groups.join(':')
+  const head = groups.slice(0, longest.at).join(':')
+  return `${head}::${groups.slice(longest.at + longest.length).join(':')}`
 }
 
 const blockSize = (prefix: number): bigint => 1n << BigInt(128 - prefix)

@@ -39,23 +39,38 @@ interface Twin {
   addr: string
 }
 
-/** Finds the twins of addresses of any network. */
+/** Finds the twins of addresses of any network. The subnets don't overlap. */
 export class Twins {
+  /** In order of their subnets. */
   readonly #networks: (DualSubnets & { id: string })[]
 
   constructor(networks: Iterable<MaybeDual>) {
-    this.#networks = [...networks].flatMap((network) => {
-      const subnets = dualSubnets(network)
-      return subnets === undefined ? [] : [{ ...subnets, id: network.id }]
-    })
+    this.#networks = [...networks]
+      .flatMap((network) => {
+        const subnets = dualSubnets(network)
+        return subnets === undefined ? [] : [{ ...subnets, id: network.id }]
+      })
+      .sort((a, b) => a.subnet.first - b.subnet.first)
   }
 
   of(addr: string): Twin | undefined {
     const address = parseIpv4(addr)
     if (address === undefined) return undefined
-    const network = this.#networks.find(({ subnet }) => containsAddress(subnet, address))
-    if (network === undefined) return undefined
+    const network = this.#lastFrom(address)
+    if (network === undefined || !containsAddress(network.subnet, address)) return undefined
     return { networkId: network.id, addr: formatIpv6(mirrorAddress(network.subnet6, address)) }
+  }
+
+  /** The last network whose subnet begins at the address or before it. */
+  #lastFrom(address: number): (DualSubnets & { id: string }) | undefined {
+    let low = 0
+    let high = this.#networks.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#networks[middle]?.subnet.first ?? 0) <= address) low = middle + 1
+      else high = middle
+    }
+    return this.#networks[low - 1]
   }
 
   /** Those that have one. */

@@ -13,6 +13,7 @@ import { ipv6LinkModel } from '../../src/overlay/link-model-ipv6.ts'
 import { IPV6_LAYOUT } from '../../src/overlay/nft-layout-ipv6.ts'
 import { ipv6NftModel } from '../../src/overlay/nft-model-ipv6.ts'
 import { fullScript } from '../../src/overlay/nft-script.ts'
+import { Twins } from '../../src/overlay/twins.ts'
 import { endpoint, network, node, service, view } from '../support/overlay/views.ts'
 
 const front = network('front', 1, '10.1.0.0/16', { subnet6: 'fd00:1::/64' })
@@ -201,6 +202,20 @@ t.test('the bridge and what a container is created with', async (t) => {
   const without = attachmentOf(task, ipv4Only(of), { nodeId: 'n1', index: 1 })
   t.notOk('ipv6Address' in without.networks[0]!, 'the view is newer than the task')
   t.strictSame(addressesOf(task), ['10.1.1.20', 'fd00:1::a01:114'])
+})
+
+t.test('the twin of an address among many networks', async (t) => {
+  const subnets = ['10.9.9.0/24', '192.168.0.0/16', '10.0.0.0/16', '10.2.0.0/16']
+  const twins = new Twins([
+    ...subnets.map((subnet, at) => ({ id: subnet, subnet, subnet6: `fd00:${at + 1}::/64` })),
+    { id: 'plain', subnet: '10.3.0.0/16' },
+  ])
+  t.strictSame(twins.of('10.9.9.255'), { networkId: subnets[0], addr: 'fd00:1::a09:9ff' })
+  t.strictSame(twins.of('192.168.0.0'), { networkId: subnets[1], addr: 'fd00:2::c0a8:0' })
+  t.strictSame(twins.of('10.0.0.1'), { networkId: subnets[2], addr: 'fd00:3::a00:1' })
+  for (const addr of ['9.255.255.255', '10.1.0.0', '10.3.0.5', '10.9.10.0', '192.169.0.0', 'x'])
+    t.equal(twins.of(addr), undefined, addr)
+  t.equal(new Twins([]).of('10.0.0.1'), undefined)
 })
 
 const query = (name: string, type: RecordType) =>

@@ -163,8 +163,11 @@ export class NameIndex {
     view: OverlayView,
     plane: DataPlaneKind,
   ): void {
-    for (const network of this.#networks.values()) {
-      if (this.#ingress.has(network.id)) continue
+    // Not each network for each service: a change of a large swarm would take a second.
+    const places = [...service.vips, ...service.aliases, ...ready.flatMap((one) => one.addresses)]
+    for (const id of new Set(places.map(({ networkId }) => networkId))) {
+      const network = this.#networks.get(id)
+      if (network === undefined || this.#ingress.has(id)) continue
       const vip = service.vips.find((one) => one.networkId === network.id)?.addr
       const endpoints = new Map(
         ready.flatMap((endpoint) =>
