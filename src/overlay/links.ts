@@ -180,7 +180,7 @@ export class Links {
 
   /** Removes all of it. */
   async destroy(): Promise<void> {
-    await this.#batch([...(await existingItems(this.#exec, false)).values()], 'remove')
+    await this.#batch([...(await existingItems(this.#exec, true)).values()], 'remove')
     await this.#exec.run('ip', ['link', 'del', VXLAN_DEVICE])
     await this.#exec.run('ip', ['link', 'del', ENCRYPTED_DEVICE])
     this.invalidate()
