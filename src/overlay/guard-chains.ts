@@ -21,16 +21,18 @@ export const GUARD_CHAINS = [
  */
 export const guardChains = (subnets: readonly string[], port: number | null): string => {
   const isNeeded = subnets.length > 0
+  // Also broadcasts and multicasts: a VXLAN socket takes them. And from containers, so before the ways that are open to them.
+  const toPort = `-p udp --dport ${port}`
+  const strangers = `-A ${IN_CHAIN} ! -i lo ${toPort} -m addrtype ! --dst-type UNICAST -j DROP`
   const ways = isNeeded ? ['lo', ENCRYPTED_DEVICE, ANY_BRIDGE] : []
   const guardsPort = isNeeded && port !== null
-  const toPort = `-p udp --dport ${port}`
   return [
     '*raw',
     `:${IN_CHAIN} - [0:0]`,
+    ...(guardsPort ? [strangers] : []),
     ...ways.map((way) => `-A ${IN_CHAIN} -i ${way} -j RETURN`),
     ...subnets.map((subnet) => `-A ${IN_CHAIN} -s ${subnet} -j DROP`),
     ...subnets.map((subnet) => `-A ${IN_CHAIN} -d ${subnet} -j DROP`),
-    ...(guardsPort ? [`-A ${IN_CHAIN} ${toPort} -m addrtype --dst-type LOCAL -j DROP`] : []),
     `:${LOCAL_CHAIN} - [0:0]`,
     ...(guardsPort ? [`-A ${LOCAL_CHAIN} -o lo ${toPort} -m owner ! --uid-owner 0 -j DROP`] : []),
     'COMMIT',

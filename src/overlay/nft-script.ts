@@ -77,9 +77,9 @@ chain astray {
 }
 chain raw_pre {
   type filter hook prerouting priority -300
-  udp dport ${vxlanPort} fib daddr type local ip saddr != @vteps drop
+  udp dport ${vxlanPort} fib daddr type != unicast ip saddr != @vteps drop
   udp dport ${vxlanPort} fib daddr type local notrack
-  udp dport @encrypted_ports iifname != "lo" fib daddr type local drop
+  udp dport @encrypted_ports iifname != "lo" fib daddr type != unicast drop
   udp dport @encrypted_ports iifname "lo" notrack
   ip daddr ${RELAY_ADDRESS} notrack
   ip saddr @encrypted_nets jump astray

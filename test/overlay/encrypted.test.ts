@@ -167,7 +167,8 @@ t.test('nftables keeps them off every other device, and others off their port', 
     'iifname != "sw-vx1" iifname != "sw-br*" iifname != "lo" drop',
     'ip daddr @encrypted_nets oifname != "sw-vx1" oifname != "sw-br*" oifname != "lo" drop',
     'ip saddr @encrypted_nets oifname != "sw-vx1" oifname != "sw-br*" oifname != "lo" drop',
-    'udp dport @encrypted_ports iifname != "lo" fib daddr type local drop',
+    // Broadcasts and multicasts reach a VXLAN socket too.
+    'udp dport @encrypted_ports iifname != "lo" fib daddr type != unicast drop',
     'udp dport @encrypted_ports oifname "lo" meta skuid != 0 drop',
   ])
     t.ok(script.includes(`  ${rule}\n`), rule)
@@ -184,11 +185,15 @@ t.test('so do the chains of the proxy plane', async (t) => {
     ])
       t.ok(lines.includes(rule), rule)
   }
-  t.ok(
-    lines.includes('-A SWARMCTL-GUARD-IN -p udp --dport 4790 -m addrtype --dst-type LOCAL -j DROP'),
+  const strangers = lines.indexOf(
+    '-A SWARMCTL-GUARD-IN ! -i lo -p udp --dport 4790 -m addrtype ! --dst-type UNICAST -j DROP',
   )
-  const returns = lines.indexOf('-A SWARMCTL-GUARD-IN -i sw-vx1 -j RETURN')
-  t.ok(returns < lines.findIndex((line) => line.includes('DROP')), 'its own ways come first')
+  t.ok(strangers > 0)
+  for (const way of ['lo', 'sw-vx1', 'sw-br+']) {
+    const returns = lines.indexOf(`-A SWARMCTL-GUARD-IN -i ${way} -j RETURN`)
+    t.ok(strangers < returns, 'containers of any network are strangers to the port')
+    t.ok(returns < lines.findIndex((line) => line.includes('-s 10.')), 'its own ways come first')
+  }
   t.notMatch(guardChains([], 4790), /-j/)
 })
 

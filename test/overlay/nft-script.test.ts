@@ -194,7 +194,7 @@ t.test('the replacement is one transaction and has every rule that the plane nee
   const script = fullScript(modelOf(view({ networks })), { vxlanPort: 4790 })
   t.match(script, /^table ip swarmctl\ndelete table ip swarmctl\ntable ip swarmctl \{/)
   for (const rule of [
-    'udp dport 4790 fib daddr type local ip saddr != @vteps drop',
+    'udp dport 4790 fib daddr type != unicast ip saddr != @vteps drop',
     'ip saddr @internal_nets ct direction original drop',
     'oifname "sw-vx*" meta mark set 0',
     'tcp option maxseg size set rt mtu',
