@@ -106,9 +106,7 @@ export class Ipv6Firewall {
   /** @throws SwarmctlError FAILED_PRECONDITION when the host does not take the chains */
   async syncProxy(table: ForwardingTable): Promise<void> {
     this.#isAbsent = false
-    const encrypted = table.networks.flatMap(({ ipv6, encrypted }) =>
-      ipv6 !== null && encrypted ? ipv6.subnet : [],
-    )
+    const encrypted = table.encryptedSubnets.ipv6
     const script = ipv6ProxyChains(table) + guardChains(encrypted, null)
     const isThere = (await this.#run('filter', ['-S', CHAIN])).code === 0
     if (script !== this.#last || !isThere) {

@@ -1,6 +1,6 @@
 import type { Log } from '../api/log.ts'
 import type { Exec } from './exec.ts'
-import { type ForwardingTable, hasEncrypted } from './forwarding-table.ts'
+import type { ForwardingTable } from './forwarding-table.ts'
 import { GUARD_CHAINS, guardChains, IN_CHAIN } from './guard-chains.ts'
 import { ANY_BRIDGE, ANY_VXLAN, encryptedPort, MARK_ACCEPT } from './names.ts'
 
@@ -110,19 +110,19 @@ export class Firewall {
   }
 
   async #syncGuards(table: ForwardingTable): Promise<void> {
-    const subnets = table.networks.flatMap((one) => (one.encrypted ? one.subnet : []))
+    const subnets = table.encryptedSubnets.ipv4
+    const isNeeded = subnets.length > 0
     const script = guardChains(subnets, encryptedPort(this.#vxlanPort))
-    const isThere =
-      !hasEncrypted(table) || (await this.#iptables('raw', ['-S', IN_CHAIN])).code === 0
+    const isThere = !isNeeded || (await this.#iptables('raw', ['-S', IN_CHAIN])).code === 0
     if (script !== this.#lastGuards || !isThere) {
       const result = await this.#exec.run('iptables-restore', ['-w', '--noflush'], script)
       this.#lastGuards = result.code === 0 ? script : ''
-      if (result.code !== 0 && hasEncrypted(table)) {
+      if (result.code !== 0 && isNeeded) {
         const complaint = result.stderr.trim().split('\n')[0]
         this.#tell(`encrypted networks: only routes keep them off other ways: ${complaint}`)
       }
     }
-    if (!hasEncrypted(table)) return
+    if (!isNeeded) return
     for (const { table, from, chain } of GUARD_CHAINS) {
       await this.#ensure(table, from, ['-j', chain])
     }

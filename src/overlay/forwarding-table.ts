@@ -16,6 +16,7 @@ import type {
   OverlayNode,
   OverlayView,
 } from '../api/overlay-view.ts'
+import { type EncryptedSubnets, encryptedSubnets } from './encrypted-subnets.ts'
 import {
   bridgeName,
   ENCRYPTED_DEVICE,
@@ -120,6 +121,8 @@ export interface ForwardingTable {
   /** IPv4 addresses by which nodes are called: VXLAN, published ports. */
   nodeAddresses: string[]
   networks: TableNetwork[]
+  /** What the host lets go no other way than the encrypted one. */
+  encryptedSubnets: EncryptedSubnets
   vips: Vip[]
   published: PublishedPort[]
   hostRoutes: HostRoute[]
@@ -358,8 +361,19 @@ const hostRoutesOf = (view: OverlayView, self: Peer, networks: Map<string, Table
   return routes
 }
 
-/** What this node's tables hold for a view; null while the view does not have this node. Pure. */
-export const forwardingTable = (view: OverlayView, selfId: string): ForwardingTable | null => {
+/** Whether the host needs rules for IPv6. */
+export const needsIpv6 = (table: ForwardingTable): boolean =>
+  table.encryptedSubnets.ipv6.length > 0 || table.networks.some(({ ipv6 }) => ipv6 !== null)
+
+/**
+ * What this node's tables hold for a view; null while the view does not have this node. `attached` are the networks of this node's
+ * containers, which the view may lack. Pure.
+ */
+export const forwardingTable = (
+  view: OverlayView,
+  selfId: string,
+  attached: readonly OverlayNetwork[] = [],
+): ForwardingTable | null => {
   const selfNode = view.nodes.get(selfId)
   const self = selfNode === undefined ? null : peerOf(selfNode)
   if (self === null) return null
@@ -389,6 +403,7 @@ export const forwardingTable = (view: OverlayView, selfId: string): ForwardingTa
     peers,
     nodeAddresses: [...new Set(nodes.flatMap(addressesOfNode))].sort(compareAddress),
     networks,
+    encryptedSubnets: encryptedSubnets(networks, attached),
     vips: vipsOf(view, ready, networksById),
     published: publishedOf(view, ready, networksById, problems),
     hostRoutes: hostRoutesOf(view, self, networksById),

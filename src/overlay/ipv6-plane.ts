@@ -5,7 +5,7 @@ import type { OverlayNetwork, OverlayView } from '../api/overlay-view.ts'
 import type { Attachment } from './attachment.ts'
 import type { Exec } from './exec.ts'
 import { Ipv6Firewall } from './firewall-ipv6.ts'
-import type { ForwardingTable } from './forwarding-table.ts'
+import { type ForwardingTable, needsIpv6 } from './forwarding-table.ts'
 import type { HostSettings } from './host-settings.ts'
 import { KernelTables } from './kernel-tables.ts'
 import { IPV6_LAYOUT } from './nft-layout-ipv6.ts'
@@ -122,7 +122,7 @@ export class Ipv6Plane {
     inputs: { retired: readonly string[]; isResync: boolean },
   ): Promise<void> {
     if (!this.#isAble) return
-    const isWanted = table.networks.some(({ ipv6 }) => ipv6 !== null)
+    const isWanted = needsIpv6(table)
     const isFull = inputs.isResync || isWanted !== this.#isWanted
     this.#isWanted = isWanted
     try {

@@ -1,4 +1,4 @@
-import type { ForwardingTable } from './forwarding-table.ts'
+import { type ForwardingTable, needsIpv6 } from './forwarding-table.ts'
 import { twinsOf } from './link-model-ipv6.ts'
 import { Balance, type NftTable, vipMaps } from './nft-model.ts'
 
@@ -26,10 +26,10 @@ export const ipv6NftModel = (
   table: ForwardingTable,
   inputs: { retired: Iterable<string> },
 ): Ipv6NftModel | null => {
-  const dual = table.networks.flatMap(({ ipv6, internal, encrypted }) =>
-    ipv6 === null ? [] : [{ ...ipv6, internal, encrypted }],
+  const dual = table.networks.flatMap(({ ipv6, internal }) =>
+    ipv6 === null ? [] : [{ ...ipv6, internal }],
   )
-  if (dual.length === 0) return null
+  if (!needsIpv6(table)) return null
   const twins = twinsOf(table)
   const balance = new Balance()
   const vips = vipMaps(
@@ -47,9 +47,7 @@ export const ipv6NftModel = (
       pairs: new Set(dual.map(({ subnet }) => `${subnet} . ${subnet}`)),
       local_nets: new Set(dual.filter(({ internal }) => !internal).map(({ local }) => local)),
       internal_nets: new Set(dual.filter(({ internal }) => internal).map(({ subnet }) => subnet)),
-      encrypted_nets: new Set(
-        dual.filter(({ encrypted }) => encrypted).map(({ subnet }) => subnet),
-      ),
+      encrypted_nets: new Set(table.encryptedSubnets.ipv6),
       vip_nets: new Set(dual.flatMap(({ vipBlock }) => vipBlock ?? [])),
       vip_addrs: new Set(twins.all(table.vips.map(({ addr }) => addr))),
       hairpin: new Set(twins.all(table.localAddresses).map((addr) => `${addr} . ${addr}`)),

@@ -161,9 +161,7 @@ export const nftModel = (
       internal_nets: new Set(
         table.networks.filter((network) => network.internal).map((network) => network.subnet),
       ),
-      encrypted_nets: new Set(
-        table.networks.filter((network) => network.encrypted).map((network) => network.subnet),
-      ),
+      encrypted_nets: new Set(table.encryptedSubnets.ipv4),
       encrypted_ports: new Set(
         hasEncrypted(table) ? [String(encryptedPort(inputs.vxlanPort))] : [],
       ),

@@ -5,7 +5,7 @@ import type { Clock } from '../api/clock.ts'
 import { SwarmctlError, toSwarmctlError, unavailable } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
 import type { DataPlaneKind } from '../api/node.ts'
-import type { OverlayView } from '../api/overlay-view.ts'
+import type { OverlayNetwork, OverlayView } from '../api/overlay-view.ts'
 import type { Task } from '../api/task.ts'
 import { type Attachment, addressesOf, attachmentOf } from './attachment.ts'
 import { BridgePorts } from './bridge-ports.ts'
@@ -118,11 +118,8 @@ export class Overlay {
     this.#options = options
     this.#vxlanPort = options.dataPathPort ?? VXLAN_PORT
     const vxlan = { vxlanPort: this.#vxlanPort }
-    const { settingsPath } = options
-    this.#settings = new HostSettings(
-      deps,
-      settingsPath === undefined ? {} : { path: settingsPath },
-    )
+    const { settingsPath: path } = options
+    this.#settings = new HostSettings(deps, path === undefined ? {} : { path })
     this.#links = new Links({ ...deps, settings: this.#settings }, vxlan)
     const withSettings = { ...deps, settings: this.#settings }
     this.#tables = new KernelTables(withSettings, { ...vxlan, layout: IPV4_LAYOUT })
@@ -251,7 +248,8 @@ export class Overlay {
         const bridge = bridgeNetwork(network, self)
         if (bridge === null) throw unavailable(`network ${network.name} has no subnet yet`)
         await this.#bridges.ensure(bridge, this.#links.mtu)
-        if (!present.has(network.index)) this.#needsResync = true
+        const isKnown = this.#view.networks.has(network.id)
+        if (!present.has(network.index) || !isKnown) this.#needsResync = true
       }
     } catch (error) {
       this.#attachments.delete(task.ID)
@@ -369,7 +367,7 @@ export class Overlay {
     const isResync = this.#needsResync
     let table: ForwardingTable | null
     try {
-      table = forwardingTable(this.#liveView(), this.#self.nodeId)
+      table = forwardingTable(this.#liveView(), this.#self.nodeId, this.#attached())
       if (table === null) return
       this.#needsResync = false
       await this.#program(table, this.#ports, isResync)
@@ -423,8 +421,7 @@ export class Overlay {
   /** An Engine that is down keeps its networks until the next look. */
   async #removeOldBridges(table: ForwardingTable): Promise<void> {
     if (!this.#isComplete) return
-    const attached = [...this.#attachments.values()].flatMap((one) => one.overlayNetworks)
-    const networks = [...table.networks, ...attached]
+    const networks = [...table.networks, ...this.#attached()]
     const wanted = new Set(networks.map((network) => `${network.id} ${network.index}`))
     try {
       await this.#bridges.removeUnwanted((id, index) => wanted.has(`${id} ${index}`))
@@ -439,6 +436,10 @@ export class Overlay {
     const endpoints = new Map(this.#view.endpoints)
     for (const taskId of this.#dropped) endpoints.delete(taskId)
     return { ...this.#view, networks, endpoints }
+  }
+
+  #attached(): OverlayNetwork[] {
+    return [...this.#attachments.values()].flatMap((one) => one.overlayNetworks)
   }
 
   #nameIndex(): NameIndex {

@@ -174,6 +174,30 @@ t.test('nftables keeps them off every other device, and others off their port', 
     t.ok(script.includes(`  ${rule}\n`), rule)
 })
 
+t.test(
+  'networks of containers that the view lacks are kept off too, in both families',
+  async (t) => {
+    const gone = network('gone', 9, '10.9.0.0/16', { encrypted: true, subnet6: 'fd00:9::/64' })
+    const open = network('open', 10, '10.10.0.0/16')
+    const reused = network('reused', 11, '10.1.0.0/16', { encrypted: true })
+    const table = forwardingTable(view({ networks: [plain, vault] }), 'n1', [
+      vault,
+      gone,
+      gone,
+      open,
+      reused,
+    ])
+    const subnets = { ipv4: ['10.2.0.0/16', '10.9.0.0/16'], ipv6: ['fd00:9::/64'] }
+    t.strictSame(
+      table?.encryptedSubnets,
+      subnets,
+      "what was given to another network is that one's",
+    )
+    const model = table && ipv6NftModel(table, { retired: [] })
+    t.strictSame([...(model?.sets.encrypted_nets ?? [])], ['fd00:9::/64'])
+  },
+)
+
 t.test('so do the chains of the proxy plane', async (t) => {
   const lines = guardChains(['10.2.0.0/16', '10.3.3.0/24'], 4790).split('\n')
   for (const subnet of ['10.2.0.0/16', '10.3.3.0/24']) {

@@ -362,6 +362,31 @@ t.test('attach needs no view: the task tells what its networks are', async (t) =
   await overlay.close()
 })
 
+t.test(
+  'a network that only containers of this node are still on has no way, not a plain one',
+  async (t) => {
+    const host = new FakeHost()
+    const overlay = await started(host)
+    const DriverConfiguration = { Name: 'overlay', Options: { encrypted: '' } }
+    const task = taskOn({ Spec: { Name: 'front', DriverConfiguration } })
+    const without = { ...webWith([]), networks: new Map() }
+    await apply(overlay, message(without))
+    await overlay.attach(task)
+    const guarded = /add element ip swarmctl encrypted_nets { 10\.1\.0\.0\/16 }/
+    t.match(host.nft().at(-1), guarded, 'before the view has it')
+    const vault = network('front', 1, '10.1.0.0/16', { encrypted: true })
+    await apply(overlay, message({ ...without, networks: new Map([['front', vault]]) }))
+    host.ran.length = 0
+    await apply(overlay, message(without))
+    const removed = /delete element ip swarmctl encrypted_nets/
+    t.notMatch(host.nft().join('\n'), removed, 'stack rm: its last tasks are stopping')
+    await overlay.detach('task')
+    await apply(overlay, message({ ...without, nodes: view({}).nodes }))
+    t.match(host.nft().at(-1), removed)
+    await overlay.close()
+  },
+)
+
 t.test('the bridge as the Engine is asked for it', async (t) => {
   const self = { nodeId: 'n2', index: 2 }
   const bridge = (of: ReturnType<typeof network>, version: string) => {
