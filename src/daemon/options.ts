@@ -29,8 +29,11 @@ export const parseDaemonOptions = (raw: Record<string, unknown>): DaemonOptions 
     )
   }
   const dataPathPort = Number(raw.dataPathPort)
-  if (!Number.isInteger(dataPathPort) || dataPathPort < 1 || dataPathPort > PORT_MAX) {
-    throw invalid(`invalid --data-path-port "${raw.dataPathPort}": a port number`)
+  // Encrypted networks have the next port.
+  if (!Number.isInteger(dataPathPort) || dataPathPort < 1 || dataPathPort >= PORT_MAX) {
+    throw invalid(
+      `invalid --data-path-port "${raw.dataPathPort}": a port number below ${PORT_MAX}, since encrypted networks take the next one`,
+    )
   }
   return {
     dataDir: String(raw.dataDir),

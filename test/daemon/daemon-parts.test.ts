@@ -78,6 +78,7 @@ t.test('daemon flags', async (t) => {
   t.match(parseDaemonOptions(raw), { socket: '/r/docker.sock', dataPathPort: 4789 })
   t.equal(parseDaemonOptions({ ...raw, socket: 'unix:///s' }).socket, '/s')
   t.throws(() => parseDaemonOptions({ ...raw, dataPathPort: '0' }), /--data-path-port "0"/)
+  t.throws(() => parseDaemonOptions({ ...raw, dataPathPort: '65535' }), /take the next one/)
   t.throws(() => parseDaemonOptions({ ...raw, socket: `/${'x'.repeat(120)}` }), /longer than 107/)
   t.strictSame(parseEngineAddress('tcp://h:2375'), { host: 'h', port: 2375 })
   t.throws(() => parseEngineAddress('ssh://h'), /--docker-host/)

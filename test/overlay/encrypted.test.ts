@@ -432,3 +432,11 @@ t.test('nobody but the device is listened to', async (t) => {
   other.close()
   close()
 })
+
+t.test('a relay that has no way to the device says so, and is not open to others', async (t) => {
+  const link = { open: () => Promise.reject(new Error('not in reach')) }
+  const relay = new Relay({ link, log }, { vxlanPort: 65_535 })
+  t.equal(await relay.set(tableOf([vault])), null)
+  t.match(relay.problem, /encrypted networks reach no other node: .*65536/)
+  relay.close()
+})

@@ -1,4 +1,5 @@
 import { createSocket, type Socket } from 'node:dgram'
+import { once } from 'node:events'
 import type { Log } from '../../api/log.ts'
 import { type ForwardingTable, hasEncrypted } from '../forwarding-table.ts'
 import { encryptedPort, RELAY_ADDRESS } from '../names.ts'
@@ -100,13 +101,16 @@ export class Relay {
   /** Takes from the device and from nobody else: it is the only one that can have the port that the socket is connected to. */
   async #open(): Promise<Socket> {
     const socket = createSocket({ type: 'udp4', recvBufferSize: RECEIVE_BUFFER_BYTES })
-    await new Promise<void>((resolve, reject) => {
-      socket.once('error', reject)
-      socket.bind({ port: 0, address: RELAY_ADDRESS, exclusive: true }, () => {
-        socket.connect(this.#devicePort, '127.0.0.1', () => resolve())
-      })
-    })
-    socket.removeAllListeners('error')
+    try {
+      socket.bind({ port: 0, address: RELAY_ADDRESS, exclusive: true })
+      await once(socket, 'listening')
+      // Without a callback: one that is given takes the error, which is not to pass for a connection.
+      socket.connect(this.#devicePort, '127.0.0.1')
+      await once(socket, 'connect')
+    } catch (error) {
+      socket.close()
+      throw error
+    }
     // The device is not there (yet): its port refuses.
     socket.on('error', (error) => this.#log.debug({ error: error.message }, 'relay'))
     socket.on('message', (datagram) => this.#onDatagram(datagram))
