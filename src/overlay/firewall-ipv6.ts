@@ -1,7 +1,7 @@
 import { SwarmctlError } from '../api/errors.ts'
 import type { Exec, ExecResult } from './exec.ts'
 import type { ForwardingTable } from './forwarding-table.ts'
-import { GUARD_CHAINS, guardChains } from './guard-chains.ts'
+import { GUARD_CHAINS, guardChains, IN_CHAIN } from './guard-chains.ts'
 import { ANY_VXLAN, MARK_ACCEPT } from './names.ts'
 
 /**
@@ -80,6 +80,7 @@ const probe = (step: 'make' | 'take'): string =>
 export class Ipv6Firewall {
   readonly #exec: Exec
   #last = ''
+  #lastGuards = ''
   /** Nothing of ours is there: nothing has to be looked for. */
   #isAbsent = false
 
@@ -106,23 +107,44 @@ export class Ipv6Firewall {
   /** @throws SwarmctlError FAILED_PRECONDITION when the host does not take the chains */
   async syncProxy(table: ForwardingTable): Promise<void> {
     this.#isAbsent = false
-    const encrypted = table.encryptedSubnets.ipv6
-    const script = ipv6ProxyChains(table) + guardChains(encrypted, null)
+    const script = ipv6ProxyChains(table)
     const isThere = (await this.#run('filter', ['-S', CHAIN])).code === 0
     if (script !== this.#last || !isThere) {
-      const result = await this.#exec.run('ip6tables-restore', ['-w', '--noflush'], script)
-      if (result.code !== 0) {
-        throw new SwarmctlError(
-          'FAILED_PRECONDITION',
-          `ip6tables-restore: ${result.stderr.trim().split('\n')[0]}`,
-        )
-      }
+      await this.#restore(script)
       this.#last = script
     }
-    const jumps = encrypted.length > 0 ? [...JUMPS, ...GUARD_JUMPS] : JUMPS
-    for (const { table: name, from, chain } of jumps)
-      for (const hook of from) if (await this.#ensure(name, hook, ['-j', chain])) break
+    await this.#ensureJumps(JUMPS)
     await this.#removeAccept()
+    await this.#syncGuards(table.encryptedSubnets.ipv6)
+  }
+
+  /** By themselves: a host without these tables isolates networks all the same, and may have none that is encrypted. */
+  async #syncGuards(subnets: readonly string[]): Promise<void> {
+    const isNeeded = subnets.length > 0
+    const script = guardChains(subnets, null)
+    const isThere = !isNeeded || (await this.#run('raw', ['-S', IN_CHAIN])).code === 0
+    if (script !== this.#lastGuards || !isThere) {
+      this.#lastGuards = ''
+      await this.#restore(script).catch((error) => {
+        if (isNeeded) throw error
+      })
+      this.#lastGuards = script
+    }
+    if (isNeeded) await this.#ensureJumps(GUARD_JUMPS)
+  }
+
+  async #restore(script: string): Promise<void> {
+    const result = await this.#exec.run('ip6tables-restore', ['-w', '--noflush'], script)
+    if (result.code === 0) return
+    throw new SwarmctlError(
+      'FAILED_PRECONDITION',
+      `ip6tables-restore: ${result.stderr.trim().split('\n')[0]}`,
+    )
+  }
+
+  async #ensureJumps(jumps: readonly Jump[]): Promise<void> {
+    for (const { table, from, chain } of jumps)
+      for (const hook of from) if (await this.#ensure(table, hook, ['-j', chain])) break
   }
 
   /** No network has IPv6, or the node leaves. */
@@ -139,6 +161,7 @@ export class Ipv6Firewall {
 
   async #removeChains(): Promise<void> {
     this.#last = ''
+    this.#lastGuards = ''
     if ((await this.#run('filter', ['-S', CHAIN])).code !== 0) return
     for (const { table, from, chain } of [...JUMPS, ...GUARD_JUMPS]) {
       for (const hook of from) await this.#remove(table, hook, ['-j', chain])

@@ -17,7 +17,7 @@ const FORWARDING = conf('all/forwarding')
 class FakeHost {
   readonly ran: string[] = []
   readonly settings: Map<string, string>
-  answer: (command: string) => Partial<ExecResult> | undefined = () => undefined
+  answer: (command: string, input: string) => Partial<ExecResult> | undefined = () => undefined
 
   constructor(settings: Record<string, string>) {
     this.settings = new Map(Object.entries(settings))
@@ -27,7 +27,7 @@ class FakeHost {
     run: async (program: string, args: readonly string[], input = ''): Promise<ExecResult> => {
       const command = [program, ...args].join(' ')
       this.ran.push(`${command} ${input}`.trim())
-      return { code: 0, stderr: '', stdout: '', ...this.answer(command) }
+      return { code: 0, stderr: '', stdout: '', ...this.answer(command, input) }
     },
     watch: () => ({ stop: quiet }),
   }
@@ -235,6 +235,19 @@ t.test('a host without IPv6 serves IPv4, and says so while it matters', async (t
     await plane.destroy()
     t.strictSame(host.ran, [])
   }
+})
+
+t.test('a host without the tables that guard encrypted networks serves the others', async (t) => {
+  const host = new FakeHost({ [FORWARDING]: '1' })
+  const plane = host.plane()
+  await plane.start('proxy')
+  host.answer = (_command, input) =>
+    input.includes('*raw') ? { code: 3, stderr: "can't initialize table `raw'" } : undefined
+  await plane.sync(tableOf(of('fd00:1::/64')), sync)
+  t.strictSame(plane.problems(), [])
+  const vault = network('vault', 2, '10.2.0.0/16', { subnet6: 'fd00:2::/64', encrypted: true })
+  await plane.sync(tableOf(view({ networks: [vault] })), sync)
+  t.match(plane.problems(), [/can't initialize table `raw'/])
 })
 
 t.test('the proxy plane has chains of its own', async (t) => {
