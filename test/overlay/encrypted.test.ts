@@ -348,7 +348,7 @@ const relayWith = async (streams: FakeStream[]) => {
     relay.close()
     device.close()
   }
-  return { relay, device, opened, send, close }
+  return { relay, device, opened, send, close, port: port ?? 0 }
 }
 
 t.test('the relay sends each node what is for it, and connects again after a break', async (t) => {
@@ -440,3 +440,15 @@ t.test('a relay that has no way to the device says so, and is not open to others
   t.match(relay.problem, /encrypted networks reach no other node: .*65536/)
   relay.close()
 })
+
+t.test(
+  'the port where a relay takes plain datagrams is never free for others than root',
+  async (t) => {
+    const [first, second] = [await relayWith([]), await relayWith([])]
+    t.equal(first.port < 1024, process.getuid?.() === 0)
+    t.equal(second.port < 1024, process.getuid?.() === 0)
+    t.not(first.port, second.port, 'one that is taken is passed over')
+    first.close()
+    second.close()
+  },
+)

@@ -10,6 +10,12 @@ import { isOurs, macBytes, stamp, targetOf } from './vxlan-datagram.ts'
 
 /** Bytes of datagrams that wait for this process: as a window or two of a container's TCP. The kernel gives what `rmem_max` allows. */
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
+/**
+ * Where it takes datagrams, the first that is free. While the daemon is away the kernel goes on sending there: only root can have such a
+ * port, any other could be anybody's, who would read what is to be encrypted.
+ */
+const PORT_MAX = 1023
+const PORT_MIN = 1000
 
 interface Target {
   nodeId: string
@@ -100,10 +106,8 @@ export class Relay {
 
   /** Takes from the device and from nobody else: it is the only one that can have the port that the socket is connected to. */
   async #open(): Promise<Socket> {
-    const socket = createSocket({ type: 'udp4', recvBufferSize: RECEIVE_BUFFER_BYTES })
+    const socket = await this.#bound()
     try {
-      socket.bind({ port: 0, address: RELAY_ADDRESS, exclusive: true })
-      await once(socket, 'listening')
       // Without a callback: one that is given takes the error, which is not to pass for a connection.
       socket.connect(this.#devicePort, '127.0.0.1')
       await once(socket, 'connect')
@@ -115,6 +119,24 @@ export class Relay {
     socket.on('error', (error) => this.#log.debug({ error: error.message }, 'relay'))
     socket.on('message', (datagram) => this.#onDatagram(datagram))
     return socket
+  }
+
+  async #bound(): Promise<Socket> {
+    let failure: NodeJS.ErrnoException | undefined
+    for (let port = PORT_MAX; port >= PORT_MIN; port -= 1) {
+      const socket = createSocket({ type: 'udp4', recvBufferSize: RECEIVE_BUFFER_BYTES })
+      try {
+        // Who is not root has none of these, and no device either.
+        const own = failure?.code === 'EACCES' ? 0 : port
+        socket.bind({ port: own, address: RELAY_ADDRESS, exclusive: true })
+        await once(socket, 'listening')
+        return socket
+      } catch (error) {
+        socket.close()
+        failure = error as NodeJS.ErrnoException
+      }
+    }
+    throw new Error(`no UDP port of ${PORT_MIN} to ${PORT_MAX} is free`, { cause: failure })
   }
 
   #onDatagram(datagram: Buffer): void {
