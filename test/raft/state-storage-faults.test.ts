@@ -201,6 +201,8 @@ class Model {
   readonly #faults: BatchFault[]
   #state: LevelStateStorage
   #index = 0
+  /** A snapshot that never came into use is none. */
+  #hasState = false
   #map = new Map<string, [number, number]>()
 
   constructor(faults: BatchFault[], state: LevelStateStorage) {
@@ -236,6 +238,7 @@ class Model {
       if (bytes === null) this.#map.delete(key)
       else this.#map.set(key, [byte, bytes + 1])
     }
+    this.#hasState = true
     this.#state.write(
       metaAt(this.#index),
       [...writes].map(([key, bytes]) => ({
@@ -253,7 +256,7 @@ class Model {
   }
 
   async #view(): Promise<void> {
-    if (this.#index === 0) return
+    if (!this.#hasState) return
     this.#same(await readAll(await this.#state.openView()))
   }
 
@@ -266,6 +269,7 @@ class Model {
     if (end === 'commit') await this.#commit(install, fault)
     if (end === 'abort') await install.abort()
     if (end !== 'commit') return
+    this.#hasState = true
     this.#map = new Map(entries.map((key) => [key, [this.#index % 256, value.length]]))
   }
 
