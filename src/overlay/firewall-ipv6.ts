@@ -1,8 +1,9 @@
 import { SwarmctlError } from '../api/errors.ts'
-import type { Exec, ExecResult } from './exec.ts'
+import type { Exec } from './exec.ts'
 import type { ForwardingTable } from './forwarding-table.ts'
 import { GUARD_CHAINS, guardChains, IN_CHAIN } from './guard-chains.ts'
-import { ANY_VXLAN, MARK_ACCEPT } from './names.ts'
+import { ACCEPT_RULE, Iptables, type Jump } from './iptables.ts'
+import { ANY_VXLAN } from './names.ts'
 
 /**
  * Our part of the host's ip6tables, while a network has IPv6. In the kernel plane one rule accepts what nftables marked, since a FORWARD
@@ -12,24 +13,15 @@ import { ANY_VXLAN, MARK_ACCEPT } from './names.ts'
 const CHAIN = 'SWARMCTL'
 const NAT_CHAIN = 'SWARMCTL-NAT'
 const OUT_CHAIN = 'SWARMCTL-OUT'
-const mark = `0x${MARK_ACCEPT.toString(16)}/0x${MARK_ACCEPT.toString(16)}`
-const ACCEPT_RULE = ['-m', 'mark', '--mark', mark, '-j', 'ACCEPT']
 
 /** Where packets between devices pass: the Engine's chain for users, where there is one. */
 const FORWARD_CHAINS = ['DOCKER-USER', 'FORWARD'] as const
-
-interface Jump {
-  table: 'filter' | 'nat' | 'raw' | 'mangle'
-  from: readonly string[]
-  chain: string
-}
 
 const JUMPS: readonly Jump[] = [
   { table: 'filter', from: FORWARD_CHAINS, chain: CHAIN },
   { table: 'filter', from: ['OUTPUT'], chain: OUT_CHAIN },
   { table: 'nat', from: ['POSTROUTING'], chain: NAT_CHAIN },
 ]
-const GUARD_JUMPS: readonly Jump[] = GUARD_CHAINS.map((one) => ({ ...one, from: [one.from] }))
 
 /** The proxy plane's chains as `ip6tables-restore --noflush` text. Pure. */
 export const ipv6ProxyChains = (table: ForwardingTable): string => {
@@ -78,22 +70,20 @@ const probe = (step: 'make' | 'take'): string =>
 
 /** Keeps our rules in the host's ip6tables. */
 export class Ipv6Firewall {
-  readonly #exec: Exec
+  readonly #iptables: Iptables
   #last = ''
   #lastGuards = ''
   /** Nothing of ours is there: nothing has to be looked for. */
   #isAbsent = false
 
   constructor(deps: { exec: Exec }) {
-    this.#exec = deps.exec
+    this.#iptables = new Iptables(deps, { program: 'ip6tables' })
   }
 
   /** Whether the host takes the proxy plane's chains: tried with one that nothing leads to. */
   async isAble(): Promise<boolean> {
-    const restore = (step: 'make' | 'take') =>
-      this.#exec.run('ip6tables-restore', ['-w', '--noflush'], probe(step))
-    const made = await restore('make')
-    if (made.code !== 127) await restore('take')
+    const made = await this.#iptables.restore(probe('make'))
+    if (made.code !== 127) await this.#iptables.restore(probe('take'))
     return made.code === 0
   }
 
@@ -108,8 +98,7 @@ export class Ipv6Firewall {
   async syncProxy(table: ForwardingTable): Promise<void> {
     this.#isAbsent = false
     const script = ipv6ProxyChains(table)
-    const isThere = (await this.#run('filter', ['-S', CHAIN])).code === 0
-    if (script !== this.#last || !isThere) {
+    if (script !== this.#last || !(await this.#iptables.hasChain('filter', CHAIN))) {
       await this.#restore(script)
       this.#last = script
     }
@@ -122,7 +111,7 @@ export class Ipv6Firewall {
   async #syncGuards(subnets: readonly string[]): Promise<void> {
     const isNeeded = subnets.length > 0
     const script = guardChains(subnets, null)
-    const isThere = !isNeeded || (await this.#run('raw', ['-S', IN_CHAIN])).code === 0
+    const isThere = !isNeeded || (await this.#iptables.hasChain('raw', IN_CHAIN))
     if (script !== this.#lastGuards || !isThere) {
       this.#lastGuards = ''
       await this.#restore(script).catch((error) => {
@@ -130,16 +119,13 @@ export class Ipv6Firewall {
       })
       this.#lastGuards = script
     }
-    if (isNeeded) await this.#ensureJumps(GUARD_JUMPS)
+    if (isNeeded) await this.#ensureJumps(GUARD_CHAINS)
   }
 
   async #restore(script: string): Promise<void> {
-    const result = await this.#exec.run('ip6tables-restore', ['-w', '--noflush'], script)
+    const result = await this.#iptables.restore(script)
     if (result.code === 0) return
-    throw new SwarmctlError(
-      'FAILED_PRECONDITION',
-      `ip6tables-restore: ${result.stderr.trim().split('\n')[0]}`,
-    )
+    throw new SwarmctlError('FAILED_PRECONDITION', this.#iptables.complaint(result))
   }
 
   async #ensureJumps(jumps: readonly Jump[]): Promise<void> {
@@ -156,32 +142,19 @@ export class Ipv6Firewall {
   }
 
   async #removeAccept(): Promise<void> {
-    for (const chain of FORWARD_CHAINS) await this.#remove('filter', chain, ACCEPT_RULE)
+    for (const chain of FORWARD_CHAINS) await this.#iptables.remove('filter', chain, ACCEPT_RULE)
   }
 
   async #removeChains(): Promise<void> {
     this.#last = ''
     this.#lastGuards = ''
-    if ((await this.#run('filter', ['-S', CHAIN])).code !== 0) return
-    for (const { table, from, chain } of [...JUMPS, ...GUARD_JUMPS]) {
-      for (const hook of from) await this.#remove(table, hook, ['-j', chain])
-      await this.#run(table, ['-F', chain])
-      await this.#run(table, ['-X', chain])
-    }
+    if (await this.#iptables.hasChain('filter', CHAIN))
+      await this.#iptables.removeChains([...JUMPS, ...GUARD_CHAINS])
   }
 
   /** Whether the rule is there; it is not when the chain is none. */
   async #ensure(table: string, chain: string, rule: readonly string[]): Promise<boolean> {
-    if ((await this.#run(table, ['-C', chain, ...rule])).code === 0) return true
-    return (await this.#run(table, ['-I', chain, ...rule])).code === 0
-  }
-
-  async #remove(table: string, chain: string, rule: readonly string[]): Promise<void> {
-    if ((await this.#run(table, ['-C', chain, ...rule])).code !== 0) return
-    await this.#run(table, ['-D', chain, ...rule])
-  }
-
-  #run(table: string, args: readonly string[]): Promise<ExecResult> {
-    return this.#exec.run('ip6tables', ['-w', '-t', table, ...args])
+    if (await this.#iptables.has(table, chain, rule)) return true
+    return (await this.#iptables.insert(table, chain, rule)) === 0
   }
 }

@@ -2,7 +2,8 @@ import type { Log } from '../api/log.ts'
 import type { Exec } from './exec.ts'
 import type { ForwardingTable } from './forwarding-table.ts'
 import { GUARD_CHAINS, guardChains, IN_CHAIN } from './guard-chains.ts'
-import { ANY_BRIDGE, ANY_VXLAN, encryptedPort, MARK_ACCEPT } from './names.ts'
+import { ACCEPT_MARK, ACCEPT_RULE, Iptables, type Jump } from './iptables.ts'
+import { ANY_BRIDGE, ANY_VXLAN, encryptedPort } from './names.ts'
 
 /**
  * Our part of Docker's iptables. An `accept` in another table cannot override its FORWARD policy, so: in the kernel plane one
@@ -14,14 +15,11 @@ const NAT_CHAIN = 'SWARMCTL-NAT'
 const DNS_CHAIN = 'SWARMCTL-DNS'
 
 /** The proxy plane's chains: where they are and which of the kernel's chains goes through them. */
-const PROXY_CHAINS = [
-  { table: 'filter', from: 'DOCKER-USER', chain: CHAIN },
-  { table: 'nat', from: 'POSTROUTING', chain: NAT_CHAIN },
-  { table: 'nat', from: 'PREROUTING', chain: DNS_CHAIN },
-] as const
-
-const mark = `0x${MARK_ACCEPT.toString(16)}/0x${MARK_ACCEPT.toString(16)}`
-const ACCEPT_RULE = ['-m', 'mark', '--mark', mark, '-j', 'ACCEPT']
+const PROXY_CHAINS: readonly Jump[] = [
+  { table: 'filter', from: ['DOCKER-USER'], chain: CHAIN },
+  { table: 'nat', from: ['POSTROUTING'], chain: NAT_CHAIN },
+  { table: 'nat', from: ['PREROUTING'], chain: DNS_CHAIN },
+]
 
 /** The proxy plane's chains as `iptables-restore --noflush` text. Pure. */
 export const proxyChains = (
@@ -72,7 +70,7 @@ const dnsRules = ([key, to]: [string, string]): string[] => {
 
 /** Keeps our rules in Docker's chains. */
 export class Firewall {
-  readonly #exec: Exec
+  readonly #iptables: Iptables
   readonly #log: Log
   readonly #vxlanPort: number
   #last = ''
@@ -81,7 +79,7 @@ export class Firewall {
   note = ''
 
   constructor(deps: { exec: Exec; log: Log }, options: { vxlanPort: number }) {
-    this.#exec = deps.exec
+    this.#iptables = new Iptables(deps, { program: 'iptables' })
     this.#log = deps.log
     this.#vxlanPort = options.vxlanPort
   }
@@ -93,19 +91,16 @@ export class Firewall {
 
   async syncProxy(table: ForwardingTable, resolvers: ReadonlyMap<string, string>): Promise<void> {
     const script = proxyChains(table, resolvers)
-    const isThere = (await this.#iptables('filter', ['-S', CHAIN])).code === 0
-    if (script !== this.#last || !isThere) {
-      const result = await this.#exec.run('iptables-restore', ['-w', '--noflush'], script)
+    if (script !== this.#last || !(await this.#iptables.hasChain('filter', CHAIN))) {
+      const result = await this.#iptables.restore(script)
       if (result.code !== 0) {
-        this.#tell(`iptables-restore: ${result.stderr.trim().split('\n')[0]}`)
+        this.#tell(this.#iptables.complaint(result))
         return
       }
       this.#last = script
     }
-    for (const { table, from, chain } of PROXY_CHAINS) {
-      await this.#ensure(table, from, ['-j', chain])
-    }
-    await this.#remove('filter', 'DOCKER-USER', ACCEPT_RULE)
+    await this.#ensureJumps(PROXY_CHAINS)
+    await this.#iptables.remove('filter', 'DOCKER-USER', ACCEPT_RULE)
     await this.#syncGuards(table)
   }
 
@@ -113,61 +108,50 @@ export class Firewall {
     const subnets = table.encryptedSubnets.ipv4
     const isNeeded = subnets.length > 0
     const script = guardChains(subnets, encryptedPort(this.#vxlanPort))
-    const isThere = !isNeeded || (await this.#iptables('raw', ['-S', IN_CHAIN])).code === 0
+    const isThere = !isNeeded || (await this.#iptables.hasChain('raw', IN_CHAIN))
     if (script !== this.#lastGuards || !isThere) {
-      const result = await this.#exec.run('iptables-restore', ['-w', '--noflush'], script)
+      const result = await this.#iptables.restore(script)
       this.#lastGuards = result.code === 0 ? script : ''
       if (result.code !== 0 && isNeeded) {
         const complaint = result.stderr.trim().split('\n')[0]
         this.#tell(`encrypted networks: only routes keep them off other ways: ${complaint}`)
       }
     }
-    if (!isNeeded) return
-    for (const { table, from, chain } of GUARD_CHAINS) {
-      await this.#ensure(table, from, ['-j', chain])
-    }
+    if (isNeeded) await this.#ensureJumps(GUARD_CHAINS)
   }
 
   async destroy(): Promise<void> {
-    await this.#remove('filter', 'DOCKER-USER', ACCEPT_RULE)
+    await this.#iptables.remove('filter', 'DOCKER-USER', ACCEPT_RULE)
     await this.#removeProxyChains()
   }
 
   async #removeProxyChains(): Promise<void> {
-    if ((await this.#iptables('filter', ['-S', CHAIN])).code !== 0) return
-    for (const { table, from, chain } of [...PROXY_CHAINS, ...GUARD_CHAINS]) {
-      await this.#remove(table, from, ['-j', chain])
-      await this.#iptables(table, ['-F', chain])
-      await this.#iptables(table, ['-X', chain])
-    }
+    if (!(await this.#iptables.hasChain('filter', CHAIN))) return
+    await this.#iptables.removeChains([...PROXY_CHAINS, ...GUARD_CHAINS])
     this.#last = ''
     this.#lastGuards = ''
   }
 
-  async #ensure(table: string, chain: string, rule: string[]): Promise<void> {
-    if ((await this.#iptables(table, ['-C', chain, ...rule])).code === 0) return
-    const added = await this.#iptables(table, ['-I', chain, ...rule])
-    if (added.code === 0) this.note = ''
-    else if (chain === 'DOCKER-USER') this.#tell(this.#chainNote(added.code))
+  async #ensureJumps(jumps: readonly Jump[]): Promise<void> {
+    for (const { table, from, chain } of jumps)
+      for (const hook of from) await this.#ensure(table, hook, ['-j', chain])
+  }
+
+  async #ensure(table: string, chain: string, rule: readonly string[]): Promise<void> {
+    if (await this.#iptables.has(table, chain, rule)) return
+    const code = await this.#iptables.insert(table, chain, rule)
+    if (code === 0) this.note = ''
+    else if (chain === 'DOCKER-USER') this.#tell(this.#chainNote(code))
   }
 
   #chainNote(code: number): string {
     return code === 127
       ? 'iptables is missing: if the FORWARD policy is DROP, connections between nodes fail'
-      : `there is no chain DOCKER-USER: an Engine with the nftables firewall needs --bridge-accept-fwmark=${mark}`
+      : `there is no chain DOCKER-USER: an Engine with the nftables firewall needs --bridge-accept-fwmark=${ACCEPT_MARK}`
   }
 
   #tell(note: string): void {
     if (this.note !== note) this.#log.warn({}, note)
     this.note = note
-  }
-
-  async #remove(table: string, chain: string, rule: string[]): Promise<void> {
-    if ((await this.#iptables(table, ['-C', chain, ...rule])).code !== 0) return
-    await this.#iptables(table, ['-D', chain, ...rule])
-  }
-
-  #iptables(table: string, args: string[]) {
-    return this.#exec.run('iptables', ['-w', '-t', table, ...args])
   }
 }

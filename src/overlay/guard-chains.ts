@@ -1,3 +1,4 @@
+import type { Jump } from './iptables.ts'
 import { ANY_BRIDGE, ENCRYPTED_DEVICE, VXLAN_DEVICE } from './names.ts'
 
 /**
@@ -9,11 +10,11 @@ const LOCAL_CHAIN = 'SWARMCTL-GUARD-LOCAL'
 const OUT_CHAIN = 'SWARMCTL-GUARD-OUT'
 
 /** Where they are and which of the kernel's chains goes through them. */
-export const GUARD_CHAINS = [
-  { table: 'raw', from: 'PREROUTING', chain: IN_CHAIN },
-  { table: 'raw', from: 'OUTPUT', chain: LOCAL_CHAIN },
-  { table: 'mangle', from: 'POSTROUTING', chain: OUT_CHAIN },
-] as const
+export const GUARD_CHAINS: readonly Jump[] = [
+  { table: 'raw', from: ['PREROUTING'], chain: IN_CHAIN },
+  { table: 'raw', from: ['OUTPUT'], chain: LOCAL_CHAIN },
+  { table: 'mangle', from: ['POSTROUTING'], chain: OUT_CHAIN },
+]
 
 /**
  * Their text for `iptables-restore --noflush`, empty chains when no network is encrypted. `subnets` are the encrypted networks', `port`
