@@ -1,31 +1,19 @@
 import type { RelayLink, RelayStream } from '../overlay/relay/link.ts'
-import type { RpcHandlers } from '../rpc/handlers.ts'
-import type { RpcPool } from '../rpc/pool.ts'
+import { type NodeStreamDeps, openNodeStream } from './node-stream.ts'
 
 /** Rpc stream by which a node's relay sends another one the datagrams of encrypted networks. One way: the other end opens its own. */
 const METHOD = 'overlay.relay'
 
-export interface ClusterRelayLinkDeps {
-  handlers: RpcHandlers
-  /** Connections that carry nothing else than tenants' traffic. */
-  pool: RpcPool
-  /** host:port of a node's cluster port. */
-  addrOf(nodeId: string): string | undefined
-}
-
 /** The relays' way to each other: streams over the nodes' mutually authenticated connections. */
 export class ClusterRelayLink implements RelayLink {
-  readonly #deps: ClusterRelayLinkDeps
+  readonly #deps: NodeStreamDeps
 
-  constructor(deps: ClusterRelayLinkDeps) {
+  constructor(deps: NodeStreamDeps) {
     this.#deps = deps
   }
 
   async open(nodeId: string): Promise<RelayStream> {
-    const addr = this.#deps.addrOf(nodeId)
-    if (addr === undefined) throw new Error(`the address of node ${nodeId} is not known`)
-    const connection = await this.#deps.pool.get(addr, { expectNodeId: nodeId })
-    const stream = connection.openStream(METHOD, null)
+    const stream = await openNodeStream(this.#deps, nodeId, { method: METHOD, body: null })
     return {
       send: (message) => stream.send(message),
       close: () => stream.abort(),

@@ -1,8 +1,7 @@
 import { Duplex } from 'node:stream'
 import type { Tunnel, TunnelTarget } from '../overlay/proxy/tunnel.ts'
 import type { RpcStream } from '../rpc/connection.ts'
-import type { RpcHandlers } from '../rpc/handlers.ts'
-import type { RpcPool } from '../rpc/pool.ts'
+import { type NodeStreamDeps, openNodeStream } from './node-stream.ts'
 
 /** Rpc stream that carries one connection between a node's proxy and another node's container. */
 const METHOD = 'overlay.tunnel'
@@ -36,27 +35,16 @@ const asDuplex = (stream: RpcStream): Duplex => {
   return duplex
 }
 
-export interface TunnelLinkDeps {
-  handlers: RpcHandlers
-  /** Connections that carry nothing else. */
-  pool: RpcPool
-  /** host:port of a node's cluster port. */
-  addrOf(nodeId: string): string | undefined
-}
-
 /** The proxy's way to endpoints on other nodes: many streams over one mutually authenticated connection per pair of nodes. */
 export class TunnelLink implements Tunnel {
-  readonly #deps: TunnelLinkDeps
+  readonly #deps: NodeStreamDeps
 
-  constructor(deps: TunnelLinkDeps) {
+  constructor(deps: NodeStreamDeps) {
     this.#deps = deps
   }
 
   async open(nodeId: string, target: TunnelTarget): Promise<Duplex> {
-    const addr = this.#deps.addrOf(nodeId)
-    if (addr === undefined) throw new Error(`the address of node ${nodeId} is not known`)
-    const connection = await this.#deps.pool.get(addr, { expectNodeId: nodeId })
-    return asDuplex(connection.openStream(METHOD, target))
+    return asDuplex(await openNodeStream(this.#deps, nodeId, { method: METHOD, body: target }))
   }
 
   /** Serves the other end for the whole cluster. */

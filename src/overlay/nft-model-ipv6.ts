@@ -1,23 +1,12 @@
 import { type ForwardingTable, needsIpv6 } from './forwarding-table.ts'
 import { twinsOf } from './link-model-ipv6.ts'
-import { Balance, type NftTable, vipMaps } from './nft-model.ts'
-
-/** The sets of the IPv6 table: nodes speak IPv4 among each other, and published ports are the listener's. */
-export type Ipv6SetName =
-  | 'overlay'
-  | 'pairs'
-  | 'local_nets'
-  | 'internal_nets'
-  | 'encrypted_nets'
-  | 'vip_nets'
-  | 'vip_addrs'
-  | 'hairpin'
-  | 'dead_eps'
+import { Balance, type CommonSetName, commonSets, type NftTable, vipMaps } from './nft-model.ts'
 
 export type Ipv6MapName = 'vip' | 'vip_ep'
 
+/** Nodes speak IPv4 among each other, and published ports are the listener's: there are no sets for either. */
 export interface Ipv6NftModel extends NftTable {
-  sets: Record<Ipv6SetName, ReadonlySet<string>>
+  sets: Record<CommonSetName, ReadonlySet<string>>
   maps: Record<Ipv6MapName, ReadonlyMap<string, string>>
 }
 
@@ -42,17 +31,12 @@ export const ipv6NftModel = (
   )
   const dead = [...table.deadAddresses, ...inputs.retired, ...table.ipv4Only]
   return {
-    sets: {
-      overlay: new Set(dual.map(({ subnet }) => subnet)),
-      pairs: new Set(dual.map(({ subnet }) => `${subnet} . ${subnet}`)),
-      local_nets: new Set(dual.filter(({ internal }) => !internal).map(({ local }) => local)),
-      internal_nets: new Set(dual.filter(({ internal }) => internal).map(({ subnet }) => subnet)),
-      encrypted_nets: new Set(table.encryptedSubnets.ipv6),
-      vip_nets: new Set(dual.flatMap(({ vipBlock }) => vipBlock ?? [])),
-      vip_addrs: new Set(twins.all(table.vips.map(({ addr }) => addr))),
-      hairpin: new Set(twins.all(table.localAddresses).map((addr) => `${addr} . ${addr}`)),
-      dead_eps: new Set(twins.all(dead)),
-    },
+    sets: commonSets(dual, {
+      encrypted: table.encryptedSubnets.ipv6,
+      vips: twins.all(table.vips.map(({ addr }) => addr)),
+      local: twins.all(table.localAddresses),
+      dead: twins.all(dead),
+    }),
     maps: { vip: vips.vip, vip_ep: vips.slots },
     chains: balance.chains,
   }

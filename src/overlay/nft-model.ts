@@ -7,20 +7,24 @@ import {
 } from './forwarding-table.ts'
 import { bucketOf, ENCRYPTED_RETURN, encryptedPort, MARK_OWNED } from './names.ts'
 
-/** The table's sets by name. Elements are nft text. */
-export type SetName =
-  | 'vteps'
-  | 'node_ips'
+/** The sets that the tables of both families have. Elements are nft text. */
+export type CommonSetName =
   | 'overlay'
   | 'pairs'
   | 'local_nets'
   | 'internal_nets'
   | 'encrypted_nets'
-  | 'encrypted_ports'
   | 'vip_nets'
   | 'vip_addrs'
   | 'hairpin'
   | 'dead_eps'
+
+/** The IPv4 table's sets by name. */
+export type SetName =
+  | CommonSetName
+  | 'vteps'
+  | 'node_ips'
+  | 'encrypted_ports'
   | 'snat_nets'
   | 'snat_addrs'
   | 'empty_ports'
@@ -93,6 +97,32 @@ export const vipMaps = (vips: readonly Vip[], balance: Balance) => {
   return { vip, slots }
 }
 
+/** Of the networks and addresses of one family. */
+export const commonSets = (
+  networks: readonly {
+    subnet: string
+    local: string
+    vipBlock: string | null
+    internal: boolean
+  }[],
+  addresses: {
+    encrypted: Iterable<string>
+    vips: Iterable<string>
+    local: readonly string[]
+    dead: Iterable<string>
+  },
+): Record<CommonSetName, ReadonlySet<string>> => ({
+  overlay: new Set(networks.map(({ subnet }) => subnet)),
+  pairs: new Set(networks.map(({ subnet }) => `${subnet} . ${subnet}`)),
+  local_nets: new Set(networks.filter(({ internal }) => !internal).map(({ local }) => local)),
+  internal_nets: new Set(networks.filter(({ internal }) => internal).map(({ subnet }) => subnet)),
+  encrypted_nets: new Set(addresses.encrypted),
+  vip_nets: new Set(networks.flatMap(({ vipBlock }) => vipBlock ?? [])),
+  vip_addrs: new Set(addresses.vips),
+  hairpin: new Set(addresses.local.map((addr) => `${addr} . ${addr}`)),
+  dead_eps: new Set(addresses.dead),
+})
+
 const publishedMaps = (ports: PublishedPort[], balance: Balance) => {
   const pub = new Map<string, string>()
   const slots = { tcp: new Map<string, string>(), udp: new Map<string, string>(), sctp: new Map() }
@@ -147,28 +177,20 @@ export const nftModel = (
   const balanced = table.published.filter((one) => !one.hostIp && !one.sendsProxyHeader)
   const published = publishedMaps(balanced.filter(inputs.reserved), balance)
   const nodes = [table.self, ...table.peers]
-  const subnets = table.networks.map((network) => network.subnet)
   const translated = translatedDestinations(table)
   return {
     sets: {
+      ...commonSets(table.networks, {
+        encrypted: table.encryptedSubnets.ipv4,
+        vips: table.vips.map(({ addr }) => addr),
+        local: table.localAddresses,
+        dead: [...table.deadAddresses, ...inputs.retired],
+      }),
       vteps: new Set(nodes.map((node) => node.dataPathAddr)),
       node_ips: new Set(table.nodeAddresses),
-      overlay: new Set(subnets),
-      pairs: new Set(subnets.map((subnet) => `${subnet} . ${subnet}`)),
-      local_nets: new Set(
-        table.networks.filter((network) => !network.internal).map((network) => network.local),
-      ),
-      internal_nets: new Set(
-        table.networks.filter((network) => network.internal).map((network) => network.subnet),
-      ),
-      encrypted_nets: new Set(table.encryptedSubnets.ipv4),
       encrypted_ports: new Set(
         hasEncrypted(table) ? [String(encryptedPort(inputs.vxlanPort))] : [],
       ),
-      vip_nets: new Set(table.networks.flatMap((network) => network.vipBlock ?? [])),
-      vip_addrs: new Set(table.vips.map((vip) => vip.addr)),
-      hairpin: new Set(table.localAddresses.map((addr) => `${addr} . ${addr}`)),
-      dead_eps: new Set([...table.deadAddresses, ...inputs.retired]),
       snat_nets: translated.nets,
       snat_addrs: translated.addrs,
       empty_ports: published.empty,

@@ -2,16 +2,19 @@
  * The nftables table as text for `nft -f -`: a full, atomic replacement, or the difference of two models. Rules and priorities:
  * docs/design/overlay.md.
  */
+import { MARK_NODE_MASK, NFT_TABLE, RELAY_ADDRESS, VXLAN_DEVICES } from './names.ts'
 import {
-  BRIDGES,
-  ENCRYPTED_DEVICE,
-  MARK_ACCEPT,
-  MARK_NODE_MASK,
-  MARK_OWNED,
-  NFT_TABLE,
-  RELAY_ADDRESS,
-  VXLAN_DEVICES,
-} from './names.ts'
+  ASTRAY_CHAIN,
+  clearMarkChain,
+  commonSetTypes,
+  forwardChains,
+  isolateChain,
+  type NftFamily,
+  OWNED,
+  toAstray,
+  vipMapTypes,
+  vipRule,
+} from './nft-common.ts'
 import {
   type BalanceChain,
   type MapName,
@@ -23,16 +26,8 @@ import {
 const SETS: Record<SetName, string> = {
   vteps: 'type ipv4_addr',
   node_ips: 'type ipv4_addr',
-  overlay: 'type ipv4_addr; flags interval',
-  pairs: 'type ipv4_addr . ipv4_addr; flags interval',
-  local_nets: 'type ipv4_addr; flags interval',
-  internal_nets: 'type ipv4_addr; flags interval',
-  encrypted_nets: 'type ipv4_addr; flags interval',
+  ...commonSetTypes('ip'),
   encrypted_ports: 'type inet_service',
-  vip_nets: 'type ipv4_addr; flags interval',
-  vip_addrs: 'type ipv4_addr',
-  hairpin: 'type ipv4_addr . ipv4_addr',
-  dead_eps: 'type ipv4_addr',
   snat_nets: 'type ipv4_addr; flags interval',
   snat_addrs: 'type ipv4_addr',
   empty_ports: 'type inet_proto . inet_service',
@@ -41,8 +36,7 @@ const SETS: Record<SetName, string> = {
 const slot = `numgen inc mod ${SLOTS_MAX}`
 const MAPS: Record<MapName, string> = {
   node_mark: 'type ether_addr : mark',
-  vip: 'type ipv4_addr : verdict',
-  vip_ep: `typeof ip daddr . ${slot} : ip daddr`,
+  ...vipMapTypes('ip'),
   pub: 'type inet_proto . inet_service : verdict',
   tcp_ep: `typeof tcp dport . ${slot} : ip daddr . tcp dport`,
   udp_ep: `typeof udp dport . ${slot} : ip daddr . udp dport`,
@@ -53,17 +47,12 @@ const MAPS: Record<MapName, string> = {
 /** Elements per command: keeps lines within nft's parser comfortably, far below its limits. */
 const ELEMENTS_PER_LINE = 500
 
-const own = `0x${MARK_OWNED.toString(16)}`
-const accept = `0x${MARK_ACCEPT.toString(16)}`
 const nodeMask = `0x${MARK_NODE_MASK.toString(16).padStart(8, '0')}`
 
-const chainRules = (chain: BalanceChain): string => {
-  const mark = `ct mark set ct mark | ${own}`
-  const pick = `numgen inc mod ${chain.slots} map`
-  return chain.kind === 'vip'
-    ? `${mark} dnat ip to ip daddr . ${pick} @vip_ep`
-    : `${mark} meta l4proto ${chain.kind} dnat ip to ${chain.kind} dport . ${pick} @${chain.kind}_ep`
-}
+const chainRules = (chain: BalanceChain): string =>
+  chain.kind === 'vip'
+    ? vipRule('ip', chain)
+    : `ct mark set ct mark | ${OWNED} meta l4proto ${chain.kind} dnat ip to ${chain.kind} dport . numgen inc mod ${chain.slots} map @${chain.kind}_ep`
 
 /** The rules that never change. `th dport` needs a protocol with ports: its key's first part makes sure. */
 const fixedRules = (vxlanPort: number): string => `
@@ -72,9 +61,7 @@ chain services {
   ip daddr @node_ips meta l4proto . th dport vmap @pub
   ip daddr != 127.0.0.0/8 ip daddr != @overlay fib daddr type local meta l4proto . th dport vmap @pub
 }
-chain astray {
-  iifname != "${ENCRYPTED_DEVICE}" iifname != "${BRIDGES}" iifname != "lo" drop
-}
+${ASTRAY_CHAIN}
 chain raw_pre {
   type filter hook prerouting priority -300
   udp dport ${vxlanPort} fib daddr type != unicast ip saddr != @vteps drop
@@ -82,8 +69,7 @@ chain raw_pre {
   udp dport @encrypted_ports iifname != "lo" fib daddr type != unicast drop
   udp dport @encrypted_ports iifname "lo" notrack
   ip daddr ${RELAY_ADDRESS} notrack
-  ip saddr @encrypted_nets jump astray
-  ip daddr @encrypted_nets jump astray
+${toAstray('ip')}
 }
 chain raw_out {
   type filter hook output priority -300
@@ -101,34 +87,14 @@ chain reply_mark {
   type route hook output priority -150
   ct direction reply ct mark & ${nodeMask} != 0 meta mark set ct mark & ${nodeMask}
 }
-chain isolate {
-  type filter hook prerouting priority -140
-  ip saddr . ip daddr @pairs accept
-  ip saddr @overlay ip daddr @overlay ct direction original drop
-  ip saddr @internal_nets ct direction original drop
-  iifname != "${VXLAN_DEVICES}" iifname != "lo" ip saddr != @overlay ip daddr @overlay ct direction original drop
-}
+${isolateChain('ip')}
 chain pre {
   type nat hook prerouting priority -105
   meta l4proto { tcp, udp } th dport 53 dnat ip to ip saddr . ip daddr map @resolvers
   jump services
 }
 chain out { type nat hook output priority -105; jump services; }
-chain unserved {
-  ip daddr @dead_eps meta l4proto tcp reject with tcp reset
-  ip daddr @dead_eps reject
-  ip daddr @vip_nets meta l4proto tcp reject with tcp reset
-  ip daddr @vip_nets reject
-  ip daddr @vip_addrs meta l4proto tcp reject with tcp reset
-  ip daddr @vip_addrs reject
-}
-chain forwarded {
-  type filter hook forward priority -5
-  jump unserved
-  oifname "${VXLAN_DEVICES}" tcp flags syn tcp option maxseg size set rt mtu
-  ip saddr . ip daddr @pairs ct state new ct mark set ct mark | ${own}
-  ct mark & ${own} != 0 meta mark set meta mark | ${accept} accept
-}
+${forwardChains('ip')}
 chain sent {
   type filter hook output priority -5
   ip daddr @overlay jump unserved
@@ -138,16 +104,11 @@ chain received {
   ct state new ip daddr != @overlay meta l4proto . th dport @empty_ports meta l4proto tcp reject with tcp reset
   ct state new ip daddr != @overlay meta l4proto . th dport @empty_ports reject
 }
-chain clear_mark {
-  type filter hook postrouting priority 200
-  oifname "${VXLAN_DEVICES}" meta mark set 0
-  ip daddr @encrypted_nets oifname != "${ENCRYPTED_DEVICE}" oifname != "${BRIDGES}" oifname != "lo" drop
-  ip saddr @encrypted_nets oifname != "${ENCRYPTED_DEVICE}" oifname != "${BRIDGES}" oifname != "lo" drop
-}
+${clearMarkChain('ip')}
 chain post {
   type nat hook postrouting priority 95
   ip saddr . ip daddr @hairpin masquerade
-  ct mark & ${own} != 0 ct status dnat ip saddr @overlay ip saddr . ip daddr != @pairs masquerade
+  ct mark & ${OWNED} != 0 ct status dnat ip saddr @overlay ip saddr . ip daddr != @pairs masquerade
   oifname "${VXLAN_DEVICES}" ct status dnat ip saddr != @overlay ip daddr @snat_nets masquerade
   oifname "${VXLAN_DEVICES}" ct status dnat ip saddr != @overlay ip daddr @snat_addrs masquerade
   ip saddr @local_nets ip daddr != @overlay oifname != "${VXLAN_DEVICES}" oifname != "lo" masquerade
@@ -155,7 +116,7 @@ chain post {
 
 /** What never changes in a table: its family, its sets and maps, and the rules that look into them. */
 export interface NftLayout {
-  family: 'ip' | 'ip6'
+  family: NftFamily
   /** Declarations by name. */
   sets: Readonly<Record<string, string>>
   maps: Readonly<Record<string, string>>
@@ -174,7 +135,7 @@ export const IPV4_LAYOUT: NftLayout = {
 type Commands = (verb: string, name: string, elements: Iterable<string>) => string[]
 
 const commandsFor =
-  (family: NftLayout['family']): Commands =>
+  (family: NftFamily): Commands =>
   (verb, name, given) => {
     const lines: string[] = []
     const elements = [...given]
@@ -271,5 +232,5 @@ export const differenceScript = (
 }
 
 /** Removes the table; it must exist or the first line makes it. */
-export const removalScript = (family: NftLayout['family']): string =>
+export const removalScript = (family: NftFamily): string =>
   `table ${family} ${NFT_TABLE}\ndelete table ${family} ${NFT_TABLE}\n`
