@@ -2,10 +2,7 @@ import t from 'tap'
 import type { Autoscale } from '../../src/api/autoscale.ts'
 import type { ServiceSpec } from '../../src/api/service-spec.ts'
 import { parseServiceRequest } from '../../src/api/validate/service.ts'
-import { convertManifests } from '../../src/kubernetes/convert-manifests.ts'
-import { parseManifests } from '../../src/kubernetes/manifest.ts'
-
-const convert = (text: string) => convertManifests(parseManifests('app.yml', text))
+import { convert } from '../support/kubernetes/convert.ts'
 
 const REQUESTS = 'requests: {cpu: 500m, memory: 64Mi}'
 

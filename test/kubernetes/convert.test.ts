@@ -3,11 +3,8 @@ import type { SwarmctlError } from '../../src/api/errors.ts'
 import type { ServiceSpec } from '../../src/api/service-spec.ts'
 import { expandTemplate, templateContext } from '../../src/api/task-template.ts'
 import { parseServiceRequest } from '../../src/api/validate/service.ts'
-import { convertManifests } from '../../src/kubernetes/convert-manifests.ts'
-import { parseManifests } from '../../src/kubernetes/manifest.ts'
+import { convert } from '../support/kubernetes/convert.ts'
 import { sampleTask } from '../support/objects.ts'
-
-const convert = (text: string) => convertManifests(parseManifests('app.yml', text))
 
 /** The only service of the manifests of the only namespace. */
 const serviceOf = (text: string): ServiceSpec => {

@@ -1,9 +1,6 @@
 import t from 'tap'
 import { parseServiceRequest } from '../../src/api/validate/service.ts'
-import { convertManifests } from '../../src/kubernetes/convert-manifests.ts'
-import { parseManifests } from '../../src/kubernetes/manifest.ts'
-
-const convert = (text: string) => convertManifests(parseManifests('app.yml', text))
+import { convert } from '../support/kubernetes/convert.ts'
 
 /** A CronJob `backup` with more in its spec, its job's and its pod's, as flow YAML. */
 const cronJob = (spec: string, job = '', pod = 'restartPolicy: OnFailure,'): string => `

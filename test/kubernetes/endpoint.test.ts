@@ -1,8 +1,5 @@
 import t from 'tap'
-import { convertManifests } from '../../src/kubernetes/convert-manifests.ts'
-import { parseManifests } from '../../src/kubernetes/manifest.ts'
-
-const convert = (...texts: string[]) => convertManifests(parseManifests('app.yml', texts.join('')))
+import { convert } from '../support/kubernetes/convert.ts'
 
 const deployment = (name: string, pod = '', namespace = 'default') => `---
 apiVersion: apps/v1

@@ -1,8 +1,5 @@
 import t from 'tap'
-import { convertManifests } from '../../src/kubernetes/convert-manifests.ts'
-import { parseManifests } from '../../src/kubernetes/manifest.ts'
-
-const convert = (text: string) => convertManifests(parseManifests('app.yml', text))
+import { convert } from '../support/kubernetes/convert.ts'
 
 const deployment = (container = '', pod = '', spec = '', metadata = 'name: web') => `
 apiVersion: apps/v1

@@ -1,23 +1,9 @@
 import t from 'tap'
-import { convertManifests } from '../../src/kubernetes/convert-manifests.ts'
-import { parseManifests } from '../../src/kubernetes/manifest.ts'
+import { convert as convertFile, deploymentOf } from '../support/kubernetes/convert.ts'
 
 const convert = (resources: string) => {
-  const [namespace] = convertManifests(
-    parseManifests(
-      'app.yml',
-      `
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      containers: [{image: web, resources: {${resources}}}]
-`,
-    ),
+  const [namespace] = convertFile(
+    deploymentOf(`containers: [{image: web, resources: {${resources}}}]`),
   )
   return { resources: namespace?.services[0]?.TaskTemplate.Resources, notes: namespace?.notes }
 }

@@ -1,30 +1,18 @@
 import t from 'tap'
-import { convertManifests } from '../../src/kubernetes/convert-manifests.ts'
-import { parseManifests } from '../../src/kubernetes/manifest.ts'
+import { convert, deploymentOf } from '../support/kubernetes/convert.ts'
 
 /** What a Deployment's container mounts, with or without a group of its pod. */
 const mounting = (securityContext: string) => {
-  const [namespace] = convertManifests(
-    parseManifests(
-      'app.yml',
-      `
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      ${securityContext}
+  const [namespace] = convert(
+    deploymentOf(`${securityContext}
       containers:
       - name: web
         image: web:1
         volumeMounts: [{name: conf, mountPath: /etc/app}, {name: creds, mountPath: /creds}, {name: files, mountPath: /files},
           {name: cache, mountPath: /cache}, {name: log, mountPath: /log}]
       volumes: [{name: conf, configMap: {name: conf}}, {name: creds, secret: {secretName: creds, defaultMode: 0400}},
-        {name: files, persistentVolumeClaim: {claimName: files}}, {name: cache, emptyDir: {}}, {name: log, hostPath: {path: /var/log/x}}]
----
+        {name: files, persistentVolumeClaim: {claimName: files}}, {name: cache, emptyDir: {}}, {name: log, hostPath: {path: /var/log/x}}]`),
+    `---
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: conf}
@@ -40,7 +28,6 @@ kind: PersistentVolumeClaim
 metadata: {name: files}
 spec: {accessModes: [ReadWriteOnce]}
 `,
-    ),
   )
   return namespace?.services[0]?.TaskTemplate.ContainerSpec
 }
@@ -81,16 +68,9 @@ t.test("with fsGroup they are the group's, and mounted files are for it to read"
 
 t.test('what volumes cannot be', async (t) => {
   const volume = (source: string, mounts: string) => () =>
-    convertManifests(
-      parseManifests(
-        'app.yml',
-        `
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}},
-  spec: {containers: [{image: web, volumeMounts: [${mounts}]}], volumes: [{name: v, ${source}}]}}}
-`,
+    convert(
+      deploymentOf(
+        `{containers: [{image: web, volumeMounts: [${mounts}]}], volumes: [{name: v, ${source}}]}`,
       ),
     )
   const twice = '{name: v, mountPath: /a}, {name: v, mountPath: /b}'
