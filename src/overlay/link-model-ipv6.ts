@@ -1,11 +1,6 @@
 import { formatIpv6, parseIpv6Cidr } from '../api/ipv6.ts'
-import {
-  type ForwardingTable,
-  hasEncrypted,
-  type Peer,
-  type TableNetwork,
-} from './forwarding-table.ts'
-import { LinkItems, type LinkModel } from './link-model.ts'
+import { type ForwardingTable, hasEncrypted, type TableNetwork } from './forwarding-table.ts'
+import { addRoutes, LinkItems, type LinkModel } from './link-model.ts'
 import { ENCRYPTED_DEVICE, encryptedVtepAddress6, VXLAN_DEVICE, vtepAddress6 } from './names.ts'
 import { Twins } from './twins.ts'
 
@@ -36,61 +31,38 @@ export const ipv6LinkModel = (table: ForwardingTable, inputs: Ipv6LinkInputs): L
     .filter(isDual)
     .filter((network) => !network.encrypted || inputs.isRelayed)
   if (networks.length === 0) return out.items
-  addRoutes(out, table, networks, inputs.bridges)
-  addProxied(out, table, inputs)
-  return out.items
-}
-
-/** The host speaks from the gateway's address without being told: it is what is nearest (RFC 6724), and is not ready before a container is there. */
-const addRoutes = (
-  out: LinkItems,
-  table: ForwardingTable,
-  networks: DualNetwork[],
-  bridges: ReadonlySet<number>,
-): void => {
-  const peers = new Map(table.peers.map((peer) => [peer.nodeId, peer]))
-  const byId = new Map(networks.map((network) => [network.id, network]))
   const twins = twinsOf(table)
-  const via = ({ index }: Peer, { encrypted, device }: DualNetwork): string =>
-    `via ${encrypted ? encryptedVtepAddress6(index) : vtepAddress6(index)} dev ${device} onlink`
   const isEncrypting = hasEncrypted({ networks })
   for (const { index, mac, encrypted } of table.peers) {
     out.neighbour(vtepAddress6(index), mac, VXLAN_DEVICE)
     if (isEncrypting) out.neighbour(encryptedVtepAddress6(index), encrypted.mac, ENCRYPTED_DEVICE)
   }
-  for (const network of networks) {
-    for (const { nodeId, cidr } of network.ipv6.blocks) {
-      const peer = peers.get(nodeId)
-      if (peer !== undefined) out.route('main', cidr, via(peer, network))
-    }
-    // Never forwarded there, but not out of the bridge that it came in by either: the kernel would send the client a redirect.
-    if (network.ipv6.vipBlock !== null)
-      out.route('main', network.ipv6.vipBlock, `dev ${network.device}`)
-  }
-  for (const { addr, networkId } of table.vips) {
-    const network = byId.get(networkId)
-    const twin = twins.of(addr)
-    if (network?.plan !== 'flat' || twin === undefined) continue
-    out.route('main', twin.addr, `dev ${network.device}`)
-  }
-  for (const { addr, networkId, nodeId } of table.hostRoutes) {
-    const network = byId.get(networkId)
-    const twin = twins.of(addr)
-    if (network === undefined || twin === undefined) continue
-    const peer = peers.get(nodeId)
-    if (peer !== undefined) out.route('main', twin.addr, via(peer, network))
-    else if (nodeId === table.self.nodeId && bridges.has(network.index))
-      out.route('main', twin.addr, `dev ${network.bridge}`)
-  }
+  addRoutes(out, table, {
+    networks: new Map(networks.map((network) => [network.id, network])),
+    bridges: inputs.bridges,
+    blocks: ({ ipv6 }) => ipv6.blocks,
+    vipBlock: ({ ipv6 }) => ipv6.vipBlock,
+    address: (addr) => twins.of(addr)?.addr,
+    gateway: ({ index }, { encrypted }) =>
+      encrypted ? encryptedVtepAddress6(index) : vtepAddress6(index),
+    // It speaks from its gateway's address, which is what is nearest (RFC 6724), and is not ready before a container is there.
+    source: () => '',
+  })
+  addProxied(out, table, inputs, twins)
+  return out.items
 }
 
-const addProxied = (out: LinkItems, table: ForwardingTable, inputs: Ipv6LinkInputs): void => {
+const addProxied = (
+  out: LinkItems,
+  table: ForwardingTable,
+  inputs: Ipv6LinkInputs,
+  twins: Twins,
+): void => {
   const bridges = new Map(
     table.networks
       .filter(({ index }) => inputs.bridges.has(index))
       .map((network) => [network.id, network.bridge]),
   )
-  const twins = twinsOf(table)
   const add = (addr: string): void => {
     const twin = twins.of(addr)
     const bridge = twin && bridges.get(twin.networkId)

@@ -110,6 +110,58 @@ const encryptedPeer = (out: LinkItems, self: Peer, peer: Peer, relayPort: number
   out.returns(ENCRYPTED_RETURN + peer.index, vtepAddr, ENCRYPTED_DEVICE)
 }
 
+/** What routes are made of for the addresses of one family. */
+export interface RouteFamily<Network extends TableNetwork> {
+  /** Those that have a way, by id. */
+  networks: ReadonlyMap<string, Network>
+  /** Networks (by index) whose bridge exists on this node. */
+  bridges: ReadonlySet<number>
+  blocks: (network: Network) => readonly { nodeId: string; cidr: string }[]
+  vipBlock: (network: Network) => string | null
+  /** An IPv4 address as this family has it. */
+  address: (addr: string) => string | undefined
+  /** The address of a peer that packets for the network are handed to. */
+  gateway: (peer: Peer, network: Network) => string
+  /** What the host speaks from, if it has to be told: ` src …`. */
+  source: (network: Network) => string
+}
+
+/** Routes to the other nodes' blocks, to VIPs, and to addresses outside their node's block. */
+export const addRoutes = <Network extends TableNetwork>(
+  out: LinkItems,
+  table: ForwardingTable,
+  { networks, bridges, blocks, vipBlock, address, gateway, source }: RouteFamily<Network>,
+): void => {
+  const peers = new Map(table.peers.map((peer) => [peer.nodeId, peer]))
+  const via = (peer: Peer, network: Network): string =>
+    `via ${gateway(peer, network)} dev ${network.device} onlink${source(network)}`
+  for (const network of networks.values()) {
+    for (const { nodeId, cidr } of blocks(network)) {
+      const peer = peers.get(nodeId)
+      if (peer !== undefined) out.route('main', bare(cidr), via(peer, network))
+    }
+    // Never forwarded there: it makes the bridge answer ARP for VIPs (proxy_arp needs a route out of another device), and keeps IPv6 from
+    // going out of the bridge that it came in by, of which the kernel would tell the client.
+    const vips = vipBlock(network)
+    if (vips !== null) out.route('main', vips, `dev ${network.device}${source(network)}`)
+  }
+  for (const { addr, networkId } of table.vips) {
+    const network = networks.get(networkId)
+    const vip = address(addr)
+    if (network?.plan !== 'flat' || vip === undefined) continue
+    out.route('main', vip, `dev ${network.device}${source(network)}`)
+  }
+  for (const { addr, networkId, nodeId } of table.hostRoutes) {
+    const network = networks.get(networkId)
+    const host = address(addr)
+    if (network === undefined || host === undefined) continue
+    const peer = peers.get(nodeId)
+    if (peer !== undefined) out.route('main', host, via(peer, network))
+    else if (nodeId === table.self.nodeId && bridges.has(network.index))
+      out.route('main', host, `dev ${network.bridge}${source(network)}`)
+  }
+}
+
 /**
  * The link state of a forwarding table. `bridges` are the networks (by index) whose bridge exists on this node; `relayPort` is where
  * the relay takes the datagrams of encrypted networks, null when it can't: then those have no route. Pure.
@@ -120,17 +172,6 @@ export const linkModel = (
   relayPort: number | null,
 ): LinkModel => {
   const out = new LinkItems()
-  const peers = new Map(table.peers.map((peer) => [peer.nodeId, peer]))
-  const usable = table.networks.filter((network) => !network.encrypted || relayPort !== null)
-  const networks = new Map(usable.map((network) => [network.id, network]))
-  // Without a bridge this node has no address in the network; the host then speaks from the VXLAN device's.
-  const source = (network: TableNetwork): string =>
-    bridges.has(network.index) && network.gateway !== null ? ` src ${network.gateway}` : ''
-  const via = (peer: Peer, network: TableNetwork) => {
-    const { vtepAddr } = network.encrypted ? peer.encrypted : peer
-    return `via ${vtepAddr} dev ${network.device} onlink${source(network)}`
-  }
-
   if (table.peers.length > 0) {
     // Unmarked packets, nearly all, pass one rule instead of one per node.
     out.rule(RETURN_SKIP_PREF, `fwmark 0/${mask} goto ${RETURN_END_PREF}`)
@@ -143,28 +184,18 @@ export const linkModel = (
     out.returns(peer.index, peer.vtepAddr, VXLAN_DEVICE)
     if (relayPort !== null && hasEncrypted(table)) encryptedPeer(out, table.self, peer, relayPort)
   }
-  for (const network of usable) {
-    for (const block of network.blocks) {
-      const peer = peers.get(block.nodeId)
-      if (peer !== undefined) out.route('main', bare(block.cidr), via(peer, network))
-    }
-    // Never forwarded there: it makes the bridge answer ARP for VIPs (proxy_arp needs a route out of another device).
-    if (network.vipBlock !== null)
-      out.route('main', network.vipBlock, `dev ${network.device}${source(network)}`)
-  }
-  for (const vip of table.vips) {
-    const network = networks.get(vip.networkId)
-    if (network?.plan === 'flat')
-      out.route('main', vip.addr, `dev ${network.device}${source(network)}`)
-  }
-  for (const route of table.hostRoutes) {
-    const network = networks.get(route.networkId)
-    if (network === undefined) continue
-    const peer = peers.get(route.nodeId)
-    if (peer !== undefined) out.route('main', route.addr, via(peer, network))
-    else if (route.nodeId === table.self.nodeId && bridges.has(network.index))
-      out.route('main', route.addr, `dev ${network.bridge}${source(network)}`)
-  }
+  const usable = table.networks.filter((network) => !network.encrypted || relayPort !== null)
+  addRoutes(out, table, {
+    networks: new Map(usable.map((network) => [network.id, network])),
+    bridges,
+    blocks: ({ blocks }) => blocks,
+    vipBlock: ({ vipBlock }) => vipBlock,
+    address: (addr) => addr,
+    gateway: (peer, network) => (network.encrypted ? peer.encrypted : peer).vtepAddr,
+    // Without a bridge this node has no address in the network; the host then speaks from the VXLAN device's.
+    source: ({ index, gateway }) =>
+      bridges.has(index) && gateway !== null ? ` src ${gateway}` : '',
+  })
   return out.items
 }
 

@@ -12,7 +12,7 @@ import {
   toAstray,
   vipMapTypes,
   vipRule,
-} from './nft-common.ts'
+} from './nft-family.ts'
 import type { NftLayout } from './nft-script.ts'
 
 /** What stays on its link, or asks who is there. */

@@ -14,7 +14,7 @@ import {
   toAstray,
   vipMapTypes,
   vipRule,
-} from './nft-common.ts'
+} from './nft-family.ts'
 import {
   type BalanceChain,
   type MapName,
