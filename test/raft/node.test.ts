@@ -174,12 +174,18 @@ t.test('two voters change at once, and a leader that removes itself hands over',
   await until(() => leader.events.includes('removed'))
 })
 
-t.test('a member that missed thousands of entries catches up by a snapshot', async (t) => {
+/** A cluster that keeps little of its log, and one of its followers down. */
+const oneAway = async (t: Parameters<typeof cluster>[0]) => {
   const c = cluster(t)
   await c.startAll(IDS, { keepEntriesMax: 100 })
   const leader = await c.leader()
   const away = other(c, leader).id
   await c.stop(away)
+  return { c, leader, away }
+}
+
+t.test('a member that missed thousands of entries catches up by a snapshot', async (t) => {
+  const { c, leader, away } = await oneAway(t)
   const large = 'v'.repeat(2_000)
   for (let round = 0; round < 20; round += 1) {
     const all = Array.from({ length: 100 }, (_, at) =>
@@ -201,11 +207,7 @@ t.test('a member that missed thousands of entries catches up by a snapshot', asy
 })
 
 t.test('a member that can’t read the leader’s snapshot ends, and says why', async (t) => {
-  const c = cluster(t)
-  await c.startAll(IDS, { keepEntriesMax: 100 })
-  const leader = await c.leader()
-  const away = other(c, leader).id
-  await c.stop(away)
+  const { c, leader, away } = await oneAway(t)
   const writes = Array.from({ length: 500 }, (_, at) => leader.node.propose(set(`k${at}`, at)))
   await Promise.all(writes)
   await until(() => leader.node.status().firstIndex > 300)
