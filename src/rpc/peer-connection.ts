@@ -97,7 +97,7 @@ export class PeerConnection implements RpcConnection {
     this.#served = new ServedCalls(deps.handlers, deps.log, {
       connection: this,
       peer: options.peer,
-      remoteIp: options.remoteIp,
+      remoteAddress: options.remoteIp,
       requestsMax: small ? ANONYMOUS_REQUESTS_MAX : REQUESTS_MAX,
       answer: (id, kind, bytes) => this.#answer(id, kind, bytes),
     })

@@ -1,17 +1,13 @@
 import { type SwarmctlError, toSwarmctlError, unavailable } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
 import { decodeCall, encodeError, encodeMessage } from './codec.ts'
-import type { CallContext, PeerIdentity, RpcConnection } from './connection.ts'
+import type { CallContext } from './connection.ts'
 import type { RpcHandlers } from './handlers.ts'
 import { RunningCall } from './running-call.ts'
 import type { StreamEnd } from './stream-end.ts'
 
 /** What serving needs of the connection. */
-export interface ServedConnection {
-  connection: RpcConnection
-  peer: PeerIdentity | null
-  /** IP without port. */
-  remoteIp: string
+export interface ServedConnection extends Omit<CallContext, 'signal'> {
   requestsMax: number
   answer(id: number, kind: 'response' | 'failure', bytes: Uint8Array): void
 }
@@ -25,12 +21,13 @@ export class ServedCalls {
   /** Calls that were given up and whose handler has not ended: they count until it has. */
   readonly #givenUp = new Set<RunningCall>()
   /** For notifies: they have nobody who could give up. */
-  readonly #closing = new RunningCall()
+  readonly #closing: RunningCall
 
   constructor(handlers: RpcHandlers, log: Log, served: ServedConnection) {
     this.#handlers = handlers
     this.#log = log
     this.#served = served
+    this.#closing = new RunningCall(served)
   }
 
   has(id: number): boolean {
@@ -43,14 +40,14 @@ export class ServedCalls {
       this.#served.answer(id, 'failure', encodeError(error))
       return
     }
-    const call = new RunningCall()
+    const call = new RunningCall(this.#served)
     this.#running.set(id, call)
     // Not rejecting: what fails is the answer.
     void this.#serveRequest(id, bytes, call)
   }
 
   stream(id: number, bytes: Uint8Array, stream: StreamEnd): void {
-    const call = new RunningCall()
+    const call = new RunningCall(this.#served)
     this.#running.set(id, call)
     void stream.closed.then(() => {
       this.#running.delete(id)
@@ -63,7 +60,7 @@ export class ServedCalls {
     const { method, body } = decodeCall(bytes)
     try {
       const found = this.#handlers.find('notify', method, this.#served.peer)
-      found.handler(body, this.#context(this.#closing))
+      found.handler(body, this.#closing)
     } catch (error) {
       // A notify has no answer; the connection is not worth less for it.
       this.#log.debug({ method, code: toSwarmctlError(error).code }, 'a notify was not taken')
@@ -92,7 +89,7 @@ export class ServedCalls {
     try {
       const { method, body } = decodeCall(bytes)
       const found = this.#handlers.find('request', method, this.#served.peer)
-      answer = encodeMessage(await found.handler(body, this.#context(running)))
+      answer = encodeMessage(await found.handler(body, running))
     } catch (thrown) {
       this.#logInternal(thrown)
       kind = 'failure'
@@ -108,7 +105,7 @@ export class ServedCalls {
     try {
       const { method, body } = decodeCall(bytes)
       const found = this.#handlers.find('stream', method, this.#served.peer)
-      await found.handler(body, stream, this.#context(running))
+      await found.handler(body, stream, running)
       stream.end()
       stream.discard()
     } catch (thrown) {
@@ -123,15 +120,5 @@ export class ServedCalls {
     const error = toSwarmctlError(thrown)
     if (error.code !== 'INTERNAL') return
     this.#log.error({ err: thrown, peer: this.#served.peer?.nodeId }, 'an rpc handler failed')
-  }
-
-  #context(running: RunningCall): CallContext {
-    const { peer, connection, remoteIp } = this.#served
-    return {
-      ...{ peer, connection, remoteAddress: remoteIp },
-      get signal() {
-        return running.signal
-      },
-    }
   }
 }

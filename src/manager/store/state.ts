@@ -125,18 +125,24 @@ export class StoreState {
           : (this.#tables.get(kind, id)?.Version.Index ?? 0) === version
       if (!holds) return { kind: 'conflict', object: { kind, id } }
     }
-    const changed = new Set([
-      ...tx.put.map((entry) => objectKey(entry.kind, entry.object.ID)),
-      ...tx.remove.map(({ kind, id }) => objectKey(kind, id)),
-    ])
+    return this.#claimRefusal(tx)
+  }
+
+  /** What a transaction itself changes is not in its way: only two of its own objects with one name are. */
+  #claimRefusal(tx: Transaction): TransactionResult | undefined {
+    let changed: Set<string> | undefined
     const claimed = new Map<string, string>()
     for (const entry of tx.put) {
       const owner = objectKey(entry.kind, entry.object.ID)
       for (const { scope, key } of claimsOf(entry)) {
-        const name = `${scope} ${key}`
         const stored = this.#tables.claimOwner(scope, key)
-        const other =
-          claimed.get(name) ?? (stored === undefined || changed.has(stored) ? owner : stored)
+        if (stored !== undefined && stored !== owner) {
+          changed ??= changedBy(tx)
+          if (!changed.has(stored)) return { kind: 'claimed', scope, key, owner: stored }
+        }
+        if (tx.put.length === 1) continue
+        const name = `${scope} ${key}`
+        const other = claimed.get(name) ?? owner
         if (other !== owner) return { kind: 'claimed', scope, key, owner: other }
         claimed.set(name, owner)
       }
@@ -176,6 +182,12 @@ export class StoreState {
     this.#notifying = false
   }
 }
+
+const changedBy = (tx: Transaction): Set<string> =>
+  new Set([
+    ...tx.put.map((entry) => objectKey(entry.kind, entry.object.ID)),
+    ...tx.remove.map(({ kind, id }) => objectKey(kind, id)),
+  ])
 
 /** What changed, and null for each object that did not: to look is work as well. */
 function* differences(old: Tables, tables: Tables): Iterable<ObjectChange | null> {
