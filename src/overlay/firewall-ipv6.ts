@@ -4,6 +4,7 @@ import type { ForwardingTable } from './forwarding-table.ts'
 import { GUARD_CHAINS, guardChains, IN_CHAIN } from './guard-chains.ts'
 import { ACCEPT_RULE, Iptables, type Jump } from './iptables.ts'
 import { ANY_VXLAN } from './names.ts'
+import { FROM_CHAINS, fromRules } from './sender-chains.ts'
 
 /**
  * Our part of the host's ip6tables, while a network has IPv6. In the kernel plane one rule accepts what nftables marked, since a FORWARD
@@ -21,12 +22,13 @@ const JUMPS: readonly Jump[] = [
   { table: 'filter', from: FORWARD_CHAINS, chain: CHAIN },
   { table: 'filter', from: ['OUTPUT'], chain: OUT_CHAIN },
   { table: 'nat', from: ['POSTROUTING'], chain: NAT_CHAIN },
+  ...FROM_CHAINS,
 ]
 
 /** The proxy plane's chains as `ip6tables-restore --noflush` text. Pure. */
 export const ipv6ProxyChains = (table: ForwardingTable): string => {
-  const networks = table.networks.flatMap(({ ipv6, internal }) =>
-    ipv6 === null ? [] : [{ ...ipv6, internal }],
+  const networks = table.networks.flatMap(({ ipv6, internal, bridge }) =>
+    ipv6 === null ? [] : [{ ...ipv6, internal, bridge }],
   )
   const internal = networks.filter((network) => network.internal)
   const open = networks.filter((network) => !network.internal)
@@ -34,6 +36,7 @@ export const ipv6ProxyChains = (table: ForwardingTable): string => {
   return [
     '*filter',
     `:${CHAIN} - [0:0]`,
+    ...fromRules(CHAIN, networks),
     ...networks.map(({ subnet }) => `-A ${CHAIN} -s ${subnet} -d ${subnet} -j ACCEPT`),
     ...networks.map(({ subnet }) => `-A ${CHAIN} -d ${subnet} ${isNew} -j DROP`),
     ...internal.map(({ subnet }) => `-A ${CHAIN} -s ${subnet} ${isNew} -j DROP`),

@@ -4,10 +4,11 @@ import type { ForwardingTable } from './forwarding-table.ts'
 import { GUARD_CHAINS, guardChains, IN_CHAIN } from './guard-chains.ts'
 import { ACCEPT_MARK, ACCEPT_RULE, Iptables, type Jump } from './iptables.ts'
 import { ANY_BRIDGE, ANY_VXLAN, encryptedPort } from './names.ts'
+import { FROM_CHAINS, fromRules, VXLAN_CHAINS, vxlanRules } from './sender-chains.ts'
 
 /**
  * Our part of Docker's iptables. An `accept` in another table cannot override its FORWARD policy, so: in the kernel plane one
- * rule of DOCKER-USER accepts what nftables marked; in the proxy plane, which has no nftables, three chains of ours hold the
+ * rule of DOCKER-USER accepts what nftables marked; in the proxy plane, which has no nftables, chains of ours hold the
  * isolation, the way between bridges and VXLAN, and the translation of what goes outside and of questions for names.
  */
 const CHAIN = 'SWARMCTL'
@@ -19,13 +20,16 @@ const PROXY_CHAINS: readonly Jump[] = [
   { table: 'filter', from: ['DOCKER-USER'], chain: CHAIN },
   { table: 'nat', from: ['POSTROUTING'], chain: NAT_CHAIN },
   { table: 'nat', from: ['PREROUTING'], chain: DNS_CHAIN },
+  ...FROM_CHAINS,
+  ...VXLAN_CHAINS,
 ]
 
 /** The proxy plane's chains as `iptables-restore --noflush` text. Pure. */
 export const proxyChains = (
   table: ForwardingTable,
-  resolvers: ReadonlyMap<string, string>,
+  { resolvers, vxlanPort }: { resolvers: ReadonlyMap<string, string>; vxlanPort: number },
 ): string => {
+  const nodes = [table.self, ...table.peers].map(({ dataPathAddr }) => dataPathAddr)
   const forward: string[] = []
   const nat: string[] = []
   for (const network of table.networks) {
@@ -41,6 +45,8 @@ export const proxyChains = (
   return [
     '*filter',
     `:${CHAIN} - [0:0]`,
+    ...vxlanRules(CHAIN, nodes, vxlanPort),
+    ...fromRules(CHAIN, table.networks),
     `-A ${CHAIN} -m conntrack --ctdir REPLY -i ${ANY_VXLAN} -j ACCEPT`,
     ...drops,
     ...forward,
@@ -90,7 +96,7 @@ export class Firewall {
   }
 
   async syncProxy(table: ForwardingTable, resolvers: ReadonlyMap<string, string>): Promise<void> {
-    const script = proxyChains(table, resolvers)
+    const script = proxyChains(table, { resolvers, vxlanPort: this.#vxlanPort })
     if (script !== this.#last || !(await this.#iptables.hasChain('filter', CHAIN))) {
       const result = await this.#iptables.restore(script)
       if (result.code !== 0) {

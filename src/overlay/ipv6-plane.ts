@@ -18,6 +18,7 @@ const FORWARDING = sysctlPath('net/ipv6/conf/all/forwarding')
 const SCRATCH = `table ip6 swarmctl_probe {
   map ep { typeof ip6 daddr . numgen inc mod 65536 : ip6 daddr; }
   chain rr { dnat ip6 to ip6 daddr . numgen inc mod 2 map @ep; }
+  chain isolate { type filter hook prerouting priority -140; fib saddr . iif oif missing ct direction original drop; }
   chain post { type nat hook postrouting priority 95; masquerade; }
 }
 delete table ip6 swarmctl_probe

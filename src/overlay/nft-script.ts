@@ -2,7 +2,7 @@
  * The nftables table as text for `nft -f -`: a full, atomic replacement, or the difference of two models. Rules and priorities:
  * docs/design/overlay.md.
  */
-import { MARK_NODE_MASK, NFT_TABLE, RELAY_ADDRESS, VXLAN_DEVICES } from './names.ts'
+import { BRIDGES, MARK_NODE_MASK, NFT_TABLE, RELAY_ADDRESS, VXLAN_DEVICES } from './names.ts'
 import {
   ASTRAY_CHAIN,
   clearMarkChain,
@@ -65,6 +65,8 @@ ${ASTRAY_CHAIN}
 chain raw_pre {
   type filter hook prerouting priority -300
   udp dport ${vxlanPort} fib daddr type != unicast ip saddr != @vteps drop
+  udp dport ${vxlanPort} ip saddr != @vteps ip daddr @vteps drop
+  udp dport ${vxlanPort} iifname "${BRIDGES}" ip daddr @vteps drop
   udp dport ${vxlanPort} fib daddr type local notrack
   udp dport @encrypted_ports iifname != "lo" fib daddr type != unicast drop
   udp dport @encrypted_ports iifname "lo" notrack

@@ -23,6 +23,7 @@ const SCRATCH = `table ip swarmctl_probe {
   chain rr { ct mark set ct mark | 0x10000000 dnat ip to ip daddr . numgen inc mod 2 map @ep; }
   chain pre { type nat hook prerouting priority -105; ip daddr vmap @vip; }
   chain out { type route hook output priority -150; ct direction reply meta mark set ct mark & 0x0fff0000; }
+  chain isolate { type filter hook prerouting priority -140; fib saddr . iif oif missing ct direction original drop; }
   chain forwarded { type filter hook forward priority -5; fib daddr type local meta l4proto tcp reject with tcp reset; }
 }
 delete table ip swarmctl_probe

@@ -5,6 +5,7 @@
 import type { Test } from 'tap'
 import { eventually } from '../support/lab/eventually.ts'
 import type { Lab } from '../support/lab/lab.ts'
+import { arrives, sendFrom, sendFromHost, vxlanDatagram } from '../support/overlay/datagrams.ts'
 import type { OverlayCluster, TestTask } from '../support/overlay/overlay-cluster.ts'
 
 /** In what the planes differ (design §8). */
@@ -258,6 +259,35 @@ export async function dataPlaneSuite(
       { check: false },
     )
     t.not(out.code, 0, 'outbound from an internal network')
+  })
+
+  await t.test('nobody gets in with the address of somebody else', async (t) => {
+    const place = (task: TestTask) => ({ host: task.node.host, pid: task.pid })
+    const [first, second, stranger] = [place(web1), place(web2), place(db)]
+    const from = web1.addresses.get('front') ?? ''
+    const to = web2.addresses.get('front') ?? ''
+    const own = db.addresses.get('back') ?? ''
+    t.equal(
+      await arrives(second, () => sendFrom(first, { from, to })),
+      true,
+      'what is its own does',
+    )
+    t.equal(await arrives(second, () => sendFrom(stranger, { from: own, to })), false)
+    t.equal(await arrives(second, () => sendFrom(stranger, { from, to })), false, 'on its host')
+    const back = { from: to, to: from }
+    t.equal(await arrives(first, () => sendFrom(stranger, back)), false, 'elsewhere')
+
+    const onFirst = vxlanDatagram({ node: n2.host, addr: to }, { node: n1.host, addr: from })
+    t.equal(await arrives(first, () => sendFromHost(n2.host, onFirst)), true, 'what a node wraps')
+    const onSecond = vxlanDatagram({ node: n1.host, addr: from }, { node: n2.host, addr: to })
+    for (const [at, wrapped] of [
+      [first, onFirst],
+      [second, onSecond],
+    ] as const)
+      for (const address of [own, n2.host.ip, n1.host.ip]) {
+        const send = () => sendFrom(stranger, { ...wrapped, from: address })
+        t.equal(await arrives(at, send), false, `what a container wraps, from ${address}`)
+      }
   })
 
   await t.test('a change under load loses nothing', async (t) => {

@@ -10,6 +10,7 @@ import { eventually } from '../support/lab/eventually.ts'
 import type { LabHost } from '../support/lab/host.ts'
 import { labTest } from '../support/lab/lab-test.ts'
 import type { LabMachine } from '../support/lab/machine.ts'
+import { arrives, type Place, sendFrom } from '../support/overlay/datagrams.ts'
 
 // Networks with IPv6, the whole product on both planes. As with IPv4 the embedded proxy answers names with addresses instead of VIPs.
 
@@ -100,6 +101,10 @@ for (const plane of ['kernel', 'proxy'] as const) {
     const foreign = await service('foreign', ['other'])
     const run = async (task: Task, ...command: string[]) =>
       execInTask(lab.hosts, task, command, { check: false, timeoutMs: 30_000 })
+    const placeOf = async (task: Task): Promise<Place> => {
+      const { host, container } = await inspectTask(lab.hosts, task)
+      return { host, pid: container.State.Pid }
+    }
     const curl = (task: Task, ...args: string[]) =>
       run(task, 'curl', '-g', '-s', '-m', '5', ...args)
     const lookup = async (task: Task, name: string): Promise<string[]> => {
@@ -187,6 +192,14 @@ for (const plane of ['kernel', 'proxy'] as const) {
           t.not(code, 0)
         }
       }
+      const [honest, victim] = web as [Task, Task]
+      const [from, to] = [honest, victim].map((task) => twin('front', addressOn(task, 'front')))
+      const datagram = { from: from ?? '', to: to ?? '' }
+      const send = async (task: Task) => sendFrom(await placeOf(task), datagram)
+      t.equal(await arrives(await placeOf(victim), () => send(honest)), true)
+      t.equal(await arrives(await placeOf(victim), async () => undefined), false, 'nothing')
+      for (const stranger of foreign)
+        t.equal(await arrives(await placeOf(victim), () => send(stranger)), false, 'a false sender')
       for (const task of app) {
         const own = await curl(task, `http://[${twin('front', addressOn(task, 'front'))}]/`)
         t.equal(own.code, 0)

@@ -195,6 +195,8 @@ t.test('the replacement is one transaction and has every rule that the plane nee
   t.match(script, /^table ip swarmctl\ndelete table ip swarmctl\ntable ip swarmctl \{/)
   for (const rule of [
     'udp dport 4790 fib daddr type != unicast ip saddr != @vteps drop',
+    'udp dport 4790 ip saddr != @vteps ip daddr @vteps drop',
+    'iifname "sw-br*" ip saddr @overlay fib saddr . iif oif missing ct direction original drop',
     'ip saddr @internal_nets ct direction original drop',
     'oifname "sw-vx*" meta mark set 0',
     'tcp option maxseg size set rt mtu',

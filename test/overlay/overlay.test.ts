@@ -472,7 +472,7 @@ t.test("the proxy plane's rules", async (t) => {
   t.ok(table)
   if (table === null) return
   const resolvers = new Map([['172.17.0.3 . 192.168.0.53', '10.1.1.1']])
-  const lines = proxyChains(table, resolvers).split('\n')
+  const lines = proxyChains(table, { resolvers, vxlanPort: 4789 }).split('\n')
   for (const protocol of ['udp', 'tcp'])
     t.ok(
       lines.includes(
@@ -480,7 +480,11 @@ t.test("the proxy plane's rules", async (t) => {
       ),
     )
   t.ok(lines.includes('-A SWARMCTL -s 10.1.0.0/16 -d 10.2.0.0/16 -j DROP'))
-  t.ok(lines.includes('-A SWARMCTL -s 10.1.0.0/16 -d 10.1.0.0/16 -j ACCEPT'))
+  const accepts = lines.indexOf('-A SWARMCTL -s 10.1.0.0/16 -d 10.1.0.0/16 -j ACCEPT')
+  const asks = lines.indexOf('-A SWARMCTL -i sw-br+ -m conntrack --ctdir ORIGINAL -j SWARMCTL-FROM')
+  t.ok(0 < asks && asks < accepts, 'the sender is asked for before anything is accepted')
+  const own = lines.indexOf('-A SWARMCTL-FROM -i sw-br1 -s 10.1.0.0/16 -j RETURN')
+  t.ok(0 < own && own < lines.indexOf('-A SWARMCTL-FROM -s 10.1.0.0/16 -j DROP'))
   t.ok(lines.includes('-A SWARMCTL-NAT -s 10.1.1.0/24 ! -o sw-vx+ -j MASQUERADE'))
   t.notOk(
     lines.some((line) => line.includes('-s 10.2.1.0/24')),
