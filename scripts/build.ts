@@ -19,7 +19,6 @@ import {
 import { join, resolve } from 'node:path'
 import { build } from 'esbuild'
 import { ADDON_ASSET, addonLoader, OPTIONAL_NATIVE } from './addon-loader.ts'
-import { codeCache } from './code-cache.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const DIST = join(ROOT, 'dist')
@@ -31,12 +30,8 @@ const INPUTS = [
   'src/**/*',
   'scripts/build.ts',
   'scripts/addon-loader.ts',
-  'scripts/code-cache.ts',
-  'scripts/executable-main.cjs',
   'package.json',
 ]
-/** What `executable-main.cjs` runs. */
-const BUNDLE = ['swarmctl.cjs', 'lazy.cache', 'eager.cache']
 /** Published by Node: the marker by which an executable knows that it carries an application. */
 const SEA_FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2'
 
@@ -53,7 +48,6 @@ async function main(entry: string): Promise<void> {
   const work = mkdtempSync(join(DIST, 'build-'))
   try {
     await bundle(entry, join(work, 'swarmctl.cjs'))
-    compile(work)
     makeExecutable(work)
     renameSync(join(work, 'swarmctl'), EXECUTABLE)
     writeFileSync(STAMP, inputs)
@@ -89,43 +83,36 @@ async function bundle(entry: string, outfile: string): Promise<void> {
     loader: { '.node': 'empty' },
     plugins: [addonLoader],
     logLevel: 'warning',
-    banner: { js: '(function (exports, require, module, __filename, __dirname) {' },
-    footer: { js: '})' },
     legalComments: 'none',
   })
+  oneByte(outfile)
   // In the bundle `import.meta` is empty: what relies on it would fail only at run time.
   const broken = warnings.filter((warning) => warning.id === 'empty-import-meta')
   if (broken.length > 0) throw new Error('the sources use import.meta, which the bundle has not')
 }
 
-/** Makes the bundle one of single bytes, which V8 reads and keeps as they are, and writes its code caches. */
-function compile(work: string): void {
-  const path = join(work, 'swarmctl.cjs')
+/** Makes the bundle one of single bytes: V8 reads it faster and keeps it in half the memory. */
+function oneByte(path: string): void {
   // esbuild escapes what stands in strings; the rest is in comments and regular expressions, which know the same escape.
   const source = readFileSync(path, 'utf8').replace(/[^\0-\x7f]/g, escaped)
   writeFileSync(path, source)
-  for (const functions of ['lazy', 'eager'] as const) {
-    writeFileSync(join(work, `${functions}.cache`), codeCache(source, functions))
-  }
 }
 
 function escaped(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
 
-/** Puts the bundle, its code and the addon into a copy of this Node. */
+/** Puts the bundle and the addon into a copy of this Node. */
 function makeExecutable(work: string): void {
   const addonFolder = join(ROOT, 'node_modules/classic-level/prebuilds', `linux-${process.arch}`)
   const config = {
-    main: join(ROOT, 'scripts/executable-main.cjs'),
+    main: join(work, 'swarmctl.cjs'),
     output: join(work, 'application.blob'),
     disableExperimentalSEAWarning: true,
+    useCodeCache: true,
     // A manager's garbage is messages and commands of a moment: with room for more of them far less is looked at twice.
     execArgv: ['--min-semi-space-size=32', '--max-semi-space-size=32'],
-    assets: {
-      ...Object.fromEntries(BUNDLE.map((name) => [name, join(work, name)])),
-      [ADDON_ASSET]: join(addonFolder, 'classic-level.node'),
-    },
+    assets: { [ADDON_ASSET]: join(addonFolder, 'classic-level.node') },
   }
   writeFileSync(join(work, 'sea.json'), JSON.stringify(config))
   run(process.execPath, ['--experimental-sea-config', join(work, 'sea.json')])
