@@ -304,6 +304,7 @@ for (const plane of ['kernel', 'proxy'] as const) {
       t.not((await remains(h2)).routes, '', 'there was something to remove')
       await h2.swarmctl(['leave'], { timeoutMs: 60_000 })
       t.strictSame(await remains(h2), before)
+      t.notMatch((await h2.exec('iptables-save', [])).stdout, /SWARMCTL|0x40000000/)
       await h1.swarmctl(['service', 'rm', 'web', 'app', 'foreign'])
       await h1.swarmctl(['network', 'rm', 'front', 'other', 'small'])
       const settled = await eventually(
