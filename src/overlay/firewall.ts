@@ -1,6 +1,6 @@
 import type { Log } from '../api/log.ts'
 import type { Exec } from './exec.ts'
-import type { ForwardingTable } from './forwarding-table.ts'
+import { dataPathAddresses, type ForwardingTable } from './forwarding-table.ts'
 import { GUARD_CHAINS, guardChains, IN_CHAIN } from './guard-chains.ts'
 import { ACCEPT_MARK, ACCEPT_RULE, Iptables, type Jump } from './iptables.ts'
 import { ANY_BRIDGE, ANY_VXLAN, encryptedPort } from './names.ts'
@@ -29,7 +29,6 @@ export const proxyChains = (
   table: ForwardingTable,
   { resolvers, vxlanPort }: { resolvers: ReadonlyMap<string, string>; vxlanPort: number },
 ): string => {
-  const nodes = [table.self, ...table.peers].map(({ dataPathAddr }) => dataPathAddr)
   const forward: string[] = []
   const nat: string[] = []
   for (const network of table.networks) {
@@ -45,7 +44,7 @@ export const proxyChains = (
   return [
     '*filter',
     `:${CHAIN} - [0:0]`,
-    ...vxlanRules(CHAIN, nodes, vxlanPort),
+    ...vxlanRules(CHAIN, dataPathAddresses(table), vxlanPort),
     ...fromRules(CHAIN, table.networks),
     `-A ${CHAIN} -m conntrack --ctdir REPLY -i ${ANY_VXLAN} -j ACCEPT`,
     ...drops,

@@ -101,6 +101,10 @@ export interface PublishedPort {
   endpoints: PublishedEndpoint[]
 }
 
+/** Of all nodes: who may hand another one packets for its VXLAN device. */
+export const dataPathAddresses = ({ self, peers }: ForwardingTable): string[] =>
+  [self, ...peers].map(({ dataPathAddr }) => dataPathAddr)
+
 /** Whether this node needs the device of encrypted networks. */
 export const hasEncrypted = ({ networks }: Pick<ForwardingTable, 'networks'>): boolean =>
   networks.some((network) => network.encrypted)

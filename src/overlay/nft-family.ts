@@ -45,7 +45,10 @@ export const toAstray = (
 ): string => `  ${family} saddr @encrypted_nets jump astray
   ${family} daddr @encrypted_nets jump astray`
 
-/** Isolation: who says to be of an overlay must have its way back where it comes from; `notOutside` narrows down where to an internal network's containers may not go. */
+/**
+ * Isolation: who says to be of an overlay must have its way back where it comes from. `notOutside` narrows down where to an internal
+ * network's containers may not go.
+ */
 export const isolateChain = (family: NftFamily, notOutside = ''): string => `chain isolate {
   type filter hook prerouting priority -140
   iifname "${BRIDGES}" ${family} saddr @overlay fib saddr . iif oif missing ct direction original drop

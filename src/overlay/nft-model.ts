@@ -1,4 +1,5 @@
 import {
+  dataPathAddresses,
   type ForwardingTable,
   hasEncrypted,
   type PortProtocol,
@@ -176,7 +177,6 @@ export const nftModel = (
   // The rules match a port at every address of the node, and can't say who connects.
   const balanced = table.published.filter((one) => !one.hostIp && !one.sendsProxyHeader)
   const published = publishedMaps(balanced.filter(inputs.reserved), balance)
-  const nodes = [table.self, ...table.peers]
   const translated = translatedDestinations(table)
   return {
     sets: {
@@ -186,7 +186,7 @@ export const nftModel = (
         local: table.localAddresses,
         dead: [...table.deadAddresses, ...inputs.retired],
       }),
-      vteps: new Set(nodes.map((node) => node.dataPathAddr)),
+      vteps: new Set(dataPathAddresses(table)),
       node_ips: new Set(table.nodeAddresses),
       encrypted_ports: new Set(
         hasEncrypted(table) ? [String(encryptedPort(inputs.vxlanPort))] : [],

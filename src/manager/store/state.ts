@@ -130,19 +130,20 @@ export class StoreState {
 
   /** What a transaction itself changes is not in its way: only two of its own objects with one name are. */
   #claimRefusal(tx: Transaction): TransactionResult | undefined {
-    let changed: Set<string> | undefined
+    // Asked for by few transactions, and each is applied by every manager.
+    let changed: ReadonlySet<string> | undefined
+    const isChanged = (key: string): boolean => {
+      changed ??= changedBy(tx)
+      return changed.has(key)
+    }
     const claimed = new Map<string, string>()
     for (const entry of tx.put) {
       const owner = objectKey(entry.kind, entry.object.ID)
       for (const { scope, key } of claimsOf(entry)) {
-        const stored = this.#tables.claimOwner(scope, key)
-        if (stored !== undefined && stored !== owner) {
-          changed ??= changedBy(tx)
-          if (!changed.has(stored)) return { kind: 'claimed', scope, key, owner: stored }
-        }
-        if (tx.put.length === 1) continue
         const name = `${scope} ${key}`
-        const other = claimed.get(name) ?? owner
+        const stored = this.#tables.claimOwner(scope, key)
+        const isFree = stored === undefined || stored === owner || isChanged(stored)
+        const other = claimed.get(name) ?? (isFree ? owner : stored)
         if (other !== owner) return { kind: 'claimed', scope, key, owner: other }
         claimed.set(name, owner)
       }
