@@ -36,6 +36,8 @@ const LAB_PACKAGES = {
   prometheus: 'prometheus',
   '/usr/lib/python3/dist-packages/docker/__init__.py': 'python3-docker',
 }
+/** Where the kernel has AppArmor, an Engine starts no container without its tool. */
+const APPARMOR_PACKAGES = isAppArmorOn() ? { apparmor_parser: 'apparmor' } : {}
 const BENCH_PACKAGES = {
   wrk: 'wrk',
   haproxy: 'haproxy',
@@ -48,7 +50,7 @@ const unknown = [...wanted].filter((flag) => flag !== '--lab' && flag !== '--ben
 if (unknown.length > 0) fail(`unknown flag ${unknown.join(' ')}; known: --lab --bench`)
 installDependencies()
 const packages = {
-  ...(wanted.has('--lab') ? LAB_PACKAGES : {}),
+  ...(wanted.has('--lab') ? { ...LAB_PACKAGES, ...APPARMOR_PACKAGES } : {}),
   ...(wanted.has('--bench') ? BENCH_PACKAGES : {}),
 }
 installPackages(packages)
@@ -135,6 +137,11 @@ function isAvailable(command) {
   if (command.startsWith('/')) return existsSync(command)
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin']
   return folders.some((folder) => existsSync(join(folder, command)))
+}
+
+function isAppArmorOn() {
+  const file = '/sys/module/apparmor/parameters/enabled'
+  return existsSync(file) && readFileSync(file, 'utf8').startsWith('Y')
 }
 
 /** It becomes a container's only program, so it must not need libraries. */
