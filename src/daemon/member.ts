@@ -16,7 +16,6 @@ import { Overlay } from '../overlay/overlay.ts'
 import { HostProc } from '../overlay/proc.ts'
 import type { Credentials } from '../pki/credentials.ts'
 import { checkValidity } from '../pki/credentials.ts'
-import { tlsInfoOf } from '../pki/root-ca.ts'
 import { connect } from '../rpc/client.ts'
 import type { PeerIdentity } from '../rpc/connection.ts'
 import { RpcHandlers } from '../rpc/handlers.ts'
@@ -320,7 +319,7 @@ export class Member {
           DataPathAddr: record.dataPathAddr,
           IPv6: this.#overlay.hasIpv6,
           HostSubnets: this.#hostSubnets.current,
-          TLSInfo: tlsInfoOf(this.#certificate.current),
+          TLSInfo: this.#certificate.tlsInfo,
         }),
         onCluster: ({ role, ...list }) => this.#onCluster(role, list),
         onTrustRoot: (rootCACert) => this.#certificate.onTrustRoot(rootCACert),

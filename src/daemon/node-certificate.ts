@@ -3,6 +3,7 @@ import { toSwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
 import { type Credentials, readCredentials } from '../pki/credentials.ts'
 import { RenewalLoop, type RenewedCertificate } from '../pki/renewal-loop.ts'
+import { type TLSInfo, tlsInfoOf } from '../pki/root-ca.ts'
 
 export interface NodeCertificateDeps {
   clock: Clock
@@ -25,6 +26,8 @@ export class NodeCertificate {
   readonly #deps: NodeCertificateDeps
   readonly #renewal: RenewalLoop
   #current: Credentials
+  /** Of `#current`, once somebody asked: every second it is looked at again. */
+  #tlsInfo: TLSInfo | undefined
   /** What the leader said last; '' as long as it said nothing. */
   #trustRoot = ''
   #changing: Promise<void> = Promise.resolve()
@@ -41,6 +44,12 @@ export class NodeCertificate {
 
   get current(): Credentials {
     return this.#current
+  }
+
+  /** What the node tells of its certificate. */
+  get tlsInfo(): TLSInfo {
+    this.#tlsInfo ??= tlsInfoOf(this.#current)
+    return this.#tlsInfo
   }
 
   start(): void {
@@ -88,6 +97,7 @@ export class NodeCertificate {
   async #use(credentials: Credentials): Promise<void> {
     await this.#deps.store(credentials)
     this.#current = credentials
+    this.#tlsInfo = undefined
     await this.#deps.onChange(credentials)
   }
 }

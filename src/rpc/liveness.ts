@@ -1,25 +1,30 @@
 import type { Clock } from '../api/clock.ts'
 
-/** Milliseconds between pings (design §6: as the agents' heartbeats). */
+/** Milliseconds between looks (design §6: as the agents' heartbeats). */
 export const PING_PERIOD_MS = 1000
-/** A peer that was silent for this many pings is dead. */
-export const PINGS_MISSED_MAX = 3
+/** A peer that was silent for more periods than this is dead; after the first of them it is pinged. */
+export const SILENT_PERIODS_MAX = 3
+
+export interface LivenessActions {
+  /** Called in each period, first: it may stop all of this. */
+  onPeriod: () => void
+  ping: () => void
+  onDead: (reason: string) => void
+}
 
 /**
- * Finds a dead peer: pings, and counts pings since anything was received. Counting instead of comparing times means that a
- * pause of this process (its own event loop was blocked) counts as one missed ping, not as the peer's death.
+ * Finds a dead peer: pings when it is silent, and counts periods since anything was received. Counting instead of comparing times means
+ * that a pause of this process (its own event loop was blocked) counts as one period, not as the peer's death.
  */
 export class Liveness {
   readonly #clock: Clock
-  readonly #ping: () => void
-  readonly #onDead: (reason: string) => void
-  #missed = 0
+  readonly #actions: LivenessActions
+  #silentPeriods = 0
   #cancel: (() => void) | undefined
 
-  constructor(clock: Clock, actions: { ping: () => void; onDead: (reason: string) => void }) {
+  constructor(clock: Clock, actions: LivenessActions) {
     this.#clock = clock
-    this.#ping = actions.ping
-    this.#onDead = actions.onDead
+    this.#actions = actions
   }
 
   start(): void {
@@ -33,16 +38,21 @@ export class Liveness {
 
   /** Something was received. */
   seen(): void {
-    this.#missed = 0
+    this.#silentPeriods = 0
   }
 
   #tick(): void {
-    if (this.#missed >= PINGS_MISSED_MAX) {
-      this.#onDead(`the peer was silent for ${(PINGS_MISSED_MAX * PING_PERIOD_MS) / 1000} s`)
+    this.#actions.onPeriod()
+    if (this.#cancel === undefined) return
+    this.#silentPeriods += 1
+    if (this.#silentPeriods > SILENT_PERIODS_MAX) {
+      this.#actions.onDead(
+        `the peer was silent for ${(SILENT_PERIODS_MAX * PING_PERIOD_MS) / 1000} s`,
+      )
       return
     }
-    this.#missed += 1
-    this.#ping()
+    // Who sends by itself, as the members of a Raft group do all the time, need not be asked.
+    if (this.#silentPeriods > 1) this.#actions.ping()
     this.start()
   }
 }

@@ -51,7 +51,7 @@ export interface PeerConnectionOptions {
   isInitiator: boolean
   remoteIp: string
   remotePort: number
-  /** Asked with each ping; a line says why the connection has to end (certificate expired, node removed). */
+  /** Asked once a second (`PING_PERIOD_MS`); a line says why the connection has to end (certificate expired, node removed). */
   mayStay?: () => string | undefined
 }
 
@@ -89,7 +89,8 @@ export class PeerConnection implements RpcConnection {
       totalBytesMax: small ? ANONYMOUS_MESSAGE_BYTES_MAX : ASSEMBLY_BYTES_MAX,
     })
     this.#liveness = new Liveness(deps.clock, {
-      ping: () => this.#ping(options.mayStay),
+      onPeriod: () => this.#endIfUnwelcome(options.mayStay),
+      ping: () => this.#ping(),
       onDead: (reason) => this.#break(reason),
     })
     this.#pending = new PendingRequests(deps.clock)
@@ -185,10 +186,13 @@ export class PeerConnection implements RpcConnection {
     this.#sender.schedule()
   }
 
-  #ping(mayStay: (() => string | undefined) | undefined): void {
+  #endIfUnwelcome(mayStay: (() => string | undefined) | undefined): void {
     const reason = mayStay?.()
     if (reason !== undefined) this.#shut(CLOSE_NORMAL, reason)
-    else if (this.#webSocket.readyState === this.#webSocket.OPEN) this.#webSocket.ping()
+  }
+
+  #ping(): void {
+    if (this.#webSocket.readyState === this.#webSocket.OPEN) this.#webSocket.ping()
   }
 
   #listen(): void {

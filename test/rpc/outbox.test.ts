@@ -1,7 +1,5 @@
 import t from 'tap'
-import type { Clock } from '../../src/api/clock.ts'
 import { Assembler } from '../../src/rpc/assembler.ts'
-import { Liveness, PING_PERIOD_MS } from '../../src/rpc/liveness.ts'
 import { NOTIFY_CHANNEL, Outbox } from '../../src/rpc/outbox.ts'
 import {
   CHUNK_BYTES_MAX,
@@ -108,43 +106,4 @@ t.test('chunks become messages again, within limits', async (t) => {
   }
   t.equal(assembler.add(frame(7, '12345678', true)), undefined)
   t.throws(() => assembler.add(frame(9, '12345', true)), { code: 'INVALID_ARGUMENT' })
-})
-
-t.test('a silent peer is dead after three missed pings, a paused process is not', async (t) => {
-  const timers: { atMs: number; run: () => void }[] = []
-  let nowMs = 0
-  const clock: Clock = {
-    nowMs: () => nowMs,
-    schedule: (delayMs, run) => {
-      const timer = { atMs: nowMs + delayMs, run }
-      timers.push(timer)
-      return () => timers.splice(timers.indexOf(timer), 1)
-    },
-  }
-  const advance = (ms: number) => {
-    nowMs += ms
-    for (const { run } of timers.splice(0).filter((timer) => timer.atMs <= nowMs)) run()
-  }
-  let pings = 0
-  const dead: string[] = []
-  const liveness = new Liveness(clock, {
-    ping: () => {
-      pings += 1
-    },
-    onDead: (reason) => dead.push(reason),
-  })
-  liveness.start()
-  for (let i = 0; i < 10; i++) {
-    advance(PING_PERIOD_MS)
-    liveness.seen()
-  }
-  advance(60_000)
-  t.same(dead, [], 'one late timer is one ping')
-  advance(PING_PERIOD_MS)
-  advance(PING_PERIOD_MS)
-  t.same(dead, [])
-  advance(PING_PERIOD_MS)
-  t.same(dead, ['the peer was silent for 3 s'])
-  t.equal(pings, 13)
-  t.equal(timers.length, 0)
 })
