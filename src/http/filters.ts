@@ -1,26 +1,35 @@
+import { z } from 'zod'
 import { invalid } from '../api/errors.ts'
 import type { Filters } from '../api/filters.ts'
 
-/** Parses the `filters` query parameter: `{"name":{"web":true}}`, or the older `{"name":["web"]}`. */
+/** A key's values, as the keys of a map or as the older list. */
+const FilterValues = z.union([
+  z.record(z.string(), z.boolean()),
+  z.array(z.string()),
+  z.null().transform(() => []),
+])
+const FiltersParameter = z.record(z.string(), FilterValues).nullable()
+
+/**
+ * Parses the `filters` query parameter: `{"name":{"web":true}}`, or the older `{"name":["web"]}`. As in the Engine a value is one by being
+ * there: `{"web":false}` is no wish for all others.
+ */
 export const parseFilters = (text: string | null): Filters => {
   if (!text) return {}
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (error) {
-    throw invalid(`invalid filters: ${(error as Error).message}`)
-  }
-  if (value === null) return {}
-  if (typeof value !== 'object' || Array.isArray(value)) throw invalid('invalid filters: not a map')
+  const { data, error } = FiltersParameter.safeParse(parseText(text))
+  if (error) throw invalid('invalid filter: it must be like {"name":{"web":true}}')
   return Object.fromEntries(
-    Object.entries(value).map(([key, wanted]) => [key, valuesOf(key, wanted)]),
+    Object.entries(data ?? {}).map(([key, values]) => [
+      key,
+      Array.isArray(values) ? values : Object.keys(values),
+    ]),
   )
 }
 
-const valuesOf = (key: string, wanted: unknown): string[] => {
-  if (Array.isArray(wanted)) return wanted.map(String)
-  if (typeof wanted !== 'object') throw invalid(`invalid filters: "${key}" is not a map`)
-  return Object.entries(wanted ?? {})
-    .filter(([, on]) => on === true)
-    .map(([name]) => name)
+const parseText = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw invalid(`invalid filter: ${(error as Error).message}`)
+  }
 }

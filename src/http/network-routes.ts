@@ -1,5 +1,5 @@
 import { SwarmctlError } from '../api/errors.ts'
-import { type Filters, matchesAny, matchesPart, requireFilterKeys } from '../api/filters.ts'
+import { type Filters, matchesAny, matchesPattern, requireFilterKeys } from '../api/filters.ts'
 import { type Network, NetworkCreate } from '../api/network.ts'
 import { parseJson, readBody } from './body.ts'
 import {
@@ -23,7 +23,7 @@ import { param, queryBool } from './routes.ts'
 const list = async (exchange: Exchange): Promise<void> => {
   const { engine, engineUrl, port, query, version } = exchange
   const filters = parseFilters(query.get('filters'))
-  const wants = (scope: string) => !filters.scope || filters.scope.includes(scope)
+  const wants = (scope: string) => matchesAny(filters.scope, scope)
   const local = wants('local') ? ((await engineJson(engine, engineUrl)) as LocalNetwork[]) : []
   const shown = local.filter((network) => !isBridge(network))
   if (!wants('swarm')) return sendJson(exchange.response, 200, shown)
@@ -43,8 +43,8 @@ const list = async (exchange: Exchange): Promise<void> => {
 
 /** The filters that a worker can apply to what it knows of an overlay. */
 const matchesList = (filters: Filters, { Id, Name, Driver }: LocalNetwork): boolean =>
-  matchesPart(filters.id, Id) &&
-  matchesPart(filters.name, Name) &&
+  matchesPattern(filters.id, Id) &&
+  matchesPattern(filters.name, Name) &&
   matchesAny(filters.driver, Driver) &&
   matchesAny(filters.type, 'custom') &&
   filters.label === undefined &&

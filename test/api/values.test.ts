@@ -1,6 +1,12 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { filterFlag, matchesLabels, requireFilterKeys } from '../../src/api/filters.ts'
+import {
+  filterFlag,
+  filterWords,
+  matchesLabels,
+  matchesPattern,
+  requireFilterKeys,
+} from '../../src/api/filters.ts'
 import { imageReferenceProblem, parseImageReference } from '../../src/api/image-reference.ts'
 import {
   addressOf,
@@ -96,4 +102,11 @@ t.test('filters', async (t) => {
   t.notOk(matchesLabels(['toString'], labels))
   t.equal(filterFlag({ x: ['1'] }, 'x'), true)
   t.throws(() => filterFlag({ x: ['yes'] }, 'x'))
+  t.throws(() => filterFlag({ x: ['1', '0'] }, 'x'))
+  t.same(filterWords({ x: ['', 'A', 'b'] }, 'x', ['a', 'b']), ['a', 'b'])
+  t.throws(() => filterWords({ x: ['c'] }, 'x', ['a']), { message: "Invalid x filter: 'c'" })
+  t.ok(matchesPattern(['^web$'], 'web'))
+  t.ok(matchesPattern(['eb'], 'web'))
+  t.notOk(matchesPattern(['^web$'], 'web2'))
+  t.notOk(matchesPattern(['we('], 'web'), 'what is no pattern fits nothing')
 })

@@ -138,8 +138,8 @@ t.test('errors have Docker’s statuses and texts', async (t) => {
       /service mode change is not allowed/,
     ],
     ['GET', '/services?filters={"colour":{"red":true}}', undefined, 400, /invalid filter 'colour'/],
-    ['GET', '/services?filters={"name":"x"}', undefined, 400, /invalid filters/],
-    ['GET', '/services?filters=x', undefined, 400, /invalid filters/],
+    ['GET', '/services?filters={"name":"x"}', undefined, 400, /invalid filter/],
+    ['GET', '/services?filters=x', undefined, 400, /invalid filter/],
     ['GET', '/services/web/logs', undefined, 400, /you must choose at least one stream/],
     [
       'GET',

@@ -1,12 +1,6 @@
 import type { Config } from '../../api/config.ts'
 import { invalid } from '../../api/errors.ts'
-import {
-  type Filters,
-  matchesAny,
-  matchesLabels,
-  matchesPrefix,
-  requireFilterKeys,
-} from '../../api/filters.ts'
+import { type Filters, matchesLabels, requireFilterKeys } from '../../api/filters.ts'
 import type { ObjectByKind } from '../../api/object.ts'
 import type { Secret } from '../../api/secret.ts'
 import type { Service } from '../../api/service.ts'
@@ -26,6 +20,7 @@ interface FileVerbs<K extends FileKind> {
   /** As it may be shown. */
   show(object: ObjectByKind[K]): ObjectByKind[K]
   isUsedBy(service: Service, id: string): boolean
+  filterKeys: readonly string[]
 }
 
 export const SECRET_VERBS: FileVerbs<'secret'> = {
@@ -34,6 +29,7 @@ export const SECRET_VERBS: FileVerbs<'secret'> = {
   show: redactSecret,
   isUsedBy: ({ Spec }, id) =>
     (Spec.TaskTemplate.ContainerSpec?.Secrets ?? []).some((ref) => ref.SecretID === id),
+  filterKeys: ['id', 'label', 'name', 'names'],
 }
 
 export const CONFIG_VERBS: FileVerbs<'config'> = {
@@ -42,9 +38,22 @@ export const CONFIG_VERBS: FileVerbs<'config'> = {
   show: (config) => config,
   isUsedBy: ({ Spec }, id) =>
     (Spec.TaskTemplate.ContainerSpec?.Configs ?? []).some((ref) => ref.ConfigID === id),
+  filterKeys: ['id', 'label', 'name'],
 }
 
-const FILTER_KEYS = ['id', 'label', 'name', 'names'] as const
+/** Unlike in other lists these keys are alternatives of each other (swarmkit `manager/controlapi/secret.go`). */
+const NAMED_BY: Readonly<Record<string, (file: Secret | Config, value: string) => boolean>> = {
+  names: ({ Spec }, value) => Spec.Name === value,
+  name: ({ Spec }, value) => Spec.Name.startsWith(value),
+  id: ({ ID }, value) => ID.startsWith(value),
+}
+
+const isNamed = (filters: Filters, file: Secret | Config): boolean => {
+  const asked = Object.entries(NAMED_BY).flatMap(([key, matches]) =>
+    (filters[key] ?? []).map((value) => () => matches(file, value)),
+  )
+  return asked.length === 0 || asked.some((isMatch) => isMatch())
+}
 
 /** The verbs of `/secrets` or `/configs`. */
 export class Files<K extends FileKind> {
@@ -71,17 +80,11 @@ export class Files<K extends FileKind> {
   }
 
   async list(filters: Filters, options: ReadOptions): Promise<ObjectByKind[K][]> {
-    requireFilterKeys(filters, FILTER_KEYS)
+    requireFilterKeys(filters, this.#verbs.filterKeys)
     const view = await readView(this.#deps, options)
     const all: (Secret | Config)[] = view.list(this.#verbs.kind)
     return all
-      .filter(
-        ({ ID, Spec }) =>
-          matchesPrefix(filters.id, ID) &&
-          matchesPrefix(filters.name, Spec.Name) &&
-          matchesAny(filters.names, Spec.Name) &&
-          matchesLabels(filters.label, Spec.Labels),
-      )
+      .filter((file) => isNamed(filters, file) && matchesLabels(filters.label, file.Spec.Labels))
       .map((object) => this.#verbs.show(object as ObjectByKind[K]))
   }
 

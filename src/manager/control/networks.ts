@@ -4,7 +4,7 @@ import {
   filterFlag,
   matchesAny,
   matchesLabels,
-  matchesPart,
+  matchesPattern,
   requireFilterKeys,
 } from '../../api/filters.ts'
 import { ipv4SubnetOf, ipv6SubnetOf } from '../../api/ipam-pools.ts'
@@ -24,6 +24,8 @@ import { type NetworkUse, networkUse } from './network-use.ts'
 import { find, resolve } from './resolve.ts'
 
 const FILTER_KEYS = ['id', 'name', 'label', 'driver', 'scope', 'type', 'dangling'] as const
+
+const NETWORK_TYPES: readonly string[] = ['builtin', 'custom']
 
 /** Why a network that nobody used may still not be removed. */
 const EXPECTED: ReadonlySet<ErrorCode> = new Set(['FAILED_PRECONDITION', 'NOT_FOUND'])
@@ -99,14 +101,17 @@ export class Networks {
   async list(filters: Filters, options: ReadOptions): Promise<Network[]> {
     requireFilterKeys(filters, FILTER_KEYS)
     const isDangling = filterFlag(filters, 'dangling')
+    for (const type of filters.type ?? []) {
+      if (!NETWORK_TYPES.includes(type)) throw invalid(`invalid filter: 'type'='${type}'`)
+    }
     const view = await readView(this.#deps, options)
     return view
       .list('network')
       .filter(
         (network) =>
           !isPredefined(network) &&
-          matchesPart(filters.id, network.ID) &&
-          matchesPart(filters.name, network.Spec.Name) &&
+          matchesPattern(filters.id, network.ID) &&
+          matchesPattern(filters.name, network.Spec.Name) &&
           matchesLabels(filters.label, network.Spec.Labels) &&
           matchesAny(filters.driver, network.Spec.DriverConfiguration.Name) &&
           matchesAny(filters.scope, 'swarm') &&

@@ -1,11 +1,11 @@
 import { precondition } from '../../api/errors.ts'
 import {
   type Filters,
+  filterWords,
   matchesAny,
   matchesLabels,
   matchesPrefix,
   requireFilterKeys,
-  requireFilterValues,
 } from '../../api/filters.ts'
 import type { Node } from '../../api/node.ts'
 import { parseNodeSpec } from '../../api/validate/swarm.ts'
@@ -31,8 +31,8 @@ export class Nodes {
 
   async list(filters: Filters, options: ReadOptions): Promise<Node[]> {
     requireFilterKeys(filters, FILTER_KEYS)
-    requireFilterValues(filters, 'role', ['worker', 'manager'])
-    requireFilterValues(filters, 'membership', ['accepted', 'pending'])
+    const roles = filterWords(filters, 'role', ['worker', 'manager'])
+    const memberships = filterWords(filters, 'membership', ['accepted', 'pending'])
     const view = await readView(this.#deps, options)
     return view.list('node').filter(
       (node) =>
@@ -40,9 +40,9 @@ export class Nodes {
         matchesPrefix(filters.name, node.Description.Hostname) &&
         matchesLabels(filters.label, node.Description.Engine.Labels) &&
         matchesLabels(filters['node.label'], node.Spec.Labels) &&
-        matchesAny(filters.role, node.Spec.Role) &&
+        matchesAny(roles, node.Spec.Role) &&
         // A node that has an object has joined.
-        matchesAny(filters.membership, 'accepted'),
+        matchesAny(memberships, 'accepted'),
     )
   }
 

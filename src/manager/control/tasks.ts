@@ -1,11 +1,10 @@
 import {
   type Filters,
-  filterFlag,
+  filterWords,
   matchesAny,
   matchesLabels,
   matchesPrefix,
   requireFilterKeys,
-  requireFilterValues,
 } from '../../api/filters.ts'
 import type { Task } from '../../api/task.ts'
 import { taskName } from '../../api/task-name.ts'
@@ -46,8 +45,9 @@ export class Tasks {
 
   async list(filters: Filters, options: ReadOptions): Promise<Task[]> {
     requireFilterKeys(filters, FILTER_KEYS)
-    requireFilterValues(filters, 'desired-state', Object.keys(TASK_STATE_ORDER))
-    const isUpToDateOnly = filterFlag(filters, '_up-to-date') === true
+    const desiredStates = filterWords(filters, 'desired-state', Object.keys(TASK_STATE_ORDER))
+    // Whatever its value is (moby `daemon/cluster/filters.go`).
+    const isUpToDateOnly = (filters['_up-to-date'] ?? []).length > 0
     const view = await readView(this.#deps, options)
     const serviceIds = filters.service?.map((reference) => serviceIdOf(view, reference))
     const nodeIds = filters.node?.map((reference) => resolve(view, 'node', reference).ID)
@@ -59,8 +59,8 @@ export class Tasks {
           matchesLabels(filters.label, task.Swarmctl.ServiceLabels) &&
           matchesAny(serviceIds, task.ServiceID) &&
           matchesAny(nodeIds, task.NodeID) &&
-          matchesAny(filters['desired-state'], task.DesiredState) &&
-          (filters.runtime ?? DEFAULT_RUNTIMES).includes(task.Spec.Runtime || CONTAINER_RUNTIME) &&
+          matchesAny(desiredStates, task.DesiredState) &&
+          matchesAny(filters.runtime ?? DEFAULT_RUNTIMES, task.Spec.Runtime || CONTAINER_RUNTIME) &&
           (!isUpToDateOnly || isUpToDate(view, task)),
       )
       .map(redactTask)

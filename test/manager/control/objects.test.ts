@@ -192,7 +192,7 @@ t.test('nodes: changed within what the quorum allows, removed when down', async 
     (await control.listNodes({ name: ['host-1', 'host-2'] })).map((n) => n.ID),
     ['m1', 'm2'],
   )
-  await rejects(t, control.listNodes({ role: ['boss'] }), 400, "invalid role filter: 'boss'")
+  await rejects(t, control.listNodes({ role: ['boss'] }), 400, "Invalid role filter: 'boss'")
 })
 
 t.test('the cluster: settings and tokens change, keys stay inside', async (t) => {
@@ -249,7 +249,7 @@ t.test('tasks and counts: by service, node, state, and whether they follow the s
   t.equal((await control.getTask('web.1.t1')).ID, 't1')
   await rejects(t, ids({ service: ['nope'] }), 404, 'service nope not found')
   await rejects(t, ids({ color: ['red'] }), 400, "invalid filter 'color'")
-  await rejects(t, ids({ 'desired-state': ['idle'] }), 400, /invalid desired-state filter/)
+  await rejects(t, ids({ 'desired-state': ['idle'] }), 400, /Invalid desired-state filter/)
   const [listed] = await control.listServices({ mode: ['replicated'] }, { status: true })
   t.same(listed?.ServiceStatus, { RunningTasks: 1, DesiredTasks: 3, CompletedTasks: 0 })
   t.same(await control.listServices({ mode: ['global'] }), [])
