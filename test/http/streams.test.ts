@@ -161,7 +161,6 @@ t.test('events: the swarm’s come between whole lines of the Engine’s', async
           name: 'web',
           'image.old': 'nginx',
           'image.new': 'nginx:2',
-          'updatestate.old': '',
           'updatestate.new': 'updating',
         },
       },
