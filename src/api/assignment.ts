@@ -95,6 +95,8 @@ export interface LogsRequest {
   since: string
   /** Lines from the end, or `all`. */
   tail: string
+  /** Whether to send what the log driver adds to a line; absent: no. */
+  details?: boolean
 }
 
 export interface LogMessage {
@@ -103,6 +105,8 @@ export interface LogMessage {
   stream: 'stdout' | 'stderr'
   /** One line with its newline. */
   data: Uint8Array
+  /** What the log driver adds (`labels`, `env`, `tag`): escaped `key=value` joined by commas, as the Engine sends it. Absent: nothing. */
+  details?: string
 }
 
 export type { DataPlaneKind }

@@ -12,15 +12,29 @@ export const logFrame = (stream: keyof typeof STREAMS, line: Uint8Array): Buffer
   return Buffer.concat([head, line])
 }
 
-/** The `details` that the docker CLI needs to name the task: sorted, escaped `key=value` pairs. */
-export const logDetails = (task: Task): string =>
-  [
+/**
+ * The `details` of a line: sorted, escaped `key=value` pairs. The docker CLI needs ours to name the task; what the log driver added may not
+ * pass for them.
+ */
+export const logDetails = (task: Task, added = ''): string => {
+  const pairs = new Map(
+    added
+      .split(',')
+      .filter((pair) => pair !== '')
+      .map((pair) => [pair.split('=', 1)[0]!, pair]),
+  )
+  for (const [key, id] of [
     ['com.docker.swarm.node.id', task.NodeID],
     ['com.docker.swarm.service.id', task.ServiceID],
     ['com.docker.swarm.task.id', task.ID],
-  ]
-    .map(([key, value]) => `${encodeURIComponent(key!)}=${encodeURIComponent(value!)}`)
+  ] as const) {
+    pairs.set(key, `${key}=${encodeURIComponent(id)}`)
+  }
+  return [...pairs.keys()]
+    .sort()
+    .map((key) => pairs.get(key))
     .join(',')
+}
 
 /** A line as the client asked for it: `[timestamp ][details ]text`. */
 export const logLine = (
@@ -30,7 +44,7 @@ export const logLine = (
 ): Uint8Array => {
   const prefix = [
     ...(show.timestamps ? [message.timestamp] : []),
-    ...(show.details ? [logDetails(task)] : []),
+    ...(show.details ? [logDetails(task, message.details)] : []),
   ].join(' ')
   return prefix === '' ? message.data : Buffer.concat([Buffer.from(`${prefix} `), message.data])
 }

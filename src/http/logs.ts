@@ -116,8 +116,8 @@ export class LogStream {
   }
 
   async #copy(task: Task, tail: string): Promise<void> {
-    const { follow, stdout, stderr, since } = this.#query
-    const request: LogsRequest = { taskId: task.ID, follow, stdout, stderr, since, tail }
+    const { follow, stdout, stderr, since, details } = this.#query
+    const request: LogsRequest = { taskId: task.ID, follow, stdout, stderr, since, tail, details }
     try {
       const messages = this.#port.taskLogs(task.NodeID, request, this.#abort.signal)
       for await (const message of messages) {

@@ -259,6 +259,10 @@ t.test('logs name the task of each line', async (t) => {
   const ids = (await run('service logs --no-resolve --no-trunc web')).out
   t.match(ids, new RegExp(`^\\w+\\.1\\.${task}@${NODE_ID} +\\| hello\n$`))
   t.equal((await run('service logs --details web')).out, `${name}    |  hello\n`)
+  node.swarm.logs.set(task, [{ ...line('stdout', 'hello\n'), details: 'tag=a+b,env=x%2Cy' }])
+  const detailed = (await run('service logs --details web')).out
+  t.equal(detailed, `${name}    | env=x%2Cy,tag=a%20b hello\n`)
+  t.match((await run('service logs --raw --details web')).out, /^com\.docker\.\S+,tag=a\+b hello\n/)
   const stamped = await run(`service logs -t --since 10m ${task}`)
   t.equal(stamped.out, `2026-01-02T03:04:05Z ${name}    | hello\n`)
   t.match(await run('service logs nope'), { code: 1, err: /no such task or service: nope/ })

@@ -72,6 +72,13 @@ t.test('logs come as frames of one line each, with what was asked for', async (t
   const old = await get('/v1.41/services/web/logs?stderr=1&details=1')
   t.equal(old.type, 'application/vnd.docker.raw-stream', 'as older clients know it')
   t.same(old.lines, [`2 ${DETAILS('task1')} two\n`])
+  const added = 'tag=x%2Cy,app=1,com.docker.swarm.task.id=other'
+  node.swarm.logs.set('task2', [{ ...line('three\n'), details: added }])
+  await addTask(node, 'task2', 2)
+  t.same((await get('/tasks/task2/logs?stdout=1&details=1')).lines, [
+    `1 app=1,${DETAILS('task2')},tag=x%2Cy three\n`,
+  ])
+  t.same((await get('/tasks/task2/logs?stdout=1')).lines, ['1 three\n'])
   const all = await get('/tasks/task1/logs?stdout=1&details=1&timestamps=1')
   t.same(all.lines, [`1 2026-01-02T03:04:05.000000006Z ${DETAILS('task1')} one\n`])
 })

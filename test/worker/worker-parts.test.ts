@@ -308,6 +308,20 @@ t.test('log frames: split anywhere, long lines joined, an open line at the end',
   }
 })
 
+t.test('log lines with what the log driver adds', async (t) => {
+  const time = '2026-01-01T00:00:00.000000001Z'
+  const chunks = async function* () {
+    yield Buffer.from(`${time} a=1,b=x+y one two\n${time}  three\n`)
+  }
+  const messages: object[] = []
+  for await (const { data, ...rest } of logMessages(chunks(), true, true))
+    messages.push({ ...rest, text: String(Buffer.from(data)) })
+  t.strictSame(messages, [
+    { timestamp: time, stream: 'stdout', details: 'a=1,b=x+y', text: 'one two\n' },
+    { timestamp: time, stream: 'stdout', text: 'three\n' },
+  ])
+})
+
 t.test('processes of containers, as far as /proc agreed with the Engine', async (t) => {
   const procPath = await mkdtemp(join(tmpdir(), 'proc-'))
   t.teardown(() => rm(procPath, { recursive: true }))

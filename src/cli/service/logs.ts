@@ -64,12 +64,15 @@ class TaskNames {
   }
 }
 
+/** The Engine escapes as forms do (Go's `url.QueryEscape`). */
+const unescaped = (text: string): string => decodeURIComponent(text.replaceAll('+', ' '))
+
 /** Splits the details that lead a line off it. */
 const splitDetails = (text: string, timestamps: boolean) => {
   const [, time = '', details = '', rest = ''] =
     (timestamps ? /^(\S+) (\S+) ([\s\S]*)$/ : /^()(\S+) ([\s\S]*)$/).exec(text) ?? []
   const values = new Map(
-    details.split(',').map((pair) => pair.split('=').map(decodeURIComponent) as [string, string]),
+    details.split(',').map((pair) => pair.split('=').map(unescaped) as [string, string]),
   )
   return {
     time,
@@ -87,20 +90,22 @@ const splitDetails = (text: string, timestamps: boolean) => {
 const printLogs = async (context: CliContext, ref: string, options: LogsOptions): Promise<void> => {
   const { output, client } = context
   const { path, service } = await findTarget(context, ref)
+  const isTerminal = service.Spec.TaskTemplate.ContainerSpec?.TTY === true
   const stream = await client.open({
     path,
     signal: context.signal,
     query: {
       stdout: true,
       stderr: true,
-      details: !options.raw,
+      // They name the task. A terminal's output is written as it comes, and has nobody who takes them off.
+      details: !isTerminal && (options.details === true || !options.raw),
       follow: options.follow === true,
       timestamps: options.timestamps === true,
       tail: options.tail,
       since: options.since && sinceSeconds('--since', options.since, context.nowMs()),
     },
   })
-  if (service.Spec.TaskTemplate.ContainerSpec?.TTY) {
+  if (isTerminal) {
     for await (const chunk of stream) output.write(String(chunk))
     return
   }

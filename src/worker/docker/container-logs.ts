@@ -53,18 +53,44 @@ const splitTimestamp = (data: Buffer): { timestamp: string; text: Buffer } => {
     : { timestamp: match[1] ?? '', text: data.subarray(match[0].length) }
 }
 
+/** A line of which there may be more. */
+interface OpenLine {
+  timestamp: string
+  details: string
+  parts: Buffer[]
+  bytes: number
+}
+
+const messageOf = (
+  stream: Piece['stream'],
+  { timestamp, details, parts }: OpenLine,
+): LogMessage => ({
+  timestamp,
+  stream,
+  data: new Uint8Array(Buffer.concat(parts)),
+  ...(details !== '' && { details }),
+})
+
+/** With `details=1` each piece has those after its time, and a space also when there are none. */
+const splitDetails = (data: Buffer): { details: string; text: Buffer } => {
+  const end = data.indexOf(32)
+  return { details: data.subarray(0, end).toString('latin1'), text: data.subarray(end + 1) }
+}
+
 /**
  * The lines of a container's log, from the answer of `GET /containers/…/logs?timestamps=1`. Lines that the Engine stored in parts
- * (over 16 KiB) are put together again, with the time of their beginning.
+ * (over 16 KiB) are put together again, with the time and details of their beginning.
  */
 export async function* logMessages(
   stream: AsyncIterable<Uint8Array>,
   isTerminal: boolean,
+  hasDetails = false,
 ): AsyncGenerator<LogMessage> {
-  const open = new Map<'stdout' | 'stderr', { timestamp: string; parts: Buffer[]; bytes: number }>()
+  const open = new Map<Piece['stream'], OpenLine>()
   for await (const piece of isTerminal ? terminalLines(stream) : frames(stream)) {
-    const { timestamp, text } = splitTimestamp(piece.data)
-    const line = open.get(piece.stream) ?? { timestamp, parts: [], bytes: 0 }
+    const { timestamp, text: rest } = splitTimestamp(piece.data)
+    const { details, text } = hasDetails ? splitDetails(rest) : { details: '', text: rest }
+    const line = open.get(piece.stream) ?? { timestamp, details, parts: [], bytes: 0 }
     line.parts.push(text)
     line.bytes += text.length
     const isWhole = text.at(-1) === 10 || line.bytes > LOG_LINE_BYTES_MAX
@@ -73,16 +99,9 @@ export async function* logMessages(
       continue
     }
     open.delete(piece.stream)
-    yield {
-      timestamp: line.timestamp,
-      stream: piece.stream,
-      data: new Uint8Array(Buffer.concat(line.parts)),
-    }
+    yield messageOf(piece.stream, line)
   }
-  for (const [name, { timestamp, parts }] of open)
-    yield {
-      timestamp,
-      stream: name,
-      data: new Uint8Array(Buffer.concat([...parts, Buffer.from('\n')])),
-    }
+  for (const [name, line] of open) {
+    yield messageOf(name, { ...line, parts: [...line.parts, Buffer.from('\n')] })
+  }
 }

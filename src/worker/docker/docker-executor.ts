@@ -174,13 +174,14 @@ export class DockerExecutor implements Executor {
         stderr: request.stderr ? '1' : '0',
         follow: request.follow ? '1' : '0',
         timestamps: '1',
+        ...(request.details === true && { details: '1' }),
         ...(request.since === '' ? {} : { since: request.since }),
         ...(request.tail === '' ? {} : { tail: request.tail }),
       },
       signal,
     })
     try {
-      yield* logMessages(stream, Config.Tty === true)
+      yield* logMessages(stream, Config.Tty === true, request.details === true)
     } catch (error) {
       if (!signal.aborted) throw engineError(error)
     } finally {
