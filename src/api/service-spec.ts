@@ -11,17 +11,33 @@ const labels = z.record(z.string(), z.string())
 const durationNs = z.number().int()
 const strings = z.array(z.string())
 
-/** A copy without the named keys whose value is `""`: Go clients send an empty string for an enumeration that was not chosen. */
-const withoutEmpty = (value: unknown, keys: readonly string[]): unknown =>
+type Entry = [key: string, value: unknown]
+
+const changeEntries = (value: unknown, change: (entry: Entry) => Entry[]): unknown =>
   value === null || typeof value !== 'object' || Array.isArray(value)
     ? value
-    : Object.fromEntries(Object.entries(value).filter(([k, v]) => v !== '' || !keys.includes(k)))
+    : Object.fromEntries(Object.entries(value).flatMap(change))
+
+/** A copy without the named keys whose value is `""`: Go clients send an empty string for an enumeration that was not chosen. */
+const withoutEmpty = (value: unknown, keys: readonly string[]): unknown =>
+  changeEntries(value, (entry) => (entry[1] === '' && keys.includes(entry[0]) ? [] : [entry]))
+
+const inLowerCase = (value: unknown, keys: readonly string[]): unknown =>
+  changeEntries(value, ([key, word]) => [
+    [key, typeof word === 'string' && keys.includes(key) ? word.toLowerCase() : word],
+  ])
 
 /** The object's schema, for which `""` in one of `keys` is the same as absent. */
 const emptyAsAbsent = <S extends z.ZodObject>(
   keys: readonly (keyof S['shape'] & string)[],
   schema: S,
 ) => z.preprocess((value) => withoutEmpty(value, keys), schema)
+
+/** As `emptyAsAbsent`, for words that Docker takes in any case. */
+const emptyAsAbsentAnyCase = <S extends z.ZodObject>(
+  keys: readonly (keyof S['shape'] & string)[],
+  schema: S,
+) => z.preprocess((value) => inLowerCase(withoutEmpty(value, keys), keys), schema)
 
 export const Healthcheck = z.object({
   /** `["NONE"]`, `["CMD", …]`, `["CMD-SHELL", "…"]`; empty inherits the image's. */
@@ -33,7 +49,18 @@ export const Healthcheck = z.object({
   Retries: z.number().int().optional(),
 })
 
-export const Mount = emptyAsAbsent(
+const BindOptions = emptyAsAbsentAnyCase(
+  ['Propagation'],
+  z.object({
+    Propagation: z.string().optional(),
+    NonRecursive: z.boolean().optional(),
+    CreateMountpoint: z.boolean().optional(),
+    ReadOnlyNonRecursive: z.boolean().optional(),
+    ReadOnlyForceRecursive: z.boolean().optional(),
+  }),
+)
+
+export const Mount = emptyAsAbsentAnyCase(
   ['Type'],
   z.object({
     Type: z.enum(['bind', 'volume', 'tmpfs', 'npipe', 'cluster', 'image']).optional(),
@@ -41,15 +68,7 @@ export const Mount = emptyAsAbsent(
     Target: z.string().optional(),
     ReadOnly: z.boolean().optional(),
     Consistency: z.string().optional(),
-    BindOptions: z
-      .object({
-        Propagation: z.string().optional(),
-        NonRecursive: z.boolean().optional(),
-        CreateMountpoint: z.boolean().optional(),
-        ReadOnlyNonRecursive: z.boolean().optional(),
-        ReadOnlyForceRecursive: z.boolean().optional(),
-      })
-      .optional(),
+    BindOptions: BindOptions.optional(),
     VolumeOptions: z
       .object({
         NoCopy: z.boolean().optional(),
@@ -270,7 +289,7 @@ export const UpdateConfig = emptyAsAbsent(
   }),
 )
 
-export const PortConfig = emptyAsAbsent(
+export const PortConfig = emptyAsAbsentAnyCase(
   ['Protocol', 'PublishMode'],
   z.object({
     Name: z.string().optional(),

@@ -42,8 +42,21 @@ export const readBody = (request: IncomingMessage): Promise<Buffer> =>
 const EMPTY = Buffer.alloc(0)
 
 /** Reads and parses a JSON body; an absent one is `{}`. What follows meets keys as the schema spells them; nothing else is checked. */
-export const readJson = async (request: IncomingMessage, schema: z.ZodType): Promise<unknown> =>
-  parseJson(await readBody(request), schema)
+export const readJson = async (request: IncomingMessage, schema: z.ZodType): Promise<unknown> => {
+  requireJsonType(request)
+  return parseJson(await readBody(request), schema)
+}
+
+/**
+ * A body that says that it is something else is none of a client of this API, but may be a web page's form.
+ * @throws SwarmctlError INVALID_ARGUMENT with Docker's text
+ */
+export const requireJsonType = ({ headers }: IncomingMessage): void => {
+  const type = headers['content-type']
+  if (!type || headers['content-length'] === '0') return
+  if (type.split(';', 1)[0]?.trim().toLowerCase() === 'application/json') return
+  throw invalid(`unsupported Content-Type header (${type}): must be 'application/json'`)
+}
 
 /** As `readJson`, for a body that was read. */
 export const parseJson = (body: Buffer, schema: z.ZodType): unknown => {
@@ -53,8 +66,9 @@ export const parseJson = (body: Buffer, schema: z.ZodType): unknown => {
   try {
     value = JSON.parse(text)
   } catch (error) {
-    throw invalid(`invalid JSON in the request body: ${(error as Error).message}`)
+    throw invalid(`invalid JSON: ${(error as Error).message}`)
   }
+  if (value === null) return {}
   if (isTooDeep(value)) throw invalid(`the request body has more than ${NESTING_MAX} levels`)
   return speltAs(schema, value)
 }

@@ -25,6 +25,10 @@ export const parseLogQuery = (query: URLSearchParams) => {
   if (!wanted.stdout && !wanted.stderr) {
     throw invalid('Bad parameters: you must choose at least one stream')
   }
+  // Asked of the Engines it would be an answer of 200 with nothing but their refusals.
+  if (wanted.since !== '' && !/^[-+]?\d+(\.\d{0,20})?$/.test(wanted.since)) {
+    throw invalid(`invalid value for "since": invalid timestamp "${wanted.since}"`)
+  }
   if (wanted.tail !== 'all' && !/^\d+$/.test(wanted.tail)) {
     throw invalid(`tail value must be a positive integer or "all", not "${wanted.tail}"`)
   }

@@ -1,7 +1,7 @@
 import { SwarmctlError } from '../api/errors.ts'
 import { type Filters, matchesAny, matchesPattern, requireFilterKeys } from '../api/filters.ts'
 import { type Network, NetworkCreate } from '../api/network.ts'
-import { parseJson, readBody } from './body.ts'
+import { parseJson, readBody, requireJsonType } from './body.ts'
 import {
   findOverlayBridge,
   localContainers,
@@ -110,6 +110,7 @@ const create = async (exchange: Exchange): Promise<void> => {
   if (!isSwarmScoped(body)) {
     return passToEngine(exchange, bytes)
   }
+  requireJsonType(exchange.request)
   requireCreator(exchange.port.status())
   return atLeader(
     exchange,

@@ -11,11 +11,16 @@ import { sendEmpty, sendJson } from './reply.ts'
 import type { Exchange, Route } from './routes.ts'
 import { param, queryBool } from './routes.ts'
 
+/** Versions are Go's `uint64`. */
+const VERSION_MAX = 2n ** 64n - 1n
+
 /** The `version` query parameter of an update: the object's Version.Index that the client saw. */
 export const versionOf = (query: URLSearchParams, noun: string): number => {
   const text = query.get('version') ?? ''
-  if (/^\d+$/.test(text)) return Number(text)
-  const reason = `strconv.ParseUint: parsing "${text}": invalid syntax`
+  const isNumber = /^\d+$/.test(text)
+  if (isNumber && BigInt(text) <= VERSION_MAX) return Number(text)
+  const problem = isNumber ? 'value out of range' : 'invalid syntax'
+  const reason = `strconv.ParseUint: parsing "${text}": ${problem}`
   throw invalid(`invalid ${noun} version '${text}': ${reason}`)
 }
 
@@ -40,7 +45,8 @@ const readSpec = async ({ request, version }: Exchange): Promise<unknown> =>
 
 /** Docker names what has no name. */
 const withName = (spec: unknown): unknown => {
-  if (typeof spec !== 'object' || spec === null || ('Name' in spec && spec.Name)) return spec
+  if (typeof spec !== 'object' || spec === null || Array.isArray(spec)) return spec
+  if ('Name' in spec && spec.Name) return spec
   return { ...spec, Name: randomName() }
 }
 

@@ -42,9 +42,22 @@ refuses('service specs are refused with Docker’s texts', parseServiceSpec, [
   ['name with a dot', { ...base, Name: 'a.b' }, 'name must be valid as a DNS name component'],
   ['name with a dash at its end', { ...base, Name: 'a-' }, /DNS name component/],
   ['long name', { ...base, Name: 'a'.repeat(64) }, 'name must be 63 characters or fewer'],
-  ['no container', { Name: 'web' }, 'TaskSpec: missing runtime'],
+  ['no container', { Name: 'web' }, /mismatched Runtime and \*Spec fields/],
   ['a plugin', task({ PluginSpec: {} }), /^RuntimeSpec: unimplemented runtime/, 501],
-  ['another runtime', task({ Runtime: 'wasm' }), /unimplemented runtime "wasm"/, 501],
+  ['another runtime', task({ Runtime: 'wasm' }), /^unsupported Runtime: "wasm"/],
+  [
+    'a number as text',
+    { ...base, Mode: { Replicated: { Replicas: '3' } } },
+    /^invalid Mode\.Replicated\.Replicas: .*expected number/,
+  ],
+  [
+    'mount propagation',
+    container({
+      Image: 'x',
+      Mounts: [{ Type: 'bind', Source: '/a', Target: '/b', BindOptions: { Propagation: 'most' } }],
+    }),
+    'invalid MountPropagation: "most"',
+  ],
   ['no image', container({ Image: '' }), 'ContainerSpec: image reference must be provided'],
   ['bad image', container({ Image: 'A B' }), 'ContainerSpec: "A B" is not a valid repository/tag'],
   [

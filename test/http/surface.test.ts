@@ -117,11 +117,27 @@ t.test('errors have Docker’s statuses and texts', async (t) => {
     ['GET', '/networks/nope?scope=swarm', undefined, 404, /^network nope not found$/],
     ['POST', '/services/create', serviceBody('web'), 409, /already exists/],
     ['POST', '/services/create', serviceBody('a b'), 400, /valid as a DNS name/],
-    ['POST', '/services/create', '{"Name":', 400, /invalid JSON in the request body/],
-    ['POST', '/services/create', 'null', 400, /invalid body/],
+    ['POST', '/services/create', '{"Name":', 400, /^invalid JSON: /],
+    ['POST', '/services/create', 'null', 400, /mismatched Runtime/],
+    ['POST', '/services/create', '[]', 400, /^invalid body: .*array/],
+    ['POST', '/secrets/create', '{"Name":"a"}{}', 400, /^invalid JSON: .*after JSON/],
     ['POST', '/services/create', { Name: 3 }, 400, /^invalid Name/],
     ['POST', '/services/web/update', serviceBody('web'), 400, /^invalid service version/],
     ['POST', '/services/web/update?version=x', serviceBody('web'), 400, /^invalid service version/],
+    [
+      'POST',
+      `/services/web/update?version=${2n ** 64n}`,
+      serviceBody('web'),
+      400,
+      /^invalid service version '18446744073709551616': strconv\.ParseUint: .*out of range$/,
+    ],
+    [
+      'POST',
+      `/services/web/update?version=${2n ** 64n - 1n}`,
+      serviceBody('web'),
+      500,
+      /update out of sequence/,
+    ],
     [
       'POST',
       `/services/web/update?version=${at}&rollback=x`,
@@ -147,6 +163,13 @@ t.test('errors have Docker’s statuses and texts', async (t) => {
       undefined,
       400,
       /^tail value must be a positive integer or "all"/,
+    ],
+    [
+      'GET',
+      '/services/web/logs?stdout=1&since=10m',
+      undefined,
+      400,
+      /^invalid value for "since": invalid timestamp "10m"$/,
     ],
     ['DELETE', `/nodes/${NODE_ID}`, undefined, 400, /is a cluster manager/],
     ['DELETE', `/nodes/node2`, undefined, 400, /is not down and can't be removed/],
@@ -179,6 +202,30 @@ t.test('errors have Docker’s statuses and texts', async (t) => {
     t.match(answer.body.message, text, `${method} ${path}`)
     t.notMatch(answer.body.message, /\n|\bat .*\.ts/, 'one line')
   }
+})
+
+t.test('a body that says it is no JSON is none', async (t) => {
+  const node = await startNode(t)
+  const create = (type: string, path: string, Name: string) =>
+    node.call('POST', path, {
+      body: { Name, Data: 'eA==', Driver: path.startsWith('/networks') ? 'overlay' : undefined },
+      headers: { 'Content-Type': type },
+    })
+  for (const [at, path] of ['/secrets/create', '/networks/create'].entries()) {
+    t.match(await create('text/plain', path, 'a'), {
+      status: 400,
+      body: {
+        message: "unsupported Content-Type header (text/plain): must be 'application/json'",
+      },
+    })
+    t.equal((await create('Application/JSON; charset=utf-8', path, `a${at}`)).status, 201)
+  }
+  // As curl -d '' sends it.
+  const empty = { body: '', headers: { 'Content-Type': 'text/plain', 'Content-Length': '0' } }
+  t.match(await node.call('POST', '/secrets/create', empty), {
+    status: 400,
+    body: { message: 'name must be provided' },
+  })
 })
 
 t.test('secrets and configs: every verb; a secret’s data stays inside', async (t) => {

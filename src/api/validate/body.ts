@@ -58,8 +58,10 @@ export const parseBodyKeeping = <S extends z.ZodType>(
   if (issue?.code === 'invalid_value' && words !== undefined) {
     throw invalid(wordText(sent, issue.path, words))
   }
+  const isOutOfRange = issue?.code === 'too_small' || issue?.code === 'too_big'
   throw invalid(
-    TEXTS[path ?? ''] ?? `invalid ${issue?.path.join('.') || 'body'}: ${issue?.message}`,
+    (isOutOfRange ? TEXTS[path ?? ''] : undefined) ??
+      `invalid ${issue?.path.join('.') || 'body'}: ${issue?.message}`,
   )
 }
 

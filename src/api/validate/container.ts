@@ -63,10 +63,23 @@ const requireMounts = (mounts: readonly Mount[]): void => {
   }
 }
 
+const PROPAGATIONS: readonly string[] = [
+  'private',
+  'rprivate',
+  'shared',
+  'rshared',
+  'slave',
+  'rslave',
+]
+
 const requireMount = (mount: Mount, target: string): void => {
   if (target === '') throw invalid('invalid mount config: field Target must not be empty')
   if (!/^(\/|[a-zA-Z]:\\|\{\{)/.test(target)) {
     throw invalid(`invalid mount target, must be an absolute path: ${target}`)
+  }
+  const propagation = mount.BindOptions?.Propagation
+  if (propagation !== undefined && !PROPAGATIONS.includes(propagation)) {
+    throw invalid(`invalid MountPropagation: "${propagation}"`)
   }
   const kind = mount.Type ?? 'volume'
   const { VolumeMode, VolumeGID } = mount.Swarmctl ?? {}

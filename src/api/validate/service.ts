@@ -114,12 +114,11 @@ const requireTask = (task: TaskSpec): void => {
     )
   }
   if (task.Runtime && task.Runtime !== 'container') {
-    throw new SwarmctlError(
-      'UNIMPLEMENTED',
-      `RuntimeSpec: unimplemented runtime "${task.Runtime}" in service spec`,
-    )
+    throw invalid(`unsupported Runtime: "${task.Runtime}", only containers can be run`)
   }
-  if (task.ContainerSpec === undefined) throw invalid('TaskSpec: missing runtime')
+  if (task.ContainerSpec === undefined) {
+    throw invalid('mismatched Runtime and *Spec fields: the ContainerSpec is missing')
+  }
   requireContainer(task.ContainerSpec)
   requireContainerExtension(task.ContainerSpec, task.Resources ?? {})
 }

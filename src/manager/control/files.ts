@@ -130,7 +130,6 @@ export class Files<K extends FileKind> {
 const partialSpec = (body: unknown) => {
   const { Name, Data, Labels } = (body ?? {}) as Record<string, unknown>
   const labels = Object.entries((Labels ?? {}) as Record<string, unknown>)
-  if (typeof Name !== 'string') throw invalid('name must be provided')
   if (labels.some(([, value]) => typeof value !== 'string')) throw invalid('invalid Labels')
   return {
     Name,

@@ -70,4 +70,5 @@ const keptEach = (
 const targetOf = ({ Target }: Part): string => String(Target)
 
 const portOf = ({ Protocol, TargetPort, PublishedPort, PublishMode }: Part): string =>
-  `${PublishMode || 'ingress'} ${PublishedPort || 0}:${TargetPort}/${Protocol || 'tcp'}`
+  // Nothing of a request is normalised yet: its words may be in any case.
+  `${PublishMode || 'ingress'} ${PublishedPort || 0}:${TargetPort}/${Protocol || 'tcp'}`.toLowerCase()
