@@ -40,7 +40,8 @@ export const withUpdateDefaults = (config?: UpdateConfig): Required<UpdateConfig
   Parallelism: config === undefined ? UPDATE_DEFAULTS.parallelism : (config.Parallelism ?? 0),
   Delay: config?.Delay ?? UPDATE_DEFAULTS.delayNs,
   FailureAction: config?.FailureAction ?? UPDATE_DEFAULTS.failureAction,
-  Monitor: config?.Monitor ?? UPDATE_DEFAULTS.monitorNs,
+  // Docker's clients leave a zero out, so that it can't be asked for there.
+  Monitor: config?.Monitor || UPDATE_DEFAULTS.monitorNs,
   MaxFailureRatio: config?.MaxFailureRatio ?? UPDATE_DEFAULTS.maxFailureRatio,
   Order: config?.Order ?? UPDATE_DEFAULTS.order,
 })

@@ -14,12 +14,25 @@ export const renderCluster = (cluster: Cluster, withTokens: boolean) => {
   return withTokens ? { ...shown, JoinTokens } : shown
 }
 
+interface SwarmInfo {
+  NodeID: string
+  NodeAddr: string
+  LocalNodeState: string
+  ControlAvailable: boolean
+  Error: string
+  RemoteManagers: NodeStatus['remoteManagers'] | null
+  Nodes?: number
+  Managers?: number
+  Cluster?: ReturnType<typeof renderCluster>
+  Warnings?: string[]
+}
+
 /** The `Swarm` part of `/info`. `cluster` and `nodes` are known on managers only. */
 export const renderSwarmInfo = (
   status: NodeStatus,
   cluster: Cluster | undefined,
   nodes: readonly Node[],
-) => ({
+): SwarmInfo => ({
   NodeID: status.nodeId,
   NodeAddr: status.nodeAddr,
   LocalNodeState: status.localNodeState,
@@ -28,10 +41,21 @@ export const renderSwarmInfo = (
   RemoteManagers: status.remoteManagers.length > 0 ? status.remoteManagers : null,
   ...(cluster && {
     Nodes: nodes.length,
-    Managers: nodes.filter((node) => node.Spec.Role === 'manager').length,
+    Managers: managerCount(nodes),
     Cluster: renderCluster(cluster, false),
+    ...(managerCount(nodes) === 2 && { Warnings: [TWO_MANAGERS] }),
   }),
 })
+
+/** Those that decide: one that is to become a manager does not yet. */
+const managerCount = (nodes: readonly Node[]): number =>
+  nodes.filter((node) => node.ManagerStatus !== undefined).length
+
+/** Docker's words. */
+const TWO_MANAGERS = `WARNING: Running Swarm in a two-manager configuration. This configuration provides
+         no fault tolerance, and poses a high risk to lose control over the cluster.
+         Refer to https://docs.docker.com/engine/swarm/admin_guide/ to configure the
+         Swarm for fault-tolerance.`
 
 /** The `Swarm` header of `/_ping`, which decides what the docker CLI offers. */
 export const swarmHeader = (status: NodeStatus): string =>
@@ -48,10 +72,17 @@ const swarmInfo = async (port: SwarmPort) => {
 
 /** `GET /info`: the Engine's with this node's membership. A swarm must not be out of sight because one Engine is down. */
 export const info = async ({ engine, port, response }: Exchange): Promise<void> => {
-  const local = await engineJson(engine, '/info').catch((error) => ({
+  const local = (await engineJson(engine, '/info').catch((error) => ({
     Warnings: [toSwarmctlError(error).message],
-  }))
-  sendJson(response, 200, { ...(local as object), Swarm: await swarmInfo(port) })
+  }))) as { Warnings?: string[] | null }
+  const Swarm = await swarmInfo(port)
+  const { Warnings = [] } = Swarm
+  sendJson(response, 200, {
+    ...local,
+    // Where clients show them.
+    ...(Warnings.length > 0 && { Warnings: [...(local.Warnings ?? []), ...Warnings] }),
+    Swarm,
+  })
 }
 
 /** What is read of the Engine's `/version`. */

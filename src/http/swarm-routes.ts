@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { invalid } from '../api/errors.ts'
 import { InitRequest, JoinRequest, SwarmSpec } from '../api/swarm.ts'
 import { parseBody } from '../api/validate/body.ts'
 import { parseSwarmSpec } from '../api/validate/swarm.ts'
@@ -23,6 +24,12 @@ const init = async (exchange: Exchange): Promise<void> => {
 const join = async (exchange: Exchange): Promise<void> => {
   requireNoSwarm(exchange.port.status())
   const request = parseBody(JoinRequest, await readJson(exchange.request, JoinRequest))
+  if (request.RemoteAddrs.length === 0) {
+    throw invalid('at least 1 RemoteAddr is required to join')
+  }
+  if (request.RemoteAddrs.includes('')) {
+    throw invalid('invalid remoteAddr "": invalid empty address')
+  }
   await exchange.port.join(request)
   sendEmpty(exchange.response, 200)
 }

@@ -389,7 +389,7 @@ t.test('one host port at two addresses', async (t) => {
   t.match(EndpointSpec?.Ports, Ports)
 })
 refuses('cluster settings', parseSwarmSpec, [
-  ['name', { Name: 'x' }, 'modification of cluster name is not allowed'],
+  ['name', { Name: 'x' }, 'swarm spec must be named "default"'],
   ['heartbeat', { Dispatcher: { HeartbeatPeriod: -1 } }, /heartbeat time period/],
   ['external CA', externalCA('acme', 'https://ca'), 'invalid protocol: "acme"'],
   ['its URL', externalCA('cfssl', 'ca'), /"ca" must begin with https/],

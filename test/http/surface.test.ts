@@ -1,7 +1,7 @@
 import t from 'tap'
 import { serviceBody, startNode } from '../support/http/api-node.ts'
 import { NODE_ID } from '../support/http/memory-swarm.ts'
-import { sampleTask } from '../support/objects.ts'
+import { sampleNode, sampleTask } from '../support/objects.ts'
 
 t.test('ping, version and info are the Engine’s with the swarm’s part', async (t) => {
   const node = await startNode(t)
@@ -47,6 +47,22 @@ t.test('ping, version and info are the Engine’s with the swarm’s part', asyn
     t.match(Swarm, { LocalNodeState: state, ControlAvailable: control })
     t.notOk(Swarm.Cluster)
   }
+})
+
+t.test('two managers are warned of, where docker info shows it', async (t) => {
+  const node = await startNode(t)
+  const text = /^WARNING: Running Swarm in a two-manager configuration/
+  t.notOk((await node.call('GET', '/info')).body.Swarm.Warnings)
+  const ManagerStatus = { Reachability: 'reachable' as const, Addr: '' }
+  const Spec = { Labels: {}, Availability: 'active' as const, Role: 'manager' as const }
+  await node.swarm.store.update((tx) => {
+    tx.put('node', sampleNode('m2', 3, { Spec, ManagerStatus }))
+    // It has yet to become one.
+    tx.put('node', sampleNode('m3', 4, { Spec }))
+  })
+  const { body } = await node.call('GET', '/info')
+  t.match(body.Swarm, { Managers: 2, Nodes: 4, Warnings: [text] })
+  t.match(body.Warnings.at(-1), text)
 })
 
 t.test('services: every verb', async (t) => {
@@ -315,6 +331,8 @@ t.test('init, join and unlock', async (t) => {
   t.same([init.status, init.body], [200, NODE_ID])
   t.match(node.swarm.calls[0], ['init', { DefaultAddrPool: [], Spec: { Name: 'default' } }])
   const other = await startNode(t, { seed: false })
+  const nowhere = await other.call('POST', '/swarm/join', { body: { RemoteAddrs: [] } })
+  t.match([nowhere.status, nowhere.body.message], [400, /^at least 1 RemoteAddr is required/])
   const body = { RemoteAddrs: ['192.168.0.1:2377'], JoinToken: 'SWMTKN-1-a-b' }
   t.equal((await other.call('POST', '/swarm/join', { body })).status, 200)
   t.match(other.swarm.calls, [['join', body]])

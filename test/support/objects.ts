@@ -60,7 +60,11 @@ export const sampleNode = (id: string, index: number, change: Partial<Node> = {}
     },
   },
   Status: { State: 'ready', Addr: `192.168.0.${index}` },
-  Swarmctl: { Index: index, ObservedRole: 'worker', Addr: `192.168.0.${index}:2377` },
+  Swarmctl: {
+    Index: index,
+    ObservedRole: change.Spec?.Role ?? 'worker',
+    Addr: `192.168.0.${index}:2377`,
+  },
   ...change,
 })
 

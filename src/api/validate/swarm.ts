@@ -16,7 +16,7 @@ export const parseSwarmSpec = (body: unknown): SwarmSpec => {
   const spec = parseBody(SwarmSpec, body)
   // An empty one means as before.
   if (spec.Name !== CLUSTER_NAME && spec.Name !== '') {
-    throw invalid('modification of cluster name is not allowed')
+    throw invalid('swarm spec must be named "default"')
   }
   const expiry = spec.CAConfig?.NodeCertExpiry ?? 0
   if (expiry !== 0 && expiry < CERT_EXPIRY_NS_MIN) {

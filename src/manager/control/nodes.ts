@@ -40,7 +40,8 @@ export class Nodes {
         matchesPrefix(filters.name, node.Description.Hostname) &&
         matchesLabels(filters.label, node.Description.Engine.Labels) &&
         matchesLabels(filters['node.label'], node.Spec.Labels) &&
-        matchesAny(roles, node.Spec.Role) &&
+        // The role that it has, which is not yet the wanted one while it changes.
+        matchesAny(roles, node.Swarmctl.ObservedRole) &&
         // A node that has an object has joined.
         matchesAny(memberships, 'accepted'),
     )

@@ -220,7 +220,7 @@ const replaceSpec = (service: Service, spec: ServiceSpec): Service => {
 
 const swapSpecs = (service: Service, now: string): Service => {
   if (service.PreviousSpec === undefined) {
-    throw precondition(`service ${service.Spec.Name} does not have a previous spec`)
+    throw precondition(`service ${service.ID} does not have a previous spec`)
   }
   return {
     ...replaceSpec(service, withReplicasOf(service.PreviousSpec, service.Spec)),

@@ -79,7 +79,7 @@ t.test('rollback swaps the specs, and credentials are inherited as asked', async
     t,
     control.updateService(ID, version(), {}, { rollback: 'previous' }),
     400,
-    'service web does not have a previous spec',
+    `service ${ID} does not have a previous spec`,
   )
   await control.updateService(ID, version(), spec('web', { Labels: { v: '2' } }))
   t.equal(auth(), 'first', 'without a header they stay')

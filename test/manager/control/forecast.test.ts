@@ -93,7 +93,10 @@ t.test('a service that exists', async (t) => {
   const unset = { ReplicatedJob: { MaxConcurrent: 0, TotalCompletions: 5 } }
   t.match(await forecast(spec('job', { Mode: unset })), { Wanted: 1 }, 'as the orchestrator has it')
   t.match(await forecast(spec('none', replicas(0))), { Wanted: 0, Placed: [], Unplaced: [] })
-  await t.rejects(forecast({ Name: 'x' }), { code: 'INVALID_ARGUMENT', message: /mismatched Runtime/ })
+  await t.rejects(forecast({ Name: 'x' }), {
+    code: 'INVALID_ARGUMENT',
+    message: /mismatched Runtime/,
+  })
   await t.rejects(forecast(spec('x', replicas(1e6))), { message: /more than 20000 tasks/ })
 })
 
