@@ -62,6 +62,39 @@ t.test('quotes, tags and blocks make strings', async (t) => {
   })
 })
 
+t.test('a tag says how a scalar is read, quoted or not', async (t) => {
+  const tagged = parseYaml(`
+text: !!str 010
+plain: ! 010
+integer: !!int "5"
+float: !!float 5
+yes: !!bool "true"
+none: !!null ""
+date: !!timestamp 2001-01-01
+binary: !!binary aGk=
+own: !secret 010
+empty: !secret
+merged: {!!merge <<: {a: b}}
+`)
+  t.strictSame(tagged, {
+    text: '010',
+    plain: '010',
+    integer: 5n,
+    float: 5,
+    yes: true,
+    none: null,
+    date: '2001-01-01 00:00:00 +0000 UTC',
+    binary: 'hi',
+    own: '010',
+    empty: '',
+    merged: { a: 'b' },
+  })
+})
+
+t.test('a carriage return alone ends a line', async (t) => {
+  t.strictSame(parseYaml('a:\r  b: x\r  c: y\r'), { a: { b: 'x', c: 'y' } })
+})
+
 t.test('only the first document counts', async (t) => {
   t.strictSame(parseYaml('a: 1\n---\nb: 2\n'), { a: 1n })
   t.strictSame(parseYaml('---\r\na: x\r\n'), { a: 'x' })
@@ -101,6 +134,13 @@ t.test('refused, each with its line or place', async (t) => {
     ['a: &a [*a]\n', /contains its own alias/],
     ['a: {<<: text}\n', /needs a mapping/],
     ['a: .nan\n', /is not a number/],
+    ['a: !!int text\n', /"text" is no !!int/],
+    ['a: !!float .inf\n', /".inf" is no !!float/],
+    ['a: !!bool yes\n', /"yes" is no !!bool/],
+    ['a: !!null x\n', /"x" is no !!null/],
+    ['a: !!timestamp x\n', /"x" is no !!timestamp/],
+    ['a: !!binary "?"\n', /is no !!binary/],
+    ['a: x\nb: "y\u0001"\n', /control characters are not allowed/],
     ['a: "x\n', /not valid YAML/],
     ['a: b: c\n', /not valid YAML: /],
     ['- a\n', /must be a mapping/],

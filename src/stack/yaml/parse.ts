@@ -12,9 +12,9 @@ import {
   type Scalar as YamlScalar,
 } from 'yaml'
 import { Locations } from '../location.ts'
-import { StackFileProblem } from '../stack-error.ts'
+import { at, StackFileProblem } from '../stack-error.ts'
 import type { Path, Value, ValueMap } from '../value.ts'
-import { plainScalar } from './plain-scalar.ts'
+import { plainScalar, taggedScalar } from './plain-scalar.ts'
 
 /** Nodes that one file may unfold to through aliases; real files stay under a few thousand. */
 const NODE_COUNT_MAX = 100_000
@@ -36,9 +36,11 @@ export interface ParsedYaml {
  */
 export const parseYaml = (text: string): ParsedYaml => {
   const lines = new LineCounter()
-  const documents = parseAllDocuments(text, {
-    // Every scalar stays text: what a plain one means is decided in plain-scalar.ts.
+  refuseControlCharacters(text)
+  const documents = parseAllDocuments(text.replaceAll(LONE_RETURN, '\n'), {
+    // Every scalar stays text: what a plain or a tagged one means is decided in plain-scalar.ts.
     schema: 'failsafe',
+    resolveKnownTags: false,
     uniqueKeys: false,
     merge: false,
     logLevel: 'silent',
@@ -60,6 +62,19 @@ export const parseYaml = (text: string): ParsedYaml => {
   return { root, lines: reader.places, resets: reader.resets }
 }
 
+/** YAML ends a line with it, the parser does not. */
+const LONE_RETURN = /\r(?!\n)/g
+
+/** What YAML has no place for; the parser lets it into the values. */
+const CONTROL_CHARACTER = /[^\P{Cc}\t\n\r\x85]/u
+
+const refuseControlCharacters = (text: string): void => {
+  const index = text.search(CONTROL_CHARACTER)
+  if (index === -1) return
+  const line = text.slice(0, index).split(/\r\n?|\n/).length
+  throw new StackFileProblem([], 'not valid YAML: control characters are not allowed', { line })
+}
+
 /** A problem gets the line that it is nearest to. */
 const withLine = <T>(reader: Reader, read: () => T): T => {
   try {
@@ -71,6 +86,8 @@ const withLine = <T>(reader: Reader, read: () => T): T => {
     throw new StackFileProblem(thrown.path, thrown.message, { cause: thrown, line })
   }
 }
+
+const RESET_TAGS = new Set(['!reset', '!override'])
 
 class Reader {
   readonly #document: Document
@@ -108,7 +125,7 @@ class Reader {
   /** Whether a value only takes an earlier file's away. */
   #isReset(node: Node | null, path: Path): boolean {
     const tag = node !== null && 'tag' in node ? node.tag : undefined
-    if (tag !== '!reset' && tag !== '!override') return false
+    if (tag === undefined || !RESET_TAGS.has(tag)) return false
     this.resets.push(path)
     return tag === '!reset'
   }
@@ -136,7 +153,9 @@ class Reader {
 
   #scalar(node: YamlScalar, path: Path): Value {
     const text = String(node.value ?? '')
-    if (node.type !== 'PLAIN' || node.tag?.endsWith(':str') === true) return text
+    const { tag } = node
+    if (tag !== undefined && !RESET_TAGS.has(tag)) return at(path, () => taggedScalar(tag, text))
+    if (node.type !== 'PLAIN') return text
     const value = plainScalar(text)
     if (typeof value === 'number' && !Number.isFinite(value)) {
       throw new StackFileProblem(path, `${text} is not a number that a stack file can hold`)

@@ -15,6 +15,35 @@ export const plainScalar = (text: string): Scalar => {
   return timestamp(text) ?? numeral(text.replaceAll('_', '')) ?? text
 }
 
+/**
+ * What a scalar with an explicit tag means, quoted or not: YAML's own types say how its text is read, and any other leaves it as it is.
+ * Thrown: Error, when the text is nothing of that type.
+ */
+export const taggedScalar = (tag: string, text: string): Scalar => {
+  const type = /^tag:yaml\.org,2002:(.+)$/.exec(tag)?.[1] ?? ''
+  if (type === 'binary') return binary(text)
+  const isOfType = TYPES.get(type)
+  if (isOfType === undefined) return text
+  const value = plainScalar(text)
+  if (!isOfType(value, text)) throw new Error(`${JSON.stringify(text)} is no !!${type}`)
+  return type === 'float' ? Number(value) : value
+}
+
+const TYPES = new Map<string, (value: Scalar, text: string) => boolean>([
+  ['int', (value) => typeof value === 'bigint'],
+  ['float', (value) => typeof value === 'bigint' || Number.isFinite(value)],
+  ['bool', (value) => typeof value === 'boolean'],
+  ['null', (value) => value === null],
+  ['timestamp', (_, text) => timestamp(text) !== undefined],
+])
+
+const binary = (text: string): string => {
+  const digits = text.replaceAll(/[\r\n]/g, '')
+  const bytes = Buffer.from(digits, 'base64')
+  if (bytes.toString('base64') !== digits) throw new Error(`${JSON.stringify(text)} is no !!binary`)
+  return bytes.toString('utf8')
+}
+
 const NULLS = new Set(['', '~', 'null', 'Null', 'NULL'])
 const TRUES = new Set(['true', 'True', 'TRUE'])
 const FALSES = new Set(['false', 'False', 'FALSE'])
