@@ -7,7 +7,7 @@ import { withDotEnv, withEnvFiles } from './source/environment.ts'
 import { withProfiles } from './source/profiles.ts'
 import { loadProject } from './source/project.ts'
 import { type ParsedFile, parseStackFile } from './source/stack-file.ts'
-import type { StackFiles } from './source/stack-files.ts'
+import { decodeText, type StackFiles } from './source/stack-files.ts'
 import { inFileAsync, reasonOf, stackFileError } from './stack-error.ts'
 import { entry, type ValueMap } from './value.ts'
 import { keyWarnings, type StackWarning } from './warnings.ts'
@@ -16,8 +16,8 @@ import { keyWarnings, type StackWarning } from './warnings.ts'
 export interface LoadStackOptions {
   /** As `-c` names them, later over earlier; `-` is `stdin`. */
   files: readonly string[]
-  /** The text that `-` stands for. */
-  stdin?: string
+  /** What `-` stands for. */
+  stdin?: Uint8Array
   env: Environment
   /** Files of variables under `env`; without any, `.env` beside the first stack file where there is one. */
   envFiles?: readonly string[]
@@ -62,9 +62,9 @@ export const loadStack = async (options: LoadStackOptions): Promise<LoadedStack>
 }
 
 const parseFile = async (file: string, options: LoadStackOptions): Promise<ParsedFile> => {
-  if (file === '-') return parseStackFile(file, options.stdin ?? '')
   try {
-    const text = await options.io.readText(path.resolve(options.workdir, file))
+    const { stdin = new Uint8Array(), io, workdir } = options
+    const text = file === '-' ? decodeText(stdin) : await io.readText(path.resolve(workdir, file))
     return parseStackFile(file, text)
   } catch (thrown) {
     if (thrown instanceof SwarmctlError) throw thrown

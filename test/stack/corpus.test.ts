@@ -38,8 +38,8 @@ const io = {
 const portable = (text: string): string =>
   text.replaceAll(join(FOLDER, '..'), '/up').replaceAll('/up/corpus', '/corpus')
 
-const load = (file: string, stdin?: string) =>
-  loadStack({ files: [file], env, workdir: FOLDER, io, ...(stdin !== undefined && { stdin }) })
+const load = (file: string, stdin = '') =>
+  loadStack({ files: [file], env, workdir: FOLDER, io, stdin: Buffer.from(stdin) })
 
 for (const file of files) {
   t.test(file, async (t) => {

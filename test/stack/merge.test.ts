@@ -130,11 +130,15 @@ t.test('standard input', async (t) => {
   const { loadStack } = await import('../../src/stack/load.ts')
   const { memoryFiles } = await import('../support/stack/memory-stack.ts')
   const options = { env: {}, workdir: '/w', io: memoryFiles({}) }
-  const stdin = 'services: {a: {image: i, volumes: ["./x:/x"]}}'
+  const stdin = Buffer.from('services: {a: {image: i, volumes: ["./x:/x"]}}')
   const { config } = await loadStack({ ...options, files: ['-'], stdin })
   t.equal(config.services.a?.volumes?.[0]?.source, '/w/x')
   await t.rejects(loadStack({ ...options, files: [] }), { message: /specify a stack file/ })
   await t.rejects(loadStack({ ...options, files: ['gone.yml'] }), {
     message: 'gone.yml: cannot be read: no such file: /w/gone.yml',
+  })
+  const latin1 = Buffer.from('services: {a: {hostname: é}}', 'latin1')
+  await t.rejects(loadStack({ ...options, files: ['-'], stdin: latin1 }), {
+    message: '-: cannot be read: it is not text in UTF-8',
   })
 })

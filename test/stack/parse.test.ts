@@ -8,6 +8,7 @@ import { checkImageReference, familiarImage } from '../../src/stack/parse/image-
 import { parsePortSpec } from '../../src/stack/parse/port.ts'
 import { splitShellWords } from '../../src/stack/parse/shell-words.ts'
 import { parseVolumeSpec } from '../../src/stack/parse/volume.ts'
+import { decodeText } from '../../src/stack/source/stack-files.ts'
 
 const s = 1_000_000_000
 
@@ -182,4 +183,18 @@ t.test('capabilities', async (t) => {
     add: ['CAP_CHOWN'],
     drop: ['CAP_KILL'],
   })
+})
+
+t.test('the bytes of files', async (t) => {
+  const littleEndian = Buffer.from('\ufeffa: é', 'utf16le')
+  for (const bytes of [
+    Buffer.from('a: é'),
+    Buffer.from('\ufeffa: é'),
+    littleEndian,
+    Buffer.from(littleEndian).swap16(),
+  ]) {
+    t.equal(decodeText(bytes), 'a: é')
+  }
+  t.equal(decodeText(new Uint8Array()), '')
+  t.throws(() => decodeText(Buffer.from([0x61, 0xff])), { message: 'it is not text in UTF-8' })
 })

@@ -5,7 +5,7 @@ import type { StackBodies } from '../../stack/convert/bodies.ts'
 import { convertStack } from '../../stack/convert/stack.ts'
 import type { LoadedStack } from '../../stack/load.ts'
 import { loadStack } from '../../stack/load.ts'
-import type { StackFiles } from '../../stack/source/stack-files.ts'
+import { decodeText, type StackFiles } from '../../stack/source/stack-files.ts'
 import { formatWarning } from '../../stack/warnings.ts'
 import { collect, collectListed } from '../arguments.ts'
 import type { CliContext } from '../context.ts'
@@ -43,7 +43,10 @@ export const STACK_ARGUMENT = [
 ] as const
 
 const readBytes = (path: string): Promise<Uint8Array> => readFile(path)
-const STACK_FILES: StackFiles = { readText: (path) => readFile(path, 'utf8'), readBytes }
+const STACK_FILES: StackFiles = {
+  readText: async (path) => decodeText(await readFile(path)),
+  readBytes,
+}
 
 /** Reads the stack files that `-c` names. */
 export const readStack = async (
@@ -58,7 +61,7 @@ export const readStack = async (
     io: STACK_FILES,
     ...(envFile && { envFiles: envFile }),
     ...(profile && { profiles: profile }),
-    ...(composeFile.includes('-') && { stdin: (await context.readStdin()).toString('utf8') }),
+    ...(composeFile.includes('-') && { stdin: await context.readStdin() }),
   })
 
 /** The stack's name: as given, else as its file has it. */
