@@ -73,9 +73,11 @@ const withUnused = ({ unused, ...own }: { unused?: object }) => sorted({ ...own,
 const printableObject = ({ data: _, ...object }: FileObjectConfig) => withUnused(object)
 
 const printableService = (service: ServiceConfig): Record<string, unknown> => {
-  const { swarmctl, env_file: _, label_file: __, ...own } = service
+  const { swarmctl, env_file: _, label_file: __, cgroup, ...own } = service
   return withUnused({
     ...own,
+    // The docker CLI has no other name for it, and swarmctl knows both.
+    ...(cgroup !== undefined && { cgroupns_mode: cgroup }),
     ...(service.stop_grace_period !== undefined && {
       stop_grace_period: durationText(service.stop_grace_period),
     }),

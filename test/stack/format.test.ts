@@ -45,13 +45,16 @@ t.test('the output says the same as the input', async (t) => {
   t.match(text, 'echo $$HOME')
 })
 
-t.test('what the docker CLI knows in its short form only is printed so', async (t) => {
+t.test('what the docker CLI knows in one form only is printed so', async (t) => {
   const { config } = await load(`services:
   a:
     image: i
     depends_on: [c, b]
     shm_size: 1g
     devices: [/dev/x, "/dev/y:/dev/z:r", {source: "/dev/a:b", target: /dev/c}]
+    cgroup: host
+    build: ./a
+    expose: [80, "81/udp"]
   b: {image: i, depends_on: {c: {condition: service_started}}}
   c: {image: i, depends_on: {d: {condition: service_started, required: false}}}
 `)
@@ -62,6 +65,9 @@ t.test('what the docker CLI knows in its short form only is printed so', async (
   t.match(text, '  b:\n    depends_on:\n      - c\n')
   t.match(text, 'required: false')
   t.match(text, 'shm_size: "1073741824"')
+  t.match(text, '    cgroupns_mode: host\n')
+  t.match(text, '    build:\n      context: ./a\n')
+  t.match(text, '    expose:\n      - "80"\n      - 81/udp\n')
 })
 
 t.test('any string survives', async (t) => {

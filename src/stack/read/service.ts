@@ -11,7 +11,7 @@ import { parseDuration } from '../parse/duration.ts'
 import { splitShellWords } from '../parse/shell-words.ts'
 import { present } from '../present.ts'
 import { at } from '../stack-error.ts'
-import { isMap, pathText, type Scalar, scalarText } from '../value.ts'
+import { isMap, pathText, type Scalar, scalarText, type ValueMap } from '../value.ts'
 import { DEPRECATED_KEYS, UNUSED_SERVICE_KEYS } from '../warnings.ts'
 import { readDeploy } from './deploy.ts'
 import { readEngine } from './engine.ts'
@@ -45,13 +45,25 @@ export const readService = (service: Fields, context: ReadContext): ServiceConfi
     scale: service.count('scale'),
     secrets: readFileReferences(service, 'secrets'),
     volumes: readVolumes(service, context),
-    unused: service.rest((key) => UNUSED_KEYS.has(key) || isForeignExtension(key)),
+    unused: readUnused(service),
     swarmctl:
       extension === undefined ? undefined : readExtension(extension, service.at('x-swarmctl')),
   })
 }
 
 const UNUSED_KEYS = new Set([...UNUSED_SERVICE_KEYS, ...DEPRECATED_KEYS.keys()])
+
+/** What a cluster does nothing with, in the docker CLI's long forms: `stack config` prints it for others to read. */
+const readUnused = (service: Fields): ValueMap | undefined => {
+  const unused = service.rest((key) => UNUSED_KEYS.has(key) || isForeignExtension(key))
+  if (unused === undefined) return undefined
+  const { build, expose, ...rest } = unused
+  return {
+    ...rest,
+    ...(build !== undefined && { build: typeof build === 'string' ? { context: build } : build }),
+    ...(expose !== undefined && { expose: service.texts('expose') ?? null }),
+  }
+}
 
 const isForeignExtension = (key: string): boolean => key.startsWith('x-') && key !== 'x-swarmctl'
 
