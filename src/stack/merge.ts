@@ -4,6 +4,7 @@ import type {
   LoggingConfig,
   NetworkAttachment,
   ServiceConfig,
+  ServicePort,
   StackConfig,
 } from './config.ts'
 import { present } from './present.ts'
@@ -93,13 +94,16 @@ export const mergeService = (base: ServiceConfig, override: ServiceConfig): Serv
     logging: both(base.logging, override.logging, mergeLogging),
     networks: both(base.networks, override.networks, mergeNetworks),
     profiles: append(base.profiles, override.profiles),
-    ports: replaceBy((port) => port.published ?? 0, base.ports, override.ports),
+    ports: replaceBy(portKey, base.ports, override.ports),
     secrets: replaceBy((file) => file.source, base.secrets, override.secrets),
     swarmctl: both(base.swarmctl, override.swarmctl, spread),
     sysctls: both(base.sysctls, override.sysctls, spread),
     unused: both(base.unused, override.unused, spread),
     volumes: replaceBy((volume) => volume.target ?? '', base.volumes, override.volumes),
   })
+
+/** Ports that are published at any number have none to be replaced by: those are told apart by their target. */
+const portKey = ({ published, target = 0 }: ServicePort): number => published || -target
 
 /** What of the Engine's keys is a mapping or a list. */
 const mergeEngine = (base: ServiceConfig, override: ServiceConfig) => ({

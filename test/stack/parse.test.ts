@@ -51,6 +51,7 @@ t.test('memory', async (t) => {
   for (const text of ['lots', '', '-5m', '1x', '1kx', '1ib', 'M', '1.2.3k']) {
     t.throws(() => parseBytes(text), { message: /invalid size/ }, JSON.stringify(text))
   }
+  t.throws(() => parseBytes('8192p'), { message: "invalid size: '8192p': too large" })
 })
 
 t.test('CPUs', async (t) => {

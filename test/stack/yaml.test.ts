@@ -71,6 +71,7 @@ float: !!float 5
 yes: !!bool "true"
 none: !!null ""
 date: !!timestamp 2001-01-01
+time: !!timestamp 2001-01-01T10:00:00.1234567891Z
 binary: !!binary aGk=
 own: !secret 010
 empty: !secret
@@ -84,6 +85,7 @@ merged: {!!merge <<: {a: b}}
     yes: true,
     none: null,
     date: '2001-01-01 00:00:00 +0000 UTC',
+    time: '2001-01-01 10:00:00.123456789 +0000 UTC',
     binary: 'hi',
     own: '010',
     empty: '',

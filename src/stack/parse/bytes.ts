@@ -7,6 +7,9 @@ const POWERS = new Map([
   ['p', 5],
 ])
 
+/** The Engine's API has sizes as 64-bit integers. */
+const BYTES_LIMIT = 2 ** 63
+
 /** A memory size such as `512M`, `1.5gb` or `1GiB`, in bytes (powers of 1024, fractions cut). Thrown: an Error. */
 export const parseBytes = (text: string): number => {
   const [, number, suffix = ''] = /^(.*[0-9.])\s?([a-zA-Z]{0,3})$/.exec(text) ?? []
@@ -17,5 +20,7 @@ export const parseBytes = (text: string): number => {
   if (rest === undefined || (letter === '' && rest === 'ib')) {
     throw new Error(`invalid size: '${text}': unknown unit '${suffix}'`)
   }
-  return Math.trunc(Number(number) * 1024 ** (POWERS.get(letter) ?? 0))
+  const bytes = Math.trunc(Number(number) * 1024 ** (POWERS.get(letter) ?? 0))
+  if (bytes >= BYTES_LIMIT) throw new Error(`invalid size: '${text}': too large`)
+  return bytes
 }

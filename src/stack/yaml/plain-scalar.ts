@@ -82,7 +82,8 @@ const timestamp = (text: string): string | undefined => {
   const date = `${year}-${month.padStart(2, '0')}-${day.padStart(2, '0')}`
   const time = Date.parse(`${date}T${fields.join(':')}Z`)
   if (Number.isNaN(time) || new Date(time).getUTCDate() !== Number(day)) return undefined
-  const shownFraction = (fraction ?? '').replace(/\.?0+$/, '')
+  // Go's times end at nanoseconds.
+  const shownFraction = (fraction ?? '').slice(0, 10).replace(/\.?0+$/, '')
   const shownZone =
     zone === undefined || zone === 'Z'
       ? '+0000 UTC'
