@@ -28,11 +28,16 @@ export class FlagCommand extends Command {
       const isForOthers = this.#stopsAtArgument || this.commands.length > 0
       if (arg === '--' || (isForOthers && !arg.startsWith('-')))
         return [...plain, ...args.slice(at)]
+      const short = /^-[a-zA-Z]+=/.test(arg) ? this.#withShortValue(arg) : undefined
+      if (short) {
+        plain.push(...short)
+        continue
+      }
       const equals = arg.startsWith('--') ? arg.indexOf('=') : -1
       const name = equals < 0 ? arg : arg.slice(0, equals)
       const option = this.#find(name)
       if (option && !takesValue(option) && equals > 0) {
-        plain.push(...this.#spelled(name, flagBoolean(name, arg.slice(equals + 1))))
+        plain.push(...this.#spelled(option, flagBoolean(name, arg.slice(equals + 1))))
         continue
       }
       plain.push(arg)
@@ -45,10 +50,25 @@ export class FlagCommand extends Command {
     return this.options.find(({ long, short }) => name === long || name === short)
   }
 
+  /** `-t=false`, `-e=A=1` and `-te=A=1`: the last of the letters has the value. Undefined where it is another's: `-eA=1`. */
+  #withShortValue(arg: string): string[] | undefined {
+    const equals = arg.indexOf('=')
+    const options = [...arg.slice(1, equals)].map((letter) => this.#find(`-${letter}`))
+    const last = options.pop()
+    if (!last || options.some((option) => !option || takesValue(option))) return undefined
+    const value = arg.slice(equals + 1)
+    return [
+      ...[...arg.slice(1, equals - 1)].map((letter) => `-${letter}`),
+      ...(takesValue(last)
+        ? [last.short as string, value]
+        : this.#spelled(last, flagBoolean(arg.slice(0, equals), value))),
+    ]
+  }
+
   /** False is the flag's negation where it has one, else as if it had not been given. */
-  #spelled(name: string, isOn: boolean): string[] {
-    if (isOn) return [name]
-    const negation = `--no-${name.slice(2)}`
+  #spelled({ long }: Option, isOn: boolean): string[] {
+    if (isOn) return [long as string]
+    const negation = `--no-${(long as string).slice(2)}`
     return this.#find(negation) ? [negation] : []
   }
 }

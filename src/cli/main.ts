@@ -7,12 +7,10 @@ import type { CliHost, Runner } from './context.ts'
 import { contextOf } from './context.ts'
 import { ExitStatus } from './exit-status.ts'
 import { FlagCommand } from './flag-command.ts'
+import { USAGE_EXIT_CODE } from './flag-error.ts'
 
 /** What the executable injects, since the CLI itself never imports the daemon. */
 export type CliDeps = CliHost & GroupDeps
-
-/** Exit code of a command line that can't be parsed, as Docker's. */
-const USAGE_EXIT_CODE = 125
 
 /** Commander's message, which may have a suggestion on a line of its own, as one line. */
 const usageLine = (text: string): string => {

@@ -161,7 +161,7 @@ t.test('every setting by its flag', async (t) => {
     ['--external-ca protocol=cfssl,url=https://ca,cacert=/absent', /can't read \/absent/],
   ]
   for (const [flag, message] of refused) {
-    t.match(await run(`swarm update ${flag}`), { code: 1, err: message }, flag)
+    t.match(await run(`swarm update ${flag}`), { code: 125, err: message }, flag)
   }
 })
 

@@ -112,8 +112,11 @@ const externalCA = async (
     if (value === undefined) throw bad(`invalid field '${key}' must be a key=value pair`)
     if (key === 'protocol') ca.Protocol = value.toLowerCase()
     else if (key === 'url') ca.URL = value
-    else if (key === 'cacert') ca.CACert = await readPem(context, value)
-    else Options[key] = value
+    else if (key === 'cacert') {
+      ca.CACert = await readPem(context, value).catch((error: Error) => {
+        throw bad(error.message)
+      })
+    } else Options[key] = value
   }
   if (ca.Protocol === '') throw bad('the external-ca option needs a protocol= parameter')
   if (ca.Protocol !== 'cfssl') throw bad(`unrecognized external CA protocol ${ca.Protocol}`)
