@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { SwarmctlError } from '../../api/errors.ts'
+import { isJob } from '../../api/service-defaults.ts'
 import type { ServiceMode } from '../../api/service-spec.ts'
 import type { CliContext, Runner } from '../context.ts'
 import { leaveReplicas } from './autoscale-flags.ts'
@@ -7,7 +8,7 @@ import { Draft, emptySpec } from './draft.ts'
 import { environmentFiles, withEnvironment } from './environment.ts'
 import { count } from './flag-values.ts'
 import { resolveReferences } from './references.ts'
-import { registryAuth, resolveImage } from './registry.ts'
+import { applyImage, registryAuth } from './registry.ts'
 import type { Parsed } from './spec-flags.ts'
 import { addCreateFlags, applyCreateFlags } from './spec-flags.ts'
 import type { WaitOptions } from './wait.ts'
@@ -18,12 +19,18 @@ interface CreateOptions extends WaitOptions, Parsed {
   mode: string
   replicas?: string
   maxConcurrent?: string
+  replicasMaxPerNode?: string
   envFile?: string[]
   withRegistryAuth?: boolean
   resolveImage?: boolean
 }
 
-const modeOf = ({ mode, replicas, maxConcurrent }: CreateOptions): ServiceMode => {
+const modeOf = ({
+  mode,
+  replicas,
+  maxConcurrent,
+  replicasMaxPerNode,
+}: CreateOptions): ServiceMode => {
   if (maxConcurrent !== undefined && mode !== 'replicated-job') {
     throw new SwarmctlError(
       'INVALID_ARGUMENT',
@@ -42,6 +49,15 @@ const modeOf = ({ mode, replicas, maxConcurrent }: CreateOptions): ServiceMode =
     }
     case 'global':
     case 'global-job':
+      if (
+        replicasMaxPerNode !== undefined &&
+        count('--replicas-max-per-node', replicasMaxPerNode)
+      ) {
+        throw new SwarmctlError(
+          'INVALID_ARGUMENT',
+          'replicas-max-per-node can only be used with replicated or replicated-job mode',
+        )
+      }
       if (n !== undefined) {
         throw new SwarmctlError(
           'INVALID_ARGUMENT',
@@ -69,6 +85,12 @@ const createSpec = async (
   draft.container.Image = image
   if (args.length > 0) draft.container.Args = args
   applyCreateFlags(draft, options)
+  if (isJob(draft.spec) && (draft.spec.UpdateConfig ?? draft.spec.RollbackConfig)) {
+    throw new SwarmctlError(
+      'INVALID_ARGUMENT',
+      'update and rollback configuration is not supported for jobs',
+    )
+  }
   leaveReplicas(draft, options.replicas)
   const fromFiles = await environmentFiles(context, options.envFile ?? [])
   const env = [...fromFiles, ...withEnvironment(draft.container.Env ?? [], context.env)]
@@ -97,18 +119,15 @@ export const serviceCreateVerb = (noun: Command, run: Runner): void => {
       run(async (context, image: string, args: string[], options: CreateOptions) => {
         const draft = await createSpec(context, image, args, options)
         const auth = options.withRegistryAuth ? await registryAuth(context, image) : undefined
-        const resolved =
-          options.resolveImage === false
-            ? { image, warnings: [] }
-            : await resolveImage(context, image, auth)
-        draft.container.Image = resolved.image
+        const isAsked = options.resolveImage !== false
+        const unresolved = await applyImage(context, draft, image, { auth, isAsked })
         const created = await context.client.call<{ ID: string; Warnings?: string[] | null }>({
           method: 'POST',
           path: '/services/create',
           body: draft.spec,
           ...(auth && { headers: { 'X-Registry-Auth': auth } }),
         })
-        const warnings = [...resolved.warnings, ...(created.Warnings ?? [])]
+        const warnings = [...unresolved, ...(created.Warnings ?? [])]
         for (const warning of warnings) context.output.writeError(`${warning}\n`)
         context.output.write(`${created.ID}\n`)
         await waitForService(context, created.ID, options)

@@ -20,6 +20,6 @@ export const applyCredentialSpec = (draft: Draft, value: string, flag: string): 
   }
   const kind = SOURCES[scheme as keyof typeof SOURCES]
   container.Privileges = { ...others, CredentialSpec: { [kind]: rest } }
-  if (kind !== 'Config') return
-  container.Configs = [...configs, { Runtime: {}, ConfigID: '', ConfigName: rest }]
+  const runtime = { Runtime: {}, ConfigID: '', ConfigName: rest }
+  container.Configs = kind === 'Config' ? [...configs, runtime] : configs
 }

@@ -2,14 +2,21 @@ import { readFile } from 'node:fs/promises'
 import { SwarmctlError } from '../../api/errors.ts'
 import { parseEnvFile } from '../../stack/parse/env-file.ts'
 import type { CliContext } from '../context.ts'
-import { parsed } from './flag-values.ts'
 
-/** `KEY` alone takes its value from this environment, and is dropped when that has none. */
+/** `KEY` alone takes its value from this environment. Where that has none it stays: the Engine takes the image's own away then. */
 export const withEnvironment = (entries: readonly string[], env: NodeJS.ProcessEnv): string[] =>
-  entries.flatMap((entry) => {
-    if (entry.includes('=')) return [entry]
-    return env[entry] === undefined ? [] : [`${entry}=${env[entry]}`]
-  })
+  entries.map((entry) =>
+    entry.includes('=') || env[entry] === undefined ? entry : `${entry}=${env[entry]}`,
+  )
+
+const read = (file: string, text: string, env: NodeJS.ProcessEnv): Map<string, string> => {
+  try {
+    return parseEnvFile(text, (name) => env[name])
+  } catch (error) {
+    const { message } = error as Error
+    throw new SwarmctlError('INVALID_ARGUMENT', `invalid --env-file ${file}: ${message}`)
+  }
+}
 
 /** The variables of `--env-file` flags, later files over earlier ones. */
 export const environmentFiles = async (
@@ -21,8 +28,7 @@ export const environmentFiles = async (
     const text = await readFile(file, 'utf8').catch((error: Error) => {
       throw new SwarmctlError('INVALID_ARGUMENT', `can't read --env-file ${file}: ${error.message}`)
     })
-    const found = parsed('--env-file', file, () => parseEnvFile(text, (name) => context.env[name]))
-    for (const [key, value] of found) variables.set(key, value)
+    for (const [key, value] of read(file, text, context.env)) variables.set(key, value)
   }
   return [...variables].map(([key, value]) => `${key}=${value}`)
 }

@@ -10,6 +10,7 @@ export const genericResource = (value: string, flag: string): GenericResource =>
   const [Kind = '', text = '', ...more] = value.split('=')
   if (Kind === '' || text === '' || more.length > 0)
     throw badFlag(flag, value, 'expected kind=value')
+  if (/^-\d+$/.test(text)) throw badFlag(flag, value, 'there can be no less than none of it')
   if (/^\d+$/.test(text)) return { DiscreteResourceSpec: { Kind, Value: Number(text) } }
   return { NamedResourceSpec: { Kind, Value: text } }
 }

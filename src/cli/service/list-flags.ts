@@ -1,7 +1,9 @@
+import { SwarmctlError } from '../../api/errors.ts'
+import { hostEntry, nameServer, searchDomain, withoutHost } from './address-flags.ts'
 import type { Draft } from './draft.ts'
-import { integer } from './flag-values.ts'
+import { decimalInteger } from './flag-values.ts'
 import { genericResource, kindOf } from './generic-resource-flag.ts'
-import { badFlag } from './key-values.ts'
+import { badFlag, labelPair, splitPair } from './key-values.ts'
 import { parseMount } from './mount-flag.ts'
 import { parseNetwork } from './network-flag.ts'
 import { parsePublish } from './publish-flag.ts'
@@ -17,7 +19,7 @@ export interface ListFlag {
   placeholder: string
   help: string
   add(draft: Draft, value: string, flag: string): void
-  remove(draft: Draft, key: string): void
+  remove(draft: Draft, key: string, flag: string): void
 }
 
 /** The list without members of `key`, and with `member` when there is one. */
@@ -28,17 +30,16 @@ const replaced = <T>(
   members: readonly T[] = [],
 ): T[] => [...(list ?? []).filter((member) => keyOf(member) !== key), ...members]
 
-const splitPair = (value: string): [string, string] => {
-  const at = value.indexOf('=')
-  return at < 0 ? [value, ''] : [value.slice(0, at), value.slice(at + 1)]
-}
-
 const without = (map: Record<string, string> | undefined, key: string): Record<string, string> => {
   const { [key]: _removed, ...rest } = map ?? {}
   return rest
 }
 
 const identity = (text: string): string => text
+const envEntry = (entry: string, flag: string): string => {
+  if (envKey(entry) === '') throw badFlag(flag, entry, 'the name is empty')
+  return entry
+}
 const envKey = (entry: string): string => entry.split('=')[0] as string
 
 /** A list of plain texts at one place of the container spec or placement. */
@@ -48,12 +49,22 @@ const texts = (
   help: string,
   get: (draft: Draft) => string[] | undefined,
   set: (draft: Draft, list: string[]) => void,
-  keyOf: (member: string) => string = identity,
+  {
+    keyOf = identity,
+    read = identity,
+  }: {
+    keyOf?: (member: string) => string
+    /** The member that a flag means. */
+    read?: (value: string, flag: string) => string
+  } = {},
 ): ListFlag => ({
   name,
   placeholder,
   help,
-  add: (draft, value) => set(draft, replaced(get(draft), keyOf, keyOf(value), [value])),
+  add(draft, value, flag) {
+    const member = read(value, flag)
+    set(draft, replaced(get(draft), keyOf, keyOf(member), [member]))
+  },
   remove: (draft, key) => set(draft, replaced(get(draft), keyOf, key)),
 })
 
@@ -63,12 +74,13 @@ const pairs = (
   help: string,
   get: (draft: Draft) => Record<string, string> | undefined,
   set: (draft: Draft, map: Record<string, string>) => void,
+  read: (flag: string, text: string) => [string, string] = (_flag, text) => splitPair(text),
 ): ListFlag => ({
   name,
   placeholder: 'key=value',
   help,
-  add(draft, value) {
-    const [key, text] = splitPair(value)
+  add(draft, value, flag) {
+    const [key, text] = read(flag, value)
     set(draft, { ...get(draft), [key]: text })
   },
   remove: (draft, key) => set(draft, without(get(draft), key)),
@@ -79,17 +91,16 @@ const dnsConfig = (draft: Draft) => {
   return draft.container.DNSConfig
 }
 
-/** `db:10.0.0.5` as the `/etc/hosts` order that the API wants. */
-const hostEntry = (value: string, flag: string): string => {
-  const at = value.search(/[:=]/)
-  if (at <= 0) throw badFlag(flag, value, 'expected host:ip')
-  return `${value.slice(at + 1)} ${value.slice(0, at)}`
-}
+/** What the Engine can limit. */
+const ULIMITS =
+  'core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack'
 
 const ulimit = (value: string, flag: string) => {
   const [name, limits = ''] = splitPair(value)
-  const [soft = '', hard = soft] = limits.split(':')
-  return { Name: name, Soft: integer(flag, soft), Hard: integer(flag, hard) }
+  if (!ULIMITS.split(' ').includes(name)) throw badFlag(flag, value, `expected one of ${ULIMITS}`)
+  const [soft = '', hard = soft, ...more] = limits.split(':')
+  if (more.length > 0) throw badFlag(flag, value, 'expected name=soft[:hard]')
+  return { Name: name, Soft: decimalInteger(flag, soft), Hard: decimalInteger(flag, hard) }
 }
 
 const DATA_FLAGS: ListFlag[] = [
@@ -99,6 +110,7 @@ const DATA_FLAGS: ListFlag[] = [
     help: 'Secret: name, or source=…,target=…,uid=…,gid=…,mode=…',
     add(draft, value, flag) {
       const { name, target, uid, gid, mode } = parseDataReference(flag, value)
+      draft.claim(flag, value, target)
       const file = { Name: target, UID: uid, GID: gid, Mode: mode }
       draft.container.Secrets = [
         ...(draft.container.Secrets ?? []).filter((other) => other.File?.Name !== target),
@@ -115,6 +127,7 @@ const DATA_FLAGS: ListFlag[] = [
     help: 'Config: name, or source=…,target=…,uid=…,gid=…,mode=…',
     add(draft, value, flag) {
       const { name, target, uid, gid, mode } = parseDataReference(flag, value)
+      draft.claim(flag, value, target)
       const file = { Name: target, UID: uid, GID: gid, Mode: mode }
       draft.container.Configs = [
         ...(draft.container.Configs ?? []).filter((other) => other.File?.Name !== target),
@@ -122,7 +135,10 @@ const DATA_FLAGS: ListFlag[] = [
       ]
     },
     remove(draft, key) {
-      draft.container.Configs = replaced(draft.container.Configs, (ref) => ref.ConfigName, key)
+      // A credential spec's reference goes with `--credential-spec`.
+      draft.container.Configs = (draft.container.Configs ?? []).filter(
+        (ref) => ref.Runtime !== undefined || ref.ConfigName !== key,
+      )
     },
   },
   {
@@ -131,6 +147,7 @@ const DATA_FLAGS: ListFlag[] = [
     help: 'Mount: type=bind|volume|tmpfs,source=…,target=…,readonly',
     add(draft, value, flag) {
       const mount = parseMount(flag, value)
+      draft.claim(flag, value, mount.Target ?? '')
       draft.container.Mounts = replaced(
         draft.container.Mounts,
         (other) => other.Target ?? '',
@@ -153,6 +170,7 @@ const NETWORK_FLAGS: ListFlag[] = [
     add(draft, value, flag) {
       for (const port of parsePublish(flag, value)) {
         const key = `${port.TargetPort}/${port.Protocol}/${port.PublishedPort ?? 0}`
+        draft.claim(flag, value, key)
         draft.endpoint.Ports = replaced(
           draft.endpoint.Ports,
           (other) => `${other.TargetPort}/${other.Protocol}/${other.PublishedPort ?? 0}`,
@@ -161,11 +179,15 @@ const NETWORK_FLAGS: ListFlag[] = [
         )
       }
     },
-    remove(draft, key) {
-      const [target, protocol = 'tcp'] = key.split('/')
-      draft.endpoint.Ports = (draft.endpoint.Ports ?? []).filter(
-        (port) => !(String(port.TargetPort) === target && port.Protocol === protocol),
-      )
+    remove(draft, key, flag) {
+      const mode = /(?:^|,)mode=/i.test(key) ? parsePublish(flag, key)[0]?.PublishMode : undefined
+      for (const { TargetPort, Protocol } of parsePublish(flag, key)) {
+        draft.endpoint.Ports = (draft.endpoint.Ports ?? []).filter(
+          (port) =>
+            !(port.TargetPort === TargetPort && port.Protocol === Protocol) ||
+            (mode !== undefined && port.PublishMode !== mode),
+        )
+      }
     },
   },
   {
@@ -174,6 +196,7 @@ const NETWORK_FLAGS: ListFlag[] = [
     help: 'Network: name, or name=…,alias=…',
     add(draft, value, flag) {
       const network = parseNetwork(flag, value)
+      draft.claim(flag, value, network.Target)
       draft.task.Networks = replaced(draft.task.Networks, (other) => other.Target, network.Target, [
         network,
       ])
@@ -187,14 +210,11 @@ const NETWORK_FLAGS: ListFlag[] = [
     placeholder: 'host:ip',
     help: 'Line for /etc/hosts',
     add(draft, value, flag) {
-      draft.container.Hosts = [...(draft.container.Hosts ?? []), hostEntry(value, flag)]
+      const entry = hostEntry(value, flag)
+      draft.container.Hosts = replaced(draft.container.Hosts, identity, entry, [entry])
     },
     remove(draft, key) {
-      const [host = '', ip] = key.split(':')
-      draft.container.Hosts = (draft.container.Hosts ?? []).filter((entry) => {
-        const [address, ...names] = entry.split(/\s+/)
-        return !(names.includes(host) && (ip === undefined || ip === address))
-      })
+      draft.container.Hosts = withoutHost(draft.container.Hosts ?? [], key)
     },
   },
   texts(
@@ -205,6 +225,7 @@ const NETWORK_FLAGS: ListFlag[] = [
     (draft, list) => {
       dnsConfig(draft).Nameservers = list
     },
+    { read: nameServer },
   ),
   texts(
     'dns-search',
@@ -214,6 +235,7 @@ const NETWORK_FLAGS: ListFlag[] = [
     (draft, list) => {
       dnsConfig(draft).Search = list
     },
+    { read: searchDomain },
   ),
   texts(
     'dns-option',
@@ -236,7 +258,7 @@ const CONTAINER_FLAGS: ListFlag[] = [
       (draft, list) => {
         draft.container.Env = list
       },
-      envKey,
+      { keyOf: envKey, read: envEntry },
     ),
     short: 'e',
   },
@@ -247,6 +269,7 @@ const CONTAINER_FLAGS: ListFlag[] = [
     (draft, map) => {
       draft.container.Labels = map
     },
+    labelPair,
   ),
   texts(
     'group',
@@ -291,18 +314,31 @@ const RESOURCE_FLAGS: ListFlag[] = [
     help: 'Resource that nodes offer: GPU=2, or a named one',
     add(draft, value, flag) {
       const resource = genericResource(value, flag)
+      if (resource.DiscreteResourceSpec) draft.claim(flag, value, kindOf(resource))
       const kept = (draft.reservations.GenericResources ?? []).filter(
         (other) => !resource.DiscreteResourceSpec || kindOf(other) !== kindOf(resource),
       )
       draft.reservations.GenericResources = [...kept, resource]
     },
-    remove(draft, kind) {
-      draft.reservations.GenericResources = (draft.reservations.GenericResources ?? []).filter(
-        (resource) => kindOf(resource) !== kind,
-      )
+    remove(draft, kind, flag) {
+      const before = draft.reservations.GenericResources ?? []
+      const kept = before.filter((resource) => kindOf(resource) !== kind)
+      if (kept.length === before.length) {
+        throw new SwarmctlError(
+          'INVALID_ARGUMENT',
+          `${flag} ${kind}: the service asks for no such resource`,
+        )
+      }
+      draft.reservations.GenericResources = kept
     },
   },
 ]
+
+const spreadKey = (value: string, flag: string): string => {
+  const [strategy, key] = splitPair(value)
+  if (strategy !== 'spread' || key === '') throw badFlag(flag, value, 'expected spread=key')
+  return key
+}
 
 const SERVICE_FLAGS: ListFlag[] = [
   {
@@ -313,6 +349,7 @@ const SERVICE_FLAGS: ListFlag[] = [
       (draft, map) => {
         draft.spec.Labels = map
       },
+      labelPair,
     ),
     short: 'l',
   },
@@ -330,15 +367,13 @@ const SERVICE_FLAGS: ListFlag[] = [
     placeholder: 'spread=key',
     help: 'Placement preference, e.g. spread=node.labels.zone',
     add(draft, value, flag) {
-      const [strategy, key] = splitPair(value)
-      if (strategy !== 'spread' || key === '') throw badFlag(flag, value, 'expected spread=key')
       draft.placement.Preferences = [
         ...(draft.placement.Preferences ?? []),
-        { Spread: { SpreadDescriptor: key } },
+        { Spread: { SpreadDescriptor: spreadKey(value, flag) } },
       ]
     },
-    remove(draft, value) {
-      const key = value.replace(/^spread=/, '')
+    remove(draft, value, flag) {
+      const key = spreadKey(value, flag)
       draft.placement.Preferences = (draft.placement.Preferences ?? []).filter(
         (preference) => preference.Spread?.SpreadDescriptor !== key,
       )
@@ -354,14 +389,3 @@ export const LIST_FLAGS: readonly ListFlag[] = [
   ...DATA_FLAGS,
   ...NETWORK_FLAGS,
 ]
-
-/** `--cap-add` and `--cap-drop` mean the same on `create` and `update`: the one takes back the other. */
-export const changeCapability = (draft: Draft, kind: 'add' | 'drop', capability: string): void => {
-  const { container } = draft
-  const name = capability.toUpperCase()
-  const full = name === 'ALL' || name.startsWith('CAP_') ? name : `CAP_${name}`
-  const add = replaced(container.CapabilityAdd, identity, full, kind === 'add' ? [full] : [])
-  const drop = replaced(container.CapabilityDrop, identity, full, kind === 'drop' ? [full] : [])
-  container.CapabilityAdd = add
-  container.CapabilityDrop = drop
-}

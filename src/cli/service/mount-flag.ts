@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import type { Mount } from '../../api/service-spec.ts'
 import { bytes, flagBoolean, oneOf } from './flag-values.ts'
 import { badFlag, keyValues } from './key-values.ts'
@@ -20,8 +21,9 @@ const pair = (value: string): Record<string, string> => {
   return { [key as string]: rest.join('=') }
 }
 
+/** What begins with a dot is a path here, where the command runs: the node has no idea of it. */
 const source: Setter = (mount, value) => {
-  mount.Source = value
+  mount.Source = value.startsWith('.') ? resolve(value) : value
 }
 const target: Setter = (mount, value) => {
   mount.Target = value
@@ -32,7 +34,14 @@ const readOnly: Setter = (mount, value, flag) => {
 
 const SETTERS: Record<string, Setter> = {
   type(mount, value, flag) {
-    mount.Type = oneOf('bind', 'volume', 'tmpfs', 'npipe', 'image')(flag, value)
+    mount.Type = oneOf(
+      'bind',
+      'volume',
+      'tmpfs',
+      'npipe',
+      'image',
+      'cluster',
+    )(flag, value.toLowerCase())
   },
   source,
   src: source,
@@ -42,10 +51,22 @@ const SETTERS: Record<string, Setter> = {
   readonly: readOnly,
   ro: readOnly,
   'bind-propagation'(mount, value) {
-    mount.BindOptions = { ...mount.BindOptions, Propagation: value }
+    mount.BindOptions = { ...mount.BindOptions, Propagation: value.toLowerCase() }
   },
   'bind-nonrecursive'(mount, value, flag) {
     mount.BindOptions = { ...mount.BindOptions, NonRecursive: flagBoolean(flag, value) }
+  },
+  'bind-recursive'(mount, value, flag) {
+    const kind = oneOf('enabled', 'disabled', 'writable', 'readonly')(flag, value)
+    mount.BindOptions = {
+      ...mount.BindOptions,
+      ...(kind === 'disabled' && { NonRecursive: true }),
+      ...(kind === 'writable' && { ReadOnlyNonRecursive: true }),
+      ...(kind === 'readonly' && { ReadOnlyForceRecursive: true }),
+    }
+  },
+  'image-subpath'(mount, value) {
+    mount.ImageOptions = { ...mount.ImageOptions, Subpath: value }
   },
   'volume-nocopy'(mount, value, flag) {
     volumeOptions(mount).NoCopy = flagBoolean(flag, value)
@@ -72,8 +93,33 @@ const SETTERS: Record<string, Setter> = {
     mount.TmpfsOptions = { ...mount.TmpfsOptions, Mode: Number.parseInt(value, 8) }
   },
   consistency(mount, value) {
-    mount.Consistency = value
+    mount.Consistency = value.toLowerCase()
   },
+}
+
+/** Options of another type would have no effect. */
+const mixedOptions = (mount: Mount): string | undefined => {
+  const options = {
+    bind: mount.BindOptions,
+    volume: mount.VolumeOptions,
+    tmpfs: mount.TmpfsOptions,
+    image: mount.ImageOptions,
+  }
+  const other = Object.entries(options).find(
+    ([type, of]) => of !== undefined && type !== mount.Type,
+  )
+  return other && `${other[0]}-* options can't be used with type ${mount.Type}`
+}
+
+/** What is below a mount can only be read-only where the mount is, and only where no other mount comes to be there. */
+const recursionProblem = ({ BindOptions, ReadOnly }: Mount): string | undefined => {
+  const { ReadOnlyNonRecursive, ReadOnlyForceRecursive, Propagation } = BindOptions ?? {}
+  if ((ReadOnlyNonRecursive || ReadOnlyForceRecursive) && !ReadOnly) {
+    return 'bind-recursive=writable and =readonly need readonly'
+  }
+  return ReadOnlyForceRecursive && Propagation !== 'rprivate'
+    ? 'bind-recursive=readonly needs bind-propagation=rprivate'
+    : undefined
 }
 
 /** `--mount`: `type=volume,source=data,target=/data,readonly`. */
@@ -85,6 +131,8 @@ export const parseMount = (flag: string, value: string): Mount => {
     set(mount, text ?? 'true', flag)
   }
   if (!mount.Target) throw badFlag(flag, value, 'target is required')
+  const problem = mixedOptions(mount) ?? recursionProblem(mount)
+  if (problem !== undefined) throw badFlag(flag, value, problem)
   if (mount.Type === 'bind' && !mount.Source) {
     throw badFlag(flag, value, 'source is required for type bind')
   }

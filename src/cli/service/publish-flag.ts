@@ -1,6 +1,6 @@
 import type { PortConfig } from '../../api/service-spec.ts'
 import { parsePortSpec } from '../../stack/parse/port.ts'
-import { count, oneOf, parsed } from './flag-values.ts'
+import { decimalCount, oneOf, parsed } from './flag-values.ts'
 import { badFlag, keyValues } from './key-values.ts'
 
 /** `--publish`: `8080:80/tcp`, or `published=8080,target=80,protocol=tcp,mode=host,proxy-protocol=v2`. */
@@ -25,16 +25,16 @@ const longForm = (flag: string, value: string): PortConfig => {
   for (const [key, text = ''] of keyValues(value)) {
     switch (key) {
       case 'protocol':
-        port.Protocol = oneOf('tcp', 'udp', 'sctp')(flag, text)
+        port.Protocol = oneOf('tcp', 'udp', 'sctp')(flag, text.toLowerCase())
         break
       case 'mode':
-        port.PublishMode = oneOf('ingress', 'host')(flag, text)
+        port.PublishMode = oneOf('ingress', 'host')(flag, text.toLowerCase())
         break
       case 'target':
-        port.TargetPort = count(flag, text)
+        port.TargetPort = decimalCount(flag, text)
         break
       case 'published':
-        port.PublishedPort = count(flag, text)
+        port.PublishedPort = decimalCount(flag, text)
         break
       case 'proxy-protocol':
         port.Swarmctl = { ...port.Swarmctl, ProxyProtocol: oneOf('v2')(flag, text) }

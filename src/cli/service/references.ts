@@ -46,18 +46,19 @@ export const resolveReferences = async (client: Client, draft: Draft): Promise<v
   }
 }
 
-/** The id of a network by any name, as specs hold it; an unknown one stays as it is and the daemon refuses it. */
-export const networkId = async (client: Client, ref: string): Promise<string> => {
-  try {
-    const network = await client.call<{ Id: string }>({
-      path: `/networks/${encodeURIComponent(ref)}`,
-      query: { scope: 'swarm' },
-    })
-    return network.Id
-  } catch {
-    return ref
-  }
+/** The id of a network by any name, as specs hold it. @throws SwarmctlError for an unknown one */
+export const knownNetworkId = async (client: Client, ref: string): Promise<string> => {
+  if (ref === '') throw new SwarmctlError('INVALID_ARGUMENT', 'the name of a network is empty')
+  const { Id } = await client.call<{ Id: string }>({
+    path: `/networks/${encodeURIComponent(ref)}`,
+    query: { scope: 'swarm' },
+  })
+  return Id
 }
+
+/** The id of a network by any name; an unknown one stays as it is and the daemon refuses it. */
+const networkId = (client: Client, ref: string): Promise<string> =>
+  knownNetworkId(client, ref).catch(() => ref)
 
 /** Ids in place of the networks' names, so that one that is attached already is not attached again. */
 export const resolveNetworks = async (client: Client, draft: Draft): Promise<void> => {

@@ -3,7 +3,10 @@ import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { Placement } from '../../api/service-spec.ts'
+import { familiarImage } from '../../stack/parse/image-reference.ts'
 import type { CliContext } from '../context.ts'
+import type { Draft } from './draft.ts'
 
 /** Docker's name for its own registry in the credentials file. */
 const DOCKER_HUB = 'https://index.docker.io/v1/'
@@ -53,9 +56,23 @@ export const registryAuth = async (context: CliContext, image: string): Promise<
     .replaceAll('/', '_')
 }
 
+interface Distribution {
+  Descriptor?: { digest?: string }
+  Platforms?: { architecture?: string; os?: string }[] | null
+}
+
+/** Where the image runs. A node tells only that it is an ARM, an image also which, so that no name of it is compared. */
+const platformsOf = ({ Platforms }: Distribution): NonNullable<Placement['Platforms']> =>
+  (Platforms ?? []).map(({ architecture = '', os = '' }) => ({
+    Architecture: architecture.toLowerCase() === 'arm' ? '' : architecture,
+    OS: os,
+  }))
+
 /** An image as it goes into a spec. */
 export interface ResolvedImage {
   image: string
+  /** None when the registry can't tell. */
+  platforms: NonNullable<Placement['Platforms']>
   /** Lines to print once the spec was accepted: a refusal stands alone. */
   warnings: string[]
 }
@@ -66,18 +83,39 @@ export const resolveImage = async (
   image: string,
   auth: string | undefined,
 ): Promise<ResolvedImage> => {
-  if (image.includes('@')) return { image, warnings: [] }
+  const tagged = familiarImage(image)
   try {
-    const found = await context.client.call<{ Descriptor?: { digest?: string } }>({
-      path: `/distribution/${image}/json`,
+    const found = await context.client.call<Distribution>({
+      path: `/distribution/${tagged}/json`,
       ...(auth && { headers: { 'X-Registry-Auth': auth } }),
     })
     const digest = found.Descriptor?.digest
-    if (!digest) return { image, warnings: [] }
-    const tagged = /:[^/]*$/.test(image) ? image : `${image}:latest`
-    return { image: `${tagged}@${digest}`, warnings: [] }
+    const isOpen = digest !== undefined && digest !== '' && !tagged.includes('@')
+    return {
+      image: isOpen ? `${tagged}@${digest}` : tagged,
+      platforms: platformsOf(found),
+      warnings: [],
+    }
   } catch {
-    const warning = `image ${image} could not be accessed on a registry to record its digest. Each node will access ${image} independently, possibly leading to different nodes running different versions of the image.`
-    return { image, warnings: [warning] }
+    const warning = `image ${tagged} could not be accessed on a registry to record its digest. Each node will access ${tagged} independently, possibly leading to different nodes running different versions of the image.`
+    return { image: tagged, platforms: [], warnings: [warning] }
   }
+}
+
+/**
+ * Writes the image into the spec, with its platforms where the registry is asked and tells them, so that no node gets it that can't
+ * run it. Without a tag it is its `latest`, and says so: the docker CLI does, and its next update would else change the image.
+ * @returns the warnings of `ResolvedImage`
+ */
+export const applyImage = async (
+  context: CliContext,
+  draft: Draft,
+  image: string,
+  { auth, isAsked }: { auth: string | undefined; isAsked: boolean },
+): Promise<string[]> => {
+  const unasked = { image: familiarImage(image), platforms: [], warnings: [] }
+  const resolved = isAsked ? await resolveImage(context, image, auth) : unasked
+  draft.container.Image = resolved.image
+  if (resolved.platforms.length > 0) draft.placement.Platforms = resolved.platforms
+  return resolved.warnings
 }

@@ -166,13 +166,10 @@ const CONTAINER_FLAGS: ScalarFlag[] = [
 
 const SERVICE_FLAGS: ScalarFlag[] = [
   scalar('--endpoint-mode <mode>', 'vip or dnsrr', (draft, value, flag) => {
-    draft.endpoint.Mode = oneOf('vip', 'dnsrr')(flag, value)
+    draft.endpoint.Mode = oneOf('vip', 'dnsrr')(flag, value.toLowerCase())
   }),
   scalar('--replicas-max-per-node <n>', 'Most tasks on a node (0: any)', (draft, value, flag) => {
     draft.placement.MaxReplicas = count(flag, value)
-  }),
-  scalar('--log-driver <name>', 'Log driver', (draft, value) => {
-    draft.task.LogDriver = { ...draft.task.LogDriver, Name: value }
   }),
   scalar(
     '--drain-limit <duration>',

@@ -2,8 +2,10 @@ import { type Command, Option } from 'commander'
 import { SwarmctlError } from '../../api/errors.ts'
 import { collect } from '../arguments.ts'
 import { requireBounds } from './autoscale-flags.ts'
+import { applyCapabilities } from './capability-flags.ts'
 import type { Draft } from './draft.ts'
-import { changeCapability, LIST_FLAGS } from './list-flags.ts'
+import { badFlag, splitPair } from './key-values.ts'
+import { LIST_FLAGS } from './list-flags.ts'
 import { SCALAR_FLAGS } from './scalar-flags.ts'
 
 /** What commander parsed, by attribute name. */
@@ -28,6 +30,7 @@ const addSharedFlags = (command: Command): void => {
     .option('--no-healthcheck', "Ignore the image's healthcheck")
     .option('--cap-add <capability>', 'Add a Linux capability (several times)', collect)
     .option('--cap-drop <capability>', 'Drop a Linux capability (several times)', collect)
+    .option('--log-driver <name>', 'Log driver')
     .option('--log-opt <key=value>', 'Log driver option (several times)', collect)
     .option('--replicas <n>', 'Number of tasks')
     .option('--max-concurrent <n>', 'Job tasks at a time')
@@ -68,6 +71,20 @@ export const addUpdateFlags = (command: Command): void => {
   }
 }
 
+/** Another driver begins with no options: those of the one before need not be its own. */
+const applyLogDriver = (draft: Draft, options: Parsed): void => {
+  const name = options.logDriver as string | undefined
+  if (name) draft.task.LogDriver = { Name: name }
+  for (const value of valuesOf(options, 'log-opt')) {
+    const [key, text] = splitPair(value)
+    if (key === '') throw badFlag('--log-opt', value, 'expected key=value')
+    draft.task.LogDriver = {
+      ...draft.task.LogDriver,
+      Options: { ...draft.task.LogDriver?.Options, [key]: text },
+    }
+  }
+}
+
 const applyShared = (draft: Draft, options: Parsed): void => {
   for (const { flags, apply } of SCALAR_FLAGS) {
     const name = longName(flags)
@@ -85,16 +102,8 @@ const applyShared = (draft: Draft, options: Parsed): void => {
     }
     draft.container.Healthcheck = { Test: ['NONE'] }
   }
-  for (const value of valuesOf(options, 'cap-add')) changeCapability(draft, 'add', value)
-  for (const value of valuesOf(options, 'cap-drop')) changeCapability(draft, 'drop', value)
-  for (const value of valuesOf(options, 'log-opt')) {
-    const at = value.indexOf('=')
-    const [key, text] = at < 0 ? [value, ''] : [value.slice(0, at), value.slice(at + 1)]
-    draft.task.LogDriver = {
-      ...draft.task.LogDriver,
-      Options: { ...draft.task.LogDriver?.Options, [key]: text },
-    }
-  }
+  applyCapabilities(draft, valuesOf(options, 'cap-add'), valuesOf(options, 'cap-drop'))
+  applyLogDriver(draft, options)
 }
 
 /** Writes the flags of `create` into an empty draft. */
@@ -109,7 +118,8 @@ export const applyCreateFlags = (draft: Draft, options: Parsed): void => {
 export const applyUpdateFlags = (draft: Draft, options: Parsed): void => {
   applyShared(draft, options)
   for (const flag of LIST_FLAGS) {
-    for (const key of valuesOf(options, `${flag.name}-rm`)) flag.remove(draft, key)
+    for (const key of valuesOf(options, `${flag.name}-rm`))
+      flag.remove(draft, key, `--${flag.name}-rm`)
     for (const value of valuesOf(options, `${flag.name}-add`)) {
       flag.add(draft, value, `--${flag.name}-add`)
     }

@@ -7,8 +7,8 @@ import { leaveReplicas } from './autoscale-flags.ts'
 import { Draft } from './draft.ts'
 import { withEnvironment } from './environment.ts'
 import { count, parsed } from './flag-values.ts'
-import { networkId, resolveNetworks, resolveReferences } from './references.ts'
-import { registryAuth, resolveImage } from './registry.ts'
+import { knownNetworkId, resolveNetworks, resolveReferences } from './references.ts'
+import { applyImage, registryAuth } from './registry.ts'
 import type { Parsed } from './spec-flags.ts'
 import { addUpdateFlags, applyUpdateFlags } from './spec-flags.ts'
 import type { WaitOptions } from './wait.ts'
@@ -80,7 +80,7 @@ const changeSpec = async (
 ): Promise<void> => {
   // Specs hold ids of networks, people say names.
   const networkRm = await Promise.all(
-    (options.networkRm ?? []).map((ref) => networkId(context.client, ref)),
+    (options.networkRm ?? []).map((ref) => knownNetworkId(context.client, ref)),
   )
   const envAdd = withEnvironment(options.envAdd ?? [], context.env)
   applyUpdateFlags(draft, { ...options, envAdd, networkRm })
@@ -95,20 +95,30 @@ const changeSpec = async (
   await resolveReferences(context.client, draft)
 }
 
+/** How `--rollback` waits can be said with it. */
+const WITH_ROLLBACK = ['rollback', 'detach', 'quiet', 'waitLimit']
+
+/** The previous spec comes back as it was: what else is asked for would be lost. */
+const requireNoOther = (options: UpdateOptions): void => {
+  const { healthcheck, resolveImage, ...others } = options
+  // Commander says of both that they are on where `--no-…` is not given.
+  const isPlain = healthcheck !== false && resolveImage !== false
+  if (isPlain && Object.keys(others).every((name) => WITH_ROLLBACK.includes(name))) return
+  throw new SwarmctlError('INVALID_ARGUMENT', 'other flags may not be combined with --rollback')
+}
+
 const update = async (context: CliContext, ref: string, options: UpdateOptions): Promise<void> => {
+  if (options.rollback) requireNoOther(options)
   const service = await getService(context, ref)
   if (options.rollback) return rollback(context, service, options)
   const draft = new Draft(service.Spec)
   await changeSpec(context, draft, options)
   const image = options.image ?? draft.container.Image
   const auth = options.withRegistryAuth ? await registryAuth(context, image) : undefined
-  const resolved =
-    options.image === undefined || options.resolveImage === false
-      ? { image, warnings: [] }
-      : await resolveImage(context, image, auth)
-  draft.container.Image = resolved.image
+  const isAsked = options.image !== undefined && options.resolveImage !== false
+  const unresolved = await applyImage(context, draft, image, { auth, isAsked })
   await postUpdate(context, service, { registryAuthFrom: 'spec' }, auth)
-  for (const warning of resolved.warnings) context.output.writeError(`${warning}\n`)
+  for (const warning of unresolved) context.output.writeError(`${warning}\n`)
   context.output.write(`${ref}\n`)
   await waitForService(context, service.ID, options)
 }

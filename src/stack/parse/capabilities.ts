@@ -13,7 +13,7 @@ export const parseCapabilities = (
 
 const ALL = 'ALL'
 /** Means something to `service update` only. */
-const RESET = 'RESET'
+export const RESET = 'RESET'
 
 const normalized = (names: readonly string[]): Set<string> => {
   const capabilities = new Set(names.map(capability).filter((name) => name !== RESET))
