@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import { SwarmctlError } from '../api/errors.ts'
-import { collect, parseFilterFlags, parseLabels } from './arguments.ts'
+import { collect, parseFilterFlags } from './arguments.ts'
 import type { CliContext, Runner } from './context.ts'
 import type { Column, ListOptions } from './format/listing.ts'
 import { labelFields, printListing, withListOptions } from './format/listing.ts'
@@ -8,6 +8,7 @@ import { forEachRef, type InspectOptions, inspectAll, withInspectOptions } from 
 import { prettyData } from './pretty/data.ts'
 import { readInput } from './read-input.ts'
 import { ago } from './relative-time.ts'
+import { labelPair } from './service/key-values.ts'
 
 interface Listed {
   ID: string
@@ -51,7 +52,7 @@ const createBody = async (
   }
   return {
     Name: name,
-    Labels: parseLabels(label),
+    Labels: Object.fromEntries((label ?? []).map((text) => labelPair('--label', text))),
     ...(file !== undefined && { Data: (await readInput(context, file)).toString('base64') }),
     ...(driver !== undefined && { Driver: { Name: driver } }),
     ...(templateDriver && { Templating: { Name: templateDriver } }),

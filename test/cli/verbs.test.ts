@@ -446,14 +446,18 @@ t.test('init starts a daemon where none answers, join and leave', async (t) => {
   t.match(await run('unlock-key'), { code: 1, err: /no unlock key is set/ })
   t.match(await run('unlock-key --rotate'), { code: 1, err: /autolock is not turned on/ })
   t.match(await run('unlock'), { code: 1, err: /swarm is not locked/ })
-  t.match(await run('swarm update --task-history-limit x'), { code: 1, err: /invalid value "x"/ })
+  t.match(await run('swarm update --task-history-limit x'), { code: 125, err: /invalid value "x"/ })
   node.swarm.state.localNodeState = 'locked'
   t.match(await run('unlock', { stdin: 'wrong\n' }), { code: 1, err: /invalid key/ })
   t.equal((await run('unlock', { stdin: 'SWMKEY-1-right\n' })).code, 0)
   t.equal((await run('leave --force')).out, 'Node left the swarm.\n')
-  const joined = await run('join --token SWMTKN-1-a-b 10.0.0.9')
-  t.equal(joined.out, 'This node joined a swarm as a worker.\n')
-  t.match(node.swarm.calls.at(-1), ['join', { RemoteAddrs: ['10.0.0.9:2377'] }])
+  for (const addr of ['fd00::9', '10.0.0.9:', '10.0.0.9']) {
+    node.swarm.state.localNodeState = 'inactive'
+    const joined = await run(`join --token SWMTKN-1-a-b ${addr}`)
+    t.equal(joined.out, 'This node joined a swarm as a worker.\n')
+    const RemoteAddrs = [addr === 'fd00::9' ? '[fd00::9]:2377' : '10.0.0.9:2377']
+    t.match(node.swarm.calls.at(-1), ['join', { RemoteAddrs }])
+  }
   t.match(await run('join --token x 10.0.0.9'), { code: 1, err: /already part of a swarm/ })
   t.match(await run('service ls'), { code: 1, err: /Worker nodes can't be used/ })
 })

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { collect, parseFilterFlags, parseLabels } from '../arguments.ts'
 import type { CliContext, Runner } from '../context.ts'
-import { count } from '../service/flag-values.ts'
+import { integer } from '../service/flag-values.ts'
 
 interface ConnectOptions {
   alias?: string[]
@@ -25,7 +25,7 @@ const endpointConfig = (options: ConnectOptions) => ({
   ...(options.alias && { Aliases: options.alias }),
   ...(options.driverOpt && { DriverOpts: parseLabels(options.driverOpt) }),
   ...(options.gwPriority !== undefined && {
-    GwPriority: count('--gw-priority', options.gwPriority),
+    GwPriority: integer('--gw-priority', options.gwPriority),
   }),
 })
 

@@ -3,6 +3,7 @@ import { SwarmctlError } from '../../api/errors.ts'
 import { containsAddress, type Ipv4Block, parseCidr } from '../../api/ipv4.ts'
 import { collect, parseLabels } from '../arguments.ts'
 import type { Runner } from '../context.ts'
+import { labelPair } from '../service/key-values.ts'
 
 interface CreateOptions {
   driver: string
@@ -42,18 +43,26 @@ interface PoolConfig {
   AuxiliaryAddresses?: Record<string, string>
 }
 
+const noSubnet = (flag: string, value: string): SwarmctlError =>
+  new SwarmctlError('INVALID_ARGUMENT', `no matching subnet for ${flag} ${value}`)
+
+/** Sets what a pool has one of. */
 const place = (
   pools: readonly PoolConfig[],
   flag: string,
+  field: 'IPRange' | 'Gateway',
   value: string,
-  set: (pool: PoolConfig) => void,
 ): void => {
   const pool =
     pools.length === 1 ? pools[0] : pools.find(({ Subnet }) => liesIn(Subnet ?? '', value))
-  if (!pool) {
-    throw new SwarmctlError('INVALID_ARGUMENT', `no matching subnet for ${flag} ${value}`)
+  if (!pool) throw noSubnet(flag, value)
+  if (pool[field] !== undefined) {
+    throw new SwarmctlError(
+      'INVALID_ARGUMENT',
+      `${flag} ${value}: its subnet has ${pool[field]} already, each needs one of its own`,
+    )
   }
-  set(pool)
+  pool[field] = value
 }
 
 /** Each range, gateway and auxiliary address goes to the subnet that it lies in. */
@@ -61,20 +70,12 @@ const poolsOf = (options: CreateOptions): PoolConfig[] => {
   const isAny = options.ipRange ?? options.gateway ?? options.auxAddress
   // What lies in no subnet at all goes along: the API says what is wrong with it.
   const pools: PoolConfig[] = options.subnet?.map((Subnet) => ({ Subnet })) ?? (isAny ? [{}] : [])
-  for (const range of options.ipRange ?? []) {
-    place(pools, '--ip-range', range, (pool) => {
-      pool.IPRange = range
-    })
-  }
-  for (const gateway of options.gateway ?? []) {
-    place(pools, '--gateway', gateway, (pool) => {
-      pool.Gateway = gateway
-    })
-  }
+  for (const range of options.ipRange ?? []) place(pools, '--ip-range', 'IPRange', range)
+  for (const gateway of options.gateway ?? []) place(pools, '--gateway', 'Gateway', gateway)
   for (const [name, address] of Object.entries(parseLabels(options.auxAddress))) {
-    place(pools, '--aux-address', address, (pool) => {
-      pool.AuxiliaryAddresses = { ...pool.AuxiliaryAddresses, [name]: address }
-    })
+    const pool = pools.find(({ Subnet }) => liesIn(Subnet ?? '', address))
+    if (!pool) throw noSubnet('--aux-address', address)
+    pool.AuxiliaryAddresses = { ...pool.AuxiliaryAddresses, [name]: address }
   }
   return pools
 }
@@ -97,7 +98,7 @@ const createBody = (name: string, options: CreateOptions) => ({
   Internal: options.internal === true,
   Attachable: options.attachable === true,
   Options: parseLabels(options.opt),
-  Labels: parseLabels(options.label),
+  Labels: Object.fromEntries((options.label ?? []).map((text) => labelPair('--label', text))),
   ...(options.ingress && { Ingress: true }),
   ...(options.scope !== undefined && { Scope: options.scope }),
   ...(options.configOnly && { ConfigOnly: true }),

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander'
+import { SwarmctlError } from '../../api/errors.ts'
 import type { Node, NodeSpec } from '../../api/node.ts'
 import { collect, parseLabels } from '../arguments.ts'
 import type { CliContext, Runner } from '../context.ts'
@@ -30,7 +31,12 @@ const updateNode = async (
 
 const changedSpec = (spec: NodeSpec, options: UpdateOptions): NodeSpec => {
   const labels = { ...spec.Labels, ...parseLabels(options.labelAdd) }
-  for (const key of options.labelRm ?? []) delete labels[key]
+  for (const key of options.labelRm ?? []) {
+    if (!Object.hasOwn(labels, key)) {
+      throw new SwarmctlError('INVALID_ARGUMENT', `key ${key} doesn't exist in node's labels`)
+    }
+    delete labels[key]
+  }
   return {
     ...spec,
     Labels: labels,

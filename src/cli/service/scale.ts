@@ -2,10 +2,10 @@ import type { Command } from 'commander'
 import { AUTOSCALE_MIN } from '../../api/defaults.ts'
 import { SwarmctlError } from '../../api/errors.ts'
 import { clampReplicas } from '../../api/replicas.ts'
+import type { Service } from '../../api/service.ts'
 import type { ServiceSpec } from '../../api/service-spec.ts'
 import type { CliContext, Runner } from '../context.ts'
-import { count } from './flag-values.ts'
-import { badFlag } from './key-values.ts'
+import { forEachRef } from '../inspect.ts'
 import { getService, postUpdate } from './update.ts'
 import type { WaitOptions } from './wait.ts'
 import { waitForService } from './wait.ts'
@@ -19,7 +19,7 @@ const scaledText = ({ Swarmctl }: ServiceSpec, replicas: number): string => {
   return `${clampReplicas(replicas, bounds)}: its autoscaler goes on from there, between ${Min} and ${Max}`
 }
 
-const scale = async (context: CliContext, ref: string, replicas: number): Promise<string> => {
+const scale = async (context: CliContext, ref: string, replicas: number): Promise<Service> => {
   const service = await getService(context, ref)
   const mode = service.Spec.Mode
   if (mode?.Replicated) mode.Replicated.Replicas = replicas
@@ -31,8 +31,17 @@ const scale = async (context: CliContext, ref: string, replicas: number): Promis
     )
   }
   await postUpdate(context, service, {}, undefined)
-  context.output.write(`${ref} scaled to ${scaledText(service.Spec, replicas)}\n`)
-  return service.ID
+  return service
+}
+
+/** `web=3` in its parts. It is an argument, not a flag: Docker's exit code for it is 1. */
+const wantedReplicas = (pair: string): [ref: string, replicas: number] => {
+  const [, ref, replicas] = /^([^=]+)=(\d+)$/.exec(pair) ?? []
+  if (ref !== undefined) return [ref, Number(replicas)]
+  throw new SwarmctlError(
+    'INVALID_ARGUMENT',
+    `invalid scale specifier "${pair}": expected SERVICE=REPLICAS, a whole number of at least 0`,
+  )
 }
 
 /** `swarmctl service scale`. */
@@ -47,16 +56,17 @@ export const serviceScaleVerb = (noun: Command, run: Runner): void => {
     .addHelpText('after', '\nExample:\n  swarmctl service scale web=5 worker=3\n')
     .action(
       run(async (context, pairs: string[], options: WaitOptions) => {
-        const wanted = pairs.map((pair) => {
-          const [ref = '', replicas] = pair.split('=')
-          if (ref === '' || replicas === undefined) {
-            throw badFlag('scale', pair, 'expected SERVICE=REPLICAS')
-          }
-          return { ref, replicas: count(`scale of ${ref}`, replicas) }
-        })
+        const wanted = new Map(pairs.map(wantedReplicas))
         const ids: string[] = []
-        for (const { ref, replicas } of wanted) ids.push(await scale(context, ref, replicas))
+        // One that can't be scaled keeps no other from it, and is told in the end.
+        const scaling = forEachRef(context, [...wanted.keys()], async (ref) => {
+          const service = await scale(context, ref, wanted.get(ref) as number)
+          ids.push(service.ID)
+          return `${ref} scaled to ${scaledText(service.Spec, wanted.get(ref) as number)}`
+        })
+        const failure = await scaling.catch((error: unknown) => error)
         for (const id of ids) await waitForService(context, id, options)
+        if (failure !== undefined) throw failure
       }),
     )
 }

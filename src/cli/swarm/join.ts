@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { Command } from 'commander'
 import type { Runner } from '../context.ts'
 import { daemonFlags } from '../daemon/flags.ts'
@@ -13,7 +14,10 @@ interface JoinOptions extends NodeAddresses {
 /** The cluster port when an address names none. */
 const DEFAULT_PORT = 2377
 
-const withPort = (addr: string): string => (/:\d+$/.test(addr) ? addr : `${addr}:${DEFAULT_PORT}`)
+const withPort = (addr: string): string => {
+  if (isIP(addr) === 6) return `[${addr}]:${DEFAULT_PORT}`
+  return /:\d+$/.test(addr) ? addr : `${addr.replace(/:$/, '')}:${DEFAULT_PORT}`
+}
 
 /** `swarmctl join`: makes this machine a worker or a manager, as its token says. */
 export const joinVerb = (parent: Command, run: Runner, launcher: DaemonLauncher): void => {
