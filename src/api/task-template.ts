@@ -67,6 +67,14 @@ export const expandTemplate = (
   return fill(context)
 }
 
+/** A line of the environment, of which only the value is a template (swarmkit `template/expand.go`). @throws SwarmctlError INVALID_ARGUMENT */
+export const expandEnv = (line: string, context: TemplateContext): string => {
+  const valueAt = line.indexOf('=') + 1
+  return valueAt === 0
+    ? line
+    : line.slice(0, valueAt) + expandTemplate(line.slice(valueAt), context)
+}
+
 /** The hostname that the task's container gets; empty when the spec names none or it can't be filled in. */
 export const taskHostname = (
   task: Task,

@@ -3,7 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Config } from '../../src/api/config.ts'
-import { expandTemplate, taskHostname, templateContext } from '../../src/api/task-template.ts'
+import {
+  expandEnv,
+  expandTemplate,
+  taskHostname,
+  templateContext,
+} from '../../src/api/task-template.ts'
 import { recordable } from '../../src/worker/agent-disk.ts'
 import { backoffMs } from '../../src/worker/backoff.ts'
 import { logMessages } from '../../src/worker/docker/container-logs.ts'
@@ -44,6 +49,9 @@ t.test('placeholders', async (t) => {
     ['{{.Task.Slot | printf "%03s"}}', '002'],
   ]
   for (const [text, wanted] of cases) t.equal(expandTemplate(text, context), wanted, text)
+  t.equal(expandEnv('A={{.Task.Slot}}={{.Node.ID}}', context), 'A=2=n1')
+  t.equal(expandEnv('{{.Nope}}={{.Task.Slot}}', context), '{{.Nope}}=2', 'a name is no template')
+  t.equal(expandEnv('{{.Nope}}', context), '{{.Nope}}', 'nor is one without a value')
   for (const text of [
     '{{.Nope}}',
     '{{if .Task}}x',

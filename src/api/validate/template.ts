@@ -1,6 +1,6 @@
 import { invalid } from '../errors.ts'
 import type { ContainerSpec } from '../service-spec.ts'
-import { expandTemplate, type TemplateContext } from '../task-template.ts'
+import { expandEnv, expandTemplate, type TemplateContext } from '../task-template.ts'
 
 /** Stands for any task: a template that can be filled in for it can be filled in everywhere. */
 const SAMPLE: TemplateContext = {
@@ -13,10 +13,10 @@ const SAMPLE: TemplateContext = {
   Task: { ID: 'taskid', Name: 'taskname', Slot: '1' },
 }
 
-const requireTemplate = (field: string, text: string): void => {
+const requireTemplate = (field: string, text: string, expand = expandTemplate): void => {
   if (!text.includes('{{')) return
   try {
-    expandTemplate(text, SAMPLE)
+    expand(text, SAMPLE)
   } catch (error) {
     throw invalid(`invalid template in ${field} "${text}": ${(error as Error).message}`)
   }
@@ -25,7 +25,7 @@ const requireTemplate = (field: string, text: string): void => {
 /** Checks every text that the worker fills in: environment, hostname and mounts. */
 export const requireContainerTemplates = (container: ContainerSpec): void => {
   requireTemplate('hostname', container.Hostname ?? '')
-  for (const env of container.Env ?? []) requireTemplate('env', env)
+  for (const env of container.Env ?? []) requireTemplate('env', env, expandEnv)
   for (const mount of container.Mounts ?? []) {
     requireTemplate('mount source', mount.Source ?? '')
     requireTemplate('mount target', mount.Target ?? '')

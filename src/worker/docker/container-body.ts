@@ -3,7 +3,12 @@ import { invalid } from '../../api/errors.ts'
 import type { ContainerSpec, PortConfig, TaskSpec } from '../../api/service-spec.ts'
 import type { Task } from '../../api/task.ts'
 import { taskName } from '../../api/task-name.ts'
-import { expandTemplate, type TemplateContext, templateContext } from '../../api/task-template.ts'
+import {
+  expandEnv,
+  expandTemplate,
+  type TemplateContext,
+  templateContext,
+} from '../../api/task-template.ts'
 import type { ContainerPlan } from '../executor.ts'
 import type { TaskWiring } from '../overlay-port.ts'
 import { mountBody } from './mount-body.ts'
@@ -169,7 +174,7 @@ export const containerBody = (plan: ContainerPlan): object => {
       Image: spec.Image,
       Entrypoint: spec.Command,
       Cmd: spec.Args,
-      Env: expanding('env', () => spec.Env?.map((line) => expandTemplate(line, context))),
+      Env: expanding('env', () => spec.Env?.map((line) => expandEnv(line, context))),
       Hostname:
         expanding('hostname', () => expandTemplate(spec.Hostname ?? '', context)) || undefined,
       Domainname: spec.Swarmctl?.Domainname,
