@@ -201,7 +201,9 @@ export const ContainerSpec = z.object({
 const genericResources = z.array(
   z.object({
     NamedResourceSpec: z.object({ Kind: z.string(), Value: z.string() }).optional(),
-    DiscreteResourceSpec: z.object({ Kind: z.string(), Value: z.number().int() }).optional(),
+    DiscreteResourceSpec: z
+      .object({ Kind: z.string(), Value: z.number().int().default(0) })
+      .optional(),
   }),
 )
 

@@ -230,6 +230,14 @@ t.test('a valid spec is normalised and keeps every key', async (t) => {
   // As Swarm does: such a rollback pauses.
   const RollbackConfig = { FailureAction: 'rollback' } as const
   t.match(parseServiceSpec({ ...base, RollbackConfig }), { RollbackConfig })
+
+  t.test('a count that is none is what Go clients leave out', async (t) => {
+    const GenericResources = [{ DiscreteResourceSpec: { Kind: 'GPU' } }]
+    const spec = parseServiceSpec(task({ Resources: { Reservations: { GenericResources } } }))
+    t.match(spec.TaskTemplate.Resources?.Reservations?.GenericResources, [
+      { DiscreteResourceSpec: { Kind: 'GPU', Value: 0 } },
+    ])
+  })
   t.same(
     parseServiceSpec({ ...base, Labels: null, Networks: [{ Target: 'n' }], EndpointSpec: {} }),
     {
