@@ -37,17 +37,17 @@ labTest(t, 'bad input and faults', { hosts: 3 }, async (t, lab) => {
 
   const cli = (host: LabHost, args: readonly string[], options: CommandOptions = {}) =>
     host.swarmctl(args, { check: false, ...patiently, ...options })
-  /** Exit code 1, nothing on standard output (`inspect` prints its empty list), and one line that says what. */
+  /** Exit code 1, or 125 for a command line that can't be read; nothing on standard output (`inspect` prints its empty list), and one line that says what. */
   const refused = async (
     t: Test,
     args: readonly string[],
     words: RegExp,
-    options: CommandOptions & { at?: LabHost } = {},
+    options: CommandOptions & { at?: LabHost; exitCode?: number } = {},
   ) => {
-    const { at = h1, ...others } = options
+    const { at = h1, exitCode = 1, ...others } = options
     const { code, stdout, stderr } = await cli(at, args, others)
     const what = `${at.name}: ${args.join(' ')}`
-    t.equal(code, 1, what)
+    t.equal(code, exitCode, what)
     t.match(stdout, /^(\[\]\n)?$/, what)
     t.match(stderr, words, what)
     t.equal(stderr.trimEnd().split('\n').length, 1, `one line: ${stderr}`)
@@ -134,11 +134,17 @@ labTest(t, 'bad input and faults', { hosts: 3 }, async (t, lab) => {
   })
 
   await harmless(t as Test, 'values out of range', async (t) => {
+    const create = (flags: readonly string[]) => [
+      'service',
+      'create',
+      '--name',
+      'new',
+      ...flags,
+      IMAGE,
+    ]
     for (const [flags, words] of [
       [['--replicas', '-1'], /replicas/],
       [['--replicas', 'many'], /many.*replicas/],
-      [['--limit-memory', '1k'], /memory/i],
-      [['--limit-cpu', '-1'], /cpu/i],
       [['--publish', '99999:80'], /99999/],
       [['--publish', '80:http'], /http/],
       [['--update-parallelism', '-1'], /parallelism/],
@@ -146,14 +152,20 @@ labTest(t, 'bad input and faults', { hosts: 3 }, async (t, lab) => {
       [['--update-delay', 'soon'], /soon/],
       [['--restart-condition', 'maybe'], /maybe/],
       [['--health-retries', '-1'], /retries/],
+      [['--mount', 'type=bind,target=/x'], /source/i],
+      [['--env', '=x'], /=x.*--env/],
+    ] as const) {
+      await refused(t, create(flags), words, { exitCode: 125 })
+    }
+    for (const [flags, words] of [
+      [['--limit-memory', '1k'], /memory/i],
+      [['--limit-cpu', '-1'], /cpu/i],
       [['--stop-grace-period', '-3s'], /grace/i],
       [['--mode', 'sometimes'], /sometimes/],
       [['--constraint', 'node.hostname~h1'], /constraint expected one operator/],
       [['--constraint', 'colour==red'], /colour/],
-      [['--mount', 'type=bind,target=/x'], /source/i],
-      [['--env', '=x'], /environment variable/i],
     ] as const) {
-      await refused(t, ['service', 'create', '--name', 'new', ...flags, IMAGE], words)
+      await refused(t, create(flags), words)
     }
     await refused(t, ['service', 'create', '--name', 'no spaces here', IMAGE], /name/)
     await refused(t, ['service', 'create', '--name', 'new', 'NOT An Image'], /NOT An Image/)
