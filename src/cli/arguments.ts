@@ -1,4 +1,5 @@
 import { SwarmctlError } from '../api/errors.ts'
+import { splitPair } from './service/key-values.ts'
 
 /** Collects a flag that may be given several times. */
 export const collect = (value: string, previous: string[] = []): string[] => [...previous, value]
@@ -11,12 +12,7 @@ export const collectListed = (value: string, previous: string[] = []): string[] 
 
 /** `key=value` flags as a map; without `=` the value is empty, as in Docker. */
 export const parseLabels = (flags: readonly string[] | undefined): Record<string, string> =>
-  Object.fromEntries(
-    (flags ?? []).map((flag) => {
-      const at = flag.indexOf('=')
-      return at < 0 ? [flag, ''] : [flag.slice(0, at), flag.slice(at + 1)]
-    }),
-  )
+  Object.fromEntries((flags ?? []).map(splitPair))
 
 /** API filters: values of a key are alternatives. */
 export type FilterMap = Record<string, Record<string, true>>

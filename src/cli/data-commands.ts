@@ -8,7 +8,7 @@ import { forEachRef, type InspectOptions, inspectAll, withInspectOptions } from 
 import { prettyData } from './pretty/data.ts'
 import { readInput } from './read-input.ts'
 import { ago } from './relative-time.ts'
-import { labelPair } from './service/key-values.ts'
+import { labelMap } from './service/key-values.ts'
 
 interface Listed {
   ID: string
@@ -52,7 +52,7 @@ const createBody = async (
   }
   return {
     Name: name,
-    Labels: Object.fromEntries((label ?? []).map((text) => labelPair('--label', text))),
+    Labels: labelMap('--label', label),
     ...(file !== undefined && { Data: (await readInput(context, file)).toString('base64') }),
     ...(driver !== undefined && { Driver: { Name: driver } }),
     ...(templateDriver && { Templating: { Name: templateDriver } }),

@@ -3,7 +3,7 @@ import { SwarmctlError } from '../../api/errors.ts'
 import { containsAddress, type Ipv4Block, parseCidr } from '../../api/ipv4.ts'
 import { collect, parseLabels } from '../arguments.ts'
 import type { Runner } from '../context.ts'
-import { labelPair } from '../service/key-values.ts'
+import { labelMap } from '../service/key-values.ts'
 
 interface CreateOptions {
   driver: string
@@ -98,7 +98,7 @@ const createBody = (name: string, options: CreateOptions) => ({
   Internal: options.internal === true,
   Attachable: options.attachable === true,
   Options: parseLabels(options.opt),
-  Labels: Object.fromEntries((options.label ?? []).map((text) => labelPair('--label', text))),
+  Labels: labelMap('--label', options.label),
   ...(options.ingress && { Ingress: true }),
   ...(options.scope !== undefined && { Scope: options.scope }),
   ...(options.configOnly && { ConfigOnly: true }),

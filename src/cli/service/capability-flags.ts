@@ -1,9 +1,8 @@
-import { parseCapabilities, RESET } from '../../stack/parse/capabilities.ts'
+import { capability, parseCapabilities, RESET } from '../../stack/parse/capabilities.ts'
 import type { Draft } from './draft.ts'
 
-/** Names of `parseCapabilities`, `RESET` among them. */
 const named = (capabilities: readonly string[]): Set<string> =>
-  new Set(capabilities.map((name) => parseCapabilities([name], []).add[0] ?? RESET))
+  new Set(capabilities.map(capability))
 
 const listed = (capabilities: ReadonlySet<string>): string[] =>
   parseCapabilities([...capabilities], []).add

@@ -30,6 +30,10 @@ export const labelPair = (flag: string, text: string): [key: string, value: stri
   return [key, value]
 }
 
+/** `labelPair` of each as a map, later ones over earlier ones. */
+export const labelMap = (flag: string, texts: readonly string[] = []): Record<string, string> =>
+  Object.fromEntries(texts.map((text) => labelPair(flag, text)))
+
 /** The error of a flag whose value can't be read. */
 export const badFlag = (flag: string, value: string, reason: string): FlagError =>
   new FlagError(`invalid value "${value}" for ${flag}: ${reason}`)

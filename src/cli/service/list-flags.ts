@@ -180,12 +180,14 @@ const NETWORK_FLAGS: ListFlag[] = [
       }
     },
     remove(draft, key, flag) {
-      const mode = /(?:^|,)mode=/i.test(key) ? parsePublish(flag, key)[0]?.PublishMode : undefined
-      for (const { TargetPort, Protocol } of parsePublish(flag, key)) {
+      // Without a word of it ports of both modes are meant.
+      const saysMode = /(?:^|,)mode=/i.test(key)
+      for (const { TargetPort, Protocol, PublishMode } of parsePublish(flag, key)) {
         draft.endpoint.Ports = (draft.endpoint.Ports ?? []).filter(
           (port) =>
-            !(port.TargetPort === TargetPort && port.Protocol === Protocol) ||
-            (mode !== undefined && port.PublishMode !== mode),
+            port.TargetPort !== TargetPort ||
+            port.Protocol !== Protocol ||
+            (saysMode && port.PublishMode !== PublishMode),
         )
       }
     },

@@ -60,9 +60,10 @@ export const serviceScaleVerb = (noun: Command, run: Runner): void => {
         const ids: string[] = []
         // One that can't be scaled keeps no other from it, and is told in the end.
         const scaling = forEachRef(context, [...wanted.keys()], async (ref) => {
-          const service = await scale(context, ref, wanted.get(ref) as number)
+          const replicas = wanted.get(ref) as number
+          const service = await scale(context, ref, replicas)
           ids.push(service.ID)
-          return `${ref} scaled to ${scaledText(service.Spec, wanted.get(ref) as number)}`
+          return `${ref} scaled to ${scaledText(service.Spec, replicas)}`
         })
         const failure = await scaling.catch((error: unknown) => error)
         for (const id of ids) await waitForService(context, id, options)

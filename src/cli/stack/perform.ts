@@ -43,7 +43,9 @@ const completeService = async (
   const container = bound.TaskTemplate.ContainerSpec
   const image = container?.Image ?? ''
   const auth = withRegistryAuth ? await registryAuth(context, image) : undefined
-  if (!operation.resolveImage || !container) return { body: bound, auth, warnings: [] }
+  // A pinned image has its digest: there is nothing to ask for.
+  const isOpen = operation.resolveImage && !image.includes('@')
+  if (!isOpen || !container) return { body: bound, auth, warnings: [] }
   const resolved = await resolveImage(context, image, auth)
   const ContainerSpec = { ...container, Image: resolved.image }
   bound.TaskTemplate = { ...bound.TaskTemplate, ContainerSpec }

@@ -20,7 +20,8 @@ const normalized = (names: readonly string[]): Set<string> => {
   return capabilities.has(ALL) ? new Set([ALL]) : capabilities
 }
 
-const capability = (name: string): string => {
+/** One name as the API has it; `ALL` and `RESET` are names of their own. */
+export const capability = (name: string): string => {
   const upper = name.trim().toUpperCase()
   return upper === ALL || upper === RESET || upper.startsWith('CAP_') ? upper : `CAP_${upper}`
 }
