@@ -361,3 +361,11 @@ t.test('a tag that stands for another image is a change of this deployment', asy
   t.match(failed, { code: 1, err: /^Stack demo is what it was before$/m })
   t.equal(imageOf('demo_a'), 'app:latest')
 })
+
+t.test('no registry is asked about a pinned image', async (t) => {
+  const { node, run, file } = await start(t)
+  const path = file(`services: {a: {image: "app@sha256:${'0'.repeat(64)}"}, b: {image: app}}`)
+  const deployed = await run(`stack deploy --detach -c ${path} demo`)
+  t.match(deployed, { code: 0, err: '' })
+  t.equal(node.engine.requests('GET', /^\/.*distribution\//).length, 1, 'about the other one')
+})
