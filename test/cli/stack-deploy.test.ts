@@ -362,10 +362,54 @@ t.test('a tag that stands for another image is a change of this deployment', asy
   t.equal(imageOf('demo_a'), 'app:latest')
 })
 
-t.test('no registry is asked about a pinned image', async (t) => {
-  const { node, run, file } = await start(t)
-  const path = file(`services: {a: {image: "app@sha256:${'0'.repeat(64)}"}, b: {image: app}}`)
-  const deployed = await run(`stack deploy --detach -c ${path} demo`)
-  t.match(deployed, { code: 0, err: '' })
-  t.equal(node.engine.requests('GET', /^\/.*distribution\//).length, 1, 'about the other one')
-})
+t.test(
+  'a registry is asked where images run, pinned ones too; a plan has no word of it',
+  async (t) => {
+    const { node, run, file, spec } = await start(t)
+    node.engine.imagePlatforms = [
+      { architecture: 'amd64', os: 'linux' },
+      { architecture: 'arm', os: 'linux', variant: 'v7' },
+    ]
+    const pinned = `app@sha256:${'0'.repeat(64)}`
+    const path = file(`
+services:
+  a: {image: "${pinned}", deploy: {placement: {constraints: [node.role==worker]}}}
+  b: {image: app}
+  c: {image: app, platform: linux/arm64}
+  gone: {image: none:1}
+`)
+    const placementOf = (name: string) => spec(name)?.TaskTemplate.Placement
+    const Platforms = [
+      { Architecture: 'amd64', OS: 'linux' },
+      { Architecture: '', OS: 'linux' },
+    ]
+    const expectPlatforms = (when: string) => {
+      t.strictSame(
+        placementOf('demo_a'),
+        { Constraints: ['node.role==worker'], Platforms },
+        `beside constraints ${when}`,
+      )
+      t.equal(spec('demo_a')?.TaskTemplate.ContainerSpec?.Image, pinned)
+      t.strictSame(placementOf('demo_b')?.Platforms, Platforms, when)
+      t.strictSame(placementOf('demo_c')?.Platforms, [{ OS: 'linux', Architecture: 'arm64' }], when)
+      t.strictSame(placementOf('demo_gone')?.Platforms ?? [], [], when)
+    }
+    const warning = /^image none:1 could not be accessed on a registry to record its digest.*\n$/
+    t.match(await run(`stack deploy --detach -c ${path} demo`), { code: 0, err: warning })
+    t.equal(node.engine.requests('GET', /^\/.*distribution\//).length, 4)
+    expectPlatforms('of new services')
+    t.match(await run(`stack plan -c ${path} demo`), { code: 0, out: /\nNo changes\.\n$/ })
+
+    t.match(await run(`stack deploy --detach --resolve-image changed -c ${path} demo`), {
+      code: 0,
+      err: '',
+    })
+    t.equal(node.engine.requests('GET', /^\/.*distribution\//).length, 4, 'not asked again')
+    expectPlatforms('of images that are the same')
+
+    const others = file(`services: {a: {image: "none@sha256:${'0'.repeat(64)}"}}`, 'others.yml')
+    const warned = await run(`stack deploy --detach -c ${others} demo`)
+    t.match(warned, { code: 0, err: /^image none@sha256:0+ could not be accessed on a registry/ })
+    t.strictSame(placementOf('demo_a')?.Platforms ?? [], [], 'not those of another image')
+  },
+)

@@ -127,6 +127,30 @@ t.test('a digest is kept or asked for', async (t) => {
   }
 })
 
+t.test('platforms that a registry told are no change, those of a file are', async (t) => {
+  const existing = await deployed('services: {a: {image: nginx}}')
+  const [service] = existing.services
+  const Platforms = [{ OS: 'linux', Architecture: 'amd64' }]
+  service!.Spec.TaskTemplate.Placement = { Platforms }
+  for (const resolveImage of ['always', 'changed', 'never'] as const) {
+    const { operations } = await plan('services: {a: {image: nginx}}', existing, { resolveImage })
+    t.strictSame(operations.map(brief), ['update-service demo_a'], resolveImage)
+    const kept = resolveImage === 'always' ? {} : { Platforms }
+    t.match(operations, [{ body: { TaskTemplate: { Placement: kept } } }], resolveImage)
+    const other = await plan('services: {a: {image: "nginx:2"}}', existing, { resolveImage })
+    t.strictSame(
+      other.operations.map(brief),
+      ['update-service demo_a: Labels.com.docker.stack.image, TaskTemplate.ContainerSpec.Image'],
+      resolveImage,
+    )
+    t.match(other.operations, [{ body: { TaskTemplate: { Placement: { Platforms: undefined } } } }])
+  }
+  const named = await plan('services: {a: {image: nginx, platform: linux/arm64}}', existing)
+  t.strictSame(named.operations.map(brief), [
+    'update-service demo_a: TaskTemplate.Placement.Platforms',
+  ])
+})
+
 t.test('changes are named', async (t) => {
   const existing = await deployed(FILE)
   const changed = FILE.replace('80:80', '81:80').replace(

@@ -9,6 +9,7 @@ import {
   type ServiceOperation,
   type StackOperation,
 } from '../../stack/plan/operation.ts'
+import { hasPlatforms } from '../../stack/plan/plan.ts'
 import type { CliContext } from '../context.ts'
 import { registryAuth, resolveImage } from '../service/registry.ts'
 
@@ -28,7 +29,7 @@ const idsByName = async (
   return new Map(objects.map((object) => [object.Spec.Name, object.ID]))
 }
 
-/** A service's body with what only the cluster and the registry know: ids, credentials, the image's digest. */
+/** A service's body with what only the cluster and the registry know: ids, credentials, the image's digest and platforms. */
 const completeService = async (
   context: CliContext,
   operation: ServiceOperation,
@@ -43,12 +44,18 @@ const completeService = async (
   const container = bound.TaskTemplate.ContainerSpec
   const image = container?.Image ?? ''
   const auth = withRegistryAuth ? await registryAuth(context, image) : undefined
-  // A pinned image has its digest: there is nothing to ask for.
-  const isOpen = operation.resolveImage && !image.includes('@')
-  if (!isOpen || !container) return { body: bound, auth, warnings: [] }
+  if (!operation.resolveImage || !container) return { body: bound, auth, warnings: [] }
+  // A pinned image is asked about as well, as by the docker CLI: its digest does not say where it runs.
   const resolved = await resolveImage(context, image, auth)
-  const ContainerSpec = { ...container, Image: resolved.image }
-  bound.TaskTemplate = { ...bound.TaskTemplate, ContainerSpec }
+  bound.TaskTemplate = {
+    ...bound.TaskTemplate,
+    ContainerSpec: { ...container, Image: resolved.image },
+    // What the file says (`platform:`) stands.
+    ...(resolved.platforms.length > 0 &&
+      !hasPlatforms(bound) && {
+        Placement: { ...bound.TaskTemplate.Placement, Platforms: resolved.platforms },
+      }),
+  }
   return { body: bound, auth, warnings: resolved.warnings }
 }
 

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { toSwarmctlError } from '../../api/errors.ts'
 import type { Service } from '../../api/service.ts'
 import type { ServiceSpec } from '../../api/service-spec.ts'
@@ -85,11 +86,14 @@ const isChange = async (
   if (!operation.resolveImage) return false
   const before = input.existing.services.find(({ ID }) => ID === id)?.Spec
   const now = await patiently(context, () => findOrNone<Service>(context, `/services/${id}`))
-  return imageOf(now?.Spec) !== imageOf(before)
+  return !isDeepStrictEqual(registryPart(now?.Spec), registryPart(before))
 }
 
-const imageOf = (spec: ServiceSpec | undefined): string | undefined =>
-  spec?.TaskTemplate.ContainerSpec?.Image
+/** What a registry tells. */
+const registryPart = (spec: ServiceSpec | undefined) => [
+  spec?.TaskTemplate.ContainerSpec?.Image,
+  spec?.TaskTemplate.Placement?.Platforms ?? [],
+]
 
 const execute = async (
   deployment: Deployment,

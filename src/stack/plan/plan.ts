@@ -201,13 +201,18 @@ const planServices = (input: PlanStackInput): StackOperation[] => {
     const sameImage = service.Spec.Labels[IMAGE_LABEL] === body.Labels[IMAGE_LABEL]
     const keepImage = sameImage && resolveImage !== 'always'
     const next = keepCurrent(leaveReplicas(body), service.Spec, keepImage)
+    const changes = serviceChanges(service.Spec, withReplicasOf(next, service.Spec), {
+      existing,
+      sameImage,
+      isPlatformNamed: hasPlatforms(body),
+    })
     return {
       kind: 'update-service',
       name,
       id: service.ID,
       version: service.Version.Index,
       body: next,
-      fields: serviceChanges(service.Spec, withReplicasOf(next, service.Spec), existing, sameImage),
+      fields: changes,
       resolveImage: resolveImage === 'always' || (resolveImage === 'changed' && !sameImage),
     }
   })
@@ -220,10 +225,18 @@ const leaveReplicas = (body: ServiceSpec): ServiceSpec =>
     ? { ...body, Mode: { Replicated: {} } }
     : body
 
-/** A deployment forces no restart, and an image that the file still names keeps its digest. */
+/** Whether the spec says on which platforms its tasks run. */
+export const hasPlatforms = ({ TaskTemplate }: ServiceSpec): boolean =>
+  (TaskTemplate.Placement?.Platforms?.length ?? 0) > 0
+
+/**
+ * A deployment forces no restart. An image that the file still names keeps what a registry told of it: its digest, and, other than with the
+ * docker CLI, which forgets them, its platforms: without them its next task may go where it can't run.
+ */
 const keepCurrent = (body: ServiceSpec, current: ServiceSpec, keepImage: boolean): ServiceSpec => {
-  const container = body.TaskTemplate.ContainerSpec
-  const image = current.TaskTemplate.ContainerSpec?.Image
+  const { ContainerSpec: container, Placement } = body.TaskTemplate
+  const { ContainerSpec: { Image } = {}, Placement: { Platforms } = {} } = current.TaskTemplate
+  const keepPlatforms = keepImage && hasPlatforms(current) && !hasPlatforms(body)
   return {
     ...body,
     TaskTemplate: {
@@ -231,7 +244,8 @@ const keepCurrent = (body: ServiceSpec, current: ServiceSpec, keepImage: boolean
       ForceUpdate: current.TaskTemplate.ForceUpdate ?? 0,
       ...(container &&
         keepImage &&
-        image !== undefined && { ContainerSpec: { ...container, Image: image } }),
+        Image !== undefined && { ContainerSpec: { ...container, Image } }),
+      ...(keepPlatforms && { Placement: { ...Placement, Platforms } }),
     },
   }
 }
@@ -239,13 +253,24 @@ const keepCurrent = (body: ServiceSpec, current: ServiceSpec, keepImage: boolean
 const serviceChanges = (
   current: ServiceSpec,
   next: ServiceSpec,
-  existing: ExistingObjects,
-  sameImage: boolean,
+  {
+    existing,
+    sameImage,
+    isPlatformNamed,
+  }: { existing: ExistingObjects; sameImage: boolean; isPlatformNamed: boolean },
 ): FieldChange[] => {
   const names = new Map(existing.networks.map(({ Id, Name }) => [Id, Name]))
-  const changes = fieldChanges(comparable(current, names), comparable(next, names))
+  // Platforms of which the file has no word are a registry's, like the digest.
+  const compared = (spec: ServiceSpec) =>
+    comparable(isPlatformNamed ? spec : withoutPlatforms(spec), names)
+  const changes = fieldChanges(compared(current), compared(next))
   // The digest alone is no change of the file's.
   return changes.filter(({ path }) => !(sameImage && path === 'TaskTemplate.ContainerSpec.Image'))
+}
+
+const withoutPlatforms = (spec: ServiceSpec): ServiceSpec => {
+  const { Platforms: _, ...Placement } = spec.TaskTemplate.Placement ?? {}
+  return { ...spec, TaskTemplate: { ...spec.TaskTemplate, Placement } }
 }
 
 /** A spec without what the manager fills in: ids, defaults, credentials. */

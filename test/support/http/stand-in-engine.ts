@@ -48,6 +48,8 @@ export class StandInEngine implements EnginePort {
   isDown = false
   /** The swarm's network whose bridge it has. */
   overlayId = ''
+  /** Where the images run that a registry has. */
+  imagePlatforms: { architecture: string; os: string; variant?: string }[] = []
   /** What it says to `METHOD /path`, before all else that it knows. */
   readonly answers = new Map<string, { status: number; body: unknown }>()
   readonly #server: Server
@@ -165,7 +167,7 @@ export class StandInEngine implements EnginePort {
     else if (path === '/containers/json') json(response, 200, [])
     else if (path === '/events') this.#events(url, response)
     else if (/^\/distribution\/.*app.*\/json$/.test(path)) {
-      json(response, 200, { Descriptor: { digest: DIGEST }, Platforms: [] })
+      json(response, 200, { Descriptor: { digest: DIGEST }, Platforms: this.imagePlatforms })
     } else json(response, 404, { message: `no such thing on the engine: ${path}` })
   }
 
