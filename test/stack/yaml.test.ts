@@ -102,6 +102,78 @@ t.test('only the first document counts', async (t) => {
   t.strictSame(parseYaml('---\r\na: x\r\n'), { a: 'x' })
 })
 
+t.test('lines of flow collections and quoted texts begin at any column', async (t) => {
+  const text = `
+services:
+    a:
+        command: [
+"a",
+  b
+   c, [
+d
+]
+] # of the list
+        environment: {
+A: "x
+y",
+# B: z
+C: {D: e
+# F: g
+}}
+        volumes:
+        - {
+type: bind
+}
+        - &x [f,\r
+	g\r
+]
+        - *x
+        labels: "
+h"
+`
+  const { root, lines } = parse(text)
+  t.strictSame(root, {
+    services: {
+      a: {
+        command: ['a', 'b c', ['d']],
+        environment: { A: 'x y', C: { D: 'e' } },
+        volumes: [{ type: 'bind' }, ['f', 'g'], ['f', 'g']],
+        labels: ' h',
+      },
+    },
+  })
+  const lineOf = new Map(lines.map(([path, line]) => [path.join('.'), line]))
+  const places = { 'command.1': 6, 'command.2.0': 8, 'environment.C': 15, labels: 26 }
+  for (const [path, line] of Object.entries(places)) {
+    t.equal(lineOf.get(`services.a.${path}`), line, path)
+  }
+})
+
+t.test('what the docker CLI refuses of flow collections is refused, with its line', async (t) => {
+  const cases: [text: string, line: number][] = [
+    ['a:\n  b: [x,\n---\ny]\n', 3],
+    ['a:\n  b: [x,\n...\ny]\n', 3],
+    ['a:\n  b: "x\n---\ny"\n', 2],
+    ['a:\n  b: [\n- x\n]\n', 3],
+    ['a:\n  b: [x\nc: d\n', 2],
+    ['a:\n  b:\n  [x]\n', 3],
+    ['a:\n  b:\n[x]\n', 3],
+    ['a:\n  - b\n  [x]\n', 3],
+    ['a:\n  b: [\nx\n]]\n', 4],
+    ['a:\n  b: [\nx\n}\n', 4],
+    ['a:\n  b: [\nx\n] y\n', 4],
+    ['a:\n  b: [\nx\n]\ny\n', 5],
+    ['a:\n  b: [a, |\nb]\n', 2],
+    ['a:\n  b: [x#y]#c\n', 2],
+    ['a:\n  b: [\n  x\n\t]\n', 4],
+    ['a:\n  b: {c: x\n \ty}\n', 3],
+  ]
+  for (const [text, line] of cases) {
+    t.throws(() => parseYaml(text), { message: /not valid YAML/, line }, JSON.stringify(text))
+  }
+  t.strictSame(parseYaml('a: b\n---\nc: {d: [x\n\t]}\n'), { a: 'b' }, 'not in other documents')
+})
+
 t.test('anchors and merge keys', async (t) => {
   const merged = parseYaml(`
 base: &base {a: "1", b: "2"}

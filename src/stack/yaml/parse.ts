@@ -1,4 +1,5 @@
 import {
+  Composer,
   type Document,
   isAlias,
   isMap,
@@ -7,13 +8,15 @@ import {
   LineCounter,
   type Node,
   type Pair,
-  parseAllDocuments,
+  Parser,
   type YAMLMap,
+  type YAMLParseError,
   type Scalar as YamlScalar,
 } from 'yaml'
 import { Locations } from '../location.ts'
 import { at, StackFileProblem } from '../stack-error.ts'
 import type { Path, Value, ValueMap } from '../value.ts'
+import { LooseLexer } from './loose-lexer.ts'
 import { plainScalar, taggedScalar } from './plain-scalar.ts'
 
 /** Nodes that one file may unfold to through aliases; real files stay under a few thousand. */
@@ -37,30 +40,49 @@ export interface ParsedYaml {
 export const parseYaml = (text: string): ParsedYaml => {
   const lines = new LineCounter()
   refuseControlCharacters(text)
-  const documents = parseAllDocuments(text.replaceAll(LONE_RETURN, '\n'), {
-    // Every scalar stays text: what a plain or a tagged one means is decided in plain-scalar.ts.
-    schema: 'failsafe',
-    resolveKnownTags: false,
-    uniqueKeys: false,
-    merge: false,
-    logLevel: 'silent',
-    lineCounter: lines,
-  })
-  const document = Array.isArray(documents) ? documents[0] : undefined
+  const document = firstDocument(text.replaceAll(LONE_RETURN, '\n'), lines)
   if (document === undefined) throw new StackFileProblem([], 'must be a mapping, the file is empty')
-  const broken = document.errors[0]
-  if (broken !== undefined) {
-    const reason = broken.message.split('\n')[0]?.replace(/( at line \d+, column \d+)?:$/, '')
-    const { line } = lines.linePos(broken.pos[0])
-    throw new StackFileProblem([], `not valid YAML: ${reason}`, { cause: broken, line })
-  }
-  const reader = new Reader(document as Document, lines)
+  const reader = new Reader(document, lines)
   const root = withLine(reader, () => reader.read(document.contents as Node | null, []))
   if (root === null || typeof root !== 'object' || Array.isArray(root)) {
     throw new StackFileProblem([], 'must be a mapping')
   }
   return { root, lines: reader.places, resets: reader.resets }
 }
+
+/** `parseAllDocuments` of the package with another lexer. */
+const firstDocument = (text: string, lines: LineCounter): Document | undefined => {
+  const lexer = new LooseLexer()
+  const parser = new Parser(lines.addNewLine)
+  const composer = new Composer({
+    // Every scalar stays text: what a plain or a tagged one means is decided in plain-scalar.ts.
+    schema: 'failsafe',
+    resolveKnownTags: false,
+    uniqueKeys: false,
+    merge: false,
+    logLevel: 'silent',
+  })
+  function* tokens() {
+    for (const lexeme of lexer.lex(text)) yield* parser.next(lexeme)
+    yield* parser.end()
+  }
+  lines.addNewLine(0)
+  const [document] = [...composer.compose(tokens())]
+  const refuse = (reason: string, offset: number, cause?: Error): never => {
+    const { line } = lines.linePos(offset)
+    throw new StackFileProblem([], `not valid YAML: ${reason}`, { cause, line })
+  }
+  const broken = document?.errors.find((error) => !isCommentOfItsLine(error, text))
+  if (broken !== undefined) refuse(broken.message, broken.pos[0], broken)
+  const [, , end = 0] = document?.range ?? []
+  const tab = lexer.misplacedTabs.find((offset) => offset < end)
+  if (tab !== undefined) refuse('found a tab character that violates indentation', tab)
+  return document as Document | undefined
+}
+
+/** The parser misses the blank before a comment at the left edge, when it is behind a value in `{}`. */
+const isCommentOfItsLine = ({ code, pos: [offset] }: YAMLParseError, text: string): boolean =>
+  code === 'MISSING_CHAR' && text[offset] === '#' && text[offset - 1] === '\n'
 
 /** YAML ends a line with it, the parser does not. */
 const LONE_RETURN = /\r(?!\n)/g
