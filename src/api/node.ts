@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Meta } from './meta.ts'
+import type { GenericResource } from './service-spec.ts'
 
 export const NodeSpec = z.object({
   Name: z.string().optional(),
@@ -16,7 +17,12 @@ export type DataPlaneKind = 'kernel' | 'proxy'
 export interface NodeDescription {
   Hostname: string
   Platform: { Architecture: string; OS: string }
-  Resources: { NanoCPUs: number; MemoryBytes: number }
+  Resources: {
+    NanoCPUs: number
+    MemoryBytes: number
+    /** `node-generic-resources` of its Engine's configuration. */
+    GenericResources?: GenericResource[]
+  }
   Engine: {
     EngineVersion: string
     Labels: Record<string, string>

@@ -198,7 +198,7 @@ export const ContainerSpec = z.object({
   Swarmctl: ContainerExtension.optional(),
 })
 
-const genericResources = z.array(
+export const GenericResources = z.array(
   z.object({
     NamedResourceSpec: z.object({ Kind: z.string(), Value: z.string() }).optional(),
     DiscreteResourceSpec: z
@@ -219,7 +219,7 @@ export const ResourceRequirements = z.object({
     .object({
       NanoCPUs: z.number().int().optional(),
       MemoryBytes: z.number().int().optional(),
-      GenericResources: genericResources.optional(),
+      GenericResources: GenericResources.optional(),
     })
     .optional(),
   SwapBytes: z.number().int().optional(),
@@ -371,6 +371,7 @@ export type SecretReference = z.infer<typeof SecretReference>
 export type ConfigReference = z.infer<typeof ConfigReference>
 export type Privileges = z.infer<typeof Privileges>
 export type ContainerSpec = z.infer<typeof ContainerSpec>
+export type GenericResource = z.infer<typeof GenericResources>[number]
 export type ResourceRequirements = z.infer<typeof ResourceRequirements>
 export type RestartPolicy = z.infer<typeof RestartPolicy>
 export type Placement = z.infer<typeof Placement>

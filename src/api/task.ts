@@ -1,6 +1,6 @@
 import type { Meta } from './meta.ts'
 import type { Network } from './network.ts'
-import type { EndpointSpec, PortConfig, TaskSpec } from './service-spec.ts'
+import type { EndpointSpec, GenericResource, PortConfig, TaskSpec } from './service-spec.ts'
 import type { TaskState } from './task-state.ts'
 
 /** A task's address on one network. */
@@ -41,6 +41,8 @@ export interface Task extends Meta {
   DesiredState: TaskState
   NetworksAttachments?: NetworkAttachment[]
   JobIteration?: { Index: number }
+  /** Those of its node that are its own until it ends. */
+  GenericResources?: GenericResource[]
   Swarmctl: {
     /** The service's `Swarmctl.SpecVersion` that this task was made from. */
     SpecVersion: number

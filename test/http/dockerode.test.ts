@@ -81,16 +81,18 @@ t.test('dockerode: secrets, configs, networks, services and tasks', async (t) =>
   t.match(await docker.listServices({ filters: { label: ['l=1'] } }), [{ ID: service.id }])
 
   const id = 't1'.padEnd(25, '0')
+  const GenericResources = [{ NamedResourceSpec: { Kind: 'GPU', Value: 'a' } }]
   await api.swarm.store.update((tx) => {
     const status = { Timestamp: '', State: 'running' as const, Message: '' }
     const ContainerStatus = { ContainerID: 'c', PID: 1, ExitCode: 0 }
     const Status = { ...status, ContainerStatus }
-    tx.put('task', { ...sampleTask(id, service.id), NodeID: 'node1'.padEnd(25, '0'), Status })
+    const task = sampleTask(id, service.id, { Status, GenericResources })
+    tx.put('task', { ...task, NodeID: 'node1'.padEnd(25, '0') })
   })
   const line = { stream: 'stdout' as const, data: Buffer.from('said\n'), timestamp: '' }
   api.swarm.logs.set(id, [line])
   t.match(await docker.listTasks({ filters: { service: ['web'] } }), [{ ID: id }])
-  t.match(await docker.getTask(id).inspect(), { ID: id, ServiceID: service.id })
+  t.match(await docker.getTask(id).inspect(), { ID: id, ServiceID: service.id, GenericResources })
   const options = { stdout: true, stderr: true, follow: false as const }
   const said = async (answer: Buffer | NodeJS.ReadableStream) =>
     Buffer.isBuffer(answer) ? answer.toString() : text(answer)

@@ -18,8 +18,11 @@ const HEALTH_IMAGE = 'swarmctl-test:health'
 /** `--health-cmd` whose answer the test decides. */
 const UNTIL_OK = ['--health-cmd', 'test -e /tmp/ok', '--health-interval', '500ms']
 const patiently = { timeoutMs: 120_000 }
+/** What every Engine offers. */
+const GPUS = ['gpu-a', 'gpu-b']
+const engineArgs = GPUS.flatMap((name) => ['--node-generic-resource', `GPU=${name}`])
 
-labTest(t, 'health and resources', { hosts: 2 }, async (t, lab) => {
+labTest(t, 'health and resources', { hosts: 2, engineArgs }, async (t, lab) => {
   const [h1] = lab.hosts as [LabHost]
   await formCluster(lab, { managers: 1 })
 
@@ -217,5 +220,24 @@ labTest(t, 'health and resources', { hosts: 2 }, async (t, lab) => {
     t.match(ps, /Pending .*no suitable node \(2 nodes: insufficient memory\)/)
     t.equal(new Set((await untilRunning(h1, 'big', 2)).map((task) => task.NodeID)).size, 2)
     await rm('big')
+  })
+
+  await t.test('generic resources are one task’s each, and its container is told', async (t) => {
+    const wanting = ['--generic-resource', 'GPU=1', '--replicas', '5', '--detach']
+    await h1.swarmctl([...CREATE, ...wanting, '--name', 'gpu', IMAGE])
+    const running = await untilRunning(h1, 'gpu', 4)
+    const own = await Promise.all(
+      running.map(async (task) => {
+        const { stdout } = await execInTask(lab.hosts, task, ['printenv', 'DOCKER_RESOURCE_GPU'])
+        t.match(task.GenericResources, [
+          { NamedResourceSpec: { Kind: 'GPU', Value: stdout.trim() } },
+        ])
+        return `${task.NodeID} ${stdout.trim()}`
+      }),
+    )
+    t.equal(new Set(own).size, 4)
+    const waiting = (await tasksOf(h1, 'gpu')).find(({ NodeID }) => !NodeID)
+    t.match(waiting?.Status.Err, 'no suitable node (2 nodes: insufficient generic resources)')
+    await rm('gpu')
   })
 })

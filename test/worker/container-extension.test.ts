@@ -1,15 +1,19 @@
 import t from 'tap'
 import type { ContainerSpec } from '../../src/api/service-spec.ts'
+import type { Task } from '../../src/api/task.ts'
 import { containerBody } from '../../src/worker/docker/container-body.ts'
+import { engineFacts } from '../../src/worker/docker/engine-facts.ts'
 import { sampleNode } from '../support/objects.ts'
 import { agentTask } from '../support/worker/agent-bench.ts'
 
-const body = (spec: Partial<ContainerSpec>, ports: object[] = []) => {
-  const task = agentTask('t1', { Spec: { ContainerSpec: { Image: 'i', ...spec } } as never })
+const body = (spec: Partial<ContainerSpec>, ports: object[] = [], change: Partial<Task> = {}) => {
+  const Spec = { ContainerSpec: { Image: 'i', ...spec } } as never
+  const task = agentTask('t1', { Spec, ...change })
   task.Swarmctl.Endpoint = { Ports: ports as never }
   const node = sampleNode('n1', 1).Description
   const plan = { task, node, wiring: undefined, files: { mounts: [] } }
   return containerBody(plan as never) as Record<string, unknown> & {
+    Env?: string[]
     HostConfig: Record<string, unknown>
   }
 }
@@ -90,4 +94,25 @@ t.test('a host-mode port is bound to its address', async (t) => {
       { HostPort: '8081' },
     ],
   })
+})
+
+t.test('a container knows which generic resources are its own', async (t) => {
+  const GenericResources = [
+    { NamedResourceSpec: { Kind: 'gpu', Value: 'uuid1' } },
+    { DiscreteResourceSpec: { Kind: 'SSD', Value: 2 } },
+    { NamedResourceSpec: { Kind: 'gpu', Value: 'uuid2' } },
+  ]
+  const own = ['DOCKER_RESOURCE_GPU=uuid1,uuid2', 'DOCKER_RESOURCE_SSD=2']
+  t.strictSame(body({ Env: ['A={{.Task.Name}}'] }, [], { GenericResources }).Env?.slice(1), own)
+  t.strictSame(body({}, [], { GenericResources }).Env, own)
+  t.equal(body({}, [], { GenericResources: [] }).Env, undefined)
+})
+
+t.test('a node offers what its Engine is configured with', async (t) => {
+  const info = { Name: 'h', OSType: 'linux', Architecture: 'x86_64', NCPU: 1, MemTotal: 1 }
+  const resources = (GenericResources: never) =>
+    engineFacts({ ...info, ServerVersion: '28', Labels: [], GenericResources }).Resources
+  const offered = [{ NamedResourceSpec: { Kind: 'GPU', Value: 'uuid1' } }]
+  t.strictSame(resources(offered as never).GenericResources, offered)
+  t.strictSame(resources(null as never), { NanoCPUs: 1e9, MemoryBytes: 1 })
 })

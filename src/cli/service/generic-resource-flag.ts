@@ -1,9 +1,5 @@
-import type { ResourceRequirements } from '../../api/service-spec.ts'
+import type { GenericResource } from '../../api/service-spec.ts'
 import { badFlag } from './key-values.ts'
-
-type GenericResource = NonNullable<
-  NonNullable<ResourceRequirements['Reservations']>['GenericResources']
->[number]
 
 /** `--generic-resource`: `GPU=2` is a number of them, `GPU=UUID1` one by its name. */
 export const genericResource = (value: string, flag: string): GenericResource => {

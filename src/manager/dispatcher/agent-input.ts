@@ -3,6 +3,7 @@ import type { AgentMessage, SessionRequest } from '../../api/assignment.ts'
 import { invalid } from '../../api/errors.ts'
 import { parseCidr, parseIpv4 } from '../../api/ipv4.ts'
 import { isTooDeep, NESTING_MAX } from '../../api/nesting.ts'
+import { GenericResources } from '../../api/service-spec.ts'
 import { TASK_STATE_ORDER, type TaskState } from '../../api/task-state.ts'
 import type { NodeUsage } from '../../api/usage.ts'
 
@@ -38,7 +39,11 @@ const Description = z.looseObject({
     .max(253)
     .regex(/^[^\s\p{Cc}]*$/u),
   Platform: z.looseObject({ Architecture: word, OS: word }),
-  Resources: z.looseObject({ NanoCPUs: amount, MemoryBytes: amount }),
+  Resources: z.looseObject({
+    NanoCPUs: amount,
+    MemoryBytes: amount,
+    GenericResources: GenericResources.max(LIST_MAX).catch([]).optional(),
+  }),
   Engine: z.looseObject({
     EngineVersion: word,
     Labels: z.record(z.string(), z.string()).catch({}),

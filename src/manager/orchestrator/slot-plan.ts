@@ -1,6 +1,7 @@
 import type { Service } from '../../api/service.ts'
 import type { Task } from '../../api/task.ts'
 import { isTerminal, isWanted } from '../../api/task-state.ts'
+import { offersGiven } from '../scheduler/generic-resources.ts'
 import { isDirty, satisfiesPlacement } from './dirty-task.ts'
 import { newTask } from './new-task.ts'
 import { earliest, type Operation, type Plan } from './operation.ts'
@@ -144,8 +145,11 @@ const lossOf = (task: Task, state: ServiceState): Loss | undefined => {
     return state.held.has(node.ID) ? undefined : lost('its node is down')
   }
   const isDrained = node.Spec.Availability === 'drain'
-  if (!isDrained && satisfiesPlacement(task.Spec, node)) return undefined
-  const reason = isDrained ? 'its node is drained' : 'its node no longer meets its constraints'
+  const isMet = satisfiesPlacement(task.Spec, node)
+  if (!isDrained && isMet && offersGiven(node, task)) return undefined
+  const reason = isDrained
+    ? 'its node is drained'
+    : `its node no longer ${isMet ? 'offers its generic resources' : 'meets its constraints'}`
   return { kind: mayOverlap(task, state.service) ? 'leaving' : 'lost', reason }
 }
 

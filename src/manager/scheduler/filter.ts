@@ -6,6 +6,7 @@ import {
   unmetConstraint,
 } from '../../api/constraint.ts'
 import type { Task } from '../../api/task.ts'
+import { claimGeneric, wantsGeneric } from './generic-resources.ts'
 import {
   hostPortsOf,
   hostPortText,
@@ -89,10 +90,6 @@ const platform: Filter = {
     `unsupported platform ${node.Description.Platform.OS}/${normalArchitecture(node.Description.Platform.Architecture)}`,
 }
 
-/** Nodes offer no generic resources (yet), so that whoever asks for some has to wait. */
-const genericResourceCount = (task: Task): number =>
-  task.Spec.Resources?.Reservations?.GenericResources?.length ?? 0
-
 const missingResources = (task: Task, info: NodeInfo): string[] => {
   const wanted = task.Spec.Resources?.Reservations
   const { NanoCPUs, MemoryBytes } = info.node.Description.Resources
@@ -101,7 +98,9 @@ const missingResources = (task: Task, info: NodeInfo): string[] => {
   if (wanted?.MemoryBytes && info.reservedMemoryBytes + wanted.MemoryBytes > MemoryBytes) {
     missing.push('memory')
   }
-  if (genericResourceCount(task) > 0) missing.push('generic resources')
+  if (wantsGeneric(task) && claimGeneric(info.freeGeneric, task) === undefined) {
+    missing.push('generic resources')
+  }
   return missing
 }
 

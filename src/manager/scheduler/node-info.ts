@@ -3,6 +3,7 @@ import type { Node } from '../../api/node.ts'
 import type { PortConfig } from '../../api/service-spec.ts'
 import type { Task } from '../../api/task.ts'
 import { isTerminal, isWanted, TASK_STATE_ORDER } from '../../api/task-state.ts'
+import { type GenericAmounts, genericAmounts, takeGeneric } from './generic-resources.ts'
 
 /** How long a failed task makes its node the last choice for its service, milliseconds (swarmkit: 5 minutes). */
 export const FAILURE_WINDOW_MS = 5 * 60_000
@@ -15,6 +16,8 @@ export interface NodeInfo {
   /** Of tasks that hold resources: assigned and not ended. */
   reservedNanoCpus: number
   reservedMemoryBytes: number
+  /** What no such task has of the generic resources. */
+  readonly freeGeneric: GenericAmounts
   /** Addresses at which host-mode ports are in use, by port as `tcp/80`; an empty one is all. */
   readonly hostPorts: Map<string, string[]>
   /** Tasks that are wanted here. */
@@ -45,6 +48,7 @@ const emptyInfo = (node: Node): NodeInfo => ({
   node,
   reservedNanoCpus: 0,
   reservedMemoryBytes: 0,
+  freeGeneric: genericAmounts(node.Description.Resources.GenericResources),
   hostPorts: new Map(),
   taskCount: 0,
   serviceTaskCounts: new Map(),
@@ -56,6 +60,7 @@ export const addTask = (info: NodeInfo, task: Task): void => {
   const reservations = task.Spec.Resources?.Reservations
   info.reservedNanoCpus += reservations?.NanoCPUs ?? 0
   info.reservedMemoryBytes += reservations?.MemoryBytes ?? 0
+  takeGeneric(info.freeGeneric, task.GenericResources)
   for (const port of hostPortsOf(task)) takeHostPort(info, port)
   if (!isWanted(task.DesiredState)) return
   info.taskCount++

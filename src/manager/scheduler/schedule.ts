@@ -1,6 +1,8 @@
 import type { Node } from '../../api/node.ts'
+import type { GenericResource } from '../../api/service-spec.ts'
 import type { Task } from '../../api/task.ts'
 import { DYNAMIC_FILTERS, explainUnplaced, passes, STATIC_FILTERS } from './filter.ts'
+import { claimGeneric, wantsGeneric } from './generic-resources.ts'
 import { addTask, buildNodeInfos, failureKey, type NodeInfo } from './node-info.ts'
 import { pickNode } from './spread.ts'
 
@@ -12,15 +14,23 @@ export interface SchedulerSnapshot {
   nowMs: number
 }
 
+/** Where a task goes, and what of the node's generic resources is its own there. */
+export interface Assignment {
+  taskId: string
+  nodeId: string
+  /** Absent when there are none. */
+  genericResources?: GenericResource[]
+}
+
 /** Where tasks go, and why others can go nowhere. */
 export interface Schedule {
-  assignments: { taskId: string; nodeId: string }[]
+  assignments: Assignment[]
   unplaced: { taskId: string; explanation: string }[]
 }
 
 /**
  * Places tasks in the given order. One with a node already (a global service's) is only checked against that node. No node's
- * resources, host ports or replicas per node are ever given away twice.
+ * resources, names of them, host ports or replicas per node are ever given away twice.
  */
 export const schedule = (snapshot: SchedulerSnapshot, tasks: readonly Task[]): Schedule => {
   const infos = buildNodeInfos(snapshot.nodes, snapshot.tasks, snapshot.nowMs)
@@ -39,8 +49,11 @@ export const schedule = (snapshot: SchedulerSnapshot, tasks: readonly Task[]): S
       result.unplaced.push({ taskId: task.ID, explanation: explainUnplaced(task, considered) })
       continue
     }
-    addTask(info, task)
-    result.assignments.push({ taskId: task.ID, nodeId: info.node.ID })
+    const assignment: Assignment = { taskId: task.ID, nodeId: info.node.ID }
+    const given = wantsGeneric(task) ? claimGeneric(info.freeGeneric, task) : undefined
+    if (given?.length) assignment.genericResources = given
+    addTask(info, given === undefined ? task : { ...task, GenericResources: given })
+    result.assignments.push(assignment)
   }
   return result
 }

@@ -7,7 +7,7 @@ import { isTerminal, isWanted } from '../../api/task-state.ts'
 import { ReconcileLoop, type ReconcilerDeps } from '../orchestrator/reconcile-loop.ts'
 import type { Store } from '../store/store.ts'
 import type { Tx } from '../store/tx.ts'
-import { type Schedule, schedule } from './schedule.ts'
+import { type Assignment, type Schedule, schedule } from './schedule.ts'
 
 /**
  * The allocator's part of an assignment: the task with its addresses on that node. Throws a SwarmctlError when there are none; runs
@@ -89,11 +89,7 @@ export class Scheduler {
       ({ taskId, explanation }) => view.get('task', taskId)?.Status.Err !== explanation,
     )
     return [
-      ...assignments.map(
-        ({ taskId, nodeId }) =>
-          (tx: Tx) =>
-            this.#assign(tx, taskId, nodeId),
-      ),
+      ...assignments.map((assignment) => (tx: Tx) => this.#assign(tx, assignment)),
       ...news.map(
         ({ taskId, explanation }) =>
           (tx: Tx) =>
@@ -102,7 +98,7 @@ export class Scheduler {
     ]
   }
 
-  #assign(tx: Tx, taskId: string, nodeId: string): void {
+  #assign(tx: Tx, { taskId, nodeId, genericResources }: Assignment): void {
     const task = tx.get('task', taskId)
     // The node may have gone since: the task stays pending, and the node's change triggers the next run.
     if (task === undefined || !isPending(task)) return
@@ -112,7 +108,8 @@ export class Scheduler {
         ? 'scheduler assigned task to node'
         : 'scheduler confirmed task can run on preassigned node'
     const Status = { Timestamp: timestamp(this.#clock), State: 'assigned', Message } as const
-    const assigned: Task = { ...task, NodeID: nodeId, Status }
+    const given = genericResources && { GenericResources: genericResources }
+    const assigned: Task = { ...task, NodeID: nodeId, Status, ...given }
     try {
       tx.put('task', this.#allocateTaskAddresses(tx, assigned, nodeId))
     } catch (thrown) {

@@ -158,6 +158,18 @@ const expanding = <T>(what: string, expand: () => T): T => {
   }
 }
 
+/** The spec's variables, then one for each kind of generic resource that the task was given, as Swarm's: `DOCKER_RESOURCE_GPU=uuid1,uuid2`. */
+const environment = ({ Spec, GenericResources }: Task, context: TemplateContext) => {
+  const lines = Spec.ContainerSpec?.Env?.map((line) => expandEnv(line, context))
+  if (!GenericResources?.length) return lines
+  const given = Map.groupBy(
+    GenericResources.flatMap((one) => one.NamedResourceSpec ?? one.DiscreteResourceSpec ?? []),
+    ({ Kind }) => `DOCKER_RESOURCE_${Kind}`.toUpperCase(),
+  )
+  const own = [...given].map(([name, list]) => `${name}=${list.map(({ Value }) => Value).join()}`)
+  return [...(lines ?? []), ...own]
+}
+
 /**
  * The body of `POST /containers/create` for a task: its whole ContainerSpec and TaskSpec.
  * @throws SwarmctlError INVALID_ARGUMENT for a placeholder that can't be filled in
@@ -174,7 +186,7 @@ export const containerBody = (plan: ContainerPlan): object => {
       Image: spec.Image,
       Entrypoint: spec.Command,
       Cmd: spec.Args,
-      Env: expanding('env', () => spec.Env?.map((line) => expandEnv(line, context))),
+      Env: expanding('env', () => environment(task, context)),
       Hostname:
         expanding('hostname', () => expandTemplate(spec.Hostname ?? '', context)) || undefined,
       Domainname: spec.Swarmctl?.Domainname,

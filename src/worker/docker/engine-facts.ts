@@ -1,4 +1,5 @@
 import { SwarmctlError } from '../../api/errors.ts'
+import type { GenericResource } from '../../api/service-spec.ts'
 import type { EngineFacts } from '../executor.ts'
 
 /** What is read of `GET /info`. */
@@ -10,6 +11,7 @@ export interface EngineInfo {
   MemTotal: number
   ServerVersion: string
   Labels: string[] | null
+  GenericResources?: GenericResource[] | null
   Plugins?: Record<'Volume' | 'Network' | 'Authorization' | 'Log', string[] | null> | null
   Swarm?: { LocalNodeState?: string } | null
 }
@@ -26,7 +28,11 @@ const labels = (lines: readonly string[]): Record<string, string> =>
 export const engineFacts = (info: EngineInfo): EngineFacts => ({
   Hostname: info.Name,
   Platform: { Architecture: info.Architecture, OS: info.OSType },
-  Resources: { NanoCPUs: info.NCPU * 1e9, MemoryBytes: info.MemTotal },
+  Resources: {
+    NanoCPUs: info.NCPU * 1e9,
+    MemoryBytes: info.MemTotal,
+    ...(info.GenericResources?.length && { GenericResources: info.GenericResources }),
+  },
   Engine: {
     EngineVersion: info.ServerVersion,
     Labels: labels(info.Labels ?? []),

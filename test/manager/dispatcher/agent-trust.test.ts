@@ -129,7 +129,7 @@ t.test('an Engine that describes itself strangely is one all the same', async (t
   const description = {
     ...good,
     Platform: { OS: 7 },
-    Resources: { NanoCPUs: -1, MemoryBytes: Number.NaN },
+    Resources: { NanoCPUs: -1, MemoryBytes: Number.NaN, GenericResources: { GPU: 1 } },
     Engine: {},
     Swarmctl: { ...good.Swarmctl, EngineError: 'x'.repeat(10_000) },
   }
@@ -139,7 +139,7 @@ t.test('an Engine that describes itself strangely is one all the same', async (t
   const known = b.store.view().get('node', 'n1')?.Description
   t.match(known, {
     Platform: { OS: '', Architecture: '' },
-    Resources: { NanoCPUs: 0, MemoryBytes: 0 },
+    Resources: { NanoCPUs: 0, MemoryBytes: 0, GenericResources: [] },
     Engine: { EngineVersion: '', Labels: {}, Plugins: [] },
   })
   t.equal(known?.Swarmctl.EngineError.length, 4096)

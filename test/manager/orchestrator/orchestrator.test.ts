@@ -367,6 +367,53 @@ t.test('a node that no longer meets the constraints loses the tasks', async (t) 
   t.strictSame(nodes(world.running('db')), ['n2'])
 })
 
+t.test(
+  'generic resources are one task’s each until it ends, or their node has them no more',
+  async (t) => {
+    const world = await World.start(1)
+    const gpus = (...names: string[]) =>
+      world.changeNode('n1', ({ Description }) => ({
+        Description: {
+          ...Description,
+          Resources: {
+            ...Description.Resources,
+            GenericResources: names.map((Value) => ({ NamedResourceSpec: { Kind: 'GPU', Value } })),
+          },
+        },
+      }))
+    const used = () =>
+      world
+        .running('train')
+        .flatMap(({ GenericResources = [] }) => GenericResources)
+        .map(({ NamedResourceSpec }) => NamedResourceSpec?.Value)
+        .sort()
+    await gpus('a', 'b')
+    await world.createService('train', {
+      Mode: { Replicated: { Replicas: 3 } },
+      TaskTemplate: {
+        Resources: {
+          Reservations: { GenericResources: [{ DiscreteResourceSpec: { Kind: 'GPU', Value: 1 } }] },
+        },
+      },
+    })
+    await world.clock.advance(1000)
+    t.strictSame(used(), ['a', 'b'])
+    const waiting = world.wanted('train').find(({ NodeID }) => NodeID === '')
+    t.equal(waiting?.Status.Err, 'no suitable node (node host-1: insufficient generic resources)')
+    await gpus('b', 'c', 'd')
+    await world.clock.advance(10_000)
+    t.strictSame(used(), ['b', 'c', 'd'], 'who had the one that is gone has another')
+    await world.updateService('train', { image: 'ok2' })
+    await world.clock.advance(60_000)
+    t.strictSame(used(), ['b', 'c', 'd'])
+    t.strictSame(
+      images(world.running('train')),
+      ['ok2', 'ok2', 'ok2'],
+      'each waited for its predecessor’s',
+    )
+  },
+)
+
 t.test('a paused node of a global service is updated when it is active again', async (t) => {
   const world = await World.start(2)
   await world.createService('each', { Mode: { Global: {} } })

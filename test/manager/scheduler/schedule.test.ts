@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Node } from '../../../src/api/node.ts'
-import type { PortConfig, TaskSpec } from '../../../src/api/service-spec.ts'
+import type { GenericResource, PortConfig, TaskSpec } from '../../../src/api/service-spec.ts'
 import type { Task } from '../../../src/api/task.ts'
 import { schedule } from '../../../src/manager/scheduler/schedule.ts'
 import { sampleNode, sampleTask } from '../../support/objects.ts'
@@ -242,6 +242,71 @@ t.test('nothing is given away twice, whatever the order', async (t) => {
       .reduce((sum, task) => sum + (task?.Spec.Resources?.Reservations?.MemoryBytes ?? 0), 0)
     t.ok(reserved <= node.Description.Resources.MemoryBytes, `${node.ID}: ${reserved}`)
   }
+})
+
+const named = (Kind: string, ...names: string[]): GenericResource[] =>
+  names.map((Value) => ({ NamedResourceSpec: { Kind, Value } }))
+
+const discrete = (Kind: string, Value: number): GenericResource[] => [
+  { DiscreteResourceSpec: { Kind, Value } },
+]
+
+const reserving = (...GenericResources: GenericResource[]): TaskSpec => ({
+  Resources: { Reservations: { GenericResources } },
+})
+
+const offering = (index: number, ...GenericResources: GenericResource[]): Node => {
+  const node = sampleNode(`n${index}`, index)
+  const Resources = { ...node.Description.Resources, GenericResources }
+  return { ...node, Description: { ...node.Description, Resources } }
+}
+
+t.test('generic resources: names are given one by one, numbers by count', async (t) => {
+  const node = offering(1, ...named('GPU', 'a', 'b', 'c', 'a'), ...discrete('SSD', 3))
+  const holds = (id: string, GenericResources: GenericResource[], state = 'running'): Task =>
+    placed(id, 'n1', {
+      GenericResources,
+      Status: { Timestamp: '', State: state as never, Message: '' },
+    })
+  const given = (existing: Task[], ...tasks: TaskSpec[]) =>
+    schedule(
+      { nodes: [node], tasks: existing, nowMs },
+      tasks.map((spec, index) => pending(`t${index}`, spec)),
+    ).assignments.map(({ taskId, genericResources }) => [taskId, genericResources])
+  const one = reserving(...discrete('GPU', 1))
+  t.strictSame(
+    given([], reserving(...discrete('GPU', 2), ...discrete('SSD', 2)), one, one, {}),
+    [
+      ['t0', [...named('GPU', 'a', 'b'), ...discrete('SSD', 2)]],
+      ['t1', named('GPU', 'c')],
+      ['t3', undefined],
+    ],
+    'each once in a run',
+  )
+  const all = reserving(...discrete('GPU', 2), ...discrete('SSD', 1))
+  t.strictSame(
+    given([holds('h', named('GPU', 'b')), holds('i', discrete('SSD', 2), 'starting')], all, one),
+    [['t0', [...named('GPU', 'a', 'c'), ...discrete('SSD', 1)]]],
+    'not what others have',
+  )
+  t.strictSame(given([holds('h', named('GPU', 'a', 'b', 'c'), 'failed')], one), [
+    ['t0', named('GPU', 'a')],
+  ])
+  const stopping = { ...holds('h', named('GPU', 'a', 'b', 'c')), DesiredState: 'shutdown' } as const
+  t.strictSame(given([stopping], one), [], 'until it has ended')
+  const strange = [holds('h', [...named('GPU', 'z'), ...discrete('GPU', 9), ...named('SSD', 'x')])]
+  t.strictSame(given([...strange, holds('i', discrete('SSD', 9))], one), [
+    ['t0', named('GPU', 'a')],
+  ])
+  t.strictSame(
+    given([], reserving(...named('GPU', 'b'), ...discrete('GPU', 2)), one),
+    [['t0', named('GPU', 'b', 'a', 'c')]],
+    'a name that is asked for',
+  )
+  t.strictSame(given([], reserving(...discrete('GPU', 2), ...discrete('GPU', 2))), [], 'together')
+  t.strictSame(given([], reserving(...named('GPU', 'x'))), [])
+  t.strictSame(given([], reserving(...discrete('FPGA', 1))), [])
+  t.strictSame(given([], reserving(...discrete('FPGA', 0))), [['t0', undefined]])
 })
 
 t.test('a thousand tasks on a hundred nodes', async (t) => {
