@@ -70,6 +70,11 @@ refuses('service specs are refused with Docker’s texts', parseServiceSpec, [
     task({ Resources: { Reservations: { MemoryBytes: 4096 } } }),
     'invalid memory value 4096: Must be at least 4MiB',
   ],
+  [
+    'swap without a limit of memory',
+    task({ Resources: { SwapBytes: 1 << 20 } }),
+    'memory swap provided, but no memory-limit was set',
+  ],
   ['negative pids', task({ Resources: { Limits: { Pids: -1 } } }), /pids limit/],
   [
     'restart delay',

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { ContainerSpec } from '../../src/api/service-spec.ts'
+import type { ContainerSpec, TaskSpec } from '../../src/api/service-spec.ts'
 import type { Task } from '../../src/api/task.ts'
 import { containerBody } from '../../src/worker/docker/container-body.ts'
 import { engineFacts } from '../../src/worker/docker/engine-facts.ts'
@@ -115,4 +115,37 @@ t.test('a node offers what its Engine is configured with', async (t) => {
   const offered = [{ NamedResourceSpec: { Kind: 'GPU', Value: 'uuid1' } }]
   t.strictSame(resources(offered as never).GenericResources, offered)
   t.strictSame(resources(null as never), { NanoCPUs: 1e9, MemoryBytes: 1 })
+})
+
+t.test('what is left out or empty is the Engine’s and the image’s own', async (t) => {
+  t.notOk('Entrypoint' in body({ Command: [], Args: ['a'] }), 'a list of nothing clears it')
+  t.strictSame(body({ Command: ['c'] }).Entrypoint, ['c'])
+  const logging = (LogDriver: TaskSpec['LogDriver']) =>
+    body({}, [], { Spec: { LogDriver, ContainerSpec: { Image: 'i' } } }).HostConfig.LogConfig
+  t.strictSame(
+    logging({ Options: { 'max-size': '10m' } }),
+    { Type: '', Config: { 'max-size': '10m' } },
+    'options without a driver are for the Engine’s own',
+  )
+  t.strictSame(logging({ Name: 'none' }), { Type: 'none', Config: {} })
+  t.equal(logging({}), undefined)
+  t.equal(logging(undefined), undefined)
+})
+
+t.test('a reservation never keeps a container from being created', async (t) => {
+  const MiB = 2 ** 20
+  const reserved = (MemoryBytes: number, limit?: number) =>
+    body({}, [], {
+      Spec: {
+        ContainerSpec: { Image: 'i' },
+        Resources: {
+          Reservations: { MemoryBytes },
+          ...(limit && { Limits: { MemoryBytes: limit } }),
+        },
+      },
+    }).HostConfig.MemoryReservation
+  t.equal(reserved(32 * MiB), 32 * MiB)
+  t.equal(reserved(32 * MiB, 64 * MiB), 32 * MiB)
+  t.equal(reserved(128 * MiB, 64 * MiB), 64 * MiB, 'beyond the limit the Engine refuses it')
+  t.equal(reserved(5 * MiB), undefined, 'and less than it takes')
 })

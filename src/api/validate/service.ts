@@ -135,6 +135,10 @@ const requireResources = (resources: ResourceRequirements): void => {
     }
   }
   if ((resources.Limits?.Pids ?? 0) < 0) throw invalid('invalid pids limit: Must not be negative')
+  // Swap without limit needs none; Swarm refuses that as well.
+  if ((resources.SwapBytes ?? -1) !== -1 && !resources.Limits?.MemoryBytes) {
+    throw invalid('memory swap provided, but no memory-limit was set')
+  }
   const swappiness = resources.MemorySwappiness ?? -1
   if (swappiness < -1 || swappiness > SWAPPINESS_MAX) {
     throw invalid(`invalid memory swappiness ${swappiness}: Must be from -1 to 100`)

@@ -35,6 +35,15 @@ const defined = <T extends object>(object: T): Partial<T> =>
 
 const nonEmpty = <T>(list: T[]): T[] | undefined => (list.length === 0 ? undefined : list)
 
+/** The least that the Engine takes as a reservation (moby `linuxMinMemory`). */
+const MEMORY_RESERVATION_BYTES_MIN = 6 * 2 ** 20
+
+/** Scheduling goes by any reservation; the Engine refuses one that is tiny or beyond the limit, where Swarm tells it of none. */
+const memoryReservation = (reserved: number, limit: number): number | undefined => {
+  const bytes = limit > 0 ? Math.min(reserved, limit) : reserved
+  return bytes < MEMORY_RESERVATION_BYTES_MIN ? undefined : bytes
+}
+
 /** Host-mode ports as the create request has them. */
 const hostPorts = (ports: readonly PortConfig[]) => {
   const bindings: Record<string, { HostIp?: string; HostPort: string }[]> = {}
@@ -71,7 +80,10 @@ const resources = ({ Resources }: TaskSpec) => {
     NanoCpus: limits.NanoCPUs,
     Memory: limits.MemoryBytes,
     PidsLimit: limits.Pids,
-    MemoryReservation: Resources?.Reservations?.MemoryBytes,
+    MemoryReservation: memoryReservation(
+      Resources?.Reservations?.MemoryBytes ?? 0,
+      limits.MemoryBytes ?? 0,
+    ),
     // The Engine counts memory and swap together; -1 is without limit in both.
     MemorySwap: swap !== undefined && swap >= 0 ? (limits.MemoryBytes ?? 0) + swap : swap,
     MemorySwappiness: Resources?.MemorySwappiness,
@@ -100,6 +112,9 @@ export const endpointSettings = ({
   IPAMConfig: { IPv4Address: ipv4Address, ...(ipv6Address && { IPv6Address: ipv6Address }) },
   ...(aliases.length === 0 ? {} : { Aliases: aliases }),
 })
+
+const logConfig = (Type = '', Config: Record<string, string> = {}): object | undefined =>
+  Type === '' && Object.keys(Config).length === 0 ? undefined : { Type, Config }
 
 /** What of the spec only the Engine knows; its names are the Engine's. */
 const hostExtension = ({ Swarmctl = {} }: ContainerSpec): object => {
@@ -131,7 +146,8 @@ const hostConfig = (plan: ContainerPlan, spec: ContainerSpec, context: TemplateC
       Dns: nonEmpty(wiring?.dns ?? dns.Nameservers ?? []),
       DnsSearch: nonEmpty(wiring?.dnsSearch ?? dns.Search ?? []),
       DnsOptions: nonEmpty(wiring?.dnsOptions ?? dns.Options ?? []),
-      LogConfig: log?.Name ? { Type: log.Name, Config: log.Options ?? {} } : undefined,
+      // Without a name the options are for the Engine's own driver (swarmkit `manager/scheduler/filter.go`).
+      LogConfig: logConfig(log?.Name, log?.Options),
       NetworkMode: networkMode(task, wiring),
       PortBindings,
     }),
@@ -184,7 +200,8 @@ export const containerBody = (plan: ContainerPlan): object => {
   return {
     ...defined({
       Image: spec.Image,
-      Entrypoint: spec.Command,
+      // An empty list would take the image's entrypoint away.
+      Entrypoint: nonEmpty(spec.Command ?? []),
       Cmd: spec.Args,
       Env: expanding('env', () => environment(task, context)),
       Hostname:
