@@ -18,7 +18,13 @@ import { type AgentDisk, recordable } from './agent-disk.ts'
 import type { Attachments } from './attachments.ts'
 import { EngineAbsence } from './engine-absence.ts'
 import { EngineMonitor } from './engine-monitor.ts'
-import type { ContainerEvent, EngineFacts, Executor, ObservedContainer } from './executor.ts'
+import {
+  type ContainerEvent,
+  containerAfter,
+  type EngineFacts,
+  type Executor,
+  type ObservedContainer,
+} from './executor.ts'
 import { ENGINE_FIRST_WAIT_MS, engineConcurrency, OVERLAY_RESYNC_MS } from './limits.ts'
 import { type LocalFacts, nodeDescription } from './node-description.ts'
 import { OverlayConfirmations } from './overlay-confirmations.ts'
@@ -457,13 +463,9 @@ export class Agent {
       return this.#deps.attachments.onEvent(event)
     const stocked = this.#stock?.containers.get(event.taskId)
     // The stock must not tell a later runner what is not so any more.
-    if (stocked !== undefined && event.kind === 'died')
-      this.#stock?.containers.set(event.taskId, {
-        ...stocked,
-        status: 'exited',
-        exitCode: event.exitCode,
-      })
-    if (event.kind === 'removed') this.#stock?.containers.delete(event.taskId)
+    const after = stocked?.id === event.containerId ? containerAfter(stocked, event) : stocked
+    if (after) this.#stock?.containers.set(event.taskId, after)
+    else this.#stock?.containers.delete(event.taskId)
     this.#runners.get(event.taskId)?.onEvent(event)
   }
 

@@ -4,6 +4,7 @@ import type { Log } from '../api/log.ts'
 import { backoffMs } from './backoff.ts'
 import type { ContainerEvent, EngineFacts, Executor, ObservedContainer } from './executor.ts'
 import {
+  EARLY_EVENTS_MAX,
   ENGINE_BACKOFF_MS_MAX,
   ENGINE_BACKOFF_MS_MIN,
   ENGINE_PING_MS,
@@ -61,6 +62,9 @@ export class EngineMonitor {
       const current = new AbortController()
       this.#current = current
       let openedAtMs: number | undefined
+      // What happens while stock is taken is told after it: an answer may be older.
+      const early: ContainerEvent[] = []
+      let isTaken = false
       const stopPings = this.#ping(current, () => openedAtMs !== undefined)
       let reason = 'the event stream ended'
       try {
@@ -69,9 +73,16 @@ export class EngineMonitor {
           {
             open: () => {
               openedAtMs = clock.nowMs()
-              void this.#takeStock(current)
+              void this.#takeStock(current, () => {
+                isTaken = true
+                for (const event of early.splice(0)) onEvent(event)
+              })
             },
-            event: onEvent,
+            event: (event) => {
+              if (isTaken) return onEvent(event)
+              early.push(event)
+              if (early.length > EARLY_EVENTS_MAX) current.abort(overrun())
+            },
           },
           current.signal,
         )
@@ -125,7 +136,7 @@ export class EngineMonitor {
     return () => cancel()
   }
 
-  async #takeStock(current: AbortController): Promise<void> {
+  async #takeStock(current: AbortController, onTaken: () => void): Promise<void> {
     const asOf = this.#deps.tick()
     try {
       const [facts, containers] = await Promise.all([
@@ -135,11 +146,18 @@ export class EngineMonitor {
       if (current.signal.aborted) return
       if (this.#attempt > 0) this.#deps.log.info({}, 'the Docker Engine answers again')
       this.#deps.onUp(facts, containers, asOf)
+      onTaken()
     } catch (error) {
       current.abort(error)
     }
   }
 }
+
+const overrun = (): SwarmctlError =>
+  new SwarmctlError(
+    'ENGINE_UNAVAILABLE',
+    `the Docker Engine tells of more than ${EARLY_EVENTS_MAX} events while it does not say what it runs`,
+  )
 
 const SILENT_S = (ENGINE_PING_MS * (ENGINE_PINGS_MISSED_MAX + 1)) / 1000
 

@@ -42,6 +42,23 @@ export type ContainerEvent =
 /** Of a task's container. */
 export type TaskEvent = Exclude<ContainerEvent, { kind: 'disconnected' | 'changed' }>
 
+/** A container of before an event of it, as it is after. */
+export const containerAfter = (
+  container: ObservedContainer,
+  event: TaskEvent,
+): ObservedContainer | null => {
+  switch (event.kind) {
+    case 'died':
+      return { ...container, status: 'exited', exitCode: event.exitCode, pid: 0 }
+    case 'health':
+      return { ...container, health: event.health }
+    case 'removed':
+      return null
+    default:
+      return event satisfies never
+  }
+}
+
 /** What the Engine knows of the node. */
 export type EngineFacts = Pick<NodeDescription, 'Hostname' | 'Platform' | 'Resources' | 'Engine'>
 

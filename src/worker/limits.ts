@@ -37,6 +37,9 @@ export const ENGINE_BACKOFF_MS_MAX = 5000
 export const ENGINE_PING_MS = 5000
 export const ENGINE_PINGS_MISSED_MAX = 1
 
+/** Events of the Engine that wait until it has told what it runs. */
+export const EARLY_EVENTS_MAX = 10_000
+
 /** While the Engine does not answer: between looks at the containers' processes. What is gone at two looks has ended. */
 export const PROCESS_LOOK_MS = 1000
 

@@ -11,6 +11,8 @@ export interface Progress {
   container: ObservedContainer | null
   /** Secrets and configs that the task refers to have arrived. */
   dependenciesHere: boolean
+  /** The container has all that its task needs: one that is found before the task was ready may be half made. */
+  created: boolean
   /** Files are on the tmpfs and the networks on the node. */
   prepared: boolean
   /** Files and networks are taken back. */
@@ -97,14 +99,13 @@ const stepToRun = (task: Task, progress: Progress): Step => {
   if (container === null) {
     // A container that was there and is not: someone removed it behind our back.
     if (!isBefore(state, 'ready')) return report('failed', 'the container was removed')
-    if (isBefore(state, 'accepted')) return report('accepted')
-    if (!progress.dependenciesHere) return wait('dependencies')
-    if (isBefore(state, 'preparing')) return report('preparing')
-    return progress.prepared ? { kind: 'create' } : { kind: 'prepare' }
+    return stepToCreate(progress)
   }
   switch (container.status) {
     case 'created':
-      if (isBefore(state, 'ready')) return report('ready')
+      if (isBefore(state, 'ready'))
+        // The Engine, or this daemon, went away in between: creating it again adds what is missing.
+        return progress.created ? report('ready') : stepToCreate(progress)
       if (task.DesiredState === 'ready') return wait('desired-running')
       // After a restart of the daemon the files may be gone (a reboot) although the container is there.
       if (!progress.prepared)
@@ -120,6 +121,13 @@ const stepToRun = (task: Task, progress: Progress): Step => {
     default:
       return container.status satisfies never
   }
+}
+
+const stepToCreate = ({ state, dependenciesHere, prepared }: Progress): Step => {
+  if (isBefore(state, 'accepted')) return report('accepted')
+  if (!dependenciesHere) return wait('dependencies')
+  if (isBefore(state, 'preparing')) return report('preparing')
+  return prepared ? { kind: 'create' } : { kind: 'prepare' }
 }
 
 /**

@@ -5,6 +5,7 @@ import type { Log } from '../api/log.ts'
 import type { Task, TaskStatus } from '../api/task.ts'
 import { compareTaskStates, isTerminal, isWanted } from '../api/task-state.ts'
 import {
+  containerAfter,
   EXIT_CODE_LOST,
   EXIT_CODE_UNKNOWN,
   type ObservedContainer,
@@ -38,6 +39,7 @@ const initialProgress = (status: TaskStatus): Progress => ({
   state: status.State,
   container: null,
   dependenciesHere: false,
+  created: false,
   prepared: false,
   released: false,
   served: status.State === 'running',
@@ -162,19 +164,7 @@ export class TaskRunner {
   onEvent(event: TaskEvent): void {
     const container = this.#progress.container
     if (container === null || container.id !== event.containerId) return
-    switch (event.kind) {
-      case 'died':
-        this.#setContainer({ ...container, status: 'exited', exitCode: event.exitCode, pid: 0 })
-        break
-      case 'health':
-        this.#progress.container = { ...container, health: event.health }
-        break
-      case 'removed':
-        this.#setContainer(null)
-        break
-      default:
-        event satisfies never
-    }
+    this.#setContainer(containerAfter(container, event))
     this.wake()
   }
 
@@ -308,7 +298,12 @@ export class TaskRunner {
     if (kind === 'start') {
       // It may have died in the meantime, then its exit says more.
       if (this.#progress.container?.status !== 'exited')
-        this.#report({ kind: 'report', state: 'failed', message: 'starting', err: error.message })
+        this.#report({
+          kind: 'report',
+          state: 'failed',
+          message: 'starting',
+          err: `starting container failed: ${error.message}`,
+        })
       return true
     }
     this.#deps.log.warn(
@@ -341,12 +336,15 @@ export class TaskRunner {
         const container = await steps.create(task, signal)
         this.#containerTick = this.#deps.tick()
         progress.container = container
+        progress.created = true
         return
       }
       case 'start': {
         const started = await steps.start(progress.container!.id, task)
-        // Its end may have been heard of before the answer of the start.
-        if (progress.container?.status === 'created') this.#setContainer(started)
+        // Its end, or its health, may have been heard of before the answer of the start.
+        const { status, health = 'none' } = progress.container ?? {}
+        if (status === 'created')
+          this.#setContainer(health === 'none' ? started : { ...started, health })
         return
       }
       case 'drain':

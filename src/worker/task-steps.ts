@@ -28,8 +28,12 @@ export interface StepsOptions {
   engineConcurrency: number
 }
 
-const isPinned = (task: Task): boolean =>
-  (task.Spec.ContainerSpec?.Image ?? '').includes('@sha256:')
+const imageOf = (task: Task): string => task.Spec.ContainerSpec?.Image ?? ''
+
+const isPinned = (task: Task): boolean => imageOf(task).includes('@sha256:')
+
+/** An image named by its id is here or nowhere: no registry knows it (moby `executor/container/adapter.go`). */
+const isImageId = (task: Task): boolean => /^sha256:[0-9a-f]{64}$/.test(imageOf(task))
 
 /** The steps of tasks' lives, done: on the Engine, the overlay and the tmpfs, with bounded concurrency over all tasks. */
 export class TaskSteps {
@@ -82,6 +86,7 @@ export class TaskSteps {
 
   /** Pulls where that is needed, then creates the container. Aborting gives up the pull. */
   async create(task: Task, signal: AbortSignal): Promise<ObservedContainer> {
+    if (isImageId(task)) return await this.#create(task)
     // An image pinned by its digest can't change: it is pulled only when it is missing. A tag is asked for each time, as Swarm does;
     // when the registry can't be reached the image that is here does.
     const pullError = isPinned(task) ? undefined : await this.#pull(task, signal)
@@ -111,9 +116,9 @@ export class TaskSteps {
     try {
       await this.#deps.executor.pull(task, signal)
     } catch (error) {
-      const image = task.Spec.ContainerSpec?.Image
+      const { message } = error as Error
       if (!signal.aborted)
-        this.#deps.log.warn({ image, error: (error as Error).message }, 'could not pull an image')
+        this.#deps.log.warn({ image: imageOf(task), error: message }, 'could not pull an image')
       throw error
     }
   }

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { SwarmctlError } from '../../src/api/errors.ts'
 import { ENGINE_ABSENT_MS, EXIT_CODE_WAIT_MAX_MS } from '../../src/worker/limits.ts'
 import { agentTask, startBench } from '../support/worker/agent-bench.ts'
 
@@ -52,6 +53,76 @@ t.test('a task that waits long for a silent Engine is given back', async (t) => 
   await b.clock.advance(ENGINE_ABSENT_MS)
   t.equal(b.manager.history('t2').at(-1)?.State, 'rejected', 'what was said stays said')
   t.equal(b.executor.of('t2'), undefined)
+})
+
+t.test('an Engine that goes away while it makes a container', async (t) => {
+  const b = await startBench(t)
+  const create = b.executor.create.bind(b.executor)
+  let attempts = 0
+  b.executor.create = async (plan) => {
+    const id = await create(plan)
+    attempts += 1
+    if (attempts > 1) return id
+    b.executor.switchOff()
+    throw new SwarmctlError('ENGINE_UNAVAILABLE', 'gone between two networks')
+  }
+  b.manager.assign(true, { tasks: [agentTask('t1', {}, true)] })
+  await b.settle()
+  t.equal(b.executor.of('t1')?.status, 'created')
+  b.executor.switchOn()
+  await b.clock.advance(5000)
+  t.equal(b.manager.status('t1')?.State, 'running')
+  t.equal(attempts, 2, 'what it has not is given to it before it starts')
+})
+
+t.test('what happens while the Engine tells of its containers is not lost', async (t) => {
+  const b = await startBench(t)
+  b.executor.healthOf.set('nginx', 'starting')
+  const tasks = ['t1', 't2', 't3'].map((id) => agentTask(id))
+  b.manager.assign(true, { tasks })
+  await b.settle()
+  const list = b.executor.list.bind(b.executor)
+  b.executor.list = async (nodeId) => {
+    const containers = await list(nodeId)
+    b.executor.setHealth('t1', 'healthy')
+    b.executor.end('t2', 3)
+    await b.executor.remove(b.executor.of('t3')!.id)
+    return containers
+  }
+  await b.restart()
+  b.manager.assign(true, { tasks })
+  await b.settle()
+  t.equal(b.manager.status('t1')?.State, 'running')
+  t.match(b.manager.status('t2'), { State: 'failed', Err: 'task: non-zero exit (3)' })
+  t.match(b.manager.status('t3'), { State: 'failed', Err: 'the container was removed' })
+})
+
+t.test('health that is told before the start is answered', async (t) => {
+  const b = await startBench(t)
+  b.executor.healthOf.set('nginx', 'starting')
+  const start = b.executor.start.bind(b.executor)
+  b.executor.start = async (id) => {
+    const started = await start(id)
+    b.executor.setHealth('t1', 'healthy')
+    return started
+  }
+  b.manager.assign(true, { tasks: [agentTask('t1')] })
+  await b.settle()
+  t.equal(b.manager.status('t1')?.State, 'running')
+})
+
+t.test('a container that the Engine does not start', async (t) => {
+  const b = await startBench(t)
+  b.executor.start = async () => {
+    throw new SwarmctlError('INTERNAL', 'port is already allocated')
+  }
+  b.manager.assign(true, { tasks: [agentTask('t1')] })
+  await b.settle()
+  t.match(b.manager.status('t1'), {
+    State: 'failed',
+    Message: 'starting',
+    Err: 'starting container failed: port is already allocated',
+  })
 })
 
 t.test('a job that ends while the Engine is silent: the Engine says how, later', async (t) => {

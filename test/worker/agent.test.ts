@@ -112,6 +112,13 @@ t.test('an image: pinned and here is not pulled, one pull serves all replicas', 
     ['pull nginx'],
   )
   t.equal(b.executor.calls.filter((c) => c.startsWith('start')).length, 4)
+  const image = `sha256:${'0a'.repeat(32)}`
+  b.manager.assign(false, {
+    tasks: [agentTask('i', { Spec: { ContainerSpec: { Image: image } } })],
+  })
+  await b.settle()
+  t.equal(b.manager.status('i')?.State, 'running')
+  t.notOk(b.executor.calls.includes(`pull ${image}`), 'no registry knows an image by its id')
   const next = agentTask('d')
   b.manager.assign(false, { tasks: [{ ...next, Swarmctl: { ...next.Swarmctl, SpecVersion: 2 } }] })
   await b.settle()

@@ -28,6 +28,7 @@ const progress = (change: Partial<Progress>): Progress => ({
   state: 'assigned',
   container: null,
   dependenciesHere: true,
+  created: true,
   prepared: true,
   released: false,
   served: false,
@@ -75,6 +76,18 @@ t.test('each next step', async (t) => {
     ['report preparing', 'running', { state: 'accepted' }],
     ['prepare', 'running', { state: 'preparing', prepared: false }],
     ['create', 'running', { state: 'preparing' }],
+    ['create', 'running', { state: 'preparing', container: container('created'), created: false }],
+    [
+      'prepare',
+      'running',
+      {
+        state: 'preparing',
+        container: container('created'),
+        created: false,
+        prepared: false,
+      },
+    ],
+    ['report shutdown', 'shutdown', { container: container('created'), created: false }],
     ['report ready', 'ready', { state: 'preparing', container: container('created') }],
     ['wait desired-running', 'ready', { state: 'ready', container: container('created') }],
     ['prepare', 'running', { state: 'ready', container: container('created'), prepared: false }],
@@ -188,6 +201,7 @@ t.test(
         container('exited', 1),
       ),
       dependenciesHere: fc.boolean(),
+      created: fc.boolean(),
       prepared: fc.boolean(),
       released: fc.boolean(),
       served: fc.boolean(),
@@ -222,6 +236,7 @@ t.test(
               break
             case 'create':
               p.container = container('created')
+              p.created = true
               break
             case 'start':
               p.container = container('running')

@@ -16,7 +16,10 @@ export interface ContainerJson {
   Config: { Labels?: Record<string, string> | null; Tty?: boolean }
   HostConfig: { PortBindings?: Record<string, unknown> | null }
   Mounts?: FoundMount[]
-  NetworkSettings: { Ports?: Record<string, { HostIp: string; HostPort: string }[] | null> | null }
+  NetworkSettings: {
+    Ports?: Record<string, { HostIp: string; HostPort: string }[] | null> | null
+    Networks?: Record<string, object> | null
+  }
 }
 
 const STATUS: Record<string, ObservedContainer['status']> = {

@@ -82,17 +82,30 @@ export class DockerExecutor implements Executor {
   }
 
   async create(plan: ContainerPlan): Promise<string> {
-    const id = await this.#create(plan)
-    // Before API 1.44 a create request takes one network; the others are connected before the start.
-    for (const network of plan.wiring?.networks.slice(1) ?? [])
+    const { id, networks } = await this.#create(plan)
+    try {
+      await this.#connect(id, plan, networks)
+      await this.#prepareFolders(id, plan)
+      return id
+    } catch (thrown) {
+      // Its task is rejected and knows of no container: nobody else would remove it.
+      if (toSwarmctlError(thrown).code !== 'ENGINE_UNAVAILABLE')
+        await this.remove(id).catch(() => {})
+      throw thrown
+    }
+  }
+
+  /** Before API 1.44 a create request takes one network; the others are connected before the start. */
+  async #connect(id: string, plan: ContainerPlan, connected: readonly string[]): Promise<void> {
+    for (const network of plan.wiring?.networks.slice(1) ?? []) {
+      if (connected.includes(network.dockerNetwork)) continue
       await this.#engine.request({
         method: 'POST',
         path: `/networks/${encodeURIComponent(network.dockerNetwork)}/connect`,
         body: { Container: id, EndpointConfig: endpointSettings(network) },
         timeoutMs: SLOW_TIMEOUT_MS,
       })
-    await this.#prepareFolders(id, plan)
-    return id
+    }
   }
 
   async #prepareFolders(id: string, { task, node }: ContainerPlan): Promise<void> {
@@ -189,7 +202,8 @@ export class DockerExecutor implements Executor {
     }
   }
 
-  async #create(plan: ContainerPlan): Promise<string> {
+  /** Also one that an earlier attempt made, with the networks that it got. */
+  async #create(plan: ContainerPlan): Promise<{ id: string; networks: string[] }> {
     const name = taskName(plan.task)
     try {
       const { Id } = (await this.#engine.request({
@@ -199,7 +213,7 @@ export class DockerExecutor implements Executor {
         body: containerBody(plan),
         timeoutMs: SLOW_TIMEOUT_MS,
       })) as { Id: string }
-      return Id
+      return { id: Id, networks: [] }
     } catch (thrown) {
       const error = toSwarmctlError(thrown)
       if (error.code === 'NOT_FOUND' && !error.message.startsWith('No such image'))
@@ -208,7 +222,7 @@ export class DockerExecutor implements Executor {
       // An earlier attempt came through although its answer was lost.
       const json = await this.#json(name)
       if (json.Config.Labels?.[TASK_ID_LABEL] !== plan.task.ID) throw error
-      return json.Id
+      return { id: json.Id, networks: Object.keys(json.NetworkSettings.Networks ?? {}) }
     }
   }
 

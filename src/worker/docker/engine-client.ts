@@ -25,6 +25,12 @@ const SUCCESS = { 200: true, 201: true, 204: true, 304: true } as const
 export const QUICK_TIMEOUT_MS = 20_000
 export const SLOW_TIMEOUT_MS = 120_000
 
+/** The longest time of a Node timer: a longer one would be over at once, and a grace period may be of months. */
+const TIMER_MS_MAX = 2 ** 31 - 1
+
+const timeoutSignal = (timeoutMs: number): AbortSignal =>
+  AbortSignal.timeout(Math.min(timeoutMs, TIMER_MS_MAX))
+
 /** The Engine API by dockerode's transport: sockets, TCP, TLS and ssh addresses as the docker CLI has them. */
 export class EngineClient {
   readonly #docker: Docker
@@ -49,7 +55,7 @@ export class EngineClient {
 
   #dial(request: EngineRequest, isStream: boolean): Promise<unknown> {
     const query = new URLSearchParams(request.query).toString()
-    const limit = isStream ? [] : [AbortSignal.timeout(request.timeoutMs ?? QUICK_TIMEOUT_MS)]
+    const limit = isStream ? [] : [timeoutSignal(request.timeoutMs ?? QUICK_TIMEOUT_MS)]
     const signals = [...limit, ...(request.signal === undefined ? [] : [request.signal])]
     return new Promise((resolve, reject) => {
       this.#docker.modem.dial(
