@@ -400,6 +400,7 @@ export class Agent {
         log,
         dependenciesHere: (wanted) =>
           dependenciesHere(wanted, { secrets: this.#secrets, configs: this.#configs }),
+        peers: () => this.#runners.values(),
         onStatus: (changed, newStatus) => {
           disk.saveTask({ version: 1, task: recordable(changed), status: newStatus })
           this.#outbox.add(changed.ID, newStatus, isUrgent(newStatus.State, changed.DesiredState))

@@ -17,6 +17,9 @@ export const ROTATION_WAIT_MAX_MS = 5000
 /** How long a job whose process ended waits for an Engine that is silent to say how: longer than an upgrade of it takes. */
 export const EXIT_CODE_WAIT_MAX_MS = 120_000
 
+/** How long after its grace a failed task's container may hold up its successor: one that the Engine can't end is not waited for. */
+export const PREDECESSOR_MARGIN_MS = 30_000
+
 /** States on the way to RUNNING are reported together within this time; what others wait for is reported at once. */
 export const STATUS_COALESCE_MS = 250
 

@@ -17,6 +17,8 @@ export interface Progress {
   prepared: boolean
   /** Files and networks are taken back. */
   released: boolean
+  /** The container that it replaces, failed and on its way out, has yet to end. */
+  predecessorRuns: boolean
   /** It was RUNNING, so that other nodes may send it connections. */
   served: boolean
   outOfRotation: boolean
@@ -33,6 +35,7 @@ export interface Progress {
 export type WaitReason =
   | 'dependencies'
   | 'desired-running'
+  | 'predecessor'
   | 'healthy'
   | 'exit'
   | 'exit-code'
@@ -110,7 +113,9 @@ const stepToRun = (task: Task, progress: Progress): Step => {
       // After a restart of the daemon the files may be gone (a reboot) although the container is there.
       if (!progress.prepared)
         return progress.dependenciesHere ? { kind: 'prepare' } : wait('dependencies')
-      return isBefore(state, 'starting') ? report('starting') : { kind: 'start' }
+      if (isBefore(state, 'starting')) return report('starting')
+      // Swarm says that a task failed only when its container has ended: two would share volumes and host ports.
+      return progress.predecessorRuns ? wait('predecessor') : { kind: 'start' }
     case 'running':
       if (container.health === 'unhealthy') return report('failed', 'task: unhealthy container')
       if (container.health === 'starting')

@@ -14,10 +14,11 @@ import {
 import {
   CLEANUP_RETRY_MS,
   EXIT_CODE_WAIT_MAX_MS,
+  PREDECESSOR_MARGIN_MS,
   PREPARE_ATTEMPTS_MAX,
   ROTATION_WAIT_MAX_MS,
 } from './limits.ts'
-import { hasOverlay, nextStep, type Progress, type Step } from './task-progress.ts'
+import { hasOverlay, nextStep, type Progress, type Step, stopGraceMs } from './task-progress.ts'
 import type { TaskSteps } from './task-steps.ts'
 
 export interface RunnerDeps {
@@ -31,6 +32,8 @@ export interface RunnerDeps {
   /** Nothing of the task is left on the node. */
   onForgotten: (taskId: string) => void
   dependenciesHere: (task: Task) => boolean
+  /** All of the node's. */
+  peers: () => Iterable<TaskRunner>
   /** Counts up with each use: tells what the Engine said before from what was done after. */
   tick: () => number
 }
@@ -42,6 +45,7 @@ const initialProgress = (status: TaskStatus): Progress => ({
   created: false,
   prepared: false,
   released: false,
+  predecessorRuns: false,
   served: status.State === 'running',
   outOfRotation: false,
   drained: false,
@@ -84,6 +88,8 @@ export class TaskRunner {
   #cancelTimer: (() => void) | undefined
   #cancelRotation: (() => void) | undefined
   #cancelExitCode: (() => void) | undefined
+  #cancelPredecessor: (() => void) | undefined
+  #isPredecessorLate = false
 
   /** `status`: what the node itself said last, else what the manager says. */
   constructor(deps: RunnerDeps, start: { task: Task; status: TaskStatus }) {
@@ -112,6 +118,11 @@ export class TaskRunner {
     const { ContainerStatus, State } = this.#status
     if (this.#engineKnown || isTerminal(State) || !ContainerStatus?.PID) return undefined
     return { id: ContainerStatus.ContainerID, pid: ContainerStatus.PID }
+  }
+
+  /** Its end is told, its container runs still. */
+  get isEnding(): boolean {
+    return isTerminal(this.#progress.state) && this.#progress.container?.status === 'running'
   }
 
   /** Resolves with the container once there is one; undefined when the task ends without. */
@@ -205,6 +216,7 @@ export class TaskRunner {
     this.#cancelTimer?.()
     this.#cancelRotation?.()
     this.#cancelExitCode?.()
+    this.#cancelPredecessor?.()
     this.#abort.abort()
     this.#notify()
   }
@@ -226,6 +238,20 @@ export class TaskRunner {
     // It ended: nobody needs to wait for its connections, and this node sends it none from now on.
     this.#abort.abort()
     if (hasOverlay(this.#task)) this.#deps.steps.dropEndpoint(this.#task.ID)
+    for (const peer of this.#peers()) peer.wake()
+  }
+
+  /** The others that are for the same slot, or of the same global service. */
+  #peers(): TaskRunner[] {
+    const { ServiceID, Slot } = this.#task
+    return [...this.#deps.peers()].filter(
+      (peer) => peer !== this && peer.task.ServiceID === ServiceID && peer.task.Slot === Slot,
+    )
+  }
+
+  #findPredecessor(): TaskRunner | undefined {
+    if (this.#progress.container?.status !== 'created' || this.#isPredecessorLate) return undefined
+    return this.#peers().find((peer) => peer.isEnding)
   }
 
   async #run(): Promise<void> {
@@ -246,8 +272,11 @@ export class TaskRunner {
     await this.#adopt()
     while (!this.#closed && this.#engineKnown) {
       this.#progress.dependenciesHere = this.#deps.dependenciesHere(this.#task)
+      const predecessor = this.#findPredecessor()
+      this.#progress.predecessorRuns = predecessor !== undefined
       const step = nextStep(this.#task, this.#progress)
       if (step.kind === 'wait') {
+        if (step.reason === 'predecessor') this.#waitForPredecessor(predecessor!.task)
         if (step.reason === 'out-of-rotation') this.#waitForRotation()
         if (step.reason === 'exit-code') this.#waitForExitCode()
         return
@@ -411,6 +440,14 @@ export class TaskRunner {
     this.#cancelRotation ??= this.#deps.clock.schedule(ROTATION_WAIT_MAX_MS, () =>
       this.onOutOfRotation(),
     )
+  }
+
+  #waitForPredecessor(task: Task): void {
+    const limitMs = stopGraceMs(task) + PREDECESSOR_MARGIN_MS
+    this.#cancelPredecessor ??= this.#deps.clock.schedule(limitMs, () => {
+      this.#isPredecessorLate = true
+      this.wake()
+    })
   }
 
   #waitForExitCode(): void {

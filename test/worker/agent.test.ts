@@ -1,5 +1,5 @@
 import t from 'tap'
-import { STATUS_COALESCE_MS } from '../../src/worker/limits.ts'
+import { PREDECESSOR_MARGIN_MS, STATUS_COALESCE_MS } from '../../src/worker/limits.ts'
 import { sampleSecret } from '../support/objects.ts'
 import { AgentBench, agentTask, FakeManager, startBench } from '../support/worker/agent-bench.ts'
 
@@ -98,6 +98,37 @@ t.test('failures have Docker’s and Swarm’s words', async (t) => {
   await b.settle()
   t.match(b.manager.status('sick'), { State: 'failed', Err: 'task: unhealthy container' })
   t.strictSame(b.overlay.calls, ['drop sick', 'detach sick'], 'its container is stopped')
+})
+
+t.test('the container of a failed task ends before its successor’s starts', async (t) => {
+  const b = await startBench(t)
+  b.executor.healthOf.set('nginx', 'healthy')
+  const of = (id: string, Slot: number) => agentTask(id, { Slot })
+  b.manager.assign(true, { tasks: [of('sick', 1)] })
+  await b.settle()
+  const stops: (() => Promise<void>)[] = []
+  const stop = b.executor.stop.bind(b.executor)
+  b.executor.stop = (id) =>
+    new Promise((resolve) => {
+      stops.push(() => stop(id).then(resolve))
+    })
+  b.executor.setHealth('sick', 'unhealthy')
+  await b.settle()
+  t.equal(b.manager.status('sick')?.State, 'failed', 'told at once: nobody is to connect to it')
+  b.manager.assign(false, { tasks: [of('next', 1), of('other', 2)] })
+  await b.settle()
+  t.equal(b.executor.of('other')?.status, 'running')
+  t.equal(b.executor.of('next')?.status, 'created', 'they would share volumes and host ports')
+  await stops[0]?.()
+  await b.settle()
+  t.equal(b.executor.of('next')?.status, 'running')
+
+  b.executor.setHealth('next', 'unhealthy')
+  b.manager.assign(false, { tasks: [of('third', 1)] })
+  await b.settle()
+  t.equal(b.executor.of('third')?.status, 'created')
+  await b.clock.advance(10_000 + PREDECESSOR_MARGIN_MS)
+  t.equal(b.executor.of('third')?.status, 'running', 'one that can’t be ended is not waited for')
 })
 
 t.test('an image: pinned and here is not pulled, one pull serves all replicas', async (t) => {

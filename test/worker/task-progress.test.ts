@@ -31,6 +31,7 @@ const progress = (change: Partial<Progress>): Progress => ({
   created: true,
   prepared: true,
   released: false,
+  predecessorRuns: false,
   served: false,
   outOfRotation: false,
   drained: false,
@@ -93,6 +94,11 @@ t.test('each next step', async (t) => {
     ['prepare', 'running', { state: 'ready', container: container('created'), prepared: false }],
     ['report starting', 'running', { state: 'ready', container: container('created') }],
     ['start', 'running', { state: 'starting', container: container('created') }],
+    [
+      'wait predecessor',
+      'running',
+      { state: 'starting', container: container('created'), predecessorRuns: true },
+    ],
     ['report running', 'running', { state: 'starting', container: container('running') }],
     [
       'wait healthy',
@@ -204,6 +210,7 @@ t.test(
       created: fc.boolean(),
       prepared: fc.boolean(),
       released: fc.boolean(),
+      predecessorRuns: fc.boolean(),
       served: fc.boolean(),
       outOfRotation: fc.boolean(),
       drained: fc.boolean(),
