@@ -31,6 +31,7 @@ export interface ObservedContainer {
 
 /** What the Engine tells while it runs. */
 export type ContainerEvent =
+  | { kind: 'started'; taskId: string; containerId: string }
   | { kind: 'died'; taskId: string; containerId: string; exitCode: number }
   | { kind: 'health'; taskId: string; containerId: string; health: ContainerHealth }
   | { kind: 'removed'; taskId: string; containerId: string }
@@ -48,6 +49,8 @@ export const containerAfter = (
   event: TaskEvent,
 ): ObservedContainer | null => {
   switch (event.kind) {
+    case 'started':
+      return container.status === 'created' ? { ...container, status: 'running' } : container
     case 'died':
       return { ...container, status: 'exited', exitCode: event.exitCode, pid: 0 }
     case 'health':

@@ -8,8 +8,11 @@ const ENGINE_CONCURRENCY_MAX = 16
 export const engineConcurrency = (cpus: number): number =>
   Math.min(ENGINE_CONCURRENCY_MAX, Math.max(ENGINE_CONCURRENCY_MIN, Math.floor(cpus) + 1))
 
-/** Containers stopped at the same time: most of it is waiting for their own end. */
-export const STOP_CONCURRENCY = 32
+/** An operation of the Engine that takes longer waits (a volume's server that is away), and holds up no other container's. */
+export const ENGINE_HOLD_MS = 10_000
+
+/** Containers stopped at the same time: it is waiting for their own end, which may be long, and Swarm signals all at once. */
+export const STOP_CONCURRENCY = 256
 
 /** How long a task that is to go waits for the word that no node sends it connections any more. */
 export const ROTATION_WAIT_MAX_MS = 5000

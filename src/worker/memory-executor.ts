@@ -103,6 +103,7 @@ export class MemoryExecutor implements Executor {
     container.status = 'running'
     container.pid = 1000 + this.#serial
     container.health = this.healthOf.get(image) ?? 'none'
+    this.#tell({ kind: 'started', taskId: container.taskId, containerId })
     const exitCode = this.exitOf.get(image)
     if (exitCode !== undefined) this.end(container.taskId, exitCode)
     return observed(container)

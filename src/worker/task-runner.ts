@@ -54,6 +54,11 @@ const initialProgress = (status: TaskStatus): Progress => ({
   assigned: true,
 })
 
+/** Whether what is said of a container is older than what is known: none goes back to being created, none that ended runs again. */
+const isBehind = (said: ObservedContainer, known: ObservedContainer): boolean =>
+  (known.status === 'exited' && known.exitCode !== EXIT_CODE_UNKNOWN) ||
+  (said.status === 'created' && known.status !== 'created')
+
 /** A container as the node's own record has it. */
 const unobserved = (
   taskId: string,
@@ -164,9 +169,7 @@ export class TaskRunner {
     // An answer older than the container, or older than its end, says nothing.
     const isOld =
       (container === null && known !== null && this.#containerTick > asOf) ||
-      (container?.id === known?.id &&
-        known?.status === 'exited' &&
-        known.exitCode !== EXIT_CODE_UNKNOWN)
+      (container !== null && container.id === known?.id && isBehind(container, known))
     if (!isOld) this.#setContainer(container)
     this.#engineKnown = true
     this.wake()
@@ -175,6 +178,8 @@ export class TaskRunner {
   onEvent(event: TaskEvent): void {
     const container = this.#progress.container
     if (container === null || container.id !== event.containerId) return
+    // The answer of the start says more; this is for one that came through after its task had ended.
+    if (event.kind === 'started' && !isTerminal(this.#progress.state)) return
     this.#setContainer(containerAfter(container, event))
     this.wake()
   }
@@ -324,7 +329,8 @@ export class TaskRunner {
       this.#report({ kind: 'report', state: 'rejected', message: 'preparing', err: error.message })
       return true
     }
-    if (kind === 'start') {
+    // One that hangs may come through yet: it is asked for again, as long as the task is wanted.
+    if (kind === 'start' && error.code !== 'TIMEOUT') {
       // It may have died in the meantime, then its exit says more.
       if (this.#progress.container?.status !== 'exited')
         this.#report({

@@ -6,7 +6,7 @@ import type { NodeDescription } from '../api/node.ts'
 import type { Task } from '../api/task.ts'
 import { templateContext } from '../api/task-template.ts'
 import type { Executor, ObservedContainer } from './executor.ts'
-import { STOP_CONCURRENCY } from './limits.ts'
+import { ENGINE_HOLD_MS, STOP_CONCURRENCY } from './limits.ts'
 import type { OverlayPort, TaskWiring } from './overlay-port.ts'
 import { Semaphore } from './semaphore.ts'
 import { SharedPulls } from './shared-pulls.ts'
@@ -48,7 +48,10 @@ export class TaskSteps {
 
   constructor(deps: StepsDeps, options: StepsOptions) {
     this.#deps = deps
-    this.#engine = new Semaphore(options.engineConcurrency)
+    this.#engine = new Semaphore(options.engineConcurrency, {
+      clock: deps.clock,
+      holdMs: ENGINE_HOLD_MS,
+    })
     this.#pulls = new SharedPulls({
       pull: (task, signal) => this.#pullNow(task, signal),
       clock: deps.clock,

@@ -125,6 +125,46 @@ t.test('a container that the Engine does not start', async (t) => {
   })
 })
 
+t.test(
+  'a start that hangs: asked for again, and stopped when it comes through too late',
+  async (t) => {
+    const b = await startBench(t)
+    const start = b.executor.start.bind(b.executor)
+    let attempts = 0
+    b.executor.start = async () => {
+      attempts += 1
+      throw new SwarmctlError('TIMEOUT', 'not done within 120 s')
+    }
+    b.manager.assign(true, { tasks: [agentTask('t1')] })
+    await b.settle()
+    await b.clock.advance(1500)
+    t.equal(b.manager.status('t1')?.State, 'starting')
+    t.ok(attempts >= 2)
+    t.equal(b.agent.description.Swarmctl.EngineError, '', 'the Engine is well')
+    b.manager.assign(false, { tasks: [agentTask('t1', { DesiredState: 'shutdown' })] })
+    await b.settle()
+    t.equal(b.manager.status('t1')?.State, 'shutdown')
+    await start(b.executor.of('t1')!.id)
+    await b.settle()
+    t.equal(b.executor.of('t1')?.status, 'exited')
+  },
+)
+
+t.test('many containers with a long grace are told to stop at once', async (t) => {
+  const b = await startBench(t)
+  const ids = Array.from({ length: 100 }, (_, i) => `t${i}`)
+  b.manager.assign(true, { tasks: ids.map((id) => agentTask(id)) })
+  for (let i = 0; i < 20; i++) await b.settle()
+  let told = 0
+  b.executor.stop = async () => {
+    told += 1
+    await new Promise(() => {})
+  }
+  b.manager.assign(false, { tasks: ids.map((id) => agentTask(id, { DesiredState: 'shutdown' })) })
+  await b.settle()
+  t.equal(told, 100)
+})
+
 t.test('a job that ends while the Engine is silent: the Engine says how, later', async (t) => {
   const b = await startBench(t)
   const job = (id: string) =>

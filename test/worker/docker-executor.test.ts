@@ -3,7 +3,11 @@ import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { SwarmctlError } from '../../src/api/errors.ts'
 import { DockerExecutor } from '../../src/worker/docker/docker-executor.ts'
-import { EngineClient, type EngineRequest } from '../../src/worker/docker/engine-client.ts'
+import {
+  EngineClient,
+  type EngineRequest,
+  EngineTimeout,
+} from '../../src/worker/docker/engine-client.ts'
 import type { ContainerPlan } from '../../src/worker/executor.ts'
 import { sampleNode } from '../support/objects.ts'
 import { agentTask } from '../support/worker/agent-bench.ts'
@@ -78,6 +82,26 @@ t.test('one that an Engine left half made, as it went away, is finished', async 
   t.strictSame(calls.slice(2), ['POST /networks/swarmctl-3/connect'], 'once each')
 })
 
+t.test('a start that hangs is no Engine that is gone, if that answers otherwise', async (t) => {
+  const hung = new EngineTimeout(120_000, new Error('aborted'))
+  const { executor } = executorOn({ '/containers/c1/start': hung })
+  await t.rejects(executor.start('c1'), { code: 'TIMEOUT' })
+  const dead = executorOn({ '/containers/c1/start': hung, '/_ping': hung })
+  await t.rejects(dead.executor.start('c1'), { code: 'ENGINE_UNAVAILABLE' })
+
+  const listed = executorOn({
+    '/containers/json': [
+      { Id: 'c1', State: 'created', Labels: { 'com.docker.swarm.task.id': 't1' } },
+    ],
+    '/containers/c1/json': hung,
+  })
+  t.match(
+    await listed.executor.list('n1'),
+    [{ id: 'c1', taskId: 't1', status: 'created' }],
+    'the Engine answers no question about it meanwhile',
+  )
+})
+
 t.test('a limit of months is no limit of a millisecond', async (t) => {
   const server = createServer((_, response) => setTimeout(() => response.end('{}'), 50))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -86,4 +110,7 @@ t.test('a limit of months is no limit of a millisecond', async (t) => {
   const engine = new EngineClient({ dockerHost: `tcp://127.0.0.1:${port}` })
   const month = 31 * 24 * 3_600_000
   await t.resolves(engine.request({ method: 'GET', path: '/slow', timeoutMs: month }))
+  const short = engine.request({ method: 'GET', path: '/slow', timeoutMs: 10 })
+  await t.rejects(short, { code: 'ENGINE_UNAVAILABLE', message: /nothing within 0.01 s/ })
+  t.ok((await short.catch((error: unknown) => error)) instanceof EngineTimeout)
 })

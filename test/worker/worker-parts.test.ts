@@ -257,6 +257,23 @@ t.test('a semaphore and the outbox', async (t) => {
   t.equal(most, 2)
 
   const clock = new VirtualClock()
+  const patient = new Semaphore(1, { clock, holdMs: 1000 })
+  const begun: string[] = []
+  const hang = (name: string) => async () => {
+    begun.push(name)
+    if (name !== 'quick') await new Promise(() => {})
+  }
+  void patient.run(hang('first'))
+  void patient.run(hang('second'))
+  void patient.run(hang('quick'))
+  await clock.advance(900)
+  t.strictSame(begun, ['first'])
+  await clock.advance(2000)
+  t.strictSame(
+    begun,
+    ['first', 'second', 'quick'],
+    'one that hangs holds up the others for a while',
+  )
   const outbox = new StatusOutbox({ clock })
   const sent: string[][] = []
   const add = (id: string, State: 'preparing' | 'running', urgent: boolean) =>

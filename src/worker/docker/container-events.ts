@@ -40,6 +40,7 @@ export const containerEvent = (event: EngineEvent, nodeId: string): ContainerEve
     const exitCode = Number(event.Actor?.Attributes?.exitCode ?? 0)
     return { kind: 'died', taskId, containerId, exitCode }
   }
+  if (action === 'start') return { kind: 'started', taskId, containerId }
   if (action === 'destroy') return { kind: 'removed', taskId, containerId }
   if (action.startsWith(HEALTH_ACTION)) {
     const health = action.slice(HEALTH_ACTION.length) as ContainerHealth

@@ -22,6 +22,24 @@ export interface ContainerJson {
   }
 }
 
+/** What is read of an item of `GET /containers/json`. */
+export interface ListedContainer {
+  Id: string
+  State: string
+  Labels?: Record<string, string> | null
+}
+
+/** A listed container that never ran. */
+export const createdContainer = ({ Id, Labels }: ListedContainer): ObservedContainer => ({
+  id: Id,
+  taskId: Labels?.[TASK_ID_LABEL] ?? '',
+  status: 'created',
+  pid: 0,
+  exitCode: 0,
+  health: 'none',
+  ports: [],
+})
+
 const STATUS: Record<string, ObservedContainer['status']> = {
   created: 'created',
   running: 'running',

@@ -13,10 +13,21 @@ import type {
 } from '../executor.ts'
 import { containerBody, endpointSettings, NODE_ID_LABEL, TASK_ID_LABEL } from './container-body.ts'
 import { containerEvent, EVENT_FILTERS, jsonLines } from './container-events.ts'
-import { type ContainerJson, observedContainer } from './container-inspect.ts'
+import {
+  type ContainerJson,
+  createdContainer,
+  type ListedContainer,
+  observedContainer,
+} from './container-inspect.ts'
 import { logMessages } from './container-logs.ts'
 import { ContainerProcesses } from './container-processes.ts'
-import { type EngineClient, SLOW_TIMEOUT_MS } from './engine-client.ts'
+import {
+  type EngineClient,
+  type EngineRequest,
+  EngineTimeout,
+  QUICK_TIMEOUT_MS,
+  SLOW_TIMEOUT_MS,
+} from './engine-client.ts'
 import { engineError } from './engine-error.ts'
 import { type EngineInfo, engineFacts, requireNoSwarm } from './engine-facts.ts'
 import { prepareFolders, wantFolders } from './volume-folders.ts'
@@ -52,8 +63,13 @@ export class DockerExecutor implements Executor {
       method: 'GET',
       path: '/containers/json',
       query: { all: '1', filters },
-    })) as { Id: string }[]
-    const observed = await Promise.all(found.map(({ Id }) => this.#inspect(Id)))
+    })) as ListedContainer[]
+    // One that never ran has nothing more to tell, and the Engine answers no question about it while it starts it, which may hang.
+    const observed = await Promise.all(
+      found.map((listed) =>
+        listed.State === 'created' ? createdContainer(listed) : this.#inspect(listed.Id),
+      ),
+    )
     const containers = observed.filter((container) => container !== undefined)
     await this.#processes.learn(containers.filter(({ status }) => status === 'running'))
     return containers
@@ -121,7 +137,7 @@ export class DockerExecutor implements Executor {
   }
 
   async start(containerId: string): Promise<ObservedContainer> {
-    await this.#engine.request({
+    await this.#ofOne({
       method: 'POST',
       path: `/containers/${containerId}/start`,
       timeoutMs: SLOW_TIMEOUT_MS,
@@ -242,12 +258,22 @@ export class DockerExecutor implements Executor {
     }
   }
 
-  async #tolerate(
-    codes: readonly string[],
-    request: Parameters<EngineClient['request']>[0],
-  ): Promise<void> {
+  /** What hangs for one container (its volume's server is away) does not make an Engine dead that answers otherwise. */
+  async #ofOne(request: EngineRequest): Promise<void> {
     try {
       await this.#engine.request(request)
+    } catch (thrown) {
+      if (!(thrown instanceof EngineTimeout)) throw thrown
+      await this.ping()
+      const limitS = (request.timeoutMs ?? QUICK_TIMEOUT_MS) / 1000
+      const text = `the Docker Engine has not done it within ${limitS} s, though it answers`
+      throw new SwarmctlError('TIMEOUT', text, { cause: thrown })
+    }
+  }
+
+  async #tolerate(codes: readonly string[], request: EngineRequest): Promise<void> {
+    try {
+      await this.#ofOne(request)
     } catch (thrown) {
       if (!codes.includes(toSwarmctlError(thrown).code)) throw thrown
     }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import Docker from 'dockerode'
+import { SwarmctlError } from '../../api/errors.ts'
 import { engineError } from './engine-error.ts'
 
 type Method = 'GET' | 'POST' | 'DELETE'
@@ -28,6 +29,14 @@ export const SLOW_TIMEOUT_MS = 120_000
 /** The longest time of a Node timer: a longer one would be over at once, and a grace period may be of months. */
 const TIMER_MS_MAX = 2 ** 31 - 1
 
+/** The Engine, or what it does for one container, took too long. */
+export class EngineTimeout extends SwarmctlError {
+  constructor(limitMs: number, cause: unknown) {
+    const text = `the Docker Engine does not answer: nothing within ${limitMs / 1000} s`
+    super('ENGINE_UNAVAILABLE', text, { cause })
+  }
+}
+
 const timeoutSignal = (timeoutMs: number): AbortSignal =>
   AbortSignal.timeout(Math.min(timeoutMs, TIMER_MS_MAX))
 
@@ -55,8 +64,9 @@ export class EngineClient {
 
   #dial(request: EngineRequest, isStream: boolean): Promise<unknown> {
     const query = new URLSearchParams(request.query).toString()
-    const limit = isStream ? [] : [timeoutSignal(request.timeoutMs ?? QUICK_TIMEOUT_MS)]
-    const signals = [...limit, ...(request.signal === undefined ? [] : [request.signal])]
+    const limitMs = request.timeoutMs ?? QUICK_TIMEOUT_MS
+    const limit = isStream ? undefined : timeoutSignal(limitMs)
+    const signals = [limit, request.signal].filter((signal) => signal !== undefined)
     return new Promise((resolve, reject) => {
       this.#docker.modem.dial(
         {
@@ -72,7 +82,7 @@ export class EngineClient {
           // The types lack authconfig.key and the nullable answer.
         } as never,
         (error: unknown, answer: unknown) => {
-          if (error) reject(engineError(error))
+          if (error) reject(limit?.aborted ? new EngineTimeout(limitMs, error) : engineError(error))
           else resolve(answer)
         },
       )
