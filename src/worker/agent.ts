@@ -272,8 +272,8 @@ export class Agent {
     const request = body as LogsRequest
     const runner = this.#runners.get(request.taskId)
     if (runner === undefined) throw notFound(`task ${request.taskId} is not on this node`)
-    // Followed from before its container is there; else there is nothing to read yet.
-    const container = request.follow ? await runner.whenContainer(context.signal) : runner.container
+    // Followed from before its container runs (the Engine ends a log of one that does not); else there is nothing to read yet.
+    const container = request.follow ? await runner.whenStarted(context.signal) : runner.container
     if (container === undefined || container === null) return
     for await (const line of this.#deps.executor.logs(container.id, request, context.signal))
       await stream.send(line)

@@ -130,16 +130,17 @@ export class TaskRunner {
     return isTerminal(this.#progress.state) && this.#progress.container?.status === 'running'
   }
 
-  /** Resolves with the container once there is one; undefined when the task ends without. */
-  async whenContainer(signal: AbortSignal): Promise<ObservedContainer | undefined> {
-    while (this.#progress.container === null) {
+  /** Resolves with the container once it has been started; undefined when the task ends without. */
+  async whenStarted(signal: AbortSignal): Promise<ObservedContainer | undefined> {
+    for (;;) {
+      const { container } = this.#progress
+      if (container !== null && container.status !== 'created') return container
       if (this.#closed || signal.aborted || isTerminal(this.#progress.state)) return undefined
       await new Promise<void>((resolve) => {
         this.#waiters.add(resolve)
         signal.addEventListener('abort', () => resolve(), { once: true })
       })
     }
-    return this.#progress.container
   }
 
   /** The manager's newest word on the task. */

@@ -424,7 +424,7 @@ t.test('news of the cluster, logs, removal, leaving', async (t) => {
   const File = { Name: 'pw', UID: '0', GID: '0', Mode: 0o400 }
   const Secrets = [{ SecretID: 's1', SecretName: 'pw', File }]
   const later = agentTask('later', { Spec: { ContainerSpec: { Image: 'nginx', Secrets } } })
-  b.manager.assign(false, { tasks: [later] })
+  b.manager.assign(false, { tasks: [{ ...later, DesiredState: 'ready' }] })
   await b.settle()
   const followed = b.agent.serveLogs(
     { ...request, taskId: 'later', follow: true },
@@ -434,6 +434,10 @@ t.test('news of the cluster, logs, removal, leaving', async (t) => {
   await b.settle()
   t.equal(lines.length, 1)
   b.manager.assign(false, { secrets: [sampleSecret('s1', 'pw')] })
+  await b.settle()
+  t.equal(b.executor.of('later')?.status, 'created')
+  t.equal(lines.length, 1, 'the Engine would end the log of one that waits for its restart delay')
+  b.manager.assign(false, { tasks: [later] })
   await followed
   t.equal(lines.length, 2, 'followed from before there is a container')
   b.manager.send({ kind: 'removed' })
