@@ -92,6 +92,8 @@ export interface Executor {
   create(plan: ContainerPlan): Promise<string>
   /** Starts the container and says how it is right after. */
   start(containerId: string, taskId: string): Promise<ObservedContainer>
+  /** How the container is; undefined when there is none. */
+  inspect(containerId: string): Promise<ObservedContainer | undefined>
   /** Stop signal, then after `graceMs` kill; resolves once it has ended. */
   stop(containerId: string, graceMs: number): Promise<void>
   /** Removes the container and its anonymous volumes, running or not. */

@@ -109,6 +109,12 @@ export class MemoryExecutor implements Executor {
     return observed(container)
   }
 
+  async inspect(containerId: string): Promise<ObservedContainer | undefined> {
+    this.#requireUp()
+    const container = this.containers.get(containerId)
+    return container && observed(container)
+  }
+
   async stop(containerId: string): Promise<void> {
     this.#requireUp()
     const container = this.containers.get(containerId)

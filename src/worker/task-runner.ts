@@ -389,7 +389,10 @@ export class TaskRunner {
         return
       case 'stop': {
         progress.stopped = true
-        const stopped = await steps.stop(progress.container!, task)
+        await steps.stop(progress.container!, task)
+        // The event has the exit code; when the answer overtook it the Engine is asked.
+        if (progress.container?.status !== 'running') return
+        const stopped = await steps.afterStop(progress.container)
         if (progress.container?.status === 'running') this.#setContainer(stopped)
         return
       }

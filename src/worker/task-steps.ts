@@ -159,9 +159,14 @@ export class TaskSteps {
     }
   }
 
-  async stop(container: ObservedContainer, task: Task): Promise<ObservedContainer> {
+  async stop(container: ObservedContainer, task: Task): Promise<void> {
     await this.#stops.run(() => this.#deps.executor.stop(container.id, stopGraceMs(task)))
-    return { ...container, status: 'exited', pid: 0 }
+  }
+
+  /** How a container ended of which the Engine's event is yet to come. */
+  async afterStop(container: ObservedContainer): Promise<ObservedContainer> {
+    const ended = await this.#deps.executor.inspect(container.id)
+    return ended ?? { ...container, status: 'exited', pid: 0 }
   }
 
   /** After the container ended: its secrets and addresses go. */

@@ -150,6 +150,21 @@ t.test(
   },
 )
 
+t.test('an answer to a stop that overtakes the event of the end', async (t) => {
+  const b = await startBench(t)
+  b.manager.assign(true, { tasks: [agentTask('t1')] })
+  await b.settle()
+  b.executor.stop = async () => {
+    Object.assign(b.executor.of('t1')!, { status: 'exited', pid: 0, exitCode: 143 })
+  }
+  b.manager.assign(false, { tasks: [agentTask('t1', { DesiredState: 'shutdown' })] })
+  await b.settle()
+  t.match(b.manager.status('t1'), {
+    State: 'shutdown',
+    ContainerStatus: { ExitCode: 143, PID: 0 },
+  })
+})
+
 t.test('many containers with a long grace are told to stop at once', async (t) => {
   const b = await startBench(t)
   const ids = Array.from({ length: 100 }, (_, i) => `t${i}`)

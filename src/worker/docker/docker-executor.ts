@@ -67,7 +67,7 @@ export class DockerExecutor implements Executor {
     // One that never ran has nothing more to tell, and the Engine answers no question about it while it starts it, which may hang.
     const observed = await Promise.all(
       found.map((listed) =>
-        listed.State === 'created' ? createdContainer(listed) : this.#inspect(listed.Id),
+        listed.State === 'created' ? createdContainer(listed) : this.inspect(listed.Id),
       ),
     )
     const containers = observed.filter((container) => container !== undefined)
@@ -142,9 +142,18 @@ export class DockerExecutor implements Executor {
       path: `/containers/${containerId}/start`,
       timeoutMs: SLOW_TIMEOUT_MS,
     })
-    const observed = await this.#inspect(containerId)
+    const observed = await this.inspect(containerId)
     if (observed === undefined) throw new SwarmctlError('NOT_FOUND', 'the container was removed')
     return observed
+  }
+
+  async inspect(containerId: string): Promise<ObservedContainer | undefined> {
+    try {
+      return observedContainer(await this.#json(containerId))
+    } catch (thrown) {
+      if (toSwarmctlError(thrown).code === 'NOT_FOUND') return undefined
+      throw thrown
+    }
   }
 
   async stop(containerId: string, graceMs: number): Promise<void> {
@@ -247,15 +256,6 @@ export class DockerExecutor implements Executor {
       method: 'GET',
       path: `/containers/${containerId}/json`,
     })) as ContainerJson
-  }
-
-  async #inspect(containerId: string): Promise<ObservedContainer | undefined> {
-    try {
-      return observedContainer(await this.#json(containerId))
-    } catch (thrown) {
-      if (toSwarmctlError(thrown).code === 'NOT_FOUND') return undefined
-      throw thrown
-    }
   }
 
   /** What hangs for one container (its volume's server is away) does not make an Engine dead that answers otherwise. */
