@@ -383,3 +383,7 @@ export type EndpointSpec = z.infer<typeof EndpointSpec>
 export type ServiceMode = z.infer<typeof ServiceMode>
 export type ServiceExtension = z.infer<typeof ServiceExtension>
 export type ServiceSpec = z.infer<typeof ServiceSpec>
+
+/** What a mount is that does not say: to Swarm it is a bind, which has an absolute source; any other can only be a volume. */
+export const mountType = ({ Type, Source = '' }: Mount): NonNullable<Mount['Type']> =>
+  Type ?? (Source.startsWith('/') ? 'bind' : 'volume')

@@ -80,6 +80,16 @@ t.test('a mount’s own fields go where the Engine has them', async (t) => {
   ])
 })
 
+t.test('a mount that does not say what it is', async (t) => {
+  const mounts = body({
+    Mounts: [
+      { Source: '/s', Target: '/a' },
+      { Source: 'v', Target: '/b' },
+    ],
+  })
+  t.match(mounts.HostConfig.Mounts, [{ Type: 'bind' }, { Type: 'volume' }])
+})
+
 t.test('a host-mode port is bound to its address', async (t) => {
   const port = { Protocol: 'tcp', TargetPort: 80, PublishMode: 'host' }
   const { HostConfig } = body({}, [

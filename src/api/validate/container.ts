@@ -1,6 +1,6 @@
 import { invalid } from '../errors.ts'
 import { parseImageReference } from '../image-reference.ts'
-import type { ContainerSpec, Healthcheck, Mount } from '../service-spec.ts'
+import { type ContainerSpec, type Healthcheck, type Mount, mountType } from '../service-spec.ts'
 import { requireContainerTemplates } from './template.ts'
 
 const MINIMUM_DURATION_NS = 1_000_000
@@ -81,7 +81,7 @@ const requireMount = (mount: Mount, target: string): void => {
   if (propagation !== undefined && !PROPAGATIONS.includes(propagation)) {
     throw invalid(`invalid MountPropagation: "${propagation}"`)
   }
-  const kind = mount.Type ?? 'volume'
+  const kind = mountType(mount)
   const { VolumeMode, VolumeGID } = mount.Swarmctl ?? {}
   if (kind !== 'volume' && (VolumeMode !== undefined || VolumeGID !== undefined)) {
     throw invalid(

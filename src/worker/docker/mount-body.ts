@@ -1,4 +1,4 @@
-import type { Mount } from '../../api/service-spec.ts'
+import { type Mount, mountType } from '../../api/service-spec.ts'
 import { expandTemplate, type TemplateContext } from '../../api/task-template.ts'
 
 /** A mount of the spec as the create request has it: the same shape, placeholders filled in. */
@@ -10,8 +10,8 @@ export const mountBody = (mount: Mount, context: TemplateContext): object => {
   // The executor sees to volumes' folders: no Engine does.
   const { TmpfsMode, VolumeMode: _, VolumeGID: __, ...bind } = Swarmctl
   return {
-    Type: 'volume',
     ...rest,
+    Type: mountType(mount),
     ...(Object.keys(bind).length > 0 && { BindOptions: { ...mount.BindOptions, ...bind } }),
     ...(TmpfsMode !== undefined && { TmpfsOptions: { ...mount.TmpfsOptions, Mode: TmpfsMode } }),
     ...(Source === undefined ? {} : { Source: fill(Source) }),
