@@ -4,10 +4,9 @@ import type { PortConfig } from '../../api/service-spec.ts'
 import type { Task } from '../../api/task.ts'
 import { isTerminal, isWanted, TASK_STATE_ORDER } from '../../api/task-state.ts'
 import { type GenericAmounts, genericAmounts, takeGeneric } from './generic-resources.ts'
+import type { FailureCounts } from './recent-failures.ts'
 
-/** How long a failed task makes its node the last choice for its service, milliseconds (swarmkit: 5 minutes). */
-export const FAILURE_WINDOW_MS = 5 * 60_000
-/** How many such failures it takes (swarmkit). */
+/** How many recent failures make a node the last choice (swarmkit). */
 export const FAILURES_MAX = 5
 
 /** A node as the scheduler sees it: what it has and what its tasks took. */
@@ -25,26 +24,25 @@ export interface NodeInfo {
   /** The same by service id. */
   readonly serviceTaskCounts: Map<string, number>
   /** Recent failures by `failureKey`. */
-  readonly failureCounts: Map<string, number>
+  readonly failureCounts: ReadonlyMap<string, number>
 }
 
 /** Nodes with what their tasks hold. */
 export const buildNodeInfos = (
   nodes: readonly Node[],
   tasks: readonly Task[],
-  nowMs: number,
+  failures: FailureCounts,
 ): Map<string, NodeInfo> => {
-  const infos = new Map(nodes.map((node) => [node.ID, emptyInfo(node)]))
+  const infos = new Map(nodes.map((node) => [node.ID, emptyInfo(node, failures.get(node.ID))]))
   for (const task of tasks) {
     const info = infos.get(task.NodeID)
-    if (info === undefined) continue
-    if (isTerminal(task.Status.State)) countFailure(info, task, nowMs)
-    else if (TASK_STATE_ORDER[task.Status.State] >= TASK_STATE_ORDER.assigned) addTask(info, task)
+    if (info === undefined || isTerminal(task.Status.State)) continue
+    if (TASK_STATE_ORDER[task.Status.State] >= TASK_STATE_ORDER.assigned) addTask(info, task)
   }
   return infos
 }
 
-const emptyInfo = (node: Node): NodeInfo => ({
+const emptyInfo = (node: Node, failureCounts: NodeInfo['failureCounts'] = new Map()): NodeInfo => ({
   node,
   reservedNanoCpus: 0,
   reservedMemoryBytes: 0,
@@ -52,7 +50,7 @@ const emptyInfo = (node: Node): NodeInfo => ({
   hostPorts: new Map(),
   taskCount: 0,
   serviceTaskCounts: new Map(),
-  failureCounts: new Map(),
+  failureCounts,
 })
 
 /** Adds what the task holds on the node. */
@@ -73,13 +71,9 @@ export const serviceTaskCount = (info: NodeInfo, serviceId: string): number =>
 /** A new version of a service is not blamed for what the old one did. */
 export const failureKey = (task: Task): string => `${task.ServiceID}/${task.Swarmctl.SpecVersion}`
 
-const countFailure = (info: NodeInfo, task: Task, nowMs: number): void => {
-  const { State, Timestamp } = task.Status
-  if (State !== 'failed' && State !== 'rejected') return
-  if (Date.parse(Timestamp) + FAILURE_WINDOW_MS <= nowMs) return
-  const key = failureKey(task)
-  info.failureCounts.set(key, (info.failureCounts.get(key) ?? 0) + 1)
-}
+/** Whether the task ended in a way that its node may be to blame for. */
+export const isFailure = ({ Status }: Task): boolean =>
+  Status.State === 'failed' || Status.State === 'rejected'
 
 /** Ports that the task binds on its node itself. */
 export const hostPortsOf = (task: Task): PortConfig[] =>

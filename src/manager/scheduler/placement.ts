@@ -1,12 +1,12 @@
 import type { PlacementRow } from '../../api/placement.ts'
 import type { Task } from '../../api/task.ts'
 import { objections } from './filter.ts'
-import { buildNodeInfos, failureKey, serviceTaskCount } from './node-info.ts'
-import type { SchedulerSnapshot } from './schedule.ts'
+import { failureKey, serviceTaskCount } from './node-info.ts'
+import { nodeInfosOf, type SchedulerSnapshot } from './schedule.ts'
 
 /** What each node says to a further task like `task`: the scheduler's own filters, by host name. */
 export const placementRows = (snapshot: SchedulerSnapshot, task: Task): PlacementRow[] =>
-  [...buildNodeInfos(snapshot.nodes, snapshot.tasks, snapshot.nowMs).values()]
+  [...nodeInfosOf(snapshot).values()]
     .map((info) => ({
       NodeID: info.node.ID,
       Hostname: info.node.Description.Hostname,

@@ -4,6 +4,7 @@ import type { Task } from '../../api/task.ts'
 import { DYNAMIC_FILTERS, explainUnplaced, passes, STATIC_FILTERS } from './filter.ts'
 import { claimGeneric, wantsGeneric } from './generic-resources.ts'
 import { addTask, buildNodeInfos, failureKey, type NodeInfo } from './node-info.ts'
+import { type FailureCounts, failuresOf } from './recent-failures.ts'
 import { pickNode } from './spread.ts'
 
 /** What scheduling looks at. */
@@ -11,6 +12,8 @@ export interface SchedulerSnapshot {
   nodes: readonly Node[]
   /** All tasks that have a node, in any state. */
   tasks: readonly Task[]
+  /** Where tasks failed lately; without it, what the tasks tell. */
+  failures?: FailureCounts
   nowMs: number
 }
 
@@ -21,6 +24,15 @@ export interface Assignment {
   /** Absent when there are none. */
   genericResources?: GenericResource[]
 }
+
+/** The nodes with what their tasks hold and where they failed. */
+export const nodeInfosOf = ({
+  nodes,
+  tasks,
+  nowMs,
+  failures,
+}: SchedulerSnapshot): Map<string, NodeInfo> =>
+  buildNodeInfos(nodes, tasks, failures ?? failuresOf(tasks, nowMs).counts(nowMs))
 
 /** Where tasks go, and why others can go nowhere. */
 export interface Schedule {
@@ -33,7 +45,7 @@ export interface Schedule {
  * resources, names of them, host ports or replicas per node are ever given away twice.
  */
 export const schedule = (snapshot: SchedulerSnapshot, tasks: readonly Task[]): Schedule => {
-  const infos = buildNodeInfos(snapshot.nodes, snapshot.tasks, snapshot.nowMs)
+  const infos = nodeInfosOf(snapshot)
   const all = [...infos.values()]
   const eligibleByVersion = new Map<string, NodeInfo[]>()
   const result: Schedule = { assignments: [], unplaced: [] }
@@ -44,7 +56,7 @@ export const schedule = (snapshot: SchedulerSnapshot, tasks: readonly Task[]): S
         ? cached(eligibleByVersion, failureKey(task), () => eligibleNodes(task, all))
         : eligibleNodes(task, considered)
     const fitting = eligible.filter((info) => passes(DYNAMIC_FILTERS, task, info))
-    const info = pickNode(task, fitting, eligible)
+    const info = pickNode(task, fitting, all)
     if (info === undefined) {
       result.unplaced.push({ taskId: task.ID, explanation: explainUnplaced(task, considered) })
       continue

@@ -7,6 +7,8 @@ import { isTerminal, isWanted } from '../../api/task-state.ts'
 import { ReconcileLoop, type ReconcilerDeps } from '../orchestrator/reconcile-loop.ts'
 import type { Store } from '../store/store.ts'
 import type { Tx } from '../store/tx.ts'
+import { isFailure } from './node-info.ts'
+import { failuresOf, RecentFailures } from './recent-failures.ts'
 import { type Assignment, type Schedule, schedule } from './schedule.ts'
 
 /**
@@ -24,6 +26,7 @@ export class Scheduler {
   readonly #loop: ReconcileLoop
   /** Ids of tasks that wait for a node. */
   readonly #pending = new Set<string>()
+  #failures = new RecentFailures()
   #unwatch: (() => void) | undefined
 
   constructor(deps: ReconcilerDeps & { allocateTaskAddresses: AllocateTaskAddresses }) {
@@ -39,7 +42,9 @@ export class Scheduler {
   }
 
   start(): void {
-    for (const task of this.#store.view().list('task')) this.#track(task)
+    const tasks = this.#store.view().list('task')
+    for (const task of tasks) this.#track(task)
+    this.#failures = failuresOf(tasks, this.#clock.nowMs())
     this.#unwatch = this.#store.watch((changes) => this.#onChanges(changes))
     this.#loop.start()
   }
@@ -48,6 +53,7 @@ export class Scheduler {
     this.#unwatch?.()
     await this.#loop.stop()
     this.#pending.clear()
+    this.#failures.clear()
   }
 
   #onChanges(changes: readonly ObjectChange[]): void {
@@ -55,7 +61,10 @@ export class Scheduler {
     for (const change of changes) {
       if (change.kind === 'task') {
         if (change.object === undefined) this.#pending.delete(change.old.ID)
-        else this.#track(change.object)
+        else {
+          this.#track(change.object)
+          if (!isKnownFailure(change.old)) this.#failures.note(change.object, this.#clock.nowMs())
+        }
       }
       isRelevant ||= canPlaceMore(change)
     }
@@ -72,8 +81,9 @@ export class Scheduler {
     const pending = [...this.#pending].flatMap((id) => view.get('task', id) ?? [])
     if (pending.length === 0) return
     const tasks = view.list('task').filter((task) => task.NodeID !== '')
-    const snapshot = { nodes: view.list('node'), tasks, nowMs: this.#clock.nowMs() }
-    const result = schedule(snapshot, pending)
+    const nowMs = this.#clock.nowMs()
+    const failures = this.#failures.counts(nowMs)
+    const result = schedule({ nodes: view.list('node'), tasks, failures, nowMs }, pending)
     const changes = this.#changesOf(result)
     if (changes.length === 0) return
     this.#log.debug(
@@ -133,6 +143,8 @@ export class Scheduler {
 
 const isPending = (task: Task): boolean =>
   task.Status.State === 'pending' && isWanted(task.DesiredState)
+
+const isKnownFailure = (old: Task | undefined): boolean => old !== undefined && isFailure(old)
 
 /** Whether a task that waits could have a node now: it is new, a node changed, or something was freed. */
 const canPlaceMore = (change: ObjectChange): boolean => {

@@ -8,16 +8,16 @@ const ENGINE_LABELS = 'engine.labels.'
 
 /**
  * The best node for a task among `fitting`. Each placement preference in turn narrows them to the branch (the nodes with one value of
- * the label) that has the fewest tasks of the service, counted over `eligible`: full nodes count, too. Undefined when none fits.
+ * the label) that has the fewest tasks of the service, counted over `all` nodes: full and paused ones count, too. Undefined when none fits.
  */
 export const pickNode = (
   task: Task,
   fitting: readonly NodeInfo[],
-  eligible: readonly NodeInfo[],
+  all: readonly NodeInfo[],
 ): NodeInfo | undefined => {
   if (fitting.length === 0) return undefined
   let candidates = fitting
-  let branch = eligible
+  let branch = all
   for (const preference of task.Spec.Placement?.Preferences ?? []) {
     const descriptor = preference.Spread?.SpreadDescriptor
     if (descriptor === undefined) continue
@@ -64,14 +64,17 @@ const branchOf = (descriptor: string, node: Node): string => {
 
 /** Recent failures last; then fewest tasks of the service, smallest share reserved, fewest tasks; the id makes it definite. */
 const compareNodes = (task: Task, a: NodeInfo, b: NodeInfo): number =>
-  Number(isFailing(task, a)) - Number(isFailing(task, b)) ||
+  graveFailures(task, a) - graveFailures(task, b) ||
   serviceTaskCount(a, task.ServiceID) - serviceTaskCount(b, task.ServiceID) ||
   reservedShare(a) - reservedShare(b) ||
   a.taskCount - b.taskCount ||
   (a.node.ID < b.node.ID ? -1 : 1)
 
-const isFailing = (task: Task, info: NodeInfo): boolean =>
-  (info.failureCounts.get(failureKey(task)) ?? 0) >= FAILURES_MAX
+/** A few failures are forgiven; of nodes with many the one with fewer is tried first, as in swarmkit. */
+const graveFailures = (task: Task, info: NodeInfo): number => {
+  const count = info.failureCounts.get(failureKey(task)) ?? 0
+  return count < FAILURES_MAX ? 0 : count
+}
 
 /** The scarcer of CPU and memory, 0 to 1. */
 const reservedShare = (info: NodeInfo): number => {

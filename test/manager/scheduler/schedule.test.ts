@@ -231,6 +231,30 @@ t.test('preferences spread over labels first, then inside', async (t) => {
   )
 })
 
+t.test('tasks on paused nodes count where they are', async (t) => {
+  const paused = labelled(1, { dc: 'east' })
+  const all: Node[] = [
+    { ...paused, Spec: { ...paused.Spec, Availability: 'pause' } },
+    labelled(2, { dc: 'east' }),
+    labelled(3, { dc: 'west' }),
+  ]
+  const spec: TaskSpec = {
+    Placement: { Preferences: [{ Spread: { SpreadDescriptor: 'node.labels.dc' } }] },
+  }
+  const existing = [placed('o1', 'n1'), placed('o2', 'n1'), placed('o3', 'n3')]
+  t.strictSame(assign(all, existing, [pending('t', spec)]), { t: 'n3' })
+})
+
+t.test('of nodes with many failures the one with fewer is tried first', async (t) => {
+  const failures = ['n1', 'n1', 'n1', 'n1', 'n1', 'n1', 'n2', 'n2', 'n2', 'n2', 'n2'].map(
+    (NodeID, i) =>
+      placed(`f${i}`, NodeID, {
+        Status: { Timestamp: '2025-12-31T23:58:00.000Z', State: 'failed', Message: '' },
+      }),
+  )
+  t.strictSame(assign(nodes(2), failures, [pending('t')]), { t: 'n2' })
+})
+
 t.test('nothing is given away twice, whatever the order', async (t) => {
   const tasks = Array.from({ length: 40 }, (_, i) => pending(`t${i}`, memory(((i % 3) + 1) * GB)))
   const { assignments, unplaced } = schedule({ nodes: nodes(5), tasks: [], nowMs }, tasks)

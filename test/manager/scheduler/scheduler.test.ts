@@ -7,7 +7,7 @@ import { StoreState } from '../../../src/manager/store/state.ts'
 import { Store } from '../../../src/manager/store/store.ts'
 import { sampleNode, sampleTask } from '../../support/objects.ts'
 import { settle, VirtualClock } from '../../support/orchestration/virtual-clock.ts'
-import { warningLog } from '../../support/orchestration/world.ts'
+import { World, warningLog } from '../../support/orchestration/world.ts'
 
 const pending = (id: string, change: Partial<Task> = {}): Task =>
   sampleTask(id, 'web', {
@@ -123,4 +123,13 @@ t.test('a stopped scheduler does nothing; a new one starts with what waits', asy
   await settle()
   t.equal(store.view().get('task', 't1')?.Status.State, 'assigned')
   await next.stop()
+})
+
+t.test('a single replica leaves a node where it fails again and again', async (t) => {
+  const world = await World.start(2)
+  await world.createService('web', { image: 'broken-on:n1' })
+  await world.clock.advance(20_000)
+  t.strictSame(world.running('web'), [], 'a few failures are forgiven')
+  await world.clock.advance(20_000)
+  t.match(world.running('web'), [{ NodeID: 'n2' }], 'though only a few ended tasks are kept')
 })

@@ -53,7 +53,7 @@ export const DOWN_AFTER_MS = 3000
 
 /**
  * A leader's loops over a store in memory, with agents that run containers in name only. What a container does is its image's name:
- * `ok`, `broken` (never starts), `crash:<ms>` and `exit:<ms>` (after running so long).
+ * `ok`, `broken` (never starts), `broken-on:<node>` (never starts there), `crash:<ms>` and `exit:<ms>` (after running so long).
  */
 export class World {
   readonly clock = new VirtualClock()
@@ -307,14 +307,17 @@ class FakeAgent {
 
   #goOn(task: Task): void {
     const { prepareMs, startMs } = this.#world.pace
-    const [behaviour, afterMs] = (task.Spec.ContainerSpec?.Image ?? '').split(':')
+    const [behaviour, detail] = (task.Spec.ContainerSpec?.Image ?? '').split(':')
+    const isBroken =
+      behaviour === 'broken-on' ? detail === this.#nodeId : behaviour?.startsWith('broken')
+    const afterMs = behaviour === 'crash' || behaviour === 'exit' ? detail : undefined
     const goalState: TaskState = task.DesiredState === 'ready' ? 'ready' : 'running'
     if (compareTaskStates(task.Status.State, 'ready') < 0) {
       this.#step(task.ID, prepareMs, () => this.#report(task.ID, 'ready'))
     } else if (goalState === 'running' && task.Status.State === 'ready') {
       this.running.add(task.ID)
       this.#step(task.ID, startMs, () => {
-        this.#report(task.ID, behaviour?.startsWith('broken') ? 'failed' : 'running')
+        this.#report(task.ID, isBroken ? 'failed' : 'running')
       })
     } else if (task.Status.State === 'running' && !this.running.has(task.ID)) {
       // The machine was gone in between.
