@@ -65,10 +65,15 @@ const planOf = (
 ): Plan => {
   const existing = view.byName('service', asked.Name)
   const spec = existing && keepsReplicas ? withReplicasOf(asked, existing.Spec) : asked
+  // Credentials travel in a header: those in force stay.
+  const PullOptions = existing?.Spec.TaskTemplate.PullOptions
   const service: Service = existing
     ? {
         ...existing,
-        Spec: withIds(view, spec),
+        Spec: withIds(view, {
+          ...spec,
+          TaskTemplate: { ...spec.TaskTemplate, ...(PullOptions && { PullOptions }) },
+        }),
         Swarmctl: { ...existing.Swarmctl, SpecVersion: -1 },
       }
     : { ...newMeta(newId()), Spec: spec, Endpoint: { Spec: {} }, Swarmctl: { SpecVersion: -1 } }
@@ -77,11 +82,12 @@ const planOf = (
     ({ DesiredState, Status }) => isWanted(DesiredState) && !isTerminal(Status.State),
   )
   const seats = seatsOf(service, [...nodes.values()])
+  const cluster = view.cluster()
   const keeps = live
-    .filter((task) => !isDirty(task, service, nodes.get(task.NodeID)))
+    .filter((task) => !isDirty(task, { service, cluster }, nodes.get(task.NodeID)))
     .slice(0, seats.length)
   const kept = new Set(keeps.map(keyOf))
-  const origin = { service, cluster: view.cluster(), newId, nowMs: clock.nowMs() }
+  const origin = { service, cluster, newId, nowMs: clock.nowMs() }
   const makes = seats
     .filter((seat) => !kept.has(seat.nodeId ?? String(seat.slot)))
     .map((seat) => newTask(origin, seat, 'running'))

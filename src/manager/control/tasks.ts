@@ -89,5 +89,6 @@ const candidates = (
 
 const isUpToDate = (view: View, task: Task): boolean => {
   const service = view.get('service', task.ServiceID)
-  return service !== undefined && !isDirty(task, service, view.get('node', task.NodeID))
+  const wanted = service && { service, cluster: view.cluster() }
+  return wanted !== undefined && !isDirty(task, wanted, view.get('node', task.NodeID))
 }

@@ -3,22 +3,49 @@ import { hostAddressOf } from '../../api/host-port.ts'
 import type { Node } from '../../api/node.ts'
 import type { Service } from '../../api/service.ts'
 import type { PortConfig, TaskSpec } from '../../api/service-spec.ts'
+import type { Cluster } from '../../api/swarm.ts'
 import type { Task } from '../../api/task.ts'
+import { compareTaskStates, isWanted } from '../../api/task-state.ts'
+
+/** What a task is compared with. */
+export interface Wanted {
+  service: Service
+  cluster: Cluster | undefined
+}
 
 /**
- * Whether the task must be replaced to follow the service's spec. Not when only the registry credentials or the scale differ, and not
- * when only the placement differs and the task's node still satisfies it.
+ * Whether the task must be replaced to follow the service's spec. Not when only the scale differs, when only the placement differs and the
+ * task's node still satisfies it, or when only the registry credentials differ and the task has its image.
  */
-export const isDirty = (task: Task, service: Service, node: Node | undefined): boolean => {
+export const isDirty = (
+  task: Task,
+  { service, cluster }: Wanted,
+  node: Node | undefined,
+): boolean => {
   if (task.Swarmctl.SpecVersion === service.Swarmctl.SpecVersion) return false
   if (!hasSameEndpoint(task, service)) return true
   const wanted = fingerprintsOf(service.Spec.TaskTemplate, service.Spec.Networks)
   const actual = fingerprintsOf(task.Spec, undefined)
   if (wanted.content !== actual.content) return true
-  if (wanted.logDriver !== NONE && wanted.logDriver !== actual.logDriver) return true
+  if (wanted.credentials !== actual.credentials && !hasImage(task)) return true
+  if (wanted.logDriver !== actual.logDriver) {
+    // Where the service names none the task may have the cluster's.
+    const isClusters =
+      wanted.logDriver === NONE && actual.logDriver === logDriverText(cluster?.Spec.TaskDefaults)
+    if (!isClusters) return true
+  }
   if (wanted.placement === actual.placement) return false
   return node === undefined || !satisfiesPlacement(service.Spec.TaskTemplate, node)
 }
+
+/** Else new credentials are what may help it: those it has may be why it can't be pulled (swarmkit `IsTaskDirty`). */
+const hasImage = ({ DesiredState, Status }: Task): boolean =>
+  isWanted(DesiredState) &&
+  compareTaskStates(Status.State, 'ready') >= 0 &&
+  compareTaskStates(Status.State, 'running') <= 0
+
+const logDriverText = (spec: { LogDriver?: unknown } | undefined): string =>
+  canonicalText(spec?.LogDriver ?? {})
 
 /** Whether the node meets all placement constraints; one that can't be parsed is never met. */
 export const satisfiesPlacement = (spec: TaskSpec, node: Node): boolean => {
@@ -29,7 +56,7 @@ export const satisfiesPlacement = (spec: TaskSpec, node: Node): boolean => {
 interface Fingerprints {
   content: string
   placement: string
-  /** Apart: where the service names none the task may have the cluster's. */
+  credentials: string
   logDriver: string
 }
 
@@ -59,29 +86,50 @@ const fingerprintsOf = (
 ): Fingerprints => {
   const cached = fingerprintCache.get(spec)
   if (cached !== undefined) return cached
-  const { Placement, PullOptions: _, LogDriver, ...content } = spec
+  const { Placement, PullOptions, LogDriver: _, ...content } = spec
   const networks = spec.Networks ?? serviceNetworks
   const fingerprints = {
     content: canonicalText({ ...content, Networks: networks }),
     placement: canonicalText(Placement ?? {}),
-    logDriver: canonicalText(LogDriver ?? {}),
+    credentials: canonicalText(PullOptions ?? {}),
+    logDriver: logDriverText(spec),
   }
   fingerprintCache.set(spec, fingerprints)
   return fingerprints
 }
 
-/** JSON with sorted keys and without what is empty: an absent list and an empty one mean the same in a spec. */
-const canonicalText = (value: unknown): string => JSON.stringify(canonical(value)) ?? NONE
+/** Their members are names of the user's, and a value may be empty: an empty label is one. */
+const MAPS: ReadonlySet<string> = new Set(['Labels', 'Sysctls', 'Options', 'DriverOpts'])
+/** Where a zero is not the same as none. So it is in `Swarmctl`, which Go clients don't know. */
+const ZERO_COUNTS: ReadonlySet<string> = new Set([
+  'Delay',
+  'Init',
+  'MemorySwappiness',
+  'Mode',
+  'StopGracePeriod',
+  'SwapBytes',
+])
 
-const canonical = (value: unknown): unknown => {
-  if (Array.isArray(value)) return value.map((item) => canonical(item) ?? null)
+/**
+ * JSON with sorted keys and without what is empty: an absent list and an empty one mean the same in a spec, and so do an absent number and 0,
+ * since Go clients write the one for the other when they send back what another client made.
+ */
+const canonicalText = (value: unknown): string => JSON.stringify(canonical(value, false)) ?? NONE
+
+const canonical = (value: unknown, isExact: boolean): unknown => {
+  if (Array.isArray(value)) return value.map((item) => canonical(item, isExact) ?? null)
   if (value === null || typeof value !== 'object') return value
   const entries = Object.entries(value)
-    .map(([key, item]) => [key, canonical(item)] as const)
-    .filter(([, item]) => !isEmpty(item))
+    .map(([key, item]) => {
+      const isMemberExact = isExact || MAPS.has(key) || key === 'Swarmctl'
+      return [key, canonical(item, isMemberExact)] as const
+    })
+    .filter(([key, item]) => !isEmpty(item) && (isExact || ZERO_COUNTS.has(key) || !isZero(item)))
     .sort(([a], [b]) => (a < b ? -1 : 1))
   return Object.fromEntries(entries)
 }
+
+const isZero = (value: unknown): boolean => value === 0 || value === false || value === ''
 
 const isEmpty = (value: unknown): boolean =>
   value === undefined ||
@@ -112,4 +160,6 @@ const isSamePort = (wanted: PortConfig, actual: PortConfig): boolean =>
   wanted.PublishMode === actual.PublishMode &&
   // The mesh's listeners change theirs by themselves.
   hostAddressOf(wanted) === hostAddressOf(actual) &&
-  (publishedPort(wanted) === 0 || publishedPort(wanted) === publishedPort(actual))
+  // Of the mesh's ports those without a number got one; a node's own are each task's to choose.
+  ((publishedPort(wanted) === 0 && wanted.PublishMode === 'ingress') ||
+    publishedPort(wanted) === publishedPort(actual))

@@ -163,8 +163,7 @@ const mayOverlap = (task: Task, service: Service): boolean =>
  */
 const keepOne = (tasks: readonly Task[], state: ServiceState): Task[] => {
   if (tasks.length <= 1) return [...tasks]
-  const { service, nodes } = state
-  const clean = tasks.filter((task) => !isDirty(task, service, nodes.get(task.NodeID)))
+  const clean = tasks.filter((task) => !isDirty(task, state, state.nodes.get(task.NodeID)))
   const dirty = tasks.filter((task) => !clean.includes(task))
   const best = bestOf(clean)
   const others = best !== undefined && isUp(best) ? undefined : bestOf(dirty)
@@ -182,7 +181,7 @@ const replacementFor = (
   state: ServiceState,
 ): Task | undefined => {
   const { service } = state
-  const follows = (task: Task): boolean => !isDirty(task, service, state.nodes.get(task.NodeID))
+  const follows = (task: Task): boolean => !isDirty(task, state, state.nodes.get(task.NodeID))
   if (active.some(follows)) return undefined
   // Start-first: the old task still runs, but what was to replace it did not stay.
   const predecessor =
@@ -202,5 +201,5 @@ const replacementFor = (
 export const isSlotDirty = (plan: SlotPlan, state: ServiceState): boolean => {
   const last = plan.slot.tasks.at(-1)
   const tasks = plan.active.length > 0 || last === undefined ? plan.active : [last]
-  return tasks.some((task) => isDirty(task, state.service, state.nodes.get(task.NodeID)))
+  return tasks.some((task) => isDirty(task, state, state.nodes.get(task.NodeID)))
 }

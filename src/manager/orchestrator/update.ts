@@ -136,7 +136,7 @@ const observe = (
     const wasUpdated =
       progress.slots.has(key) ||
       dirtyKeys.has(key) ||
-      tasks.some((task) => isDirty(task, state.service, undefined))
+      tasks.some((task) => isDirty(task, state, undefined))
     if (wasUpdated) begun.push(observeSlot(progress, plan, state, rules.monitorMs))
   }
   return begun

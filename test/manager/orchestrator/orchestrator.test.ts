@@ -259,6 +259,19 @@ t.test('placement that is still satisfied and new credentials replace nothing', 
   t.strictSame(nodes(world.running('web')), ['n1', 'n1'])
 })
 
+t.test('new credentials give a service that could not be pulled another try', async (t) => {
+  const world = await World.start(1)
+  await world.createService('web', {
+    image: 'broken',
+    TaskTemplate: { ContainerSpec: { Image: 'broken' }, RestartPolicy: { Condition: 'none' } },
+  })
+  await world.clock.advance(10_000)
+  t.equal(world.tasks('web').length, 1)
+  await world.updateService('web', { TaskTemplate: { PullOptions: { RegistryAuth: 'x' } } })
+  await world.clock.advance(10_000)
+  t.equal(world.tasks('web').length, 2)
+})
+
 t.test('a lost node: its tasks run elsewhere at once, and end when it returns', async (t) => {
   const world = await World.start(3)
   await world.createService('web', { replicas: 3 })

@@ -1,11 +1,9 @@
 import t from 'tap'
 import type { Node } from '../../../src/api/node.ts'
 import type { Service } from '../../../src/api/service.ts'
-import type { PortConfig, ServiceSpec } from '../../../src/api/service-spec.ts'
+import type { ServiceSpec } from '../../../src/api/service-spec.ts'
 import type { Task } from '../../../src/api/task.ts'
 import type { TaskState } from '../../../src/api/task-state.ts'
-import { isDirty } from '../../../src/manager/orchestrator/dirty-task.ts'
-import { newTask } from '../../../src/manager/orchestrator/new-task.ts'
 import {
   BRAKE_HOLD_MS,
   BRAKE_SETTLE_MS,
@@ -213,95 +211,6 @@ t.test('an update starts in one step, and with the old task still there', async 
     'service web: updating (update in progress)',
     'create task new1 of web (slot 1), desired running',
   ])
-})
-
-t.test('what makes a task dirty', async (t) => {
-  const base: Partial<ServiceSpec> = {
-    TaskTemplate: {
-      ContainerSpec: { Image: 'nginx', Args: ['a'] },
-      Networks: [{ Target: 'net1' }],
-    },
-    EndpointSpec: {
-      Ports: [
-        { Protocol: 'tcp', TargetPort: 80, PublishMode: 'ingress' },
-        { Protocol: 'tcp', TargetPort: 81, PublishedPort: 8081, PublishMode: 'ingress' },
-      ],
-    },
-  }
-  const origin = { service: webService(base, 1), cluster: undefined, newId: () => 't1', nowMs }
-  const fresh = newTask(origin, { slot: 1 }, 'running')
-  const ports = fresh.Swarmctl.Endpoint.Ports?.map((port) => ({ PublishedPort: 30_000, ...port }))
-  const task = {
-    ...fresh,
-    Swarmctl: {
-      ...fresh.Swarmctl,
-      Endpoint: { Mode: 'vip' as const, ...(ports && { Ports: ports }) },
-    },
-  }
-  const template = base.TaskTemplate ?? {}
-  const withTemplate = (change: ServiceSpec['TaskTemplate']): Partial<ServiceSpec> => ({
-    ...base,
-    TaskTemplate: { ...template, ...change },
-  })
-  /** The second port, at an address of its own. */
-  const withAddress = (PublishMode: 'ingress' | 'host', HostIP = '127.0.0.1') => {
-    const [first, second] = base.EndpointSpec!.Ports as [PortConfig, PortConfig]
-    return {
-      ...base,
-      EndpointSpec: { Ports: [first, { ...second, PublishMode, Swarmctl: { HostIP } }] },
-    }
-  }
-  const cases: [name: string, spec: Partial<ServiceSpec>, isDirty: boolean][] = [
-    ['nothing changed', base, false],
-    ['only the scale', { ...base, Mode: { Replicated: { Replicas: 9 } } }, false],
-    ['service labels', { ...base, Labels: { a: 'b' } }, false],
-    ['credentials', withTemplate({ PullOptions: { RegistryAuth: 'x' } }), false],
-    [
-      'an empty list',
-      withTemplate({ ContainerSpec: { Image: 'nginx', Args: ['a'], Env: [] } }),
-      false,
-    ],
-    ['the order of keys', withTemplate({ ContainerSpec: { Args: ['a'], Image: 'nginx' } }), false],
-    ['placement that holds', withTemplate({ Placement: { Constraints: ['node.id==n1'] } }), false],
-    [
-      'placement that does not',
-      withTemplate({ Placement: { Constraints: ['node.id!=n1'] } }),
-      true,
-    ],
-    ['the image', withTemplate({ ContainerSpec: { Image: 'nginx:2', Args: ['a'] } }), true],
-    ['force', withTemplate({ ForceUpdate: 1 }), true],
-    ['a network', withTemplate({ Networks: [{ Target: 'net2' }] }), true],
-    ['the log driver', withTemplate({ LogDriver: { Name: 'local' } }), true],
-    ['the endpoint mode', { ...base, EndpointSpec: { ...base.EndpointSpec, Mode: 'dnsrr' } }, true],
-    ['a port less', { ...base, EndpointSpec: { Ports: [] } }, true],
-    [
-      'a port number',
-      {
-        ...base,
-        EndpointSpec: {
-          Ports: base.EndpointSpec?.Ports?.map((port) => ({ ...port, PublishedPort: 8081 })),
-        } as ServiceSpec['EndpointSpec'],
-      },
-      true,
-    ],
-    ['the address of a port of the mesh', withAddress('ingress'), false],
-  ]
-  for (const [name, spec, expected] of cases) {
-    t.equal(isDirty(task, webService(spec, 2), sampleNode('n1', 1)), expected, name)
-  }
-  t.equal(isDirty(task, webService({ TaskTemplate: {} }, 1), undefined), false, 'the same version')
-  const local = newTask(
-    { ...origin, service: webService(withAddress('host'), 1) },
-    { slot: 1 },
-    'running',
-  )
-  for (const [address, expected] of [
-    ['127.0.0.1', false],
-    ['127.0.0.2', true],
-  ] as const) {
-    const service = webService(withAddress('host', address), 2)
-    t.equal(isDirty(local, service, undefined), expected, `a host port at ${address}`)
-  }
 })
 
 t.test('which slots a scale-down takes', async (t) => {
