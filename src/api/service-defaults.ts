@@ -35,8 +35,10 @@ export const withRestartDefaults = (policy: RestartPolicy = {}): Required<Restar
   Window: policy.Window ?? RESTART_DEFAULTS.windowNs,
 })
 
+type WholeUpdateConfig = { [K in keyof UpdateConfig]-?: NonNullable<UpdateConfig[K]> }
+
 /** An absent config has parallelism 1; a present one without parallelism has 0, all at once, as Docker's. */
-export const withUpdateDefaults = (config?: UpdateConfig): Required<UpdateConfig> => ({
+export const withUpdateDefaults = (config?: UpdateConfig): WholeUpdateConfig => ({
   Parallelism: config === undefined ? UPDATE_DEFAULTS.parallelism : (config.Parallelism ?? 0),
   Delay: config?.Delay ?? UPDATE_DEFAULTS.delayNs,
   FailureAction: config?.FailureAction ?? UPDATE_DEFAULTS.failureAction,

@@ -1,5 +1,5 @@
-import { UPDATE_DEFAULTS } from '../../api/defaults.ts'
 import type { Service, UpdateStatus } from '../../api/service.ts'
+import { withUpdateDefaults } from '../../api/service-defaults.ts'
 import type { UpdateConfig } from '../../api/service-spec.ts'
 import { isDirty } from './dirty-task.ts'
 import { newTask } from './new-task.ts'
@@ -27,15 +27,17 @@ export interface UpdateRules {
   order: 'stop-first' | 'start-first'
 }
 
-export const updateRulesOf = (config: UpdateConfig | undefined): UpdateRules => ({
-  parallelism: config?.Parallelism ?? UPDATE_DEFAULTS.parallelism,
-  delayMs: (config?.Delay ?? UPDATE_DEFAULTS.delayNs) / NS_PER_MS,
-  failureAction: config?.FailureAction ?? UPDATE_DEFAULTS.failureAction,
-  // Docker's CLI sends 0 for "not given", which swarmkit reads as its default too.
-  monitorMs: (config?.Monitor || UPDATE_DEFAULTS.monitorNs) / NS_PER_MS,
-  maxFailureRatio: config?.MaxFailureRatio ?? UPDATE_DEFAULTS.maxFailureRatio,
-  order: config?.Order ?? UPDATE_DEFAULTS.order,
-})
+export const updateRulesOf = (given: UpdateConfig | undefined): UpdateRules => {
+  const config = withUpdateDefaults(given)
+  return {
+    parallelism: config.Parallelism,
+    delayMs: config.Delay / NS_PER_MS,
+    failureAction: config.FailureAction,
+    monitorMs: config.Monitor / NS_PER_MS,
+    maxFailureRatio: config.MaxFailureRatio,
+    order: config.Order,
+  }
+}
 
 /**
  * The rolling updater of one service, after its slots were planned: begins, advances, stops or completes an update or a rollback.

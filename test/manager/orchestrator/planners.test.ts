@@ -15,6 +15,7 @@ import { pickSurplus } from '../../../src/manager/orchestrator/replicated.ts'
 import { shouldRestart } from '../../../src/manager/orchestrator/restart.ts'
 import { planService } from '../../../src/manager/orchestrator/service-plan.ts'
 import { groupSlots, type ServiceState } from '../../../src/manager/orchestrator/service-state.ts'
+import { updateRulesOf } from '../../../src/manager/orchestrator/update.ts'
 import { UpdateProgress } from '../../../src/manager/orchestrator/update-progress.ts'
 import { sampleNode, sampleService, sampleTask } from '../../support/objects.ts'
 
@@ -212,6 +213,15 @@ t.test('an update starts in one step, and with the old task still there', async 
     'create task new1 of web (slot 1), desired running',
   ])
 })
+
+t.test(
+  'an update config without parallelism updates all at once, as what is shown of it says',
+  async (t) => {
+    t.equal(updateRulesOf(undefined).parallelism, 1)
+    t.equal(updateRulesOf({ Order: 'start-first' }).parallelism, 0)
+    t.equal(updateRulesOf({ Parallelism: 2 }).parallelism, 2)
+  },
+)
 
 t.test('which slots a scale-down takes', async (t) => {
   const slots = [

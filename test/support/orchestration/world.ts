@@ -260,7 +260,7 @@ const mergeSpec = (spec: ServiceSpec, change: SpecChange): ServiceSpec => {
   return {
     ...spec,
     ...parts,
-    UpdateConfig: { ...spec.UpdateConfig, ...parts.UpdateConfig },
+    UpdateConfig: { Parallelism: 1, ...spec.UpdateConfig, ...parts.UpdateConfig },
     TaskTemplate:
       image === undefined
         ? template
