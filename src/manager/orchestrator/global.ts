@@ -45,10 +45,14 @@ const useOf = (node: Node, state: ServiceState): 'run' | 'keep' | 'never' => {
   return node.Spec.Availability === 'active' && node.Status.State === 'ready' ? 'run' : 'keep'
 }
 
+/** A job's task that has completed stays so: nothing of it is left to stop. */
 const shutdownOf = (task: Slot['tasks'][number], reason: string): Operation[] =>
-  isWanted(task.DesiredState)
+  isWanted(task.DesiredState) && !hasCompleted(task)
     ? [{ kind: 'set-desired', taskId: task.ID, desired: 'shutdown', reason }]
     : []
+
+const hasCompleted = ({ DesiredState, Status }: Slot['tasks'][number]): boolean =>
+  DesiredState === 'complete' && Status.State === 'complete'
 
 /** On a paused node tasks that ended are given up and not replaced; others may start. */
 const planPaused = (slot: Slot): Operation[] =>

@@ -466,14 +466,19 @@ t.test('jobs: so many completions, so many at a time, each update anew', async (
   t.ok(world.tasks('job').every((task) => task.JobIteration?.Index === 1))
   await world.createService('all', { image: 'exit:100', Mode: { GlobalJob: {} } })
   await world.clock.advance(10_000)
-  t.strictSame(
-    world
-      .tasks('all')
-      .map((task) => [task.NodeID, task.Status.State, task.DesiredState])
-      .sort(),
-    [
-      ['n1', 'complete', 'complete'],
-      ['n2', 'complete', 'complete'],
-    ],
-  )
+  for (const availability of ['active', 'pause', 'drain', 'active'] as const) {
+    await world.setAvailability('n2', availability)
+    await world.clock.advance(1000)
+    t.strictSame(
+      world
+        .tasks('all')
+        .map((task) => [task.NodeID, task.Status.State, task.DesiredState])
+        .sort(),
+      [
+        ['n1', 'complete', 'complete'],
+        ['n2', 'complete', 'complete'],
+      ],
+      `what has completed stays so: ${availability}`,
+    )
+  }
 })
