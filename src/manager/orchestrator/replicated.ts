@@ -4,6 +4,12 @@ import type { Operation } from './operation.ts'
 import type { ServiceState, Slot } from './service-state.ts'
 import { isFinished, isLive, planSlot, type SlotPlan } from './slot-plan.ts'
 
+/**
+ * New slots in one plan: their tasks' creation is what the next plan comes by. More tasks than a cluster can hold, asked for by mistake, must not
+ * end the leader before they can be taken back.
+ */
+export const NEW_SLOTS_MAX = 1000
+
 /** The slots that stay, each with its plan, and the operations that bring their number to the wanted one. */
 export interface ScalePlan {
   slots: SlotPlan[]
@@ -14,15 +20,17 @@ export interface ScalePlan {
 export const planReplicated = (state: ServiceState, slots: Map<string, Slot>): ScalePlan => {
   const wanted = state.service.Spec.Mode?.Replicated?.Replicas ?? 1
   const all = [...slots.values()].sort((a, b) => numberOf(a) - numberOf(b))
-  const present = all.filter((slot) => isLive(slot) || isFinished(slot, false))
-  const dead = all.filter((slot) => !present.includes(slot))
-  const surplus = pickSurplus(present, present.length - wanted)
-  const reused = dead.slice(0, Math.max(0, wanted - present.length))
-  const kept = [...present.filter((slot) => !surplus.includes(slot)), ...reused]
-  const operations = [...surplus, ...dead.filter((slot) => !reused.includes(slot))]
+  const present: Slot[] = []
+  const dead: Slot[] = []
+  for (const slot of all) (isLive(slot) || isFinished(slot, false) ? present : dead).push(slot)
+  const surplus = new Set(pickSurplus(present, present.length - wanted))
+  const reusedCount = Math.max(0, wanted - present.length)
+  const kept = [...present.filter((slot) => !surplus.has(slot)), ...dead.slice(0, reusedCount)]
+  const operations = [...surplus, ...dead.slice(reusedCount)]
     .flatMap((slot) => slot.tasks)
     .map((task) => removal(task, 'scaled down'))
-  const fresh = freeNumbers(all, wanted - kept.length).map((number) => emptySlot(number))
+  const missing = Math.min(wanted - kept.length, NEW_SLOTS_MAX)
+  const fresh = freeNumbers(all, missing).map((number) => emptySlot(number))
   return { slots: [...kept, ...fresh].map((slot) => planSlot(slot, state)), operations }
 }
 
@@ -54,22 +62,29 @@ const freeNumbers = (slots: readonly Slot[], count: number): number[] => {
  * highest number, so that numbers stay compact.
  */
 export const pickSurplus = (slots: readonly Slot[], count: number): Slot[] => {
-  const rest = [...slots]
+  const nodes = [...Map.groupBy(slots, nodeOf).values()].map((own) => own.sort(lastTakenFirst))
   const surplus: Slot[] = []
-  while (surplus.length < count) {
-    const perNode = Map.groupBy(rest, nodeOf)
-    const load = (slot: Slot): number => perNode.get(nodeOf(slot))?.length ?? 0
-    const taken = rest.reduce((worst, slot) => {
-      const order =
-        Number(isRunning(worst)) - Number(isRunning(slot)) ||
-        load(slot) - load(worst) ||
-        numberOf(slot) - numberOf(worst)
-      return order > 0 ? slot : worst
-    })
-    rest.splice(rest.indexOf(taken), 1)
-    surplus.push(taken)
+  for (let picks = Math.min(count, slots.length); picks > 0; picks--) {
+    const from = nodes.reduce((worst, node) => (compareNextTaken(worst, node) > 0 ? node : worst))
+    const taken = from.pop()
+    if (taken !== undefined) surplus.push(taken)
   }
   return surplus
+}
+
+/** Of one node, so that the next to be taken is the last. */
+const lastTakenFirst = (a: Slot, b: Slot): number =>
+  Number(isRunning(b)) - Number(isRunning(a)) || numberOf(a) - numberOf(b)
+
+/** Above 0 when the next slot is taken from `b`: each is a node with what it still has. */
+const compareNextTaken = (a: readonly Slot[], b: readonly Slot[]): number => {
+  const [next, other] = [a.at(-1), b.at(-1)]
+  if (next === undefined || other === undefined) return a.length === 0 ? 1 : -1
+  return (
+    Number(isRunning(next)) - Number(isRunning(other)) ||
+    b.length - a.length ||
+    numberOf(other) - numberOf(next)
+  )
 }
 
 const current = (slot: Slot): Task | undefined =>

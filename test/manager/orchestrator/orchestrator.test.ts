@@ -55,6 +55,13 @@ t.test('scaling down takes what does not run first, then the most loaded nodes',
   t.equal(images(world.running('web')).length, 3)
 })
 
+t.test('a large service is made in several steps', async (t) => {
+  const world = await World.start(1)
+  await world.createService('web', { replicas: 1500 })
+  await world.clock.advance(1000)
+  t.equal(world.tasks('web').length, 1500)
+})
+
 t.test('a failed task is replaced after the delay, at once when it is 0', async (t) => {
   const world = await World.start(1)
   await world.createService('web', {

@@ -11,7 +11,7 @@ import {
 } from '../../../src/manager/orchestrator/node-brake.ts'
 import { formatOperation } from '../../../src/manager/orchestrator/operation.ts'
 import { planReap } from '../../../src/manager/orchestrator/reap-plan.ts'
-import { pickSurplus } from '../../../src/manager/orchestrator/replicated.ts'
+import { NEW_SLOTS_MAX, pickSurplus } from '../../../src/manager/orchestrator/replicated.ts'
 import { shouldRestart } from '../../../src/manager/orchestrator/restart.ts'
 import { planService } from '../../../src/manager/orchestrator/service-plan.ts'
 import { groupSlots, type ServiceState } from '../../../src/manager/orchestrator/service-state.ts'
@@ -239,6 +239,28 @@ t.test('which slots a scale-down takes', async (t) => {
   )
   t.strictSame(pickSurplus(slots, 0), [])
   t.strictSame(pickSurplus(slots, -2), [])
+})
+
+t.test('more tasks than a cluster can hold do not hold up the leader', async (t) => {
+  const many = 1_000_000_000
+  const modes: ServiceSpec['Mode'][] = [
+    { Replicated: { Replicas: many } },
+    { ReplicatedJob: { MaxConcurrent: many, TotalCompletions: many } },
+  ]
+  for (const Mode of modes) {
+    const service = { ...webService({ Mode }), JobStatus: { JobIteration: { Index: 0 } } }
+    t.equal(plan([], service).lines.length, NEW_SLOTS_MAX)
+  }
+  const slots = [
+    ...groupSlots(
+      Array.from({ length: 20_000 }, (_, i) =>
+        webTask(`t${i}`, 'running', { Slot: i + 1, NodeID: `n${i % 100}` }),
+      ),
+    ).values(),
+  ]
+  const startedMs = performance.now()
+  t.equal(pickSurplus(slots, 19_999).length, 19_999)
+  t.ok(performance.now() - startedMs < 5000)
 })
 
 t.test('attempts within the window', async (t) => {
