@@ -151,6 +151,7 @@ export class Agent {
         random: deps.random,
         tick: () => ++this.#tick,
         onUp: (facts, containers, asOf) => this.#onEngineUp(facts, containers, asOf),
+        onFacts: (facts) => this.describe(facts),
         onDown: (reason) => this.#onEngineDown(reason),
         onEvent: (event) => this.#onContainerEvent(event),
       },
@@ -280,7 +281,8 @@ export class Agent {
   }
 
   /** The description may have changed, e.g. the data plane: tells the leader. */
-  describe(): void {
+  describe(facts = this.#facts): void {
+    this.#facts = facts
     const description = this.description
     if (this.#live === undefined || isDeepStrictEqual(description, this.#described)) return
     this.#described = description
@@ -423,8 +425,8 @@ export class Agent {
   #onEngineUp(facts: EngineFacts, containers: ObservedContainer[], asOf: number): void {
     this.#processes.stop()
     this.#absence.stop()
-    this.#facts = facts
     this.#engineError = ''
+    this.describe(facts)
     this.#stock = { containers: new Map(containers.map((c) => [c.taskId, c])), asOf }
     for (const [taskId, runner] of this.#runners)
       runner.observe(this.#stock.containers.get(taskId) ?? null, asOf)
@@ -432,7 +434,6 @@ export class Agent {
       for (const container of containers)
         if (!this.#runners.has(container.taskId)) this.#removeStray(container)
     void this.#deps.attachments.takeStock()
-    this.describe()
     this.#beginSession()
   }
 

@@ -7,6 +7,7 @@ import {
   EARLY_EVENTS_MAX,
   ENGINE_BACKOFF_MS_MAX,
   ENGINE_BACKOFF_MS_MIN,
+  ENGINE_FACTS_MS,
   ENGINE_PING_MS,
   ENGINE_PINGS_MISSED_MAX,
   ENGINE_STABLE_MS,
@@ -22,6 +23,8 @@ export interface EngineMonitorDeps {
   tick: () => number
   /** The Engine answers (again): all there is. `asOf` is the tick when it was asked. */
   onUp: (facts: EngineFacts, containers: ObservedContainer[], asOf: number) => void
+  /** What the Engine says of the node, looked at again. */
+  onFacts: (facts: EngineFacts) => void
   /** The Engine does not answer, with one line of why. */
   onDown: (reason: string) => void
   onEvent: (event: ContainerEvent) => void
@@ -66,6 +69,7 @@ export class EngineMonitor {
       const early: ContainerEvent[] = []
       let isTaken = false
       const stopPings = this.#ping(current, () => openedAtMs !== undefined)
+      let stopLooks = (): void => {}
       let reason = 'the event stream ended'
       try {
         await executor.watch(
@@ -77,6 +81,7 @@ export class EngineMonitor {
                 isTaken = true
                 for (const event of early.splice(0)) onEvent(event)
               })
+              stopLooks = this.#lookAgain()
             },
             event: (event) => {
               if (isTaken) return onEvent(event)
@@ -91,6 +96,7 @@ export class EngineMonitor {
         reason = toSwarmctlError(why).message
       } finally {
         stopPings()
+        stopLooks()
       }
       if (this.#closing.signal.aborted) return
       if (openedAtMs !== undefined && clock.nowMs() - openedAtMs >= ENGINE_STABLE_MS)
@@ -134,6 +140,27 @@ export class EngineMonitor {
     }
     cancel = clock.schedule(ENGINE_PING_MS, beat)
     return () => cancel()
+  }
+
+  /** Looks at the facts again and again. Returns what stops it. */
+  #lookAgain(): () => void {
+    const { clock, executor, onFacts } = this.#deps
+    let isStopped = false
+    let cancel = (): void => {}
+    const look = async (): Promise<void> => {
+      try {
+        const facts = await executor.facts()
+        if (!isStopped) onFacts(facts)
+      } catch {
+        // Whether the Engine is well the pings find out.
+      }
+      if (!isStopped) cancel = clock.schedule(ENGINE_FACTS_MS, () => void look())
+    }
+    cancel = clock.schedule(ENGINE_FACTS_MS, () => void look())
+    return () => {
+      isStopped = true
+      cancel()
+    }
   }
 
   async #takeStock(current: AbortController, onTaken: () => void): Promise<void> {

@@ -46,6 +46,9 @@ export const ENGINE_PINGS_MISSED_MAX = 1
 /** Events of the Engine that wait until it has told what it runs. */
 export const EARLY_EVENTS_MAX = 10_000
 
+/** Between looks at what the Engine says of its node: plugins and labels change while it runs (swarmkit: 20 s). */
+export const ENGINE_FACTS_MS = 20_000
+
 /** While the Engine does not answer: between looks at the containers' processes. What is gone at two looks has ended. */
 export const PROCESS_LOOK_MS = 1000
 

@@ -40,6 +40,7 @@ export class MemoryExecutor implements Executor {
   readonly healthOf = new Map<string, ContainerHealth>()
   /** Images whose containers end at once, with this exit code. */
   readonly exitOf = new Map<string, number>()
+  node = FACTS
   readonly #watching = new Set<Watching>()
   #isUp = true
   #isHanging = false
@@ -47,7 +48,7 @@ export class MemoryExecutor implements Executor {
 
   async facts(): Promise<EngineFacts> {
     this.#requireUp()
-    return FACTS
+    return this.node
   }
 
   async ping(): Promise<void> {

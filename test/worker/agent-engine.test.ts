@@ -1,6 +1,11 @@
 import t from 'tap'
 import { SwarmctlError } from '../../src/api/errors.ts'
-import { ENGINE_ABSENT_MS, EXIT_CODE_WAIT_MAX_MS } from '../../src/worker/limits.ts'
+import { engineFacts } from '../../src/worker/docker/engine-facts.ts'
+import {
+  ENGINE_ABSENT_MS,
+  ENGINE_FACTS_MS,
+  EXIT_CODE_WAIT_MAX_MS,
+} from '../../src/worker/limits.ts'
 import { agentTask, startBench } from '../support/worker/agent-bench.ts'
 
 // An agent whose Engine is down, comes back or hangs.
@@ -254,4 +259,58 @@ t.test('an Engine that hangs is noticed, at once or after it was well', async (t
   await b.clock.advance(40_000)
   t.strictSame(errors(), [said, ''])
   t.equal(b.manager.status('t1')?.State, 'running')
+})
+
+t.test('what the Engine says of the node is looked at again', async (t) => {
+  const b = await startBench(t)
+  await b.settle()
+  const descriptions = () => b.manager.session.said.filter(({ kind }) => kind === 'description')
+  const count = descriptions().length
+  await b.clock.advance(ENGINE_FACTS_MS * 2)
+  t.equal(descriptions().length, count, 'nothing changed')
+  const { Engine } = b.executor.node
+  const Plugins = [{ Type: 'Volume', Name: 'sshfs:latest' }]
+  b.executor.node = { ...b.executor.node, Engine: { ...Engine, Plugins } }
+  await b.clock.advance(ENGINE_FACTS_MS)
+  t.match(descriptions().slice(count), [{ description: { Engine: { Plugins } } }])
+  b.executor.switchOff()
+  await b.clock.advance(ENGINE_FACTS_MS)
+  b.executor.switchOn()
+  await b.clock.advance(ENGINE_FACTS_MS)
+  t.match(descriptions().at(-1), { description: { Swarmctl: { EngineError: '' } } })
+})
+
+t.test('plugins: those in use, and those that the Engine manages', async (t) => {
+  const info = {
+    ...{ Name: 'h1', OSType: 'linux', Architecture: 'x86_64', NCPU: 2, MemTotal: 1 },
+    ...{ ServerVersion: '28.0.0', Labels: null },
+    Plugins: {
+      Volume: ['local', 'sshfs:latest'],
+      Network: null,
+      Authorization: null,
+      Log: ['gelf'],
+    },
+  }
+  const managed = (Name: string, type: string, Enabled = true) => ({
+    ...{ Name, Enabled },
+    Config: { Interface: { Types: [type] } },
+  })
+  const facts = engineFacts(info, [
+    managed('sshfs:latest', 'docker.volumedriver/1.0'),
+    managed('loki:latest', 'docker.logdriver/1.0'),
+    managed('off:latest', 'docker.volumedriver/1.0', false),
+    managed('other:latest', 'example.volumedriver/1.0'),
+    managed('metrics:latest', 'docker.metricscollector/1.0'),
+    { Name: 'odd:latest', Enabled: true, Config: { Interface: { Types: null } } },
+  ])
+  t.strictSame(
+    facts.Engine.Plugins.map(({ Type, Name }) => `${Type} ${Name}`),
+    [
+      'Log gelf',
+      'Log loki:latest',
+      'Volume local',
+      'Volume sshfs:latest',
+      'metricscollector metrics:latest',
+    ],
+  )
 })

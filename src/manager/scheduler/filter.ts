@@ -18,7 +18,15 @@ import {
 /** One reason why a task can't run on a node. */
 export interface Filter {
   /** What it looks at, as placement tables name it. */
-  name: 'state' | 'engine' | 'constraint' | 'platform' | 'resources' | 'host port' | 'max replicas'
+  name:
+    | 'state'
+    | 'engine'
+    | 'constraint'
+    | 'platform'
+    | 'plugin'
+    | 'resources'
+    | 'host port'
+    | 'max replicas'
   /** Whether the node passes for this task. */
   check(task: Task, info: NodeInfo): boolean
   /** Why it does not; only asked after `check` said no. */
@@ -90,6 +98,35 @@ const platform: Filter = {
     `unsupported platform ${node.Description.Platform.OS}/${normalArchitecture(node.Description.Platform.Architecture)}`,
 }
 
+/** Drivers of volumes and logs that come as plugins, those that every Engine has are left out. */
+const pluginsOf = ({ Spec }: Task): { Type: string; Name: string }[] => {
+  const volumes = (Spec.ContainerSpec?.Mounts ?? [])
+    .filter(({ Type }) => Type === 'volume')
+    .map(({ VolumeOptions }) => ({
+      Type: 'Volume',
+      Name: VolumeOptions?.DriverConfig?.Name ?? '',
+    }))
+  const all = [...volumes, { Type: 'Log', Name: Spec.LogDriver?.Name ?? '' }]
+  return all.filter(({ Name }) => Name !== '' && Name !== 'local' && Name !== 'none')
+}
+
+/** An Engine that lists no plugin of a type does not tell which it has: it may have any. */
+const missingPlugins = (task: Task, { node }: NodeInfo): string[] => {
+  const present = node.Description.Engine.Plugins
+  return pluginsOf(task)
+    .filter(({ Type, Name }) => {
+      const names = present.filter((plugin) => plugin.Type === Type).map((plugin) => plugin.Name)
+      return names.length > 0 && !names.includes(Name) && !names.includes(`${Name}:latest`)
+    })
+    .map(({ Name }) => Name)
+}
+
+const plugin: Filter = {
+  name: 'plugin',
+  check: (task, info) => missingPlugins(task, info).length === 0,
+  explain: (task, info) => `missing plugin ${missingPlugins(task, info).join(', ')}`,
+}
+
 const missingResources = (task: Task, info: NodeInfo): string[] => {
   const wanted = task.Spec.Resources?.Reservations
   const { NanoCPUs, MemoryBytes } = info.node.Description.Resources
@@ -131,7 +168,7 @@ const maxReplicas: Filter = {
 }
 
 /** Depend on the node and the task's spec alone: the same for all tasks of one version of a service. */
-export const STATIC_FILTERS: readonly Filter[] = [ready, engine, constraint, platform]
+export const STATIC_FILTERS: readonly Filter[] = [ready, engine, constraint, platform, plugin]
 
 /** Change with every task that is placed. */
 export const DYNAMIC_FILTERS: readonly Filter[] = [resources, hostPort, maxReplicas]

@@ -29,7 +29,7 @@ import {
   SLOW_TIMEOUT_MS,
 } from './engine-client.ts'
 import { engineError } from './engine-error.ts'
-import { type EngineInfo, engineFacts, requireNoSwarm } from './engine-facts.ts'
+import { type EngineInfo, type EnginePlugin, engineFacts, requireNoSwarm } from './engine-facts.ts'
 import { prepareFolders, wantFolders } from './volume-folders.ts'
 
 /** More than a container's own grace period, for the Engine to kill it and to clean up. */
@@ -285,7 +285,11 @@ export class DockerExecutor implements Executor {
  * @throws SwarmctlError ENGINE_UNAVAILABLE; FAILED_PRECONDITION when it is in Docker's own swarm
  */
 export const checkEngine = async (engine: EngineClient): Promise<EngineFacts> => {
-  const info = (await engine.request({ method: 'GET', path: '/info' })) as EngineInfo
+  const [info, plugins] = await Promise.all([
+    engine.request({ method: 'GET', path: '/info' }) as Promise<EngineInfo>,
+    // Not all that speaks the Engine's API has plugins.
+    engine.request({ method: 'GET', path: '/plugins' }).catch(() => []) as Promise<EnginePlugin[]>,
+  ])
   requireNoSwarm(info)
-  return engineFacts(info)
+  return engineFacts(info, Array.isArray(plugins) ? plugins : [])
 }

@@ -16,6 +16,37 @@ export interface EngineInfo {
   Swarm?: { LocalNodeState?: string } | null
 }
 
+/** What is read of `GET /plugins`: plugins that the Engine manages, which `GET /info` lists only once they were used. */
+export interface EnginePlugin {
+  Name: string
+  Enabled?: boolean
+  /** As `docker.volumedriver/1.0`. */
+  Config?: { Interface?: { Types?: string[] | null } | null } | null
+}
+
+type Plugin = EngineFacts['Engine']['Plugins'][number]
+
+/** As moby's agents name the capabilities (`daemon/cluster/executor/container`). */
+const PLUGIN_TYPES: Readonly<Record<string, string>> = {
+  volumedriver: 'Volume',
+  networkdriver: 'Network',
+  logdriver: 'Log',
+}
+
+const CAPABILITY = /^docker\.([^/]+)\//
+
+const managedPlugins = (plugins: readonly EnginePlugin[]): Plugin[] =>
+  plugins
+    .filter(({ Enabled }) => Enabled === true)
+    .flatMap(({ Name, Config }) =>
+      (Config?.Interface?.Types ?? []).flatMap((type) => {
+        const capability = CAPABILITY.exec(type)?.[1]
+        return capability === undefined
+          ? []
+          : { Type: PLUGIN_TYPES[capability] ?? capability, Name }
+      }),
+    )
+
 const labels = (lines: readonly string[]): Record<string, string> =>
   Object.fromEntries(
     lines.map((line) => {
@@ -25,7 +56,10 @@ const labels = (lines: readonly string[]): Record<string, string> =>
   )
 
 /** The Engine's part of a node's description. */
-export const engineFacts = (info: EngineInfo): EngineFacts => ({
+export const engineFacts = (
+  info: EngineInfo,
+  plugins: readonly EnginePlugin[] = [],
+): EngineFacts => ({
   Hostname: info.Name,
   Platform: { Architecture: info.Architecture, OS: info.OSType },
   Resources: {
@@ -36,11 +70,20 @@ export const engineFacts = (info: EngineInfo): EngineFacts => ({
   Engine: {
     EngineVersion: info.ServerVersion,
     Labels: labels(info.Labels ?? []),
-    Plugins: Object.entries(info.Plugins ?? {})
-      .flatMap(([Type, names]) => (names ?? []).map((Name) => ({ Type, Name })))
-      .sort((a, b) => (a.Type + a.Name < b.Type + b.Name ? -1 : 1)),
+    Plugins: sortedPlugins([
+      ...Object.entries(info.Plugins ?? {}).flatMap(([Type, names]) =>
+        (names ?? []).map((Name) => ({ Type, Name })),
+      ),
+      ...managedPlugins(plugins),
+    ]),
   },
 })
+
+/** Each once. */
+const sortedPlugins = (plugins: readonly Plugin[]): Plugin[] =>
+  [...new Map(plugins.map((plugin) => [plugin.Type + plugin.Name, plugin]))]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, plugin]) => plugin)
 
 /** @throws SwarmctlError FAILED_PRECONDITION when this Engine is a member of Docker's own swarm: its ports and names would clash */
 export const requireNoSwarm = (info: EngineInfo): void => {

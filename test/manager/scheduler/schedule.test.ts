@@ -231,6 +231,60 @@ t.test('preferences spread over labels first, then inside', async (t) => {
   )
 })
 
+t.test('drivers of volumes and logs that come as plugins', async (t) => {
+  const withPlugins = (node: Node, Plugins: Node['Description']['Engine']['Plugins']): Node => ({
+    ...node,
+    Description: { ...node.Description, Engine: { ...node.Description.Engine, Plugins } },
+  })
+  const bare = [
+    { Type: 'Log', Name: 'json-file' },
+    { Type: 'Volume', Name: 'local' },
+  ]
+  const [a, b] = nodes(2) as [Node, Node]
+  const all = [
+    withPlugins(a, bare),
+    withPlugins(b, [
+      ...bare,
+      { Type: 'Log', Name: 'loki:latest' },
+      { Type: 'Volume', Name: 'sshfs' },
+    ]),
+  ]
+  const volume = (Name?: string): TaskSpec => ({
+    ContainerSpec: {
+      Image: 'nginx',
+      Mounts: [
+        {
+          Type: 'volume',
+          Source: 'v',
+          Target: '/v',
+          VolumeOptions: { DriverConfig: { ...(Name && { Name }) } },
+        },
+      ],
+    },
+  })
+  const cases: [TaskSpec, node: string | undefined][] = [
+    [volume('sshfs'), 'n2'],
+    [{ LogDriver: { Name: 'loki' } }, 'n2'],
+    [volume('local'), 'n1'],
+    [volume(), 'n1'],
+    [{ LogDriver: { Name: 'none' } }, 'n1'],
+    [{ LogDriver: { Name: 'json-file' } }, 'n1'],
+    [volume('rexray'), undefined],
+  ]
+  for (const [spec, node] of cases) {
+    t.equal(assign(all, [], [pending('t', spec)]).t, node, JSON.stringify(spec))
+  }
+  t.equal(
+    explain(all, [], pending('t', volume('rexray'))),
+    'no suitable node (2 nodes: missing plugin rexray)',
+  )
+  t.strictSame(
+    assign([a], [], [pending('t', volume('rexray'))]),
+    { t: 'n1' },
+    'an Engine that does not say what it has may have it',
+  )
+})
+
 t.test('tasks on paused nodes count where they are', async (t) => {
   const paused = labelled(1, { dc: 'east' })
   const all: Node[] = [
