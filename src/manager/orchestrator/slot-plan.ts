@@ -1,3 +1,4 @@
+import type { Node } from '../../api/node.ts'
 import type { Service } from '../../api/service.ts'
 import type { Task } from '../../api/task.ts'
 import { isTerminal, isWanted } from '../../api/task-state.ts'
@@ -144,14 +145,23 @@ const lossOf = (task: Task, state: ServiceState): Loss | undefined => {
   if (node.Status.State === 'down') {
     return state.held.has(node.ID) ? undefined : lost('its node is down')
   }
+  // A paused node keeps what runs there, whatever becomes of its labels, as swarmkit's.
+  if (node.Spec.Availability === 'pause') return undefined
   const isDrained = node.Spec.Availability === 'drain'
-  const isMet = satisfiesPlacement(task.Spec, node)
+  const isMet = mayStay(task, node, state.service)
   if (!isDrained && isMet && offersGiven(node, task)) return undefined
   const reason = isDrained
     ? 'its node is drained'
     : `its node no longer ${isMet ? 'offers its generic resources' : 'meets its constraints'}`
   return { kind: mayOverlap(task, state.service) ? 'leaving' : 'lost', reason }
 }
+
+/**
+ * Where only the constraints changed the task keeps the old ones in its spec, and what counts are the service's (as swarmkit's constraint
+ * enforcer has it). A task that meets the old ones alone is dirty: the update replaces it in its turn.
+ */
+const mayStay = (task: Task, node: Node, service: Service): boolean =>
+  satisfiesPlacement(task.Spec, node) || satisfiesPlacement(service.Spec.TaskTemplate, node)
 
 /** Start-first services also move start-first, so that a single replica stays reachable while its node is drained. */
 const mayOverlap = (task: Task, service: Service): boolean =>

@@ -1,0 +1,149 @@
+import t from 'tap'
+import type { Task } from '../../../src/api/task.ts'
+import { World } from '../../support/orchestration/world.ts'
+
+// What a node's availability, labels and resources do to tasks.
+
+const images = (tasks: Task[]): (string | undefined)[] =>
+  tasks.map((task) => task.Spec.ContainerSpec?.Image)
+const nodes = (tasks: Task[]): string[] => tasks.map((task) => task.NodeID).sort()
+
+t.test('availability: drain moves tasks, pause keeps them', async (t) => {
+  const world = await World.start(3)
+  await world.createService('web', { replicas: 3 })
+  await world.createService('each', { Mode: { Global: {} } })
+  await world.clock.advance(1000)
+  await world.setAvailability('n2', 'pause')
+  await world.setAvailability('n1', 'drain')
+  await world.clock.advance(2000)
+  t.strictSame(nodes(world.running('web')), ['n2', 'n3', 'n3'])
+  t.strictSame(nodes(world.running('each')), ['n2', 'n3'])
+  await world.setAvailability('n1', 'active')
+  await world.clock.advance(2000)
+  t.strictSame(nodes(world.running('each')), ['n1', 'n2', 'n3'])
+})
+
+t.test('a start-first service moves off a drained node without a gap', async (t) => {
+  const world = await World.start(2)
+  await world.createService('web', { UpdateConfig: { Order: 'start-first' } })
+  await world.clock.advance(1000)
+  const [first] = nodes(world.running('web'))
+  let runningMin = 1
+  const unwatch = world.store.watch(() => {
+    runningMin = Math.min(runningMin, world.running('web').length)
+  })
+  await world.setAvailability(first ?? '', 'drain')
+  await world.clock.advance(5000)
+  unwatch()
+  t.equal(runningMin, 1)
+  t.equal(world.running('web').length, 1)
+  t.not(world.running('web')[0]?.NodeID, first)
+})
+
+t.test('a node that no longer meets the constraints loses the tasks', async (t) => {
+  const world = await World.start(2)
+  await world.changeNode('n1', (node) => ({ Spec: { ...node.Spec, Labels: { disk: 'ssd' } } }))
+  await world.createService('db', {
+    TaskTemplate: { Placement: { Constraints: ['node.labels.disk==ssd'] } },
+  })
+  await world.clock.advance(1000)
+  t.strictSame(nodes(world.running('db')), ['n1'])
+  await world.setAvailability('n1', 'pause')
+  await world.changeNode('n1', (node) => ({ Spec: { ...node.Spec, Labels: {} } }))
+  await world.clock.advance(1000)
+  t.strictSame(nodes(world.running('db')), ['n1'], 'a paused node keeps what runs')
+  await world.setAvailability('n1', 'active')
+  await world.clock.advance(1000)
+  const [waiting] = world.wanted('db')
+  t.equal(
+    waiting?.Status.Err,
+    'no suitable node (2 nodes: constraint node.labels.disk==ssd not met)',
+  )
+  await world.changeNode('n2', (node) => ({ Spec: { ...node.Spec, Labels: { disk: 'ssd' } } }))
+  await world.clock.advance(1000)
+  t.strictSame(nodes(world.running('db')), ['n2'])
+})
+
+t.test(
+  'generic resources are one task’s each until it ends, or their node has them no more',
+  async (t) => {
+    const world = await World.start(1)
+    const gpus = (...names: string[]) =>
+      world.changeNode('n1', ({ Description }) => ({
+        Description: {
+          ...Description,
+          Resources: {
+            ...Description.Resources,
+            GenericResources: names.map((Value) => ({ NamedResourceSpec: { Kind: 'GPU', Value } })),
+          },
+        },
+      }))
+    const used = () =>
+      world
+        .running('train')
+        .flatMap(({ GenericResources = [] }) => GenericResources)
+        .map(({ NamedResourceSpec }) => NamedResourceSpec?.Value)
+        .sort()
+    await gpus('a', 'b')
+    await world.createService('train', {
+      Mode: { Replicated: { Replicas: 3 } },
+      TaskTemplate: {
+        Resources: {
+          Reservations: { GenericResources: [{ DiscreteResourceSpec: { Kind: 'GPU', Value: 1 } }] },
+        },
+      },
+    })
+    await world.clock.advance(1000)
+    t.strictSame(used(), ['a', 'b'])
+    const waiting = world.wanted('train').find(({ NodeID }) => NodeID === '')
+    t.equal(waiting?.Status.Err, 'no suitable node (node host-1: insufficient generic resources)')
+    await gpus('b', 'c', 'd')
+    await world.clock.advance(10_000)
+    t.strictSame(used(), ['b', 'c', 'd'], 'who had the one that is gone has another')
+    await world.updateService('train', { image: 'ok2' })
+    await world.clock.advance(60_000)
+    t.strictSame(used(), ['b', 'c', 'd'])
+    t.strictSame(
+      images(world.running('train')),
+      ['ok2', 'ok2', 'ok2'],
+      'each waited for its predecessor’s',
+    )
+  },
+)
+
+t.test('a constraint that the service no longer has moves no task', async (t) => {
+  const world = await World.start(2)
+  const setLabels = (Labels: Record<string, string>) =>
+    world.changeNode('n1', (node) => ({ Spec: { ...node.Spec, Labels } }))
+  await setLabels({ disk: 'ssd' })
+  for (const [name, Mode] of [
+    ['web', { Replicated: { Replicas: 1 } }],
+    ['each', { Global: {} }],
+  ] as const) {
+    const constrained = { Placement: { Constraints: ['node.labels.disk==ssd'] } }
+    await world.createService(name, { Mode, TaskTemplate: constrained, image: 'ok' })
+    await world.clock.advance(1000)
+    await world.updateService(name, { TaskTemplate: { Placement: {} } })
+  }
+  await world.clock.advance(10_000)
+  const ids = () => [...world.running('web'), ...world.running('each')].map(({ ID }) => ID)
+  const before = ids()
+  t.equal(before.length, 3)
+  await setLabels({})
+  await world.clock.advance(10_000)
+  t.strictSame(ids(), before)
+})
+
+t.test('a paused node of a global service is updated when it is active again', async (t) => {
+  const world = await World.start(2)
+  await world.createService('each', { Mode: { Global: {} } })
+  await world.clock.advance(1000)
+  await world.setAvailability('n2', 'pause')
+  await world.updateService('each', { image: 'ok2' })
+  await world.clock.advance(10_000)
+  t.strictSame(images(world.running('each')).sort(), ['ok', 'ok2'])
+  await world.setAvailability('n2', 'active')
+  await world.clock.advance(10_000)
+  t.strictSame(images(world.running('each')), ['ok2', 'ok2'])
+  t.equal(world.service('each').UpdateStatus?.State, 'completed')
+})
