@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { Autoscale } from './autoscale.ts'
 import { ContainerExtension } from './container-extension.ts'
+import { inLowerCase, withoutEmpty } from './enumeration-words.ts'
 import { Schedule } from './schedule-spec.ts'
 
 /**
@@ -10,22 +11,6 @@ import { Schedule } from './schedule-spec.ts'
 const labels = z.record(z.string(), z.string())
 const durationNs = z.number().int()
 const strings = z.array(z.string())
-
-type Entry = [key: string, value: unknown]
-
-const changeEntries = (value: unknown, change: (entry: Entry) => Entry[]): unknown =>
-  value === null || typeof value !== 'object' || Array.isArray(value)
-    ? value
-    : Object.fromEntries(Object.entries(value).flatMap(change))
-
-/** A copy without the named keys whose value is `""`: Go clients send an empty string for an enumeration that was not chosen. */
-const withoutEmpty = (value: unknown, keys: readonly string[]): unknown =>
-  changeEntries(value, (entry) => (entry[1] === '' && keys.includes(entry[0]) ? [] : [entry]))
-
-const inLowerCase = (value: unknown, keys: readonly string[]): unknown =>
-  changeEntries(value, ([key, word]) => [
-    [key, typeof word === 'string' && keys.includes(key) ? word.toLowerCase() : word],
-  ])
 
 /** The object's schema, for which `""` in one of `keys` is the same as absent. */
 const emptyAsAbsent = <S extends z.ZodObject>(

@@ -1,3 +1,4 @@
+import { inLowerCase } from '../enumeration-words.ts'
 import { invalid } from '../errors.ts'
 import { NodeSpec } from '../node.ts'
 import { type ExternalCA, SwarmSpec } from '../swarm.ts'
@@ -42,25 +43,18 @@ const checkExternalCA = ({ Protocol = '', URL: url = '' }: ExternalCA): void => 
   throw invalid(`invalid URL of an external CA: "${url}" must begin with https://`)
 }
 
-/** Docker takes these words in any case. */
-const inLowerCase = (word: unknown): unknown =>
-  typeof word === 'string' ? word.toLowerCase() : word
-
 /** @throws SwarmctlError INVALID_ARGUMENT */
 export const parseNodeSpec = (body: unknown): NodeSpec => {
-  const {
-    Role: role,
-    Availability: availability,
-    ...rest
-  } = (body ?? {}) as Record<string, unknown>
-  const [Role, Availability] = [inLowerCase(role), inLowerCase(availability)]
+  const given = (body ?? {}) as Record<string, unknown>
+  const spec = inLowerCase(given, ['Role', 'Availability']) as Record<string, unknown>
+  const { Role, Availability } = spec
   if (Role !== 'worker' && Role !== 'manager') {
-    throw invalid(`invalid Role: "${String(role ?? '')}", must be worker or manager`)
+    throw invalid(`invalid Role: "${String(given.Role ?? '')}", must be worker or manager`)
   }
   if (Availability !== 'active' && Availability !== 'pause' && Availability !== 'drain') {
     throw invalid(
-      `invalid Availability: "${String(availability ?? '')}", must be active, pause or drain`,
+      `invalid Availability: "${String(given.Availability ?? '')}", must be active, pause or drain`,
     )
   }
-  return parseBody(NodeSpec, { ...rest, Role, Availability })
+  return parseBody(NodeSpec, spec)
 }
