@@ -1,5 +1,6 @@
+import type { Option } from 'commander'
 import { SwarmctlError } from '../api/errors.ts'
-import { splitPair } from './service/key-values.ts'
+import { csvFields, splitPair } from './service/key-values.ts'
 
 /** Collects a flag that may be given several times. */
 export const collect = (value: string, previous: string[] = []): string[] => [...previous, value]
@@ -7,8 +8,15 @@ export const collect = (value: string, previous: string[] = []): string[] => [..
 /** Collects a flag that may be given several times, or with several values between commas, as Docker's flags for files are. */
 export const collectListed = (value: string, previous: string[] = []): string[] => [
   ...previous,
-  ...value.split(','),
+  // An empty one has no value in it, as pflag's `StringSlice` reads it.
+  ...(value === '' ? [] : csvFields(value)),
 ]
+
+/** Words of a flag that takes them in any case, as Docker's enumerations of nodes. */
+export const anyCaseChoices = (option: Option, words: readonly string[]): Option => {
+  const { parseArg } = option.choices(words)
+  return option.argParser((word, previous) => parseArg?.(word.toLowerCase(), previous))
+}
 
 /** `key=value` flags as a map; without `=` the value is empty, as in Docker. */
 export const parseLabels = (flags: readonly string[] | undefined): Record<string, string> =>

@@ -38,13 +38,13 @@ const createBody = async (
   file: string | undefined,
   { label, templateDriver, driver }: CreateOptions,
 ) => {
-  if (driver !== undefined && file !== undefined) {
+  if (driver && file !== undefined) {
     throw new SwarmctlError(
       'INVALID_ARGUMENT',
       'When using secret driver secret data must be empty',
     )
   }
-  if (driver === undefined && file === undefined) {
+  if (!driver && file === undefined) {
     throw new SwarmctlError(
       'INVALID_ARGUMENT',
       'a file is missing: a path, or - for standard input',
@@ -54,7 +54,7 @@ const createBody = async (
     Name: name,
     Labels: labelMap('--label', label),
     ...(file !== undefined && { Data: (await readInput(context, file)).toString('base64') }),
-    ...(driver !== undefined && { Driver: { Name: driver } }),
+    ...(driver && { Driver: { Name: driver } }),
     ...(templateDriver && { Templating: { Name: templateDriver } }),
   }
 }
@@ -66,7 +66,12 @@ const createVerb = (noun: Command, run: Runner, kind: 'secret' | 'config'): void
     .argument('<name>', 'Its name')
     .argument(kind === 'secret' ? '[file]' : '<file>', 'A path, or - for standard input')
     .option('-l, --label <key=value>', 'Label (several times)', collect)
-    .addOption(new Option('--template-driver <driver>', 'Template driver').choices(['golang']))
+    // The daemon says what there is; an empty one is none.
+    .addOption(
+      new Option('--template-driver <driver>', 'Template driver')
+        .choices(['golang'])
+        .argParser((driver: string) => driver),
+    )
     .addHelpText('after', `\nExample:\n  printf s3cret | swarmctl ${kind} create db-password -\n`)
   if (kind === 'secret') command.option('-d, --driver <driver>', 'Secret driver')
   command.action(

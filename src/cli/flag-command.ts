@@ -65,10 +65,12 @@ export class FlagCommand extends Command {
     ]
   }
 
-  /** False is the flag's negation where it has one, else as if it had not been given. */
-  #spelled({ long }: Option, isOn: boolean): string[] {
+  /** False is the flag's negation where it has one (of `--no-x` that is `--x`), else as if it had not been given. */
+  #spelled({ long, negate }: Option, isOn: boolean): string[] {
     if (isOn) return [long as string]
-    const negation = `--no-${(long as string).slice(2)}`
+    const negation = negate
+      ? (long as string).replace('--no-', '--')
+      : `--no-${(long as string).slice(2)}`
     return this.#find(negation) ? [negation] : []
   }
 }

@@ -1,6 +1,6 @@
 import { SwarmctlError } from '../api/errors.ts'
 
-/** Exit code of a command line that can't be read, as Docker's. */
+/** Exit code of a flag that is unknown or can't be read, as Docker's. */
 export const USAGE_EXIT_CODE = 125
 
 /** The value of a flag can't be read. Nothing was asked of the daemon, so scripts can tell it from what failed. */

@@ -24,7 +24,7 @@ const usageLine = (text: string): string => {
 const ROOT_HELP = `
 "swarmctl COMMAND --help" shows a command's flags and an example.
 
-Exit codes: 0 done; 1 failed, with one line why; 125 the command line can't be read; 130 ended by Ctrl-C;
+Exit codes: 0 done; 1 failed, with one line why; 125 a flag can't be read; 130 ended by Ctrl-C;
 of exec the command's own.
 
 Example:
@@ -47,6 +47,15 @@ const rootCommand = (deps: CliDeps): Command =>
     .enablePositionalOptions()
     .addHelpText('after', ROOT_HELP)
     .exitOverride()
+
+/** What commander says of flags that can't be read. The docker CLI ends with another code for all else: an unknown command, too many arguments, too few. */
+const FLAG_ERRORS = ['commander.unknownOption', 'commander.optionMissingArgument']
+
+const exitCodeOf = ({ code, exitCode }: CommanderError): number => {
+  // A noun without a verb shows its verbs: no failure, as in Docker.
+  if (exitCode === 0 || code === 'commander.help') return 0
+  return FLAG_ERRORS.includes(code) ? USAGE_EXIT_CODE : 1
+}
 
 /** The command tree: all of it, or of a command line as much as it may mean. */
 export const buildProgram = async (
@@ -78,8 +87,7 @@ export const main = async (args: readonly string[], deps: CliDeps): Promise<numb
     return 0
   } catch (thrown) {
     if (thrown instanceof CommanderError) {
-      // A noun without a verb shows its verbs: no failure, as in Docker.
-      return thrown.exitCode === 0 || thrown.code === 'commander.help' ? 0 : USAGE_EXIT_CODE
+      return exitCodeOf(thrown)
     }
     if (deps.signal.aborted) return 130
     if (thrown instanceof ExitStatus) return thrown.exitCode

@@ -134,7 +134,7 @@ t.test('exec that can not be', async (t) => {
   const { run, node, engine } = await start(t)
   t.match(await run('exec nope ls'), { code: 1, err: 'swarmctl: no such service or task: nope\n' })
   t.match(await run('exec web.2 ls'), { code: 1, err: /web.2 has no running task: "swarmctl why/ })
-  t.match(await run('exec web'), { code: 125, err: /missing required argument 'command'/ })
+  t.match(await run('exec web'), { code: 1, err: /missing required argument 'command'/ })
   t.match(await run('exec web cut'), { code: 0, err: 'Detached: the command goes on in web\n' })
   const id = (await run('exec -d web exit 1')).code
   t.equal(id, 0, 'in the background nobody waits')

@@ -65,6 +65,51 @@ t.test('numbers are read as Go reads them', async (t) => {
   t.equal((await specOf('--oom-score-adj -0b11')).TaskTemplate.ContainerSpec?.OomScoreAdj, -3)
 })
 
+t.test('whole numbers have a sign where Docker has signed ones', async (t) => {
+  const spec = await specOf('--health-retries +3 --generic-resource GPU=+2')
+  t.equal(spec.TaskTemplate.ContainerSpec?.Healthcheck?.Retries, 3)
+  t.match(spec.TaskTemplate.Resources?.Reservations?.GenericResources, [
+    { DiscreteResourceSpec: { Kind: 'GPU', Value: 2 } },
+  ])
+  t.match(await run(['service', 'create', '-d', '--replicas', '+3', 'x']), { code: 125 })
+  t.match(await run(['service', 'create', '-d', '--health-retries', '-1', 'x']), { code: 1 })
+})
+
+t.test('an empty word stands for the default', async (t) => {
+  const spec = await specOf(
+    '--update-order start-first --update-failure-action rollback --rollback-order start-first --restart-condition none --endpoint-mode dnsrr',
+    '--update-order= --update-failure-action= --rollback-order= --restart-condition= --endpoint-mode=',
+  )
+  t.notOk(spec.UpdateConfig?.Order)
+  t.notOk(spec.UpdateConfig?.FailureAction)
+  t.notOk(spec.RollbackConfig?.Order)
+  t.notOk(spec.TaskTemplate.RestartPolicy?.Condition)
+  t.equal(spec.EndpointSpec?.Mode, 'vip')
+  t.match((await specOf('--rollback-failure-action rollback')).RollbackConfig, {
+    FailureAction: 'rollback',
+  })
+  const secret = ['secret', 'create', '--driver=', '--template-driver=', 'empty', '-']
+  t.match(await runCli(['--host', node.host, ...secret], { stdin: 'x' }), { code: 0 })
+})
+
+t.test('a node takes its words in any case', async (t) => {
+  const update = ['node', 'update', '--availability', 'ACTIVE', '--role', 'Manager', 'self']
+  t.match(await run(update), { code: 0, err: '' })
+  t.match(await run(['node', 'update', '--availability', 'asleep', 'self']), {
+    code: 1,
+    err: /asleep.*active, pause, drain/,
+  })
+})
+
+t.test('addresses of a network are lists between commas, too', async (t) => {
+  const create = ['network', 'create', '-d', 'overlay']
+  t.match(await run([...create, '--subnet=', '--gateway=', '--ip-range=', 'bare']), { code: 0 })
+  const lists = ['--ipv6', '--subnet', '10.77.0.0/16,fd00:77::/64', '--gateway=']
+  t.match(await run([...create, ...lists, 'listed']), { code: 0, err: '' })
+  const { Spec } = node.swarm.store.view().byName('network', 'listed')!
+  t.match(Spec.IPAMOptions.Configs, [{ Subnet: '10.77.0.0/16' }, { Subnet: 'fd00:77::/64' }])
+})
+
 t.test('a capability that is added takes back one that is dropped, and the reverse', async (t) => {
   const cases: [create: string, update: string, add: string[], drop: string[]][] = [
     ['--cap-add CHOWN', '--cap-drop CHOWN', [], []],
@@ -88,6 +133,8 @@ t.test('what an update replaces goes with all that was its own', async (t) => {
   t.strictSame(checked?.Healthcheck, { Interval: 5e9 })
   const credentials = await containerOf('--credential-spec config://a', '--config-rm a')
   t.match(credentials?.Configs, [{ ConfigName: 'a', Runtime: {} }])
+  const unchecked = await containerOf('--no-healthcheck', '--no-healthcheck=false')
+  t.equal(unchecked?.Healthcheck, undefined)
   const file = await containerOf('--credential-spec config://a', '--credential-spec file://x')
   t.strictSame(file?.Configs, [])
 })
@@ -102,6 +149,10 @@ t.test('what is removed is what is meant', async (t) => {
   t.strictSame(await left('--publish-rm 8080:80'), [53])
   t.strictSame(await left('--publish-rm target=53,protocol=UDP'), [80])
   t.strictSame(await left('--publish-rm target=53,protocol=udp,mode=ingress'), [80, 53])
+  const limits = '--sysctl net.a=1 --sysctl net.b=2 --ulimit nofile=1 --ulimit nproc=2'
+  const limited = await containerOf(limits, '--sysctl-rm net.a=1 --ulimit-rm nofile=1')
+  t.strictSame(limited?.Sysctls, { 'net.b': '2' })
+  t.match(limited?.Ulimits, [{ Name: 'nproc' }])
   const hosts = ['1.1.1.1 a b', '2.2.2.2 a']
   t.strictSame(withoutHost(hosts, 'b'), ['1.1.1.1 a', '2.2.2.2 a'])
   t.strictSame(withoutHost(hosts, 'a:2.2.2.2'), ['1.1.1.1 a b'])
@@ -139,7 +190,9 @@ t.test('what would be lost, or stop every task, is refused', async (t) => {
     ['--dns-search a..b', /expected a domain/, 125],
     ['--ulimit files=1', /expected one of core cpu/, 125],
     ['--ulimit nofile=1:2:3', /expected name=soft/, 125],
-    ['--generic-resource GPU=-1', /no less than none/, 125],
+    ['--generic-resource GPU=-1', /no less than none/],
+    ['--mount src="v",dst=/x', /a quote may only stand around a whole field/, 125],
+    ['--mount "src=v"w,dst=/x', /a quote may only stand around a whole field/, 125],
     ['--label =b', /the name is empty/, 125],
     ['--env =b', /the name is empty/, 125],
     ['--log-opt =b', /expected key=value/, 125],

@@ -378,7 +378,7 @@ t.test('completion', async (t) => {
   })
   t.strictSame(down, { code: 0, out: '', err: '' }, 'no cluster, no names, no error')
   for (const shell of ['zsh', 'fish']) t.match((await run(`completion ${shell}`)).out, /__complete/)
-  t.match(await run('completion ksh'), { code: 125, err: /'ksh' is invalid/ })
+  t.match(await run('completion ksh'), { code: 1, err: /'ksh' is invalid/ })
 })
 
 t.test('sizes and times', async (t) => {

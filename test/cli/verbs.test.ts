@@ -131,9 +131,14 @@ t.test('a command line that can’t be read', async (t) => {
   const { run } = await start(t)
   t.match(await run('service'), { code: 0, err: /Usage: swarmctl service/ })
   t.match(await run('--version'), { code: 0, out: '1.2.3\n' })
-  const cases: [line: string, text: RegExp][] = [
+  const cases: [line: string, text: RegExp, code?: number][] = [
     ['servce', /^swarmctl: unknown command 'servce' \(Did you mean service\?\); --help .*\n$/],
-    ['node ls --colour', /^swarmctl: unknown option '--colour'; --help .*\n$/],
+    ['node ls --colour', /^swarmctl: unknown option '--colour'; --help .*\n$/, 125],
+    ['service create --name', /^swarmctl: option '--name <name>' argument missing; .*\n$/, 125],
+    ['service frob', /^swarmctl: unknown command 'frob'.*\n$/],
+    ['node ls all', /^swarmctl: too many arguments for 'ls'.*\n$/],
+    ['join-token boss', /^swarmctl: .*'boss' is invalid.*\n$/],
+    ['join 10.0.0.1', /^swarmctl: required option '--token <token>' not specified.*\n$/],
     ['node update --role boss h1', /^swarmctl: .*'boss' is invalid.*\n$/],
     ['service inspect', /^swarmctl: missing required argument 'service'; .*\n$/],
     [
@@ -141,7 +146,9 @@ t.test('a command line that can’t be read', async (t) => {
       /^swarmctl: required option '-c, --compose-file <file>' not specified; .*\n$/,
     ],
   ]
-  for (const [line, err] of cases) t.match(await run(line), { code: 125, out: '', err }, line)
+  for (const [line, err, code = 1] of cases) {
+    t.match(await run(line), { code, out: '', err }, line)
+  }
 })
 
 t.test('a daemon that does not answer is one line with what to do', async (t) => {
@@ -415,9 +422,11 @@ t.test('init starts a daemon where none answers, join and leave', async (t) => {
   t.match(begun[0]!.join(' '), `--data-dir /d --run-dir /run/swarmctl --socket ${gone} `)
   const init = await run(
     'swarm init --advertise-addr 10.0.0.1 --data-path-addr 10.0.0.2 --availability drain ' +
-      '--default-addr-pool 10.20.0.0/16 --default-addr-pool-mask-length 24 --task-history-limit 3',
+      '--default-addr-pool 10.20.0.0/16,10.30.7.0/16 --default-addr-pool-mask-length 24 --task-history-limit 3',
   )
   t.match(init, { code: 0, out: /swarmctl join --token SWMTKN-1-a-b 192.168.0.1:2377/ })
+  const pool = await run('init --default-addr-pool 10.0.0.0')
+  t.match(pool, { code: 125, err: /"10.0.0.0" for --default-addr-pool: invalid IPv4 subnet/ })
   t.match(node.swarm.calls, [
     [
       'init',
@@ -425,7 +434,7 @@ t.test('init starts a daemon where none answers, join and leave', async (t) => {
         AdvertiseAddr: '10.0.0.1',
         DataPathAddr: '10.0.0.2',
         Availability: 'drain',
-        DefaultAddrPool: ['10.20.0.0/16'],
+        DefaultAddrPool: ['10.20.0.0/16', '10.30.0.0/16'],
         SubnetSize: 24,
         Spec: { Orchestration: { TaskHistoryRetentionLimit: 3 } },
       },

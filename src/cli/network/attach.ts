@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { collect, parseFilterFlags, parseLabels } from '../arguments.ts'
+import { collect, collectListed, parseFilterFlags, parseLabels } from '../arguments.ts'
 import type { CliContext, Runner } from '../context.ts'
 import { integer } from '../service/flag-values.ts'
 
@@ -35,13 +35,13 @@ const connectVerb = (noun: Command, run: Runner): void => {
     .description('Connect a container of this machine to a network')
     .argument('<network>', 'Name or id')
     .argument('<container>', 'Name or id')
-    .option('--alias <name>', 'A further name on that network (several times)', collect)
-    .option('--driver-opt <key=value>', 'Option of the driver (several times)', collect)
+    .option('--alias <name>', 'A further name on that network (several times)', collectListed)
+    .option('--driver-opt <key=value>', 'Option of the driver (several times)', collectListed)
     .option('--gw-priority <n>', 'The highest one is the default gateway')
     .option('--ip <ip>', 'IPv4 address')
     .option('--ip6 <ip>', 'IPv6 address')
     .option('--link <container>', 'Link to another container (several times)', collect)
-    .option('--link-local-ip <ip>', 'Link-local address (several times)', collect)
+    .option('--link-local-ip <ip>', 'Link-local address (several times)', collectListed)
     .addHelpText('after', '\nExample:\n  swarmctl network connect --alias db backend mycontainer\n')
     .action(
       run(async ({ client }, network: string, container: string, options: ConnectOptions) => {

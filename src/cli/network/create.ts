@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { SwarmctlError } from '../../api/errors.ts'
 import { containsAddress, type Ipv4Block, parseCidr } from '../../api/ipv4.ts'
-import { collect, parseLabels } from '../arguments.ts'
+import { collect, collectListed, parseLabels } from '../arguments.ts'
 import type { Runner } from '../context.ts'
 import { labelMap } from '../service/key-values.ts'
 
@@ -115,9 +115,9 @@ export const networkCreateVerb = (noun: Command, run: Runner): void => {
     .description('Create a network')
     .argument('<name>', 'Its name')
     .option('-d, --driver <driver>', 'overlay, or a driver of the local Engine', 'overlay')
-    .option('--subnet <cidr>', 'Subnet, of any size', collect)
-    .option('--gateway <ip>', 'Gateway of the subnet', collect)
-    .option('--ip-range <cidr>', 'Part of the subnet to give addresses from', collect)
+    .option('--subnet <cidr>', 'Subnet, of any size', collectListed)
+    .option('--gateway <ip>', 'Gateway of the subnet', collectListed)
+    .option('--ip-range <cidr>', 'Part of the subnet to give addresses from', collectListed)
     .option('--aux-address <name=ip>', 'Address that is taken already', collect)
     .option('--ipam-driver <driver>', 'Driver that gives addresses')
     .option('--ipam-opt <key=value>', 'Option of that driver (several times)', collect)

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import { SwarmctlError } from '../../api/errors.ts'
 import type { Node, NodeSpec } from '../../api/node.ts'
-import { collect, parseLabels } from '../arguments.ts'
+import { anyCaseChoices, collect, parseLabels } from '../arguments.ts'
 import type { CliContext, Runner } from '../context.ts'
 import { forEachRef } from '../inspect.ts'
 import { nodePath } from './resolve.ts'
@@ -76,13 +76,13 @@ export const nodeUpdateVerbs = (noun: Command, run: Runner): void => {
     .description("Change a node's availability, role or labels")
     .argument('<ref>', 'Id, hostname or "self"')
     .addOption(
-      new Option('--availability <kind>', 'Whether it gets and keeps tasks').choices([
+      anyCaseChoices(new Option('--availability <kind>', 'Whether it gets and keeps tasks'), [
         'active',
         'pause',
         'drain',
       ]),
     )
-    .addOption(new Option('--role <role>', 'Role').choices(['worker', 'manager']))
+    .addOption(anyCaseChoices(new Option('--role <role>', 'Role'), ['worker', 'manager']))
     .option('--label-add <key=value>', 'Add or change a label (several times)', collect)
     .option('--label-rm <key>', 'Remove a label (several times)', collect)
     .addHelpText('after', '\nExample:\n  swarmctl node update --availability drain h2\n')

@@ -19,18 +19,12 @@ interface CreateOptions extends WaitOptions, Parsed {
   mode: string
   replicas?: string
   maxConcurrent?: string
-  replicasMaxPerNode?: string
   envFile?: string[]
   withRegistryAuth?: boolean
   resolveImage?: boolean
 }
 
-const modeOf = ({
-  mode,
-  replicas,
-  maxConcurrent,
-  replicasMaxPerNode,
-}: CreateOptions): ServiceMode => {
+const modeOf = ({ mode, replicas, maxConcurrent }: CreateOptions): ServiceMode => {
   if (maxConcurrent !== undefined && mode !== 'replicated-job') {
     throw new SwarmctlError(
       'INVALID_ARGUMENT',
@@ -49,15 +43,6 @@ const modeOf = ({
     }
     case 'global':
     case 'global-job':
-      if (
-        replicasMaxPerNode !== undefined &&
-        count('--replicas-max-per-node', replicasMaxPerNode)
-      ) {
-        throw new SwarmctlError(
-          'INVALID_ARGUMENT',
-          'replicas-max-per-node can only be used with replicated or replicated-job mode',
-        )
-      }
       if (n !== undefined) {
         throw new SwarmctlError(
           'INVALID_ARGUMENT',
@@ -85,6 +70,12 @@ const createSpec = async (
   draft.container.Image = image
   if (args.length > 0) draft.container.Args = args
   applyCreateFlags(draft, options)
+  if (draft.task.Placement?.MaxReplicas && (draft.spec.Mode.Global ?? draft.spec.Mode.GlobalJob)) {
+    throw new SwarmctlError(
+      'INVALID_ARGUMENT',
+      'replicas-max-per-node can only be used with replicated or replicated-job mode',
+    )
+  }
   if (isJob(draft.spec) && (draft.spec.UpdateConfig ?? draft.spec.RollbackConfig)) {
     throw new SwarmctlError(
       'INVALID_ARGUMENT',

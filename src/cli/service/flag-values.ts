@@ -2,6 +2,7 @@ import { parseBytes } from '../../stack/parse/bytes.ts'
 import { parseCpus } from '../../stack/parse/cpus.ts'
 import { parseDuration } from '../../stack/parse/duration.ts'
 import { FlagError } from '../flag-error.ts'
+import { refusedFlag } from './key-values.ts'
 
 /** Runs a parser; what it throws is told with the flag's name. */
 export const parsed = <T>(flag: string, value: string, parse: (value: string) => T): T => {
@@ -57,14 +58,16 @@ export const decimalInteger = (flag: string, value: string): number =>
   })
 
 /** A ratio from 0 to 1. */
-export const ratio = (flag: string, value: string): number =>
-  parsed(flag, value, (text) => {
-    const number = Number(text)
-    if (text === '' || !(number >= 0 && number <= 1)) throw new Error('must be from 0 to 1')
-    return number
+export const ratio = (flag: string, value: string): number => {
+  const number = parsed(flag, value, (text) => {
+    if (text.trim() === '' || Number.isNaN(Number(text))) throw new Error('must be a number')
+    return Number(text)
   })
+  if (number >= 0 && number <= 1) return number
+  throw refusedFlag(flag, value, 'must be from 0 to 1')
+}
 
-/** One of a few words. */
+/** One of a few words inside of another text. */
 export const oneOf =
   <T extends string>(...choices: T[]) =>
   (flag: string, value: string): T =>
@@ -72,6 +75,15 @@ export const oneOf =
       if (!choices.includes(text as T)) throw new Error(`must be one of ${choices.join(', ')}`)
       return text as T
     })
+
+/** One of the words that a field of the API may have. The docker CLI sends an empty one, which the API reads as the field's default. */
+export const choice =
+  <T extends string>(...choices: T[]) =>
+  (flag: string, value: string): T | undefined => {
+    if (value === '') return undefined
+    if (choices.includes(value as T)) return value as T
+    throw refusedFlag(flag, value, `must be one of ${choices.join(', ')}`)
+  }
 
 /** `true` and `false`, given as `--flag` or `--flag=false`. */
 export const flagBoolean = (flag: string, value: string | boolean): boolean =>

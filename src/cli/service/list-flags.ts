@@ -86,6 +86,12 @@ const pairs = (
   remove: (draft, key) => set(draft, without(get(draft), key)),
 })
 
+/** A flag whose `-rm` also takes the whole of what `-add` does, as Docker's for these. */
+const withPairsRemoved = (flag: ListFlag): ListFlag => ({
+  ...flag,
+  remove: (draft, text, name) => flag.remove(draft, splitPair(text)[0], name),
+})
+
 const dnsConfig = (draft: Draft) => {
   draft.container.DNSConfig ??= {}
   return draft.container.DNSConfig
@@ -282,15 +288,17 @@ const CONTAINER_FLAGS: ListFlag[] = [
       draft.container.Groups = list
     },
   ),
-  pairs(
-    'sysctl',
-    'Kernel setting in the container',
-    (draft) => draft.container.Sysctls,
-    (draft, map) => {
-      draft.container.Sysctls = map
-    },
+  withPairsRemoved(
+    pairs(
+      'sysctl',
+      'Kernel setting in the container',
+      (draft) => draft.container.Sysctls,
+      (draft, map) => {
+        draft.container.Sysctls = map
+      },
+    ),
   ),
-  {
+  withPairsRemoved({
     name: 'ulimit',
     placeholder: 'name=soft[:hard]',
     help: 'Limit of a process',
@@ -306,7 +314,7 @@ const CONTAINER_FLAGS: ListFlag[] = [
     remove(draft, key) {
       draft.container.Ulimits = replaced(draft.container.Ulimits, (limit) => limit.Name, key)
     },
-  },
+  }),
 ]
 
 const RESOURCE_FLAGS: ListFlag[] = [

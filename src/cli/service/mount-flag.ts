@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import type { Mount } from '../../api/service-spec.ts'
-import { bytes, flagBoolean, oneOf } from './flag-values.ts'
-import { badFlag, keyValues } from './key-values.ts'
+import { bytes, choice, flagBoolean, oneOf } from './flag-values.ts'
+import { badFlag, keyValues, refusedFlag } from './key-values.ts'
 
 type Setter = (mount: Mount, value: string, flag: string) => void
 
@@ -34,7 +34,8 @@ const readOnly: Setter = (mount, value, flag) => {
 
 const SETTERS: Record<string, Setter> = {
   type(mount, value, flag) {
-    mount.Type = oneOf(
+    if (value === '') throw badFlag(flag, value, 'type is required')
+    const type = choice(
       'bind',
       'volume',
       'tmpfs',
@@ -42,6 +43,7 @@ const SETTERS: Record<string, Setter> = {
       'image',
       'cluster',
     )(flag, value.toLowerCase())
+    mount.Type = type ?? 'volume'
   },
   source,
   src: source,
@@ -134,7 +136,7 @@ export const parseMount = (flag: string, value: string): Mount => {
   const problem = mixedOptions(mount) ?? recursionProblem(mount)
   if (problem !== undefined) throw badFlag(flag, value, problem)
   if (mount.Type === 'bind' && !mount.Source) {
-    throw badFlag(flag, value, 'source is required for type bind')
+    throw refusedFlag(flag, value, 'source is required for type bind')
   }
   return mount
 }

@@ -3,7 +3,16 @@ import { splitShellWords } from '../../stack/parse/shell-words.ts'
 import { AUTOSCALE_FLAGS } from './autoscale-flags.ts'
 import { applyCredentialSpec } from './credential-spec-flag.ts'
 import type { Draft } from './draft.ts'
-import { bytes, count, durationNs, integer, nanoCpus, oneOf, parsed, ratio } from './flag-values.ts'
+import {
+  bytes,
+  choice,
+  count,
+  durationNs,
+  integer,
+  nanoCpus,
+  parsed,
+  ratio,
+} from './flag-values.ts'
 import { SCHEDULE_FLAGS } from './schedule-flags.ts'
 
 /** A flag that sets one field, on `create` and on `update` alike. */
@@ -26,6 +35,16 @@ const scalar = (
   apply: (draft: Draft, value: string, flag: string) => void,
 ): ScalarFlag => ({ flags, help, apply })
 
+/** Sets a field, or takes it away for undefined. */
+const put = <T extends object, K extends keyof T>(
+  target: T,
+  key: K,
+  value: T[K] | undefined,
+): void => {
+  if (value === undefined) delete target[key]
+  else target[key] = value
+}
+
 const RESOURCE_FLAGS: ScalarFlag[] = [
   scalar('--limit-cpu <decimal>', 'Most CPUs a task may use', (draft, value, flag) => {
     draft.limits.NanoCPUs = nanoCpus(flag, value)
@@ -46,7 +65,7 @@ const RESOURCE_FLAGS: ScalarFlag[] = [
 
 const RESTART_FLAGS: ScalarFlag[] = [
   scalar('--restart-condition <when>', 'none, on-failure or any', (draft, value, flag) => {
-    draft.restart.Condition = oneOf('none', 'on-failure', 'any')(flag, value)
+    put(draft.restart, 'Condition', choice('none', 'on-failure', 'any')(flag, value))
   }),
   scalar('--restart-delay <duration>', 'Pause before a restart', (draft, value, flag) => {
     draft.restart.Delay = durationNs(flag, value)
@@ -59,10 +78,10 @@ const RESTART_FLAGS: ScalarFlag[] = [
   }),
 ]
 
-const changeFlags = (
-  prefix: 'update' | 'rollback',
-  actions: readonly ('pause' | 'continue' | 'rollback')[],
-): ScalarFlag[] => {
+/** A rollback never rolls back: it pauses instead. Docker takes the word for it all the same. */
+const FAILURE_ACTIONS = ['pause', 'continue', 'rollback'] as const
+
+const changeFlags = (prefix: 'update' | 'rollback'): ScalarFlag[] => {
   const target = (draft: Draft): UpdateConfig => draft[prefix]
   return [
     scalar(`--${prefix}-parallelism <n>`, 'Tasks at a time (0: all)', (draft, value, flag) => {
@@ -80,9 +99,9 @@ const changeFlags = (
     ),
     scalar(
       `--${prefix}-failure-action <action>`,
-      `On failure: ${actions.join(', ')}`,
+      `On failure: ${FAILURE_ACTIONS.join(', ')}`,
       (draft, value, flag) => {
-        target(draft).FailureAction = oneOf(...actions)(flag, value)
+        put(target(draft), 'FailureAction', choice(...FAILURE_ACTIONS)(flag, value))
       },
     ),
     scalar(
@@ -93,7 +112,7 @@ const changeFlags = (
       },
     ),
     scalar(`--${prefix}-order <order>`, 'start-first or stop-first', (draft, value, flag) => {
-      target(draft).Order = oneOf('start-first', 'stop-first')(flag, value)
+      put(target(draft), 'Order', choice('start-first', 'stop-first')(flag, value))
     }),
   ]
 }
@@ -109,7 +128,7 @@ const HEALTH_FLAGS: ScalarFlag[] = [
     draft.health.Timeout = durationNs(flag, value)
   }),
   scalar('--health-retries <n>', 'Failures in a row until unhealthy', (draft, value, flag) => {
-    draft.health.Retries = count(flag, value)
+    draft.health.Retries = integer(flag, value)
   }),
   scalar('--health-start-period <duration>', 'Time to get up', (draft, value, flag) => {
     draft.health.StartPeriod = durationNs(flag, value)
@@ -166,7 +185,7 @@ const CONTAINER_FLAGS: ScalarFlag[] = [
 
 const SERVICE_FLAGS: ScalarFlag[] = [
   scalar('--endpoint-mode <mode>', 'vip or dnsrr', (draft, value, flag) => {
-    draft.endpoint.Mode = oneOf('vip', 'dnsrr')(flag, value.toLowerCase())
+    put(draft.endpoint, 'Mode', choice('vip', 'dnsrr')(flag, value.toLowerCase()))
   }),
   scalar('--replicas-max-per-node <n>', 'Most tasks on a node (0: any)', (draft, value, flag) => {
     draft.placement.MaxReplicas = count(flag, value)
@@ -188,7 +207,7 @@ export const SCALAR_FLAGS: readonly ScalarFlag[] = [
   ...CONTAINER_FLAGS,
   ...RESOURCE_FLAGS,
   ...RESTART_FLAGS,
-  ...changeFlags('update', ['pause', 'continue', 'rollback']),
-  ...changeFlags('rollback', ['pause', 'continue']),
+  ...changeFlags('update'),
+  ...changeFlags('rollback'),
   ...HEALTH_FLAGS,
 ]

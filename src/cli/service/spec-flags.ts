@@ -28,6 +28,8 @@ const addSharedFlags = (command: Command): void => {
   }
   command
     .option('--no-healthcheck', "Ignore the image's healthcheck")
+    // What `--no-healthcheck=false` becomes: it takes back what the service was told before.
+    .addOption(new Option('--healthcheck').hideHelp())
     .option('--cap-add <capability>', 'Add a Linux capability (several times)', collect)
     .option('--cap-drop <capability>', 'Drop a Linux capability (several times)', collect)
     .option('--log-driver <name>', 'Log driver')
@@ -85,6 +87,10 @@ const applyLogDriver = (draft: Draft, options: Parsed): void => {
   }
 }
 
+const takeBackNoHealthcheck = ({ container }: Draft): void => {
+  if (container.Healthcheck?.Test?.[0] === 'NONE') delete container.Healthcheck
+}
+
 const applyShared = (draft: Draft, options: Parsed): void => {
   for (const { flags, apply } of SCALAR_FLAGS) {
     const name = longName(flags)
@@ -92,6 +98,7 @@ const applyShared = (draft: Draft, options: Parsed): void => {
     if (value !== undefined) apply(draft, value as string, `--${name}`)
   }
   requireBounds(draft)
+  if (options.healthcheck === true) takeBackNoHealthcheck(draft)
   // Commander reads `--no-healthcheck` as `healthcheck: false`.
   if (options.healthcheck === false) {
     if (Object.keys(options).some((name) => /^health[A-Z]/.test(name))) {

@@ -1,11 +1,12 @@
 import type { Command } from 'commander'
-import { collect } from '../arguments.ts'
+import { formatCidr, requireCidr } from '../../api/ipv4.ts'
+import { collectListed } from '../arguments.ts'
 import type { Client } from '../client.ts'
 import type { CliContext, Runner } from '../context.ts'
 import { daemonFlags } from '../daemon/flags.ts'
 import type { DaemonLauncher } from '../daemon/launcher.ts'
 import type { Output } from '../output.ts'
-import { count } from '../service/flag-values.ts'
+import { count, parsed } from '../service/flag-values.ts'
 import { ensureDaemon } from './ensure-daemon.ts'
 import { availabilityFlag, type NodeAddresses, withNodeAddresses } from './node-flags.ts'
 import { type SwarmSettings, withSettings, withSwarmSettings } from './settings-flags.ts'
@@ -19,13 +20,17 @@ interface InitOptions extends NodeAddresses, SwarmSettings {
   forceNewCluster?: boolean
 }
 
+/** The pools' networks, without bits that belong to addresses in them. */
+const addressPools = (texts: readonly string[] = []): string[] =>
+  texts.map((text) => formatCidr(parsed('--default-addr-pool', text.trim(), requireCidr)))
+
 const initBody = async (context: CliContext, options: InitOptions) => ({
   ListenAddr: options.listenAddr,
   AdvertiseAddr: options.advertiseAddr ?? '',
   DataPathAddr: options.dataPathAddr ?? '',
   DataPathPort: count('--data-path-port', options.dataPathPort),
   Availability: options.availability,
-  DefaultAddrPool: options.defaultAddrPool ?? [],
+  DefaultAddrPool: addressPools(options.defaultAddrPool),
   SubnetSize: count('--default-addr-pool-mask-length', options.defaultAddrPoolMaskLength),
   ForceNewCluster: options.forceNewCluster === true,
   AutoLockManagers: options.autolock === true,
@@ -51,7 +56,11 @@ export const initVerb = (parent: Command, run: Runner, launcher: DaemonLauncher)
   const command = withSwarmSettings(withNodeAddresses(parent.command('init')))
     .description('Initialize a swarm with this machine as its first manager')
     .addOption(availabilityFlag())
-    .option('--default-addr-pool <cidr>', 'Pool for overlay networks (several times)', collect)
+    .option(
+      '--default-addr-pool <cidr>',
+      'Pool for overlay networks (several times)',
+      collectListed,
+    )
     .option('--default-addr-pool-mask-length <bits>', 'Size of each overlay network', '16')
     .option(
       '--force-new-cluster',

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander'
+import { anyCaseChoices } from '../arguments.ts'
 
 /** Where the cluster and its containers reach this machine. */
 export interface NodeAddresses {
@@ -16,6 +17,8 @@ export const withNodeAddresses = (command: Command): Command =>
 
 /** `--availability`, of a node that is new. */
 export const availabilityFlag = (): Option =>
-  new Option('--availability <kind>', 'Availability of this node')
-    .choices(['active', 'pause', 'drain'])
-    .default('active')
+  anyCaseChoices(new Option('--availability <kind>', 'Availability of this node'), [
+    'active',
+    'pause',
+    'drain',
+  ]).default('active')

@@ -4,7 +4,7 @@ import type { ExternalCA, SwarmSpec } from '../../api/swarm.ts'
 import { collect } from '../arguments.ts'
 import type { CliContext } from '../context.ts'
 import { readInput } from '../read-input.ts'
-import { count, durationNs } from '../service/flag-values.ts'
+import { count, durationNs, integer } from '../service/flag-values.ts'
 import { badFlag, keyValues } from '../service/key-values.ts'
 
 /** What `--cert-expiry` and `--external-ca` say. */
@@ -63,7 +63,7 @@ export const withSettings = async (
     ...(taskHistoryLimit !== undefined && {
       Orchestration: {
         ...spec.Orchestration,
-        TaskHistoryRetentionLimit: count('--task-history-limit', taskHistoryLimit),
+        TaskHistoryRetentionLimit: integer('--task-history-limit', taskHistoryLimit),
       },
     }),
     ...(dispatcherHeartbeat !== undefined && {
