@@ -1,5 +1,5 @@
 import type { Option } from 'commander'
-import { SwarmctlError } from '../api/errors.ts'
+import { FlagError } from './flag-error.ts'
 import { csvFields, splitPair } from './service/key-values.ts'
 
 /** Collects a flag that may be given several times. */
@@ -34,7 +34,7 @@ export const parseFilterFlags = (
   for (const flag of flags ?? []) {
     const at = flag.indexOf('=')
     if (at <= 0) {
-      throw new SwarmctlError('INVALID_ARGUMENT', `invalid --filter "${flag}": expected key=value`)
+      throw new FlagError(`invalid --filter "${flag}": expected key=value`)
     }
     const key = flag.slice(0, at).trim().toLowerCase()
     filters[key] = { ...filters[key], [flag.slice(at + 1)]: true }

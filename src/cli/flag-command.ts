@@ -3,6 +3,31 @@ import { flagBoolean } from './service/flag-values.ts'
 
 const takesValue = (option: Option): boolean => option.required || option.optional
 
+/** A command line as it is spelled for commander. */
+class PlainWords {
+  readonly #words: { word: string; isValue: boolean }[] = []
+
+  add(...words: string[]): void {
+    for (const word of words) this.#words.push({ word, isValue: false })
+  }
+
+  addValue(word: string): void {
+    this.#words.push({ word, isValue: true })
+  }
+
+  /** Takes out a flag that a later `=false` undoes. */
+  takeBack({ long, short }: Option): void {
+    for (const one of [...this.#words]) {
+      if (one.isValue || (one.word !== long && one.word !== short)) continue
+      this.#words.splice(this.#words.indexOf(one), 1)
+    }
+  }
+
+  words(): string[] {
+    return this.#words.map(({ word }) => word)
+  }
+}
+
 /** A command whose boolean flags also take `=true` and `=false`, as Go programs' do: `--detach=false`, `--init=false`. */
 export class FlagCommand extends Command {
   #stopsAtArgument = false
@@ -22,28 +47,32 @@ export class FlagCommand extends Command {
 
   /** Leaves what is not for this command: a subcommand's flags, arguments for a container, everything after `--`. */
   #withPlainBooleans(args: readonly string[]): string[] {
-    const plain: string[] = []
+    const plain = new PlainWords()
     for (let at = 0; at < args.length; at++) {
       const arg = args[at] as string
       const isForOthers = this.#stopsAtArgument || this.commands.length > 0
       if (arg === '--' || (isForOthers && !arg.startsWith('-')))
-        return [...plain, ...args.slice(at)]
+        return [...plain.words(), ...args.slice(at)]
       const short = /^-[a-zA-Z]+=/.test(arg) ? this.#withShortValue(arg) : undefined
       if (short) {
-        plain.push(...short)
+        plain.add(...short)
         continue
       }
       const equals = arg.startsWith('--') ? arg.indexOf('=') : -1
       const name = equals < 0 ? arg : arg.slice(0, equals)
       const option = this.#find(name)
       if (option && !takesValue(option) && equals > 0) {
-        plain.push(...this.#spelled(option, flagBoolean(name, arg.slice(equals + 1))))
+        const spelled = this.#spelled(option, flagBoolean(name, arg.slice(equals + 1)))
+        if (spelled.length === 0) plain.takeBack(option)
+        plain.add(...spelled)
         continue
       }
-      plain.push(arg)
-      if (option?.required && equals < 0 && at + 1 < args.length) plain.push(args[++at] as string)
+      plain.add(arg)
+      if (option?.required && equals < 0 && at + 1 < args.length) {
+        plain.addValue(args[++at] as string)
+      }
     }
-    return plain
+    return plain.words()
   }
 
   #find(name: string): Option | undefined {

@@ -48,6 +48,10 @@ t.test('an image says its tag and goes only where it runs', async (t) => {
 
 t.test('short flags take their value behind an equals sign too', async (t) => {
   t.match(await containerOf('-e=A=1 -tu=x -t=false'), { Env: ['A=1'], TTY: false, User: 'x' })
+  const force = async (flags: string) => (await specOf('', flags)).TaskTemplate.ForceUpdate ?? 0
+  t.equal(await force('--force --force=false'), 0)
+  t.equal(await force('--force=false --force'), 1)
+  t.equal(await force('--force --hostname --force --force=false'), 0)
   const [port] = (await specOf('-p=8090:80')).EndpointSpec!.Ports!
   t.match(port, { PublishedPort: 8090, TargetPort: 80 })
   t.match(await run(['service', 'create', '-t=maybe', 'nginx']), { code: 125, err: /"maybe" for/ })
@@ -191,6 +195,8 @@ t.test('what would be lost, or stop every task, is refused', async (t) => {
     ['--ulimit files=1', /expected one of core cpu/, 125],
     ['--ulimit nofile=1:2:3', /expected name=soft/, 125],
     ['--generic-resource GPU=-1', /no less than none/],
+    ['--mount src=v,dst=/x,volume-opt', /"volume-opt" needs a value/, 125],
+    ['--network name=back,driver-opt==2', /expected driver-opt=key=value/, 125],
     ['--mount src="v",dst=/x', /a quote may only stand around a whole field/, 125],
     ['--mount "src=v"w,dst=/x', /a quote may only stand around a whole field/, 125],
     ['--label =b', /the name is empty/, 125],
@@ -242,6 +248,7 @@ t.test('networks, data and nodes refuse what Docker refuses', async (t) => {
     ['network create --subnet 10.1.0.0/16 --gateway 10.1.0.1 --gateway 10.1.0.2 n', /has 10/],
     ['network create --label =b n', /the name is empty/, 125],
     ['secret create --label =b n -', /the name is empty/, 125],
+    ['node ls --filter x', /invalid --filter "x": expected key=value/, 125],
     ['node update --label-rm nope self', /key nope doesn't exist in node's labels/],
   ]
   for (const [line, err, code = 1] of refused) {

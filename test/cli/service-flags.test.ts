@@ -280,7 +280,6 @@ t.test('the environment comes from flags, this environment and files', async (t)
   const spec = await create(flags, ['nginx'], { env })
   t.strictSame(spec.TaskTemplate.ContainerSpec?.Env, [
     'FILE=f',
-    'BOTH=file',
     'HERE=h',
     'NAME=from here',
     'ABSENT',
@@ -288,6 +287,12 @@ t.test('the environment comes from flags, this environment and files', async (t)
   ])
   const missing = await run(['service', 'create', '--env-file', `${file}x`, 'nginx'])
   t.match([missing.code, missing.err], [1, /^swarmctl: can't read --env-file .*ENOENT/])
+  writeFileSync(file, Buffer.from([0x41, 0x3d, 0xff]))
+  const binary = await run(['service', 'create', '--env-file', file, 'nginx'])
+  t.match(
+    [binary.code, binary.err],
+    [1, /^swarmctl: invalid --env-file .*: it is not text in UTF-8/],
+  )
 })
 
 /** First line of flags on create, then flags of update, then what stands there. */

@@ -7,6 +7,7 @@ import { leaveReplicas } from './autoscale-flags.ts'
 import { Draft, emptySpec } from './draft.ts'
 import { environmentFiles, withEnvironment } from './environment.ts'
 import { count } from './flag-values.ts'
+import { splitPair } from './key-values.ts'
 import { resolveReferences } from './references.ts'
 import { applyImage, registryAuth } from './registry.ts'
 import type { Parsed } from './spec-flags.ts'
@@ -84,7 +85,9 @@ const createSpec = async (
   }
   leaveReplicas(draft, options.replicas)
   const fromFiles = await environmentFiles(context, options.envFile ?? [])
-  const env = [...fromFiles, ...withEnvironment(draft.container.Env ?? [], context.env)]
+  const fromFlags = withEnvironment(draft.container.Env ?? [], context.env)
+  const named = new Set(fromFlags.map((entry) => splitPair(entry)[0]))
+  const env = [...fromFiles.filter((entry) => !named.has(splitPair(entry)[0])), ...fromFlags]
   if (env.length > 0) draft.container.Env = env
   await resolveReferences(context.client, draft)
   return draft

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import type { Mount } from '../../api/service-spec.ts'
 import { bytes, choice, flagBoolean, oneOf } from './flag-values.ts'
-import { badFlag, keyValues, refusedFlag } from './key-values.ts'
+import { badFlag, keyValues, refusedFlag, splitPair } from './key-values.ts'
 
 type Setter = (mount: Mount, value: string, flag: string) => void
 
@@ -17,8 +17,8 @@ const driverConfig = (mount: Mount) => {
 }
 
 const pair = (value: string): Record<string, string> => {
-  const [key, ...rest] = value.split('=')
-  return { [key as string]: rest.join('=') }
+  const [key, text] = splitPair(value)
+  return key === '' ? {} : { [key]: text }
 }
 
 /** What begins with a dot is a path here, where the command runs: the node has no idea of it. */
@@ -99,6 +99,9 @@ const SETTERS: Record<string, Setter> = {
   },
 }
 
+/** What is true without a value. */
+const BARE_KEYS = ['readonly', 'ro', 'volume-nocopy', 'bind-nonrecursive']
+
 /** Options of another type would have no effect. */
 const mixedOptions = (mount: Mount): string | undefined => {
   const options = {
@@ -130,6 +133,9 @@ export const parseMount = (flag: string, value: string): Mount => {
   for (const [key, text] of keyValues(value)) {
     const set = SETTERS[key]
     if (!set) throw badFlag(flag, value, `unknown key "${key}"`)
+    if (text === undefined && !BARE_KEYS.includes(key)) {
+      throw badFlag(flag, value, `"${key}" needs a value`)
+    }
     set(mount, text ?? 'true', flag)
   }
   if (!mount.Target) throw badFlag(flag, value, 'target is required')

@@ -17,7 +17,8 @@ export const parseNetwork = (flag: string, value: string): NetworkAttachmentConf
         break
       case 'driver-opt': {
         const [option = '', ...rest] = text.split('=')
-        if (rest.length === 0) throw badFlag(flag, value, 'expected driver-opt=key=value')
+        if (option === '' || rest.length === 0)
+          throw badFlag(flag, value, 'expected driver-opt=key=value')
         network.DriverOpts = { ...network.DriverOpts, [option]: rest.join('=') }
         break
       }
