@@ -168,7 +168,7 @@ t.test('nodes', async (t) => {
     '',
   ])
   t.equal((await run('node ls -q --filter role=worker')).out, `${'node2'.padEnd(25, '0')}\n`)
-  t.match(await run('node ls --filter role'), { code: 1, err: /expected key=value/ })
+  t.match(await run('node ls --filter role'), { code: 125, err: /expected key=value/ })
   t.equal(
     (await run('node promote host-2')).out,
     'Node host-2 promoted to a manager in the swarm.\n',
