@@ -63,22 +63,32 @@ export const isTaskAddress = (pool: AddressPool, address: number): boolean => {
   return index >= 1 && index <= NODES_MAX && within(blockRange(pool.subnet, index))
 }
 
+/** What tells which numbers are free, and which were used before. */
+type Holders = Pick<View, 'claimOwner' | 'releasedOrder'>
+
 /**
- * A free address: one that was never used before the one that has been free for longest, so that what still knows an address's last
- * holder (connections, caches) does not meet its next. Undefined when there is none.
+ * A free number of a range: one that was never used before the one that has been free for longest, so that what still knows the last
+ * holder of an address or port (connections, caches) does not meet its next. Undefined when there is none.
  */
+export const freeNumber = (
+  view: Holders,
+  scope: string,
+  range: AddressRange,
+  isFree: (owner: string | undefined, number: number) => boolean = (owner) => owner === undefined,
+): number | undefined => {
+  let oldest: { number: number; order: number } | undefined
+  for (let number = range.first; number <= range.last; number++) {
+    if (!isFree(view.claimOwner(scope, number), number)) continue
+    const order = view.releasedOrder(scope, number)
+    if (order === undefined) return number
+    if (oldest === undefined || order < oldest.order) oldest = { number, order }
+  }
+  return oldest?.number
+}
+
+/** A free address of a network. */
 export const freeAddress = (
-  view: Pick<View, 'claimOwner' | 'releasedOrder'>,
+  view: Holders,
   networkId: string,
   range: AddressRange,
-): number | undefined => {
-  const scope = addressScope(networkId)
-  let oldest: { address: number; order: number } | undefined
-  for (let address = range.first; address <= range.last; address++) {
-    if (view.claimOwner(scope, address) !== undefined) continue
-    const order = view.releasedOrder(scope, address)
-    if (order === undefined) return address
-    if (oldest === undefined || order < oldest.order) oldest = { address, order }
-  }
-  return oldest?.address
-}
+): number | undefined => freeNumber(view, addressScope(networkId), range)

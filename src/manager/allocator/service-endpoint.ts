@@ -5,7 +5,7 @@ import type { Endpoint, Service } from '../../api/service.ts'
 import type { PortConfig } from '../../api/service-spec.ts'
 import { portScope } from '../store/claims.ts'
 import type { View } from '../store/view.ts'
-import { freeAddress, vipRange } from './address-plan.ts'
+import { freeAddress, freeNumber, vipRange } from './address-plan.ts'
 import { attachedNetworks, isOverlay } from './service-networks.ts'
 import { type Blocked, blocked, poolOf } from './subnets.ts'
 
@@ -123,12 +123,9 @@ const freePort = (
   serviceId: string,
   taken: ReadonlySet<string>,
 ): number | undefined => {
-  for (let port = DYNAMIC_PORTS.first; port <= DYNAMIC_PORTS.last; port++) {
-    if (taken.has(`${protocol}/${port}`)) continue
-    const owner = view.claimOwner(portScope(protocol), port)
-    if (owner === undefined || owner === `service/${serviceId}`) return port
-  }
-  return undefined
+  const isFree = (owner: string | undefined, port: number): boolean =>
+    !taken.has(`${protocol}/${port}`) && (owner === undefined || owner === `service/${serviceId}`)
+  return freeNumber(view, portScope(protocol), DYNAMIC_PORTS, isFree)
 }
 
 /** Host-mode ports of other services: the mesh would take them away on every node. */

@@ -6,5 +6,5 @@ export const TRANSACTION_BYTES_MAX = 1.5 * 1024 * 1024
 /** How often `update` runs a change anew because another transaction was first. */
 export const UPDATE_ATTEMPTS_MAX = 20
 
-/** Released addresses that are remembered so that they are reused last; a hint that every restart forgets. */
-export const RELEASED_ADDRESSES_MAX = 65_536
+/** Released addresses and ports that are remembered so that they are reused last; a hint that every restart forgets. */
+export const RELEASED_MAX = 65_536

@@ -1,14 +1,22 @@
 import { KINDS, type Kind, type ObjectByKind } from '../../api/object.ts'
 import type { Cluster } from '../../api/swarm.ts'
 import type { Task } from '../../api/task.ts'
-import { addressScope, claimsOf, type NamedKind, nameClaim, objectKey } from './claims.ts'
+import {
+  addressScope,
+  claimsOf,
+  type NamedKind,
+  nameClaim,
+  objectKey,
+  portScope,
+} from './claims.ts'
 import type { KindedObject } from './codec.ts'
-import { RELEASED_ADDRESSES_MAX } from './limits.ts'
+import { RELEASED_MAX } from './limits.ts'
 import type { View } from './view.ts'
 
 type TableByKind = { [K in Kind]: Map<string, ObjectByKind[K]> }
 
-const ADDRESS_SCOPES = addressScope('')
+/** Addresses and published ports are known to others after they were released. */
+const REMEMBERED_SCOPES = [addressScope(''), portScope('')]
 
 /** Objects by a secondary key, in order of insertion. */
 class TaskIndex {
@@ -54,7 +62,7 @@ export class Tables implements View {
   readonly #tasksBySlot = new TaskIndex()
   /** Scope → key → owner. */
   readonly #claims = new Map<string, Map<string | number, string>>()
-  /** `scope key` → order, oldest first; bounded by RELEASED_ADDRESSES_MAX. */
+  /** `scope key` → order, oldest first; bounded by RELEASED_MAX. */
   readonly #released = new Map<string, number>()
   #releases = 0
 
@@ -146,14 +154,15 @@ export class Tables implements View {
       if (keys?.get(key) !== owner) continue
       keys.delete(key)
       if (keys.size === 0) this.#claims.delete(scope)
-      if (scope.startsWith(ADDRESS_SCOPES)) this.#rememberRelease(`${scope} ${key}`)
+      if (REMEMBERED_SCOPES.some((one) => scope.startsWith(one)))
+        this.#rememberRelease(`${scope} ${key}`)
     }
   }
 
   #rememberRelease(name: string): void {
     this.#released.delete(name)
     this.#released.set(name, ++this.#releases)
-    if (this.#released.size <= RELEASED_ADDRESSES_MAX) return
+    if (this.#released.size <= RELEASED_MAX) return
     const oldest = this.#released.keys().next().value
     if (oldest !== undefined) this.#released.delete(oldest)
   }

@@ -171,6 +171,26 @@ t.test('the pool runs out in words', async (t) => {
   await allocator.stop()
 })
 
+t.test('a published number that was given back is given again last', async (t) => {
+  const { store, allocator } = newAllocator()
+  await store.update((tx) => {
+    tx.put('cluster', sampleCluster())
+    tx.put('service', service('a', [], [dynamic(80)]))
+  })
+  allocator.start()
+  await settle(store)
+  const numberOf = (id: string) =>
+    store.view().get('service', id)?.Endpoint.Ports?.[0]?.PublishedPort
+  t.equal(numberOf('a'), 30_000)
+  await store.update((tx) => {
+    tx.remove('service', 'a')
+    tx.put('service', service('b', [], [dynamic(80)]))
+  })
+  await settle(store)
+  t.equal(numberOf('b'), 30_001)
+  await allocator.stop()
+})
+
 t.test(
   'services: a VIP per overlay, kept over updates; ports from the dynamic range',
   async (t) => {

@@ -162,7 +162,11 @@ t.test('addresses, ports and numbers belong to one object', async (t) => {
     tx.put('task', { ...task, Status: { Timestamp: '', State: 'shutdown', Message: '' } }),
   )
   t.equal(store.view().claimOwner('address/net', 0x0a000002), undefined)
-  t.equal(store.view().releasedOrder('address/net', 0x0a000002), 2, 'its release is remembered')
+  const orderOf = (scope: string, key: number) => store.view().releasedOrder(scope, key) ?? 0
+  const port = orderOf('port/tcp', 8080)
+  t.ok(port > 0, 'the port’s release is remembered')
+  t.ok(orderOf('address/net', 0x0a000002) > port, 'and the address’s after it')
+  t.equal(orderOf('node-index', 1), 0)
 })
 
 t.test('a service learns the index of its own transaction', async (t) => {
