@@ -59,6 +59,10 @@ export interface OverlayEndpoint {
   state: EndpointState
   /** Hostname the container got, resolvable on its networks; may be empty. */
   hostname: string
+  /** The task's, for its name; absent in a global service. */
+  slot?: number
+  /** Its running container's, which is also its hostname unless it got another one. */
+  shortId?: string
   /** Of a container that is no task's: it has an endpoint for each of its networks, and sees the names of all of them. */
   containerId?: string
   /** Addresses without mask. */

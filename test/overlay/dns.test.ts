@@ -65,7 +65,7 @@ t.test('what a name stands for', async (t) => {
     ['www', onFront, ['10.1.0.5']],
     ['web.front', onFront, ['10.1.0.5']],
     ['web.swarmctl.internal', onFront, ['10.1.0.5']],
-    ['nosuch.swarmctl.internal', onFront, []],
+    ['nosuch.swarmctl.internal', onFront, 'NXDOMAIN'],
     ['tasks.web', onFront, ['10.1.1.20', '10.1.2.21']],
     ['web2', onFront, ['10.1.2.20']],
     ['db', onBack, ['10.2.1.30', '10.2.2.30']],
@@ -114,6 +114,83 @@ t.test(
     )
   },
 )
+
+t.test('names that the Engine has for containers are found from every node', (t) => {
+  const names = new NameIndex(
+    view({
+      networks: [network('front', 1, '10.1.0.0/16'), network('back', 2, '10.2.0.0/16')],
+      services: [service('s1', { name: 'Web', vips: [{ networkId: 'front', addr: '10.1.0.5' }] })],
+      endpoints: [
+        endpoint('t1', 's1', 'n1', { front: '10.1.1.2' }, { hostname: '', slot: 1 }),
+        endpoint(
+          't2',
+          's1',
+          'n2',
+          { front: '10.1.2.2', back: '10.2.2.2' },
+          { hostname: '', slot: 2, shortId: '0123456789ab' },
+        ),
+        endpoint('t3', 's1', 'n3', { front: '10.1.3.2' }, { hostname: '' }),
+      ],
+    }),
+    'kernel',
+  )
+  const from = (source: string, name: string) => ask(name, source, { names })
+  t.strictSame(from('10.1.1.2', 'web.2.t2'), ['10.1.2.2'])
+  t.strictSame(from('10.1.1.2', 'Web.2.t2.front'), ['10.1.2.2'])
+  t.strictSame(from('10.1.1.2', 'web.n3.t3'), ['10.1.3.2'], 'of a global service')
+  t.strictSame(from('10.1.1.2', '0123456789ab'), ['10.1.2.2'], 'what a container calls itself')
+  t.strictSame(from('10.2.2.2', '0123456789AB'), ['10.2.2.2'], 'on the network that is asked')
+  for (const name of ['web.1.t2', 'web.2.t4', 't2', '0123456789ac', 'web.2.t2.back'])
+    t.equal(from('10.1.1.2', name), 'forward', name)
+  const ptr = ask('2.2.1.10.in-addr.arpa', '10.1.1.2', { names, type: 'PTR' })
+  t.strictSame(ptr, ['web.2.t2.front'])
+  t.end()
+})
+
+t.test('an alias that is the name of another service: both answer, on every node', (t) => {
+  const a = service('a', {
+    vips: [{ networkId: 'front', addr: '10.1.0.5' }],
+    aliases: [{ networkId: 'front', names: ['B'] }],
+  })
+  const b = service('b', { vips: [{ networkId: 'front', addr: '10.1.0.6' }] })
+  for (const services of [
+    [a, b],
+    [b, a],
+  ]) {
+    const networks = [network('front', 1, '10.1.0.0/16')]
+    const names = new NameIndex(view({ networks, services }), 'kernel')
+    const turns = [0, 1].flatMap((turn) => ask('b', onFront, { names, turn }))
+    t.strictSame(turns.sort(), ['10.1.0.5', '10.1.0.6'])
+    t.strictSame(ask('a', onFront, { names, turn: 1 }), ['10.1.0.5'])
+  }
+  t.end()
+})
+
+t.test('who is on internal networks alone reaches nobody outside', (t) => {
+  const names = new NameIndex(
+    view({
+      networks: [
+        network('front', 1, '10.1.0.0/16'),
+        network('vault', 2, '10.2.0.0/16', { internal: true }),
+      ],
+      endpoints: [
+        endpoint('in', 's', 'n1', { vault: '10.2.1.2' }),
+        endpoint('both', 's', 'n1', { vault: '10.2.1.3', front: '10.1.1.3' }),
+        endpoint('hand', '', 'n1', { vault: '10.2.1.4' }, { containerId: 'c1' }),
+      ],
+    }),
+    'kernel',
+  )
+  t.equal(names.reachesOutside('10.2.1.2'), false)
+  t.equal(names.reachesOutside('10.2.1.9'), false, 'nobody that is known yet')
+  t.equal(names.reachesOutside('10.2.1.3'), true)
+  t.equal(names.reachesOutside('10.1.1.3'), true)
+  t.equal(names.reachesOutside('10.2.1.4'), true, 'the Engine may have it on others as well')
+  t.strictSame(names.ownServers('10.2.1.2', ['9.9.9.9', '10.2.0.7', '10.1.0.7', 'fd00::1']), [
+    '10.2.0.7',
+  ])
+  t.end()
+})
 
 t.test('addresses rotate; without VIPs one ready task at a time', async (t) => {
   t.strictSame(ask('tasks.web', onFront, { turn: 1 }), ['10.1.2.21', '10.1.1.20'])
@@ -167,7 +244,14 @@ t.test('an answer that is too large is truncated, and whole by TCP', async (t) =
     const packet = decode(answer.message) as Packet & { flag_tc?: boolean }
     return [packet.flag_tc ?? false, packet.answers?.length, answer.message.length <= 1232]
   }
-  t.strictSame(size('udp', query('tasks.web')), [true, 0, true])
+  t.strictSame(size('udp', query('tasks.web')), [true, 19, true], 'what fits, for who asks no more')
+  const unmarked = answerQuery(query('tasks.web'), {
+    names,
+    source: onFront,
+    transport: 'udp',
+    turn: () => 0,
+  })
+  t.ok(unmarked.kind === 'reply' && unmarked.message.length <= 512)
   t.strictSame(size('tcp', query('tasks.web')), [false, 100, false])
   const edns = query('web2', 'A', {
     additionals: [{ type: 'OPT', name: '.', udpPayloadSize: 4096, flags: 0, options: [] } as never],

@@ -21,6 +21,9 @@ import type { View } from '../store/view.ts'
  * `undefined` means that the object has no place in the tables (yet, or any more).
  */
 
+/** Digits of a container's id that the Engine makes its hostname of. */
+const SHORT_ID_LENGTH = 12
+
 /** The address of `10.0.3.7/16`. */
 export const withoutMask = (cidr: string): string => cidr.split('/', 1)[0] ?? ''
 
@@ -107,8 +110,17 @@ export const overlayEndpoint = (
     nodeId: task.NodeID,
     state: endpointState(task),
     hostname: isAttachment(task) ? attachedHostname(task) : taskHostname(task, node.Description),
-    ...(isAttachment(task) && { containerId: attachedContainer(task) }),
+    ...(isAttachment(task) ? { containerId: attachedContainer(task) } : taskNames(task)),
     addresses,
+  }
+}
+
+/** What the task's container is called besides. Its id only once it runs, as with Swarm: a state before costs the nodes no change of its own. */
+const taskNames = ({ Slot, Status }: Task): Pick<OverlayEndpoint, 'slot' | 'shortId'> => {
+  const id = Status.State === 'running' ? Status.ContainerStatus?.ContainerID : undefined
+  return {
+    ...(Slot !== undefined && { slot: Slot }),
+    ...(id && { shortId: id.slice(0, SHORT_ID_LENGTH) }),
   }
 }
 

@@ -56,10 +56,17 @@ class Reply {
     this.#bytesMax = transport === 'tcp' ? 65_535 : udpMax
   }
 
-  /** The message, or a truncated one that makes the client ask by TCP. */
+  /**
+   * The message, or one that is cut: its mark makes the client ask by TCP. Those that don't know how (musl before 1.2.4) take what is there. All
+   * answers are of one size: records of one name and type.
+   */
   message(rcode: Rcode, answers: Records = []): Buffer {
     const full = this.#encode(rcode, answers, 0)
-    return full.length <= this.#bytesMax ? full : this.#encode(rcode, [], TRUNCATED)
+    if (full.length <= this.#bytesMax) return full
+    const emptyBytes = this.#encode(rcode, [], TRUNCATED).length
+    const recordBytes = (full.length - emptyBytes) / answers.length
+    const fitting = Math.max(0, Math.floor((this.#bytesMax - emptyBytes) / recordBytes))
+    return this.#encode(rcode, answers.slice(0, fitting), TRUNCATED)
   }
 
   #encode(rcode: Rcode, answers: Records, flags: number): Buffer {
@@ -88,7 +95,7 @@ const reverseAddress6 = (name: string): bigint | undefined => {
 }
 
 /**
- * Answers one query from a view's names. `turn` counts up with each list of addresses that is given of a family
+ * Answers one query from a view's names. `turn` counts up with each list of addresses that is given of a name and family
  * (most clients ask for both) and rotates it, since resolvers take the first.
  */
 export const answerQuery = (
@@ -97,7 +104,7 @@ export const answerQuery = (
     names: NameIndex
     source: string
     transport: 'udp' | 'tcp'
-    turn: (type: 'A' | 'AAAA') => number
+    turn: (type: 'A' | 'AAAA', name: string) => number
   },
 ): Answer => {
   const query = decoded(message)
@@ -133,6 +140,8 @@ export const answerQuery = (
   switch (resolution.kind) {
     case 'refused':
       return say('refused')
+    case 'absent':
+      return say('nxDomain')
     case 'unknown':
       return forward()
     case 'addresses': {
@@ -140,7 +149,7 @@ export const answerQuery = (
       if (type !== 'A' && type !== 'AAAA') return say('noError')
       const addrs = type === 'A' ? resolution.addrs : resolution.addrs6
       const count = resolution.isOneOf ? 1 : ADDRESSES_MAX
-      const first = addrs.length === 0 ? 0 : options.turn(type) % addrs.length
+      const first = addrs.length < 2 ? 0 : options.turn(type, name) % addrs.length
       const rotated = [...addrs.slice(first), ...addrs.slice(0, first)].slice(0, count)
       return say(
         'noError',

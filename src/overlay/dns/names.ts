@@ -29,6 +29,7 @@ interface NetworkNames {
   name: string
   subnet: Ipv4Block | undefined
   dual: DualSubnets | undefined
+  internal: boolean
   names: Map<string, NameEntry>
   /** Name of an address. */
   reverse: Map<string, string>
@@ -39,8 +40,13 @@ export type Resolution =
   | { kind: 'addresses'; addrs: string[]; addrs6: string[]; isOneOf: boolean }
   /** Not ours: ask upstream. */
   | { kind: 'unknown' }
+  /** Of a name under our own suffix: nobody has it. */
+  | { kind: 'absent' }
   /** The asking address is on none of our networks. */
   | { kind: 'refused' }
+
+/** What the Engine gives a container as its hostname when nobody else does, in lower case. */
+const SHORT_ID = /^[\da-f]{12}$/
 
 const containerKey = ({ nodeId, containerId, taskId }: OverlayEndpoint): string =>
   containerId === undefined ? `task ${taskId}` : `${nodeId} ${containerId}`
@@ -58,16 +64,22 @@ export class NameIndex {
   readonly #ingress = new Set<string>()
   /** Networks of each task address. */
   readonly #networksOf = new Map<string, string[]>()
+  /** Addresses of containers by hand: the Engine may have put them on networks that the view does not know. */
+  readonly #byHand = new Set<string>()
+  readonly #view: OverlayView
+  /** Made when somebody asks for one: few do. */
+  #byShortId: ReadonlyMap<string, OverlayEndpoint> | undefined
 
   constructor(view: OverlayView, plane: DataPlaneKind) {
+    this.#view = view
     for (const network of view.networks.values()) {
-      const { id, name, subnet, ingress } = network
+      const { id, name, subnet, ingress, internal } = network
       // Addresses on the ingress network are for published ports; names are not looked up there, as in Swarm.
       if (ingress) this.#ingress.add(id)
       const lower = name.toLowerCase()
       const networkNames = { names: new Map<string, NameEntry>(), reverse: new Map() }
       const subnets = { subnet: parseCidr(subnet), dual: dualSubnets(network) }
-      this.#networks.set(id, { id, name: lower, ...subnets, ...networkNames })
+      this.#networks.set(id, { id, name: lower, internal, ...subnets, ...networkNames })
     }
     const byService = Map.groupBy(view.endpoints.values(), (endpoint) => endpoint.serviceId)
     const byContainer = Map.groupBy(view.endpoints.values(), containerKey)
@@ -78,7 +90,7 @@ export class NameIndex {
     // Services come second, so that theirs is the name when a container's is the same.
     for (const service of view.services.values()) {
       const ready = (byService.get(service.id) ?? []).filter((one) => isReady(one, view))
-      this.#addService(service, ready, view, plane)
+      this.#addService(service, ready, plane)
     }
   }
 
@@ -90,18 +102,31 @@ export class NameIndex {
       ? name.slice(0, -SEARCH_DOMAIN.length - 1)
       : name
     for (const network of networks) {
+      const suffix = `.${network.name}`
       const entry =
-        network.names.get(bare) ??
-        (bare.endsWith(`.${network.name}`)
-          ? network.names.get(bare.slice(0, -network.name.length - 1))
-          : undefined)
+        this.#find(bare, network) ??
+        (bare.endsWith(suffix) ? this.#find(bare.slice(0, -suffix.length), network) : undefined)
       if (entry !== undefined) {
         const { addrs, addrs6, isOneOf = false } = entry
         return { kind: 'addresses', addrs, addrs6, isOneOf }
       }
     }
-    // A name under our own suffix is nobody else's.
-    return bare === name ? { kind: 'unknown' } : { kind: 'addresses', ...NOTHING, isOneOf: false }
+    // Nobody else has it, and musl's resolver tries no other search domain after an answer without data.
+    return { kind: bare === name ? 'unknown' : 'absent' }
+  }
+
+  /** Whether the asking container reaches the outside at all: on internal networks alone it does not. */
+  reachesOutside(source: string): boolean {
+    return this.#byHand.has(source) || this.#scope(source).some(({ internal }) => !internal)
+  }
+
+  /** Which of the servers are on a network of the asking container. */
+  ownServers(source: string, servers: readonly string[]): string[] {
+    const networks = this.#scope(source)
+    return servers.filter((server) => {
+      const value = parseIpv4(server)
+      return value !== undefined && networks.some((network) => holds(network, value))
+    })
   }
 
   /** As `reverse`, of an IPv6 address: that of its twin. */
@@ -134,35 +159,61 @@ export class NameIndex {
     const ids = this.#networksOf.get(source)
     const value = parseIpv4(source)
     if (value === undefined) return []
-    const holds = (network: NetworkNames) =>
-      network.subnet !== undefined && containsAddress(network.subnet, value)
-    if (ids === undefined) return [...this.#networks.values()].filter(holds)
+    if (ids === undefined)
+      return [...this.#networks.values()].filter((network) => holds(network, value))
     const networks = ids.flatMap((id) => this.#networks.get(id) ?? [])
-    return networks.sort((a, b) => Number(holds(b)) - Number(holds(a)))
+    return networks.sort((a, b) => Number(holds(b, value)) - Number(holds(a, value)))
+  }
+
+  #find(name: string, network: NetworkNames): Omit<NameEntry, 'ofService'> | undefined {
+    return network.names.get(name) ?? this.#findContainer(name, network)
+  }
+
+  /** A task's container by the name or the short id that the Engine has for it, which programs tell each other (`{{.Task.Name}}`, `hostname`). */
+  #findContainer(name: string, network: NetworkNames): Addresses | undefined {
+    const endpoint = SHORT_ID.test(name)
+      ? this.#shortIds().get(name)
+      : this.#view.endpoints.get(name.slice(name.lastIndexOf('.') + 1))
+    if (endpoint === undefined || this.#ingress.has(network.id)) return undefined
+    const isMeant = endpoint.shortId === name || this.#taskName(endpoint) === name
+    const place = endpoint.addresses.find(({ networkId }) => networkId === network.id)
+    if (!isMeant || place === undefined) return undefined
+    return entryOf(network, [place.addr], () => hasIpv6(endpoint, this.#view))
+  }
+
+  #shortIds(): ReadonlyMap<string, OverlayEndpoint> {
+    this.#byShortId ??= new Map(
+      [...this.#view.endpoints.values()].flatMap((endpoint) =>
+        endpoint.shortId === undefined ? [] : [[endpoint.shortId, endpoint] as const],
+      ),
+    )
+    return this.#byShortId
+  }
+
+  /** In lower case; the task's id alone when its service is gone. */
+  #taskName({ taskId, serviceId, nodeId, slot }: OverlayEndpoint): string {
+    const service = this.#view.services.get(serviceId)?.name.toLowerCase()
+    return service === undefined ? taskId : `${service}.${slot ?? nodeId}.${taskId}`
   }
 
   /** `ids`: of all networks of the endpoint's container. */
   #addEndpoint(endpoint: OverlayEndpoint, ids: string[], view: OverlayView): void {
     for (const { networkId, addr, aliases } of endpoint.addresses) {
       this.#networksOf.set(addr, ids)
+      if (endpoint.containerId !== undefined) this.#byHand.add(addr)
       const network = this.#networks.get(networkId)
       if (network === undefined || this.#ingress.has(networkId)) continue
       const entry = entryOf(network, [addr], () => hasIpv6(endpoint, view))
       const name = endpoint.hostname.toLowerCase()
       if (name !== '') add(network.names, name, entry)
-      network.reverse.set(addr, `${name || endpoint.taskId}.${network.name}`)
+      network.reverse.set(addr, `${name || this.#taskName(endpoint)}.${network.name}`)
       for (const alias of aliases) {
         add(network.names, alias.toLowerCase(), isReady(endpoint, view) ? entry : NOTHING)
       }
     }
   }
 
-  #addService(
-    service: OverlayService,
-    ready: OverlayEndpoint[],
-    view: OverlayView,
-    plane: DataPlaneKind,
-  ): void {
+  #addService(service: OverlayService, ready: OverlayEndpoint[], plane: DataPlaneKind): void {
     // Not each network for each service: a change of a large swarm would take a second.
     const places = [...service.vips, ...service.aliases, ...ready.flatMap((one) => one.addresses)]
     for (const id of new Set(places.map(({ networkId }) => networkId))) {
@@ -177,7 +228,7 @@ export class NameIndex {
         ),
       )
       const tasks = entryOf(network, [...endpoints.keys()].sort(), (addr) =>
-        hasIpv6(endpoints.get(addr), view),
+        hasIpv6(endpoints.get(addr), this.#view),
       )
       const aliases = service.aliases.find((one) => one.networkId === network.id)?.names ?? []
       const isMember = vip !== undefined || endpoints.size > 0 || aliases.length > 0
@@ -189,16 +240,19 @@ export class NameIndex {
       const entry = isBalanced ? entryOf(network, [vip], () => hasTwin) : tasks
       const serviceName = service.name.toLowerCase()
       const isOneOf = service.mode === 'vip'
-      network.names.set(serviceName, { ...entry, isOneOf, ofService: true })
-      network.names.set(`tasks.${serviceName}`, { ...tasks, ofService: true })
+      // Several services may share an alias, which may be another one's name as well: then all of them answer, whichever came first.
+      addOfService(network.names, serviceName, entry, isOneOf)
+      addOfService(network.names, `tasks.${serviceName}`, tasks, false)
       if (vip !== undefined) network.reverse.set(vip, `${serviceName}.${network.name}`)
       for (const alias of aliases.map((one) => one.toLowerCase())) {
-        // Several services may share an alias: then all of them answer.
         if (alias !== serviceName) addOfService(network.names, alias, entry, isOneOf)
       }
     }
   }
 }
+
+const holds = ({ subnet }: NetworkNames, address: number): boolean =>
+  subnet !== undefined && containsAddress(subnet, address)
 
 /** Addresses of both families. */
 type Addresses = Pick<NameEntry, 'addrs' | 'addrs6'>
@@ -235,6 +289,8 @@ const addOfService = (
   isOneOf: boolean,
 ): void => {
   const entry = names.get(name)
-  if (entry?.ofService) names.set(name, { ...entry, ...merged(entry, addresses) })
-  else names.set(name, { ...addresses, isOneOf, ofService: true })
+  if (entry?.ofService) {
+    const isAnyOneOf = isOneOf || entry.isOneOf === true
+    names.set(name, { ...entry, ...merged(entry, addresses), isOneOf: isAnyOneOf })
+  } else names.set(name, { ...addresses, isOneOf, ofService: true })
 }

@@ -11,6 +11,8 @@ const DNS_PORT = 53
 const TCP_CONNECTIONS_MAX = 256
 const TCP_IDLE_TIMEOUT_MS = 10_000
 const MESSAGE_BYTES_MAX = 65_535
+/** Names of which it is known how often they were answered; then they begin anew. */
+const TURNS_MAX = 10_000
 /** Until a gateway's address can be bound: the bridge appears with its first container. */
 const BIND_RETRY_MS = 1000
 
@@ -37,10 +39,17 @@ export class DnsServer {
   readonly #log: Log
   readonly #upstream: Upstream
   readonly #source: DnsSource
+  readonly #port: number
   readonly #gateways = new Map<string, Gateway>()
-  readonly #turns = { A: 0, AAAA: 0 }
+  /** By family and name: with one count for all, two names asked in turn would each get every second address only. */
+  readonly #turns = new Map<string, number>()
 
-  constructor(deps: { clock: Clock; log: Log; upstream: Upstream; source: DnsSource }) {
+  /** `port`: to listen on, where it is not DNS's. */
+  constructor(
+    deps: { clock: Clock; log: Log; upstream: Upstream; source: DnsSource },
+    port = DNS_PORT,
+  ) {
+    this.#port = port
     this.#clock = deps.clock
     this.#log = deps.log
     this.#upstream = deps.upstream
@@ -105,7 +114,7 @@ export class DnsServer {
     })
     return new Promise((resolve, reject) => {
       socket.once('error', reject)
-      socket.bind(DNS_PORT, address, () => {
+      socket.bind(this.#port, address, () => {
         socket.off('error', reject)
         socket.on('error', (error) => this.#log.warn({ error: error.message }, 'DNS socket'))
         resolve(socket)
@@ -118,7 +127,7 @@ export class DnsServer {
     server.maxConnections = TCP_CONNECTIONS_MAX
     return new Promise((resolve, reject) => {
       server.once('error', reject)
-      server.listen(DNS_PORT, address, () => {
+      server.listen(this.#port, address, () => {
         server.off('error', reject)
         server.on('error', (error) => this.#log.warn({ error: error.message }, 'DNS socket'))
         resolve(server)
@@ -159,14 +168,28 @@ export class DnsServer {
     }
   }
 
+  #turn(key: string): number {
+    const turn = ((this.#turns.get(key) ?? 0) + 1) % Number.MAX_SAFE_INTEGER
+    if (this.#turns.size >= TURNS_MAX) this.#turns.clear()
+    this.#turns.set(key, turn)
+    return turn
+  }
+
+  /**
+   * Whom a container's other questions go to; undefined: the host's servers. One that is only on internal networks must reach nobody
+   * outside by its questions either (CVE-2024-29018), so only servers on its own networks are asked.
+   */
+  #servers(source: string, names: NameIndex): readonly string[] | undefined {
+    const given = this.#source.nameserversOf(source)
+    if (!names.reachesOutside(source)) return names.ownServers(source, given)
+    return given.length > 0 ? given : undefined
+  }
+
   /** The answer's bytes, or null when the message deserves none. */
   async #answer(message: Buffer, from: string, transport: 'udp' | 'tcp'): Promise<Buffer | null> {
     const source = this.#source.addressOf(from)
     const names = this.#source.names()
-    const turn = (type: 'A' | 'AAAA') => {
-      this.#turns[type] = (this.#turns[type] + 1) % Number.MAX_SAFE_INTEGER
-      return this.#turns[type]
-    }
+    const turn = (type: 'A' | 'AAAA', name: string) => this.#turn(`${type} ${name}`)
     const answer: Answer = answerQuery(message, { names, source, transport, turn })
     switch (answer.kind) {
       case 'ignore':
@@ -174,8 +197,7 @@ export class DnsServer {
       case 'reply':
         return answer.message
       case 'forward': {
-        const servers = this.#source.nameserversOf(source)
-        const upstream = await this.#upstream.ask(message, transport, servers)
+        const upstream = await this.#upstream.ask(message, transport, this.#servers(source, names))
         if (upstream.kind === 'message') return upstream.message
         return upstream.kind === 'none' ? answer.refusal : answer.failure
       }

@@ -10,6 +10,11 @@ const SERVERS_MAX = 3
 /** Queries on their way upstream; more are answered with SERVFAIL at once. */
 const IN_FLIGHT_MAX = 512
 const DNS_PORT = 53
+/** Where a message has its response code (RFC 1035 §4.1.1). */
+const RCODE_BYTE = 3
+const RCODE_MASK = 0x0f
+const RCODE_SERVFAIL = 2
+const RCODE_REFUSED = 5
 const MESSAGE_BYTES_MAX = 65_535
 
 /** The nameservers of a resolv.conf. Pure. */
@@ -19,6 +24,12 @@ export const nameservers = (resolvConf: string): string[] =>
     .map((line) => /^\s*nameserver\s+(\S+)/.exec(line)?.[1])
     .filter((one) => one !== undefined)
     .slice(0, SERVERS_MAX)
+
+/** Answers after which the next server is asked, as the Engine's resolver does: the trouble may be this server's alone. */
+const IS_NO_ANSWER: ReadonlySet<number> = new Set([RCODE_SERVFAIL, RCODE_REFUSED])
+
+const hasNoAnswer = (message: Buffer): boolean =>
+  message.length > RCODE_BYTE && IS_NO_ANSWER.has((message[RCODE_BYTE] ?? 0) & RCODE_MASK)
 
 /** What came of asking upstream. */
 export type UpstreamAnswer =
@@ -31,31 +42,38 @@ export type UpstreamAnswer =
 export class Upstream {
   readonly #clock: Clock
   readonly #servers: () => Promise<string[]>
+  readonly #port: number
   #inFlight = 0
 
-  constructor(deps: { clock: Clock; servers: () => Promise<string[]> }) {
+  /** `port`: of the servers, where it is not DNS's. */
+  constructor(deps: { clock: Clock; servers: () => Promise<string[]> }, port = DNS_PORT) {
     this.#clock = deps.clock
     this.#servers = deps.servers
+    this.#port = port
   }
 
-  /** Asks `servers`, or the host's own when there are none, one after the other. */
+  /** Asks the servers, or the host's own, one after the other. */
   async ask(
     message: Buffer,
     transport: 'udp' | 'tcp',
-    servers: readonly string[] = [],
+    servers?: readonly string[],
   ): Promise<UpstreamAnswer> {
     if (this.#inFlight >= IN_FLIGHT_MAX) return { kind: 'failed' }
     this.#inFlight++
     try {
-      const list = servers.length > 0 ? servers : await this.#servers()
+      const list = servers ?? (await this.#servers())
       let isReachable = false
+      let refusal: Buffer | undefined
       for (const server of list.slice(0, SERVERS_MAX)) {
         const answer = await (transport === 'udp'
           ? this.#askUdp(message, server)
           : this.#askTcp(message, server))
-        if (Buffer.isBuffer(answer)) return { kind: 'message', message: answer }
         if (answer === 'silent') isReachable = true
+        if (!Buffer.isBuffer(answer)) continue
+        if (!hasNoAnswer(answer)) return { kind: 'message', message: answer }
+        refusal = answer
       }
+      if (refusal !== undefined) return { kind: 'message', message: refusal }
       return { kind: isReachable ? 'failed' : 'none' }
     } finally {
       this.#inFlight--
@@ -80,7 +98,7 @@ export class Upstream {
         if (answer.length >= 2 && answer.readUInt16BE(0) === message.readUInt16BE(0)) done(answer)
       })
       // The callback gets the error when there is no route; a send that fails emits one.
-      connectDatagram(socket, DNS_PORT, server, (error) => {
+      connectDatagram(socket, this.#port, server, (error) => {
         if (error !== null) done('unreachable')
         else if (!isDone) socket.send(message)
       })
@@ -88,7 +106,7 @@ export class Upstream {
   }
 
   #askTcp(message: Buffer, server: string): Promise<Buffer | 'silent' | 'unreachable'> {
-    const socket = connect({ host: server, port: DNS_PORT })
+    const socket = connect({ host: server, port: this.#port })
     return new Promise((resolve) => {
       let received = Buffer.alloc(0)
       const done = (answer: Buffer | 'silent' | 'unreachable') => {

@@ -58,6 +58,14 @@ t.test('where an endpoint stands', async (t) => {
     hostname: 'db-1',
     addresses: [{ networkId: 'net1', addr: '10.1.1.2', aliases: [] }],
   })
+  const ContainerStatus = { ContainerID: '0123456789abcdef', PID: 7, ExitCode: 0 }
+  const ran = (state: string) => {
+    const task = at(state, 'running')
+    task.Status = { ...task.Status, ContainerStatus }
+    return overlayEndpoint(task, sampleNode('n1', 1))
+  }
+  t.match(ran('running'), { slot: 1, shortId: '0123456789ab' })
+  t.equal(ran('starting')?.shortId, undefined, 'no change of its own')
 })
 
 t.test('services and networks', async (t) => {
