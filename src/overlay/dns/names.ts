@@ -245,7 +245,10 @@ export class NameIndex {
       addOfService(network.names, `tasks.${serviceName}`, tasks, false)
       if (vip !== undefined) network.reverse.set(vip, `${serviceName}.${network.name}`)
       for (const alias of aliases.map((one) => one.toLowerCase())) {
-        if (alias !== serviceName) addOfService(network.names, alias, entry, isOneOf)
+        if (alias === serviceName) continue
+        addOfService(network.names, alias, entry, isOneOf)
+        // A stack's service is known to its neighbours by its alias: `tasks.agent` of `portainer_agent`.
+        addOfService(network.names, `tasks.${alias}`, tasks, false)
       }
     }
   }
