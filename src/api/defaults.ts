@@ -41,6 +41,8 @@ export const DYNAMIC_PORTS = { first: 30_000, last: 32_767 } as const
 /** Docker's pool; each overlay gets a /16 of it (design §8). */
 export const DEFAULT_ADDR_POOL = ['10.0.0.0/8'] as const
 export const DEFAULT_SUBNET_SIZE = 16
+/** Of pools that the user names: Docker's size, so that a pool such as a /16 has room for as many networks as in Swarm. */
+export const GIVEN_POOLS_SUBNET_SIZE = 24
 
 /** Data limits (swarmkit `manager/controlapi`), bytes. */
 export const SECRET_BYTES_MAX = 500 * 1024

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import type { Clock } from '../api/clock.ts'
-import { DEFAULT_ADDR_POOL, DEFAULT_SUBNET_SIZE } from '../api/defaults.ts'
+import { DEFAULT_ADDR_POOL, DEFAULT_SUBNET_SIZE, GIVEN_POOLS_SUBNET_SIZE } from '../api/defaults.ts'
 import { invalid } from '../api/errors.ts'
 import { newId } from '../api/id.ts'
 import { requireCidr } from '../api/ipv4.ts'
@@ -27,8 +27,7 @@ export const newCluster = (
       addr: own.addr,
       availability: availabilityOf(request.Availability),
       hostname: hostname(),
-      defaultAddrPool: addressPools(request),
-      subnetSize: request.SubnetSize,
+      ...addressSpace(request),
       dataPathPort: dataPathPort(request.DataPathPort, own.dataPathPort),
       unlockKey: isLocking ? newUnlockKey() : undefined,
     },
@@ -39,16 +38,17 @@ export const newCluster = (
 const SUBNET_SIZE_MAX = 29
 
 /** Pools that can't be read, or that no network has room in, would block every network of the swarm. */
-const addressPools = ({ DefaultAddrPool, SubnetSize }: InitRequest): string[] => {
-  const size = SubnetSize || DEFAULT_SUBNET_SIZE
+const addressSpace = ({ DefaultAddrPool, SubnetSize }: InitRequest) => {
+  const isGiven = DefaultAddrPool.length > 0
+  const size = SubnetSize || (isGiven ? GIVEN_POOLS_SUBNET_SIZE : DEFAULT_SUBNET_SIZE)
   if (size > SUBNET_SIZE_MAX) throw invalid(`subnet size is out of range: ${size}`)
-  for (const pool of DefaultAddrPool.length > 0 ? DefaultAddrPool : DEFAULT_ADDR_POOL) {
+  for (const pool of isGiven ? DefaultAddrPool : DEFAULT_ADDR_POOL) {
     if (size >= requireCidr(pool).prefix) continue
     throw invalid(
       `the address pool ${pool} has no room for a /${size} network: give smaller ones with --default-addr-pool-mask-length`,
     )
   }
-  return DefaultAddrPool
+  return { defaultAddrPool: DefaultAddrPool, subnetSize: size }
 }
 
 /** The daemon's own port is what runs; another one that was asked for must not be dropped silently. */

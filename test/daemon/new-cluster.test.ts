@@ -10,7 +10,7 @@ const begin = (body: object) =>
 
 t.test('a pool of addresses that no network has room in is refused', async (t) => {
   const refused: [body: object, message: RegExp][] = [
-    [{ DefaultAddrPool: ['10.20.0.0/24'] }, /10\.20\.0\.0\/24 has no room for a \/16 network/],
+    [{ DefaultAddrPool: ['10.20.0.0/25'] }, /10\.20\.0\.0\/25 has no room for a \/24 network/],
     [{ DefaultAddrPool: ['10.0.0.0/8', '10.20.0.0/24'], SubnetSize: 20 }, /room for a \/20/],
     [{ DefaultAddrPool: ['10.0.0.0/8,172.16.0.0/12'] }, /invalid IPv4 subnet/],
     [{ DefaultAddrPool: ['fd00::/48'] }, /invalid IPv4 subnet fd00::\/48/],
@@ -22,4 +22,7 @@ t.test('a pool of addresses that no network has room in is refused', async (t) =
   }
   const { cluster } = await begin({ DefaultAddrPool: ['10.20.0.0/24'], SubnetSize: 26 })
   t.match(cluster, { DefaultAddrPool: ['10.20.0.0/24'], SubnetSize: 26 })
+  t.match((await begin({})).cluster, { DefaultAddrPool: ['10.0.0.0/8'], SubnetSize: 16 })
+  const given = await begin({ DefaultAddrPool: ['10.20.0.0/16'] })
+  t.match(given.cluster, { SubnetSize: 24 }, 'as many networks as with Docker')
 })

@@ -228,7 +228,11 @@ labTest(t, 'health and resources', { hosts: 2, engineArgs }, async (t, lab) => {
     const running = await untilRunning(h1, 'gpu', 4)
     const own = await Promise.all(
       running.map(async (task) => {
-        const { stdout } = await execInTask(lab.hosts, task, ['printenv', 'DOCKER_RESOURCE_GPU'])
+        const { stdout } = await execInTask(lab.hosts, task, [
+          'sh',
+          '-c',
+          'echo $DOCKER_RESOURCE_GPU',
+        ])
         t.match(task.GenericResources, [
           { NamedResourceSpec: { Kind: 'GPU', Value: stdout.trim() } },
         ])

@@ -16,7 +16,7 @@ interface InitOptions extends NodeAddresses, SwarmSettings {
   dataPathPort: string
   availability: string
   defaultAddrPool?: string[]
-  defaultAddrPoolMaskLength: string
+  defaultAddrPoolMaskLength?: string
   forceNewCluster?: boolean
 }
 
@@ -31,7 +31,7 @@ const initBody = async (context: CliContext, options: InitOptions) => ({
   DataPathPort: count('--data-path-port', options.dataPathPort),
   Availability: options.availability,
   DefaultAddrPool: addressPools(options.defaultAddrPool),
-  SubnetSize: count('--default-addr-pool-mask-length', options.defaultAddrPoolMaskLength),
+  SubnetSize: count('--default-addr-pool-mask-length', options.defaultAddrPoolMaskLength ?? '0'),
   ForceNewCluster: options.forceNewCluster === true,
   AutoLockManagers: options.autolock === true,
   Spec: await withSettings(context, { Name: 'default', Labels: {} }, options, ''),
@@ -61,7 +61,10 @@ export const initVerb = (parent: Command, run: Runner, launcher: DaemonLauncher)
       'Pool for overlay networks (several times)',
       collectListed,
     )
-    .option('--default-addr-pool-mask-length <bits>', 'Size of each overlay network', '16')
+    .option(
+      '--default-addr-pool-mask-length <bits>',
+      'Size of each overlay network (default 16, with pools of your own 24)',
+    )
     .option(
       '--force-new-cluster',
       'Make a cluster of this manager alone from the state that it has',
