@@ -41,6 +41,14 @@ export const findOverlayBridge = async (
   return (await engineJson(engine, `/networks/${found.bridgeId}`)) as LocalNetwork
 }
 
+/** Whether the Engine has a network of its own of exactly this name. */
+export const hasLocalNetwork = async (engine: EnginePort, name: string): Promise<boolean> => {
+  if (name === '') return false
+  const path = `/networks/${encodeURIComponent(name)}`
+  const found = await orUndefined(engineJson(engine, path), NOT_TO_BE_HAD)
+  return (found as LocalNetwork | undefined)?.Name === name
+}
+
 /** Removes the Engine's unused networks, but never an overlay's bridge; returns the names. */
 export const pruneEngine = async (engine: EnginePort, url: string): Promise<string[]> => {
   const at = url.indexOf('?')

@@ -1,4 +1,5 @@
 import type { Network } from '../api/network.ts'
+import { hasLocalNetwork } from './engine-networks.ts'
 import { isManager } from './membership.ts'
 import { orUndefined } from './or-undefined.ts'
 import type { Exchange } from './routes.ts'
@@ -13,8 +14,10 @@ export const findSwarmNetwork = async (
 ): Promise<Network | undefined> => {
   if (!isManager(exchange.port.status())) return undefined
   const control = exchange.port.control()
-  return (
+  const found =
     (await orUndefined(control.getNetwork(ref, { stale: true }))) ??
     (await orUndefined(control.getNetwork(ref), ['NOT_FOUND', 'UNAVAILABLE']))
-  )
+  if (found === undefined || found.ID === ref || found.Spec.Name === ref) return found
+  // A whole name of either kind is meant before a part of an id (moby `findUniqueNetwork`).
+  return (await hasLocalNetwork(exchange.engine, ref)) ? undefined : found
 }

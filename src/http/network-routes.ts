@@ -1,9 +1,12 @@
 import { SwarmctlError } from '../api/errors.ts'
 import { type Filters, matchesAny, matchesPattern, requireFilterKeys } from '../api/filters.ts'
 import { type Network, NetworkCreate } from '../api/network.ts'
+import { PREDEFINED_NETWORKS } from '../api/validate/network.ts'
+import { isOlder } from './api-version.ts'
 import { parseJson, readBody, requireJsonType } from './body.ts'
 import {
   findOverlayBridge,
+  hasLocalNetwork,
   localContainers,
   overlayBridges,
   parseNames,
@@ -15,7 +18,13 @@ import { findSwarmNetwork } from './find-network.ts'
 import { atLeader } from './leader.ts'
 import { isManager, requireManager } from './membership.ts'
 import type { NodeStatus } from './ports.ts'
-import { isBridge, type LocalNetwork, renderBridge, renderNetwork } from './render-network.ts'
+import {
+  IPV4_SINCE,
+  isBridge,
+  type LocalNetwork,
+  renderBridge,
+  renderNetwork,
+} from './render-network.ts'
 import { sendEmpty, sendJson } from './reply.ts'
 import type { Exchange, Route } from './routes.ts'
 import { param, queryBool } from './routes.ts'
@@ -103,15 +112,48 @@ const requireCreator = (status: NodeStatus): void => {
   requireManager(status)
 }
 
+/** Refused with a reason of its own. */
+const isPredefined = (name: string): boolean =>
+  (PREDEFINED_NETWORKS as readonly string[]).includes(name)
+
+/**
+ * One name would stand for two networks otherwise: a stack's `app_default` and that of a Compose project. The Engine looks among its own.
+ * @throws SwarmctlError ALREADY_EXISTS in moby's words
+ */
+const requireFreeName = async (
+  { engine, port }: Exchange,
+  name: string,
+  scope: 'swarm' | 'local',
+): Promise<void> => {
+  const isTaken =
+    scope === 'swarm'
+      ? !isPredefined(name) && (await hasLocalNetwork(engine, name))
+      : isManager(port.status()) &&
+        (await port.control().listNetworks({}, { stale: true })).some(
+          ({ Spec }) => Spec.Name === name,
+        )
+  if (isTaken) throw new SwarmctlError('ALREADY_EXISTS', `network with name ${name} already exists`)
+}
+
+/** Moby drops the field of older clients (`postNetworkCreate`). */
+const knownBody = (body: unknown, version: string | undefined): unknown => {
+  if (!isOlder(version, IPV4_SINCE)) return body
+  const { EnableIPv4: _, ...known } = (body ?? {}) as Record<string, unknown>
+  return known
+}
+
 /** The body tells whose network it will be, so it is read before the request goes anywhere. */
 const create = async (exchange: Exchange): Promise<void> => {
   const bytes = await readBody(exchange.request)
-  const body = parseJson(bytes, NetworkCreate)
+  const body = knownBody(parseJson(bytes, NetworkCreate), exchange.version)
+  const name = String((body as { Name?: unknown } | null)?.Name ?? '')
   if (!isSwarmScoped(body)) {
+    await requireFreeName(exchange, name, 'local')
     return passToEngine(exchange, bytes)
   }
   requireJsonType(exchange.request)
   requireCreator(exchange.port.status())
+  await requireFreeName(exchange, name, 'swarm')
   return atLeader(
     exchange,
     async () => {

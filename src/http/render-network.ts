@@ -2,7 +2,7 @@ import type { Network } from '../api/network.ts'
 import { isOlder } from './api-version.ts'
 
 /** Older clients know no network without IPv4. */
-const IPV4_SINCE = '1.48'
+export const IPV4_SINCE = '1.48'
 
 /** Label of the local bridge networks that implement an overlay on this node (`overlay/names.ts`); its value is the overlay's id. */
 export const OVERLAY_BRIDGE_LABEL = 'swarmctl.network'

@@ -337,6 +337,7 @@ const ipam = (...Config: object[]) => network({ IPAM: { Config } })
 refuses('networks', parseNetworkCreate, [
   ['predefined', network({ Name: 'host' }), /^network with name host already exists/, 403],
   ['name', network({ Name: 'a b' }), /DNS name component/],
+  ['no IPv4', network({ EnableIPv4: false }), /IPv4 cannot be disabled in a Swarm scoped network/],
   ['driver', network({ Driver: 'macvlan' }), /invalid driver macvlan/],
   [
     'attachable ingress',

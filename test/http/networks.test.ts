@@ -109,6 +109,43 @@ t.test('networks: who uses one, and the removal of those that nobody does', asyn
   t.strictSame((await node.call('POST', '/networks/prune')).body, { NetworksDeleted: ['unused'] })
 })
 
+t.test('a name is one network’s, the swarm’s or the Engine’s', async (t) => {
+  const node = await startNode(t)
+  const create = (Name: string, Driver: string) =>
+    node.call('POST', '/networks/create', { body: { Name, Driver } })
+  const taken = (Name: string) => ({
+    status: 409,
+    body: { message: `network with name ${Name} already exists` },
+  })
+  node.engine.answers.set('GET /networks/app_default', {
+    status: 200,
+    body: { Name: 'app_default', Id: 'e'.repeat(64), Driver: 'bridge', Scope: 'local' },
+  })
+  t.match(await create('app_default', 'overlay'), taken('app_default'))
+  t.equal((await create('back', 'overlay')).status, 201)
+  t.match(await create('back', 'bridge'), taken('back'))
+  t.equal((await create('bac', 'bridge')).status, 201)
+  t.equal(node.engine.requests('POST', '/networks/create').length, 1)
+  const six = { body: { Name: 'six', Driver: 'overlay', EnableIPv4: false } }
+  t.equal((await node.call('POST', '/v1.48/networks/create', six)).status, 400)
+  t.equal((await node.call('POST', '/v1.47/networks/create', six)).status, 201, 'not known there')
+})
+
+t.test('a whole name of the Engine’s is meant before a part of an id of the swarm’s', async (t) => {
+  const node = await startNode(t)
+  const body = { Name: 'back', Driver: 'overlay' }
+  const { Id } = (await node.call('POST', '/networks/create', { body })).body
+  const part = Id.slice(0, Id.length - 1)
+  t.equal((await node.call('GET', `/networks/${part}`)).body.Scope, 'swarm')
+  const Local = { Name: part, Id: 'e'.repeat(64), Driver: 'bridge', Scope: 'local' }
+  node.engine.answers.set(`GET /networks/${part}`, { status: 200, body: Local })
+  node.engine.answers.set(`DELETE /networks/${part}`, { status: 200, body: {} })
+  t.equal((await node.call('GET', `/networks/${part}`)).body.Scope, 'local')
+  await node.call('DELETE', `/networks/${part}`)
+  t.equal((await node.call('GET', `/networks/${Id}`)).status, 200, 'the swarm’s is still there')
+  t.equal(node.engine.requests('DELETE', `/networks/${part}`).length, 1)
+})
+
 t.test('a follower has its own Engine’s networks pruned and the leader the swarm’s', async (t) => {
   const leader = await startNode(t)
   const follower = await startNode(t)

@@ -38,6 +38,8 @@ export const parseNetworkCreate = (body: unknown): CheckedNetwork => {
   if (request.Driver !== OVERLAY_DRIVER) {
     throw invalid(`invalid driver ${request.Driver}: a swarm-scoped network is an overlay`)
   }
+  if (request.EnableIPv4 === false)
+    throw invalid('IPv4 cannot be disabled in a Swarm scoped network')
   if (request.Ingress && request.Attachable) throw invalid('ingress network cannot be attachable')
   if (request.ConfigFrom?.Network) {
     throw unimplemented('an overlay takes its settings from no configuration-only network')
