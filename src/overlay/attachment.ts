@@ -70,7 +70,7 @@ export const addressesOf = (task: Task): string[] =>
     return [...addrs, ...addrs.flatMap((addr) => ipv6Of(network, addr).ipv6Address ?? [])]
   })
 
-interface NodeNumber {
+export interface NodeNumber {
   nodeId: string
   index: number
 }
@@ -89,8 +89,13 @@ const otherNode = (view: OverlayView, networkId: string, selfId: string): NodeNu
   return null
 }
 
-/** What a task's container is to be created with on this node. Pure. */
-export const attachmentOf = (task: Task, view: OverlayView, self: NodeNumber): Attachment => {
+/** What a task's container is to be created with on this node, whose own search domains are `hostSearch`. Pure. */
+export const attachmentOf = (
+  task: Task,
+  view: OverlayView,
+  self: NodeNumber,
+  hostSearch: readonly string[],
+): Attachment => {
   const overlays = (task.NetworksAttachments ?? [])
     .filter(({ Network, Addresses }) => {
       return Network.Spec.DriverConfiguration.Name === 'overlay' && Addresses.length > 0
@@ -108,6 +113,8 @@ export const attachmentOf = (task: Task, view: OverlayView, self: NodeNumber): A
   const config = task.Spec.ContainerSpec?.DNSConfig
   const nameservers = config?.Nameservers ?? []
   const options = config?.Options ?? []
+  // The Engine gives containers the host's domains only if they name none.
+  const search = config?.Search ?? []
   const ours = [...own.slice(0, 1), ...other.slice(0, 1)]
   return {
     networks: overlays.map(({ network, addr }) => ({
@@ -117,10 +124,10 @@ export const attachmentOf = (task: Task, view: OverlayView, self: NodeNumber): A
       aliases: [],
     })),
     dns: [...ours, ...nameservers].slice(0, NAMESERVERS_MAX),
-    dnsSearch: [
-      ...(overlays.length > 0 && asksForDots(options) ? [SEARCH_DOMAIN] : []),
-      ...(config?.Search ?? []),
-    ],
+    dnsSearch:
+      overlays.length > 0 && asksForDots(options)
+        ? [SEARCH_DOMAIN, ...(search.length > 0 ? search : hostSearch)]
+        : search,
     dnsOptions: options,
     overlayNetworks: overlays.map(({ network }) => network),
     nameservers,

@@ -7,13 +7,13 @@ import type { Log } from '../api/log.ts'
 import type { DataPlaneKind } from '../api/node.ts'
 import type { OverlayNetwork, OverlayView } from '../api/overlay-view.ts'
 import type { Task } from '../api/task.ts'
-import { type Attachment, addressesOf, attachmentOf } from './attachment.ts'
+import { type Attachment, addressesOf, attachmentOf, type NodeNumber } from './attachment.ts'
 import { BridgePorts } from './bridge-ports.ts'
 import { Bridges, type DockerNetworks } from './bridges.ts'
 import { Coalescer } from './coalescer.ts'
 import { NameIndex } from './dns/names.ts'
 import { DnsServer } from './dns/server.ts'
-import { nameservers, Upstream } from './dns/upstream.ts'
+import { nameservers, searchDomains, Upstream } from './dns/upstream.ts'
 import { Drainer } from './drain.ts'
 import type { Exec } from './exec.ts'
 import { Firewall } from './firewall.ts'
@@ -70,11 +70,6 @@ export interface OverlayOptions {
   settingsPath?: string
 }
 
-interface Self {
-  nodeId: string
-  index: number
-}
-
 /**
  * A node's share of the overlay: turns the view that managers send into VXLAN, routes, rules, bridges, names and listeners. Its
  * interface is what the agent knows as its overlay port.
@@ -99,7 +94,7 @@ export class Overlay {
   readonly #storedView: StoredView | null
   #ports: PublishedPorts | null = null
   #probe: DataPlaneProbe | null = null
-  #self: Self | null = null
+  #self: NodeNumber | null = null
   #view: OverlayView = emptyView()
   /** A complete view arrived: only then is what it lacks removed. */
   #isComplete = false
@@ -225,7 +220,7 @@ export class Overlay {
   }
 
   /** Tells which node this is; before the first view. */
-  async setSelf(node: Self): Promise<void> {
+  async setSelf(node: NodeNumber): Promise<void> {
     if (this.#self?.nodeId === node.nodeId && this.#self.index === node.index) return
     this.#self = { ...node }
     await this.#sync.request()
@@ -239,7 +234,8 @@ export class Overlay {
   async attach(task: Task): Promise<Attachment> {
     const self = this.#self
     if (self === null) throw unavailable('this node does not know its number yet: it is retried')
-    const attachment = await this.#ipv6.prepare(attachmentOf(task, this.#view, self))
+    const search = searchDomains((await this.#deps.proc.read('/etc/resolv.conf')) ?? '')
+    const attachment = await this.#ipv6.prepare(attachmentOf(task, this.#view, self, search))
     // From now on no resync takes the bridges away.
     this.#attachments.set(task.ID, attachment)
     try {

@@ -3,7 +3,7 @@ import { decode, encode, type Packet, type RecordType } from 'dns-packet'
 import t from 'tap'
 import { answerQuery } from '../../src/overlay/dns/answer.ts'
 import { NameIndex } from '../../src/overlay/dns/names.ts'
-import { nameservers } from '../../src/overlay/dns/upstream.ts'
+import { nameservers, searchDomains } from '../../src/overlay/dns/upstream.ts'
 import { endpoint, network, node, service, view } from '../support/overlay/views.ts'
 
 const of = view({
@@ -268,4 +268,9 @@ t.test('resolv.conf', async (t) => {
     '::1',
   ])
   t.strictSame(nameservers(''), [])
+  t.strictSame(searchDomains('search a.b\ndomain x\nsearch  c.d e.f # g\nnameserver 1.1.1.1\n'), [
+    'c.d',
+    'e.f',
+  ])
+  t.strictSame(searchDomains('search .\n'), [])
 })

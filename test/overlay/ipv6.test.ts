@@ -196,10 +196,10 @@ t.test('the bridge and what a container is created with', async (t) => {
   } as unknown as Task
   const noView = view({ networks: [] })
   for (const known of [noView, of])
-    t.match(attachmentOf(task, known, { nodeId: 'n1', index: 1 }).networks, [
+    t.match(attachmentOf(task, known, { nodeId: 'n1', index: 1 }, []).networks, [
       { ipv4Address: '10.1.1.20', ipv6Address: 'fd00:1::a01:114' },
     ])
-  const without = attachmentOf(task, ipv4Only(of), { nodeId: 'n1', index: 1 })
+  const without = attachmentOf(task, ipv4Only(of), { nodeId: 'n1', index: 1 }, [])
   t.notOk('ipv6Address' in without.networks[0]!, 'the view is newer than the task')
   t.strictSame(addressesOf(task), ['10.1.1.20', 'fd00:1::a01:114'])
 })

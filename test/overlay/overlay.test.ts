@@ -347,6 +347,7 @@ const taskOn = (net: object): Task =>
 
 t.test('attach needs no view: the task tells what its networks are', async (t) => {
   const host = new FakeHost()
+  host.settings.set('/etc/resolv.conf', 'search corp.example\n')
   const overlay = host.overlay()
   await overlay.start()
   await t.rejects(overlay.attach(taskOn({})), { code: 'UNAVAILABLE' })
@@ -355,7 +356,7 @@ t.test('attach needs no view: the task tells what its networks are', async (t) =
   t.match(wiring, {
     networks: [{ dockerNetwork: 'swarmctl-1', ipv4Address: '10.1.1.20', aliases: [] }],
     dns: ['10.1.1.1', '9.9.9.9'],
-    dnsSearch: ['swarmctl.internal'],
+    dnsSearch: ['swarmctl.internal', 'corp.example'],
     dnsOptions: ['ndots:2'],
   })
   t.equal(host.networks.size, 1)

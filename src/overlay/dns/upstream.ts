@@ -25,6 +25,15 @@ export const nameservers = (resolvConf: string): string[] =>
     .filter((one) => one !== undefined)
     .slice(0, SERVERS_MAX)
 
+/** The search domains of a resolv.conf: the last line that names any (resolv.conf(5)). Pure. */
+export const searchDomains = (resolvConf: string): string[] => {
+  const lines = resolvConf.split('\n').flatMap((line) => {
+    const match = /^\s*(?:search|domain)\s+([^#;]*)/.exec(line)
+    return match?.[1] === undefined ? [] : [match[1]]
+  })
+  return (lines.at(-1) ?? '').split(/\s+/).filter((one) => one !== '' && one !== '.')
+}
+
 /** Answers after which the next server is asked, as the Engine's resolver does: the trouble may be this server's alone. */
 const IS_NO_ANSWER: ReadonlySet<number> = new Set([RCODE_SERVFAIL, RCODE_REFUSED])
 
