@@ -4,7 +4,12 @@ import type { Frame } from './wire.ts'
 interface Partial {
   chunks: Buffer[]
   bytes: number
+  /** What it counts for. */
+  costBytes: number
 }
+
+/** A kept chunk counts for this much at least: a peer that sends chunks of nothing must not fill the memory with what holds them. */
+const CHUNK_COST_BYTES_MIN = 256
 
 /** Limits of what a peer may send, in bytes. */
 export interface AssemblyLimits {
@@ -31,11 +36,13 @@ export class Assembler {
     const bytes = (partial?.bytes ?? 0) + frame.payload.length
     if (bytes > this.#limits.messageBytesMax) throw tooLarge(this.#limits.messageBytesMax)
     if (!frame.more && !partial) return this.#single(frame)
-    this.#totalBytes += frame.payload.length
+    const costBytes = Math.max(frame.payload.length, CHUNK_COST_BYTES_MIN)
+    this.#totalBytes += costBytes
     if (this.#totalBytes > this.#limits.totalBytesMax) throw tooLarge(this.#limits.totalBytesMax)
-    const kept = partial ?? { chunks: [], bytes: 0 }
+    const kept = partial ?? { chunks: [], bytes: 0, costBytes: 0 }
     kept.chunks.push(Buffer.from(frame.payload))
     kept.bytes = bytes
+    kept.costBytes += costBytes
     if (frame.more) {
       this.#partials.set(key, kept)
       return undefined
@@ -56,7 +63,7 @@ export class Assembler {
     const key = keyOf(kind, id)
     const partial = this.#partials.get(key)
     if (!partial) return
-    this.#totalBytes -= partial.bytes
+    this.#totalBytes -= partial.costBytes
     this.#partials.delete(key)
   }
 }

@@ -158,7 +158,11 @@ const checkNode = (
   connection: RpcConnection,
   expectNodeId: string | undefined,
 ): RpcConnection => {
-  const nodeId = connection.peer?.nodeId
+  const { nodeId, role } = connection.peer ?? {}
+  // It may have been made to a worker: by who expected that one.
+  if (expectNodeId === undefined && role !== 'manager') {
+    throw new SwarmctlError('UNAUTHENTICATED', `the node at ${addr} is a worker, not a manager`)
+  }
   if (expectNodeId === undefined || nodeId === expectNodeId) return connection
   throw new SwarmctlError(
     'UNAUTHENTICATED',

@@ -150,12 +150,16 @@ export class RpcServer {
     const { httpHandler } = this.#options
     const peer = this.#manager(request.socket as TLSSocket)
     if (peer instanceof SwarmctlError) {
-      response.writeHead(peer.httpStatus, { 'content-type': 'application/json' })
+      // The rest of its request is not waited for: it would hold the connection for as long as it likes.
+      response.writeHead(peer.httpStatus, {
+        'content-type': 'application/json',
+        connection: 'close',
+      })
       response.end(errorBody(peer))
     } else if (httpHandler && pathOf(request) !== RPC_PATH) {
       httpHandler(request, response, peer)
     } else {
-      response.writeHead(404).end()
+      response.writeHead(404, { connection: 'close' }).end()
     }
   }
 

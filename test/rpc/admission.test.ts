@@ -287,26 +287,49 @@ t.test(
     )
     await server.start()
     t.teardown(() => server.stop())
+    const keepAlive = async () => {
+      const socket = tlsConnect({
+        ...{ host: '127.0.0.1', port: server.port, ca: manager.rootCAPem },
+        ...{ key: credentials.keyPem, cert: credentials.certPem },
+        checkServerIdentity: () => undefined,
+      })
+      t.teardown(() => socket.destroy())
+      const get = async () => {
+        socket.write('GET /services HTTP/1.1\r\nhost: manager\r\n\r\n')
+        const [bytes] = await once(socket, 'data')
+        return String(bytes)
+      }
+      t.ok((await get()).includes(credentials.nodeId))
+      t.ok((await get()).includes(credentials.nodeId))
+      return get
+    }
+    const [getLater, getRemoved] = [await keepAlive(), await keepAlive()]
+    nowMs += 10 * 365 * DAY_MS
+    t.match(await getLater(), /^HTTP\/1.1 401 [\s\S]*certificate has expired/)
+    nowMs = Date.now()
+    removed.add(credentials.nodeId)
+    t.match(await getRemoved(), /^HTTP\/1.1 401 [\s\S]*removed from the cluster/)
+  },
+)
+
+t.test('who is refused holds no connection by a body that never ends', async (t) => {
+  const { server } = await serve(t)
+  for (const identity of [{}, { key: worker.keyPem, cert: worker.certPem }]) {
     const socket = tlsConnect({
-      ...{ host: '127.0.0.1', port: server.port, ca: manager.rootCAPem },
-      ...{ key: credentials.keyPem, cert: credentials.certPem },
+      ...{ host: '127.0.0.1', port: server.port, ca: manager.rootCAPem, ...identity },
       checkServerIdentity: () => undefined,
     })
     t.teardown(() => socket.destroy())
-    const get = async () => {
-      socket.write('GET /services HTTP/1.1\r\nhost: manager\r\n\r\n')
-      const [bytes] = await once(socket, 'data')
-      return String(bytes)
-    }
-    t.ok((await get()).includes(credentials.nodeId))
-    t.ok((await get()).includes(credentials.nodeId))
-    nowMs += 10 * 365 * DAY_MS
-    t.match(await get(), /^HTTP\/1.1 401 [\s\S]*certificate has expired/)
-    nowMs = Date.now()
-    removed.add(credentials.nodeId)
-    t.match(await get(), /^HTTP\/1.1 401 [\s\S]*removed from the cluster/)
-  },
-)
+    socket.on('error', () => {})
+    const closed = once(socket, 'close')
+    socket.write('POST /services HTTP/1.1\r\nhost: manager\r\ncontent-length: 1000000\r\n\r\na')
+    const [bytes] = await once(socket, 'data')
+    t.match(String(bytes), /^HTTP\/1.1 403 /)
+    const trickle = setInterval(() => socket.write('a'), 100)
+    t.teardown(() => clearInterval(trickle))
+    await closed
+  }
+})
 
 t.test('plain HTTPS is for managers alone', async (t) => {
   const seen: string[] = []

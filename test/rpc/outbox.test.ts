@@ -93,7 +93,7 @@ t.test('a stream stops at its window and goes on with credit', async (t) => {
 t.test('chunks become messages again, within limits', async (t) => {
   const frame = (id: number, text: string, more: boolean) =>
     decodeFrame(encodeFrame({ kind: 'data', id, more }, Buffer.from(text)))
-  const assembler = new Assembler({ messageBytesMax: 10, totalBytesMax: 12 })
+  const assembler = new Assembler({ messageBytesMax: 10, totalBytesMax: 3 * 256 })
   t.equal(assembler.add(frame(1, 'abc', true)), undefined)
   t.equal(String(assembler.add(frame(3, 'whole', false))), 'whole')
   t.equal(assembler.add(frame(3, 'xy', true)), undefined)
@@ -105,5 +105,24 @@ t.test('chunks become messages again, within limits', async (t) => {
     assembler.drop('data', 7)
   }
   t.equal(assembler.add(frame(7, '12345678', true)), undefined)
-  t.throws(() => assembler.add(frame(9, '12345', true)), { code: 'INVALID_ARGUMENT' })
+  t.throws(() => assembler.add(frame(7, '123', true)), { code: 'INVALID_ARGUMENT' })
 })
+
+t.test('what holds the chunks of unfinished messages is bounded as their bytes are', async (t) => {
+  const empty = (id: number) => decodeFrame(encodeFrame({ kind: 'notify', id, more: true }, EMPTY))
+  const limits = { messageBytesMax: 64 * 1024, totalBytesMax: 64 * 1024 }
+  const refused = { code: 'INVALID_ARGUMENT' }
+  const feed = (idOf: (round: number) => number) => {
+    const assembler = new Assembler(limits)
+    for (let round = 0; round < 1000; round++) assembler.add(empty(idOf(round)))
+  }
+  t.throws(() => feed((round) => round), refused, 'many messages without a byte')
+  t.throws(() => feed(() => 1), refused, 'one of many chunks without a byte')
+  const bytes = Buffer.alloc(32 * 1024)
+  const chunk = (more: boolean) => decodeFrame(encodeFrame({ kind: 'request', id: 1, more }, bytes))
+  const assembler = new Assembler(limits)
+  t.equal(assembler.add(chunk(true)), undefined)
+  t.equal(assembler.add(chunk(false))?.length, 64 * 1024, 'the largest message still passes')
+})
+
+const EMPTY = Buffer.alloc(0)

@@ -61,6 +61,24 @@ t.test('one connection per address, made anew after a loss', async (t) => {
   t.equal(await again.request('whoami', {}), 'worker')
 })
 
+t.test('a connection to a worker is not taken for one to a manager', async (t) => {
+  const worker = await cluster.issue({ role: 'worker' })
+  const server = new RpcServer(
+    { handlers, log: noLog, clock: realClock },
+    { listenAddr: '127.0.0.1:0', credentials: worker },
+  )
+  await server.start()
+  t.teardown(() => server.stop())
+  const addr = `127.0.0.1:${server.port}`
+  const { pool } = await makePool(t)
+  const named = await pool.get(addr, { expectNodeId: worker.nodeId })
+  t.equal(await pool.get(addr, { expectNodeId: worker.nodeId }), named)
+  await t.rejects(pool.get(addr), {
+    code: 'UNAUTHENTICATED',
+    message: `the node at ${addr} is a worker, not a manager`,
+  })
+})
+
 t.test('attempts get rarer, to a limit', async (t) => {
   const { server, addr } = await serve(t)
   await server.stop()
