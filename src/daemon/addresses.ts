@@ -1,4 +1,4 @@
-import { isIPv4 } from 'node:net'
+import { isIPv4, isIPv6 } from 'node:net'
 import type { NetworkInterfaceInfo } from 'node:os'
 import { invalid } from '../api/errors.ts'
 
@@ -33,20 +33,47 @@ export const splitHostPort = (
   return { host: match[1] as string, port }
 }
 
+/** Whether an address to listen at means all that the machine has. */
+export const isUnspecified = (host: string): boolean => /^(0\.0\.0\.0|\[?::\]?)?$/.test(host)
+
+/** The host for `--listen-addr`: an address, or an interface's name (moby `resolveListenAddr`). Empty: all addresses. */
+export const chooseListenHost = (value: string, interfaces: Interfaces): string => {
+  if (isUnspecified(value)) return value || '0.0.0.0'
+  if (isIPv4(value) || isIPv6(value.replace(/^\[(.*)\]$/, '$1'))) return value
+  const [address] = ipv4Of(interfaces[value])
+  if (address) return address
+  throw invalid(`invalid --listen-addr "${value}": neither an IP address nor an interface with one`)
+}
+
+interface Candidate {
+  name: string
+  address: string
+}
+
+/** The addresses that others may reach this machine at; link-local ones (RFC 3927) only where there are no others, as with moby. */
+export const systemAddresses = (interfaces: Interfaces): Candidate[] => {
+  const all = Object.entries(interfaces)
+    .filter(([name]) => !isOwnDevice(name))
+    .flatMap(([name, infos]) => ipv4Of(infos).map((address) => ({ name, address })))
+  const routed = all.filter(({ address }) => !address.startsWith('169.254.'))
+  return routed.length > 0 ? routed : all
+}
+
 /**
  * The IPv4 address for `--advertise-addr`, `--data-path-addr`: an address, or an interface's name; empty picks the only one that the
  * machine has. Throws when there is a choice to make.
  */
 export const chooseAddress = (flag: string, value: string, interfaces: Interfaces): string => {
   if (value !== '') {
+    if (isUnspecified(value)) {
+      throw invalid(`invalid ${flag} "${value}": it has to be one address that others can reach`)
+    }
     if (isIPv4(value)) return value
     const [address] = ipv4Of(interfaces[value])
     if (address) return address
     throw invalid(`invalid ${flag} "${value}": neither an IPv4 address nor an interface with one`)
   }
-  const candidates = Object.entries(interfaces)
-    .filter(([name]) => !isOwnDevice(name))
-    .flatMap(([name, infos]) => ipv4Of(infos).map((address) => ({ name, address })))
+  const candidates = systemAddresses(interfaces)
   const [only] = candidates
   if (only && candidates.length === 1) return only.address
   if (!only) return '127.0.0.1'

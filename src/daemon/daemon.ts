@@ -27,7 +27,7 @@ import { FORWARDED_HEADER } from './forward.ts'
 import type { ManagerRuntime } from './manager-runtime.ts'
 import { Member, type MemberStart } from './member.ts'
 import { availabilityOf, newCluster } from './new-cluster.ts'
-import { movedRecord, nodeAddresses } from './node-addresses.ts'
+import { joiningAddresses, movedRecord, nodeAddresses } from './node-addresses.ts'
 import {
   isMember,
   loadNodeRecord,
@@ -213,7 +213,7 @@ export class Daemon implements SwarmPort {
     return this.#exclusively(async () => {
       requireNoSwarm(this.status())
       await checkEngine(this.#engine.client)
-      const addresses = nodeAddresses(request, networkInterfaces())
+      const addresses = await joiningAddresses(request, networkInterfaces())
       const credentials = await joinCluster(this.#deps, {
         addrs: request.RemoteAddrs,
         token: request.JoinToken,

@@ -1,12 +1,16 @@
 import type { InitRequest, JoinRequest } from '../api/swarm.ts'
 import { CLUSTER_PORT_DEFAULT } from '../rpc/address.ts'
+import { addressTowards } from './address-towards.ts'
 import {
   chooseAddress,
   chooseDataPathAddress,
+  chooseListenHost,
   deviceOf,
   type Interfaces,
   ipv4Of,
+  isUnspecified,
   splitHostPort,
+  systemAddresses,
 } from './addresses.ts'
 import type { NodeRecord } from './node-file.ts'
 
@@ -23,15 +27,37 @@ export const nodeAddresses = (
 ): NodeAddresses => {
   const listen = splitHostPort(request.ListenAddr, CLUSTER_PORT_DEFAULT)
   const wanted = splitHostPort(request.AdvertiseAddr, listen.port)
-  const fallback = /^(0\.0\.0\.0|\[?::\]?)?$/.test(listen.host) ? '' : listen.host
+  const listenHost = chooseListenHost(listen.host, interfaces)
+  const fallback = isUnspecified(listenHost) ? '' : listenHost
   const host = chooseAddress('--advertise-addr', wanted.host || fallback, interfaces)
   const device = deviceOf(host, interfaces)
   return {
-    listenAddr: `${listen.host || '0.0.0.0'}:${listen.port}`,
+    listenAddr: `${listenHost}:${listen.port}`,
     advertiseAddr: `${host}:${wanted.port}`,
     dataPathAddr: chooseDataPathAddress(request.DataPathAddr, host, interfaces),
     ...(device !== undefined && { device }),
   }
+}
+
+/**
+ * What `join` was asked for, completed. Of several addresses nobody has to choose one: the node is reached at the one that its
+ * traffic to the managers leaves from (with moby the managers take the one that they see). Throws INVALID_ARGUMENT.
+ */
+export const joiningAddresses = async (
+  request: JoinRequest,
+  interfaces: Interfaces,
+  towards: (addr: string) => Promise<string | undefined> = addressTowards,
+): Promise<NodeAddresses> => {
+  const { host } = splitHostPort(request.ListenAddr, CLUSTER_PORT_DEFAULT)
+  const candidates = systemAddresses(interfaces)
+  if (request.AdvertiseAddr === '' && isUnspecified(host) && candidates.length > 1) {
+    for (const addr of request.RemoteAddrs) {
+      const own = await towards(addr)
+      if (!candidates.some(({ address }) => address === own)) continue
+      return nodeAddresses({ ...request, AdvertiseAddr: own as string }, interfaces)
+    }
+  }
+  return nodeAddresses(request, interfaces)
 }
 
 /**

@@ -4,9 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { SwarmctlError } from '../../src/api/errors.ts'
+import { JoinRequest } from '../../src/api/swarm.ts'
+import { addressTowards } from '../../src/daemon/address-towards.ts'
 import { chooseAddress, chooseDataPathAddress, splitHostPort } from '../../src/daemon/addresses.ts'
 import { parseEngineAddress } from '../../src/daemon/engine.ts'
 import { HostSubnets, subnetsOfRoutes } from '../../src/daemon/host-subnets.ts'
+import { joiningAddresses, nodeAddresses } from '../../src/daemon/node-addresses.ts'
 import { loadNodeRecord, NodeFile, type NodeRecord } from '../../src/daemon/node-file.ts'
 import { parseDaemonOptions } from '../../src/daemon/options.ts'
 import { passesToRaft } from '../../src/daemon/raft-admission.ts'
@@ -37,6 +40,61 @@ t.test('the address to advertise', async (t) => {
   t.equal(chooseDataPathAddress('', '203.0.113.1', one), '10.1.1.2', "not a router's")
   t.equal(chooseDataPathAddress('eth1', '10.1.1.2', two), '10.2.2.2')
   t.throws(() => chooseDataPathAddress('10.9.9.9', '10.1.1.2', two), /does not have that address/)
+  t.throws(
+    () => chooseAddress('--advertise-addr', '0.0.0.0', one),
+    /invalid --advertise-addr "0\.0\.0\.0": it has to be one address/,
+  )
+  const withLinkLocal = { ...one, eth1: [ipv4('169.254.7.7/16')] }
+  t.equal(chooseAddress('--advertise-addr', '', withLinkLocal), '10.1.1.2', 'no link-local one')
+  const alone = { lo, eth1: [ipv4('169.254.7.7/16')] }
+  t.equal(
+    chooseAddress('--advertise-addr', '', alone),
+    '169.254.7.7',
+    'but where there is no other',
+  )
+})
+
+t.test('the address to listen at is one, or an interface', async (t) => {
+  const interfaces = { eth0: [ipv4('10.1.1.2/24')], eth1: [ipv4('10.2.2.2/24')] }
+  const of = (ListenAddr: string, AdvertiseAddr = '10.1.1.2') =>
+    nodeAddresses({ ListenAddr, AdvertiseAddr, DataPathAddr: '' }, interfaces)
+  t.equal(of('eth1:2400').listenAddr, '10.2.2.2:2400')
+  t.equal(of('eth1', '').advertiseAddr, '10.2.2.2:2377', 'which is the advertised one, too')
+  t.equal(of('').listenAddr, '0.0.0.0:2377')
+  t.equal(of('[::]:2400').listenAddr, '[::]:2400')
+  t.equal(of('[fd00::1]:2400').listenAddr, '[fd00::1]:2400')
+  t.equal(of('10.1.1.2:2400').advertiseAddr, '10.1.1.2:2400')
+  t.throws(() => of('eth7:2377'), { code: 'INVALID_ARGUMENT', message: /--listen-addr "eth7"/ })
+})
+
+t.test('a node with several addresses joins from the one that reaches the managers', async (t) => {
+  const interfaces = { eth0: [ipv4('10.1.1.2/24')], eth1: [ipv4('10.2.2.2/24')] }
+  const request = JoinRequest.parse({ RemoteAddrs: ['10.9.9.9:2377', '10.2.2.9:2377'] })
+  const asked: string[] = []
+  const towards = async (addr: string) => {
+    asked.push(addr)
+    return addr === '10.2.2.9:2377' ? '10.2.2.2' : '172.17.0.1'
+  }
+  t.match(await joiningAddresses(request, interfaces, towards), {
+    ...{ listenAddr: '0.0.0.0:2377', advertiseAddr: '10.2.2.2:2377' },
+    ...{ dataPathAddr: '10.2.2.2', device: 'eth1' },
+  })
+  t.strictSame(asked, request.RemoteAddrs, 'the first one is reached from no address of its own')
+  asked.length = 0
+  const told = { ...request, AdvertiseAddr: 'eth0' }
+  t.match(await joiningAddresses(told, interfaces, towards), { advertiseAddr: '10.1.1.2:2377' })
+  const bound = { ...request, ListenAddr: 'eth0' }
+  t.match(await joiningAddresses(bound, interfaces, towards), { advertiseAddr: '10.1.1.2:2377' })
+  t.strictSame(asked, [], 'who says it is not asked')
+  const noWay = joiningAddresses(request, interfaces, async () => undefined)
+  await t.rejects(noWay, /could not choose an IP address to advertise/)
+})
+
+t.test('the address that traffic leaves from', async (t) => {
+  t.equal(await addressTowards('127.0.0.1:2377'), '127.0.0.1')
+  t.equal(await addressTowards('127.0.0.1'), '127.0.0.1')
+  t.equal(await addressTowards('[::1]:2377'), undefined)
+  t.equal(await addressTowards('no:such:address'), undefined)
 })
 
 t.test("the host's own subnets", async (t) => {
