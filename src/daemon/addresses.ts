@@ -1,6 +1,7 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import type { NetworkInterfaceInfo } from 'node:os'
 import { invalid } from '../api/errors.ts'
+import { formatHostPort, parseHostPort } from '../rpc/address.ts'
 
 /** The machine's network devices, as `networkInterfaces` of node:os gives them. */
 export type Interfaces = Record<string, NetworkInterfaceInfo[] | undefined>
@@ -35,6 +36,13 @@ export const splitHostPort = (
 
 /** Whether an address to listen at means all that the machine has. */
 export const isUnspecified = (host: string): boolean => /^(0\.0\.0\.0|\[?::\]?)?$/.test(host)
+
+/** Where the machine itself reaches what listens at `listenAddr`, on the port that it got. */
+export const ownAddress = (listenAddr: string, port: number): string => {
+  const { host } = parseHostPort(listenAddr)
+  const loopback = isIPv6(host) ? '::1' : '127.0.0.1'
+  return formatHostPort({ host: isUnspecified(host) ? loopback : host, port })
+}
 
 /** The host for `--listen-addr`: an address, or an interface's name (moby `resolveListenAddr`). Empty: all addresses. */
 export const chooseListenHost = (value: string, interfaces: Interfaces): string => {

@@ -1,10 +1,13 @@
+import type { Clock } from '../api/clock.ts'
 import { unavailable } from '../api/errors.ts'
 import type { InitRequest } from '../api/swarm.ts'
 import { LOCKED, WORKER } from '../http/membership.ts'
 import type { NodeStatus } from '../http/ports.ts'
+import { type Credentials, checkValidity } from '../pki/credentials.ts'
 import type { Interfaces } from './addresses.ts'
 import type { Member, MemberStart } from './member.ts'
 import { nodeAddresses } from './node-addresses.ts'
+import type { NodeRecord } from './node-file.ts'
 import { NO_STATE_TO_FORCE, NOTHING_TO_FORCE } from './refusals.ts'
 
 /** What a daemon is when it is asked to go on alone. */
@@ -38,3 +41,16 @@ export const forcedStart = (
     record: { ...before, ...asked, managers: [self], managersAsOf: 0, forcesNewCluster: true },
   }
 }
+
+/**
+ * Throws UNAUTHENTICATED when the node's certificate is not valid now. A manager that goes on alone may come with an expired one (as with
+ * swarmkit): it has the CA, and certifies itself.
+ */
+export const requireValidity = (
+  { forcesNewCluster = false }: Pick<NodeRecord, 'forcesNewCluster'>,
+  credentials: Credentials,
+  clock: Clock,
+): void =>
+  checkValidity(credentials, clock, {
+    mayHaveExpired: forcesNewCluster && credentials.role === 'manager',
+  })

@@ -7,7 +7,7 @@ import type { Log } from '../api/log.ts'
 import type { Node } from '../api/node.ts'
 import type { ObjectChange } from '../api/object.ts'
 import type { Cluster } from '../api/swarm.ts'
-import { CertificateAuthority } from '../manager/ca/certificate-authority.ts'
+import { CertificateAuthority, type Certified } from '../manager/ca/certificate-authority.ts'
 import type { ExternalSigner } from '../manager/ca/external-ca.ts'
 import { Control } from '../manager/control/control.ts'
 import { registerManagerCalls } from '../manager/control/manager-calls.ts'
@@ -88,6 +88,7 @@ export class ManagerRuntime {
   readonly #loops: LeaderLoops
   readonly #leadership: Leadership
   #openView: () => Promise<StateView> = () => Promise.reject(new Error('not created'))
+  #authority: CertificateAuthority | undefined
   #unregister: (() => void)[] = []
   #isReady = false
   #isStopped = false
@@ -157,7 +158,7 @@ export class ManagerRuntime {
 
   #serve(): void {
     const { handlers, clock, log, external } = this.#deps
-    const authority = new CertificateAuthority({
+    this.#authority = new CertificateAuthority({
       ...(external && { external }),
       store: this.store,
       clock,
@@ -166,7 +167,7 @@ export class ManagerRuntime {
       leader: { request: (method, body) => this.requestLeader(method, body) },
     })
     this.#unregister = [
-      authority.register(handlers),
+      this.#authority.register(handlers),
       ...registerManagerCalls(handlers, this.control, () => raftReport(this.#raft.status())),
       handlers.onStream('agent.session', (body, stream, context) =>
         this.dispatcher.serveSession(body, stream, context),
@@ -279,6 +280,12 @@ export class ManagerRuntime {
     if (!leader) throw unavailable('no manager leads at the moment: try again')
     const connection = await this.#deps.pool.get(leader.addr, { expectNodeId: leader.nodeId })
     return connection.request(method, body)
+  }
+
+  /** A new certificate for this manager itself. */
+  async certifySelf(csrPem: string): Promise<Certified> {
+    if (!this.#authority) throw unavailable('this manager does not serve yet: try again')
+    return this.#authority.renew(this.#options.nodeId, csrPem)
   }
 
   /** On the leader: a manager is going to leave; the others go on without it, if there are others. */

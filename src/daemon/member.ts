@@ -15,7 +15,6 @@ import { ProcessExec } from '../overlay/exec.ts'
 import { Overlay } from '../overlay/overlay.ts'
 import { HostProc } from '../overlay/proc.ts'
 import type { Credentials } from '../pki/credentials.ts'
-import { checkValidity } from '../pki/credentials.ts'
 import { connect } from '../rpc/client.ts'
 import type { PeerIdentity } from '../rpc/connection.ts'
 import { RpcHandlers } from '../rpc/handlers.ts'
@@ -28,11 +27,13 @@ import { DockerExecutor } from '../worker/docker/docker-executor.ts'
 import { FileDisk } from '../worker/file-disk.ts'
 import { ATTACH_WAIT_MAX_MS } from '../worker/limits.ts'
 import { SecretsTmpfs } from '../worker/secrets-tmpfs.ts'
+import { ownAddress } from './addresses.ts'
 import { serveAgentCalls } from './agent-calls.ts'
 import { CfsslClient } from './cfssl-client.ts'
 import { requireDataPathPort } from './data-path-port.ts'
 import type { Engine } from './engine.ts'
 import { fallbackFacts } from './fallback-facts.ts'
+import { requireValidity } from './force-new-cluster.ts'
 import { Forwarder } from './forward.ts'
 import { HostSubnets } from './host-subnets.ts'
 import { ManagerRole } from './manager-role.ts'
@@ -97,6 +98,8 @@ export class Member {
   readonly #file: NodeFile
   readonly #manager: ManagerRole
   #record: NodeRecord
+  /** Of the cluster port, on this machine. */
+  #ownAddr = ''
   #roleChange: Promise<void> | undefined
   /** The managers' words to a manager that they removed. */
   #refusal = ''
@@ -188,9 +191,10 @@ export class Member {
    */
   async open(): Promise<void> {
     requireDataPathPort(this.#record.dataPathPort, this.#options.dataPathPort)
-    checkValidity(this.#certificate.current, this.#deps.clock)
+    requireValidity(this.#record, this.#certificate.current, this.#deps.clock)
     await this.#overlay.start()
     await this.#server.start()
+    this.#ownAddr = ownAddress(this.#record.listenAddr, this.#server.port)
     this.#handlers.onStream(
       'agent.logs',
       (body, stream, context) => this.agent.serveLogs(body, stream, context),
@@ -299,7 +303,7 @@ export class Member {
         files: new SecretsTmpfs({ path: join(this.#options.runDir, 'secrets') }),
         disk: new FileDisk({ log }, { path: join(this.#options.dataDir, 'agent') }),
         connect: (manager, signal) =>
-          connect(manager.addr, {
+          connect(this.#addrOf(manager), {
             handlers: this.#handlers,
             clock,
             log,
@@ -336,10 +340,15 @@ export class Member {
     )
   }
 
+  /** Where a manager is reached from here: this node itself at its own port, since what it advertises may lead only from outside to it. */
+  #addrOf({ nodeId, addr }: ManagerAddr): string {
+    return nodeId === this.#record.nodeId ? this.#ownAddr : addr
+  }
+
   async #attach(request: AttachRequest): Promise<Task> {
     const { leader } = this.agent
     if (leader === undefined) throw unavailable('no manager is in reach: try again')
-    const connection = await this.#pool.get(leader.addr)
+    const connection = await this.#pool.get(this.#addrOf(leader))
     const options = { timeoutMs: ATTACH_WAIT_MAX_MS }
     return (await connection.request(ATTACH_METHOD, request, options)) as Task
   }
@@ -407,10 +416,13 @@ export class Member {
   }
 
   async #renew(csrPem: string): Promise<{ certPem: string; rootCAPem: string }> {
+    const { runtime } = this
+    // Without a connection: its own expired certificate would get it none.
+    if (runtime?.isLeader) return runtime.certifySelf(csrPem)
     let lastError: unknown
-    for (const { addr } of this.#record.managers) {
+    for (const manager of this.#record.managers) {
       try {
-        const connection = await this.#pool.get(addr)
+        const connection = await this.#pool.get(this.#addrOf(manager))
         return (await connection.request('ca.renew', { csrPem })) as {
           certPem: string
           rootCAPem: string

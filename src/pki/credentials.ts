@@ -26,12 +26,15 @@ export type CredentialsPem = Pick<Credentials, 'keyPem' | 'certPem' | 'rootCAPem
 /** Stands for the private key of a manager that waits for the unlock key: who the node is can be read, nothing can be proven. */
 export const LOCKED_KEY = ''
 
-const broken = (why: string, cause?: unknown): SwarmctlError =>
+const broken = (why: string, cause?: unknown, hint = ''): SwarmctlError =>
   new SwarmctlError(
     'UNAUTHENTICATED',
-    `this node's certificate is unusable: ${why}. Leave the cluster and join it again`,
+    `this node's certificate is unusable: ${why}. Leave the cluster and join it again${hint}`,
     { cause },
   )
+
+/** Leaving would be the end of a swarm that has no other manager. */
+const LAST_MANAGER = `; if no other manager is left, keep the swarm: "swarmctl init --force-new-cluster" on this one`
 
 /** The values of a distinguished name as node:crypto prints it: one `KEY=value` a line. */
 const subjectOf = (cert: X509Certificate): Map<string, string> =>
@@ -77,12 +80,18 @@ export const readCredentials = (pem: CredentialsPem): Credentials => {
 }
 
 /** Throws UNAUTHENTICATED with what to do when the certificate is not valid at this time. */
-export const checkValidity = (credentials: Credentials, clock: Clock): void => {
+export const checkValidity = (
+  credentials: Credentials,
+  clock: Clock,
+  { mayHaveExpired = false } = {},
+): void => {
   const nowMs = clock.nowMs()
   const now = new Date(nowMs).toISOString()
-  if (nowMs > credentials.notAfter) {
+  if (nowMs > credentials.notAfter && !mayHaveExpired) {
     throw broken(
       `it expired at ${new Date(credentials.notAfter).toISOString()} and this machine's clock says ${now}`,
+      undefined,
+      credentials.role === 'manager' ? LAST_MANAGER : '',
     )
   }
   if (nowMs < credentials.notBefore) {

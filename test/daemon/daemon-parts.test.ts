@@ -6,7 +6,12 @@ import t from 'tap'
 import { SwarmctlError } from '../../src/api/errors.ts'
 import { JoinRequest } from '../../src/api/swarm.ts'
 import { addressTowards } from '../../src/daemon/address-towards.ts'
-import { chooseAddress, chooseDataPathAddress, splitHostPort } from '../../src/daemon/addresses.ts'
+import {
+  chooseAddress,
+  chooseDataPathAddress,
+  ownAddress,
+  splitHostPort,
+} from '../../src/daemon/addresses.ts'
 import { parseEngineAddress } from '../../src/daemon/engine.ts'
 import { HostSubnets, subnetsOfRoutes } from '../../src/daemon/host-subnets.ts'
 import { joiningAddresses, nodeAddresses } from '../../src/daemon/node-addresses.ts'
@@ -88,6 +93,17 @@ t.test('a node with several addresses joins from the one that reaches the manage
   t.strictSame(asked, [], 'who says it is not asked')
   const noWay = joiningAddresses(request, interfaces, async () => undefined)
   await t.rejects(noWay, /could not choose an IP address to advertise/)
+})
+
+t.test('a machine reaches its own cluster port whatever it advertises', async (t) => {
+  const cases = {
+    '0.0.0.0:2377': '127.0.0.1:2377',
+    '[::]:2377': '[::1]:2377',
+    '10.1.1.2:2377': '10.1.1.2:2377',
+    '[fd00::1]:2377': '[fd00::1]:2377',
+  }
+  for (const [listenAddr, own] of Object.entries(cases)) t.equal(ownAddress(listenAddr, 2377), own)
+  t.equal(ownAddress('127.0.0.1:0', 4711), '127.0.0.1:4711', 'the port that it got')
 })
 
 t.test('the address that traffic leaves from', async (t) => {

@@ -3,16 +3,22 @@ import type { Clock } from '../../src/api/clock.ts'
 import { unavailable } from '../../src/api/errors.ts'
 import { InitRequest } from '../../src/api/swarm.ts'
 import { Autolock } from '../../src/daemon/autolock.ts'
-import { type ForceableNode, forcedStart } from '../../src/daemon/force-new-cluster.ts'
+import {
+  type ForceableNode,
+  forcedStart,
+  requireValidity,
+} from '../../src/daemon/force-new-cluster.ts'
 import { Leadership } from '../../src/daemon/leadership.ts'
 import { REJOIN_METHOD } from '../../src/daemon/manager-recovery.ts'
 import type { MemberStart } from '../../src/daemon/member.ts'
 import type { NodeKeys } from '../../src/daemon/node-keys.ts'
 import type { Store } from '../../src/manager/store/store.ts'
+import { readCredentials } from '../../src/pki/credentials.ts'
+import { createKeyAndCsr } from '../../src/pki/csr.ts'
 import type { CallContext } from '../../src/rpc/connection.ts'
 import { RpcHandlers } from '../../src/rpc/handlers.ts'
 import { ManagerOnDisk, untilLeading } from '../support/daemon/manager-on-disk.ts'
-import { noLog, realClock } from '../support/rpc/cluster-fixture.ts'
+import { noLog, realClock, testCluster } from '../support/rpc/cluster-fixture.ts'
 
 const settled = () => new Promise<void>((resolve) => setImmediate(resolve))
 
@@ -82,6 +88,30 @@ t.test('a manager that goes on alone leads although its disk refused a note firs
   await untilLeading(role)
   t.equal(manager.record.forcesNewCluster, undefined)
   await role.stop()
+})
+
+t.test('a manager that leads certifies itself without a connection', async (t) => {
+  const manager = await ManagerOnDisk.create(t)
+  const role = await manager.bootstrap()
+  const { keyPem, csrPem } = await createKeyAndCsr()
+  const certified = await role.runtime!.certifySelf(csrPem)
+  const { nodeId, role: certifiedRole, notAfter } = readCredentials({ keyPem, ...certified })
+  t.strictSame([nodeId, certifiedRole], [manager.record.nodeId, 'manager'])
+  t.ok(notAfter > Date.now())
+  await role.stop()
+})
+
+t.test('an expired certificate ends no swarm that has one manager left', async (t) => {
+  const { issue } = await testCluster()
+  const ageMs = 400 * 24 * 3_600_000
+  const [manager, worker] = [await issue({ ageMs }), await issue({ ageMs, role: 'worker' })]
+  const early = await issue({ ageMs: -ageMs })
+  const forced = { forcesNewCluster: true }
+  t.doesNotThrow(() => requireValidity(forced, manager, realClock))
+  const advice = /expired .*join it again; if no other manager is left.*init --force-new-cluster/
+  t.throws(() => requireValidity({}, manager, realClock), advice)
+  t.throws(() => requireValidity(forced, worker, realClock), /expired .*join it again$/)
+  t.throws(() => requireValidity(forced, early, realClock), /NTP/, 'a clock can be set right')
 })
 
 t.test('what is asked of a manager before its log is open is not served yet', async (t) => {
