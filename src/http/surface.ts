@@ -35,6 +35,8 @@ import { swarmRoutes } from './swarm-routes.ts'
 /** Registry credentials of a build come in one header; Go's servers take this much. */
 const HEADER_BYTES_MAX = 1 << 20
 
+const UPGRADE_HEADERS = ['connection', 'upgrade', 'http2-settings']
+
 /** What the surface needs. */
 export interface SurfaceDeps {
   port: SwarmPort
@@ -71,7 +73,17 @@ export class Surface {
 
   /** An HTTP server for the API socket. The caller listens and closes. */
   createServer(): Server {
-    const server = createServer({ maxHeaderSize: HEADER_BYTES_MAX }, (request, response) => {
+    const options = {
+      maxHeaderSize: HEADER_BYTES_MAX,
+      // Some clients offer HTTP/2 with each request (Java's, `curl --http2`): what is answered here is answered by the version that they asked in.
+      shouldUpgradeCallback: ({ method = '', url = '/' }: IncomingMessage) =>
+        this.#find(method, splitUrl(url)[0]) === undefined,
+    }
+    const server = createServer(options, (request, response) => {
+      // Of this connection alone: neither the leader nor the Engine is offered it.
+      if (request.headers.upgrade !== undefined) {
+        for (const name of UPGRADE_HEADERS) delete request.headers[name]
+      }
       void this.handle(request, response)
     })
     server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
@@ -123,20 +135,27 @@ export class Surface {
     response.setHeader('Api-Version', advertisedApiVersion(engineVersion))
     response.setHeader('Ostype', 'linux')
     response.setHeader('Server', 'swarmctl')
-    const { version, path } = splitVersion(pathname)
-    const found = this.#router.find(request.method as Route['method'], path)
-    const route = found && this.#routes.get(found.handler)
-    if (!found || !route) {
+    const found = this.#find(request.method ?? '', pathname)
+    if (!found) {
       for (const name of ['Api-Version', 'Ostype', 'Server']) response.removeHeader(name)
       return proxyToEngine(engine, request, response)
     }
+    const { route, params, version } = found
     requireKnownVersion(version)
-    const params = found.params as Record<string, string>
     const query = new URLSearchParams(search)
     const read = queryFlag(query, 'stale') ? { stale: true } : {}
     const forEngine = engineUrl(request.url ?? '/', engineVersion)
     const exchange = { request, response, params, query, version, read, port, engine, clock }
     await this.#place(route, { ...exchange, engineUrl: forEngine })
+  }
+
+  /** The own route of a request; undefined for what the Engine answers. */
+  #find(method: string, pathname: string) {
+    const { version, path } = splitVersion(pathname)
+    const found = this.#router.find(method as Route['method'], path)
+    if (found === null) return undefined
+    const route = this.#routes.get(found.handler)
+    return route && { route, params: found.params as Record<string, string>, version }
   }
 
   async #place(route: Route, exchange: Exchange): Promise<void> {

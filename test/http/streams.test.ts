@@ -357,3 +357,21 @@ t.test(
     refused.socket.destroy()
   },
 )
+
+t.test('a request that offers another protocol is answered where it belongs', async (t) => {
+  const node = await startNode(t)
+  await addService(node)
+  const ask = (path: string, upgrade: string) =>
+    new Promise<string>((resolve, reject) => {
+      const socket = createConnection({ path: node.socketPath })
+      t.teardown(() => socket.destroy())
+      socket.on('error', reject)
+      socket.once('data', (bytes) => resolve(String(bytes)))
+      const offer = `Connection: Upgrade, HTTP2-Settings\r\nUpgrade: ${upgrade}\r\nHTTP2-Settings: AAMAAABk`
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: docker\r\n${offer}\r\n\r\n`)
+    })
+  t.match(await ask('/v1.41/services', 'h2c'), /^HTTP\/1.1 200 OK[\s\S]*"web"/)
+  const seen = node.engine.seen.length
+  t.match(await ask('/services?x=1', 'h2c'), /^HTTP\/1.1 200 OK/)
+  t.equal(node.engine.seen.length, seen, 'the Engine hears nothing of it')
+})
