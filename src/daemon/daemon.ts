@@ -55,7 +55,7 @@ import {
   seedManager,
 } from './restore.ts'
 import { routeToLeader } from './route-to-leader.ts'
-import { claimSocket, openToGroup } from './socket-file.ts'
+import { claimSocket, listenPrivately, openToGroup } from './socket-file.ts'
 import { stepDown } from './step-down.ts'
 import { waitUntil } from './wait-until.ts'
 
@@ -109,10 +109,7 @@ export class Daemon implements SwarmPort {
     // Who asks from the first moment on must not take this node for one without a swarm, and make it join another.
     if (await isMember(dataDir)) this.#state = 'pending'
     const server = this.#surface.createServer()
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(socket, resolve)
-    })
+    await listenPrivately(server, socket)
     await openToGroup(socket)
     this.#server = server
     this.#deps.log.info({ socket }, 'API socket open')

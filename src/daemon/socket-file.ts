@@ -1,5 +1,5 @@
 import { chmod, chown, mkdir, readFile, rm } from 'node:fs/promises'
-import { createConnection } from 'node:net'
+import { createConnection, type Server } from 'node:net'
 import { dirname } from 'node:path'
 import { precondition } from '../api/errors.ts'
 
@@ -35,6 +35,21 @@ export const claimSocket = async (path: string): Promise<void> => {
     )
   }
   await rm(path, { force: true })
+}
+
+/** Listens at the path. Until `openToGroup` nobody but root gets in, whatever the umask is. */
+export const listenPrivately = async (server: Server, path: string): Promise<void> => {
+  const umask = process.umask(0o177)
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      // The socket is bound, and made, within this call.
+      server.listen(path, resolve)
+      process.umask(umask)
+    })
+  } finally {
+    process.umask(umask)
+  }
 }
 
 /** Lets root and, where it exists, the group docker use the socket. */

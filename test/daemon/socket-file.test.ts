@@ -1,9 +1,9 @@
-import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { claimSocket } from '../../src/daemon/socket-file.ts'
+import { claimSocket, listenPrivately, openToGroup } from '../../src/daemon/socket-file.ts'
 import { asNobody } from '../support/as-nobody.ts'
 
 t.test('a socket that answers, or that is closed to us, is not ours', async (t) => {
@@ -23,4 +23,24 @@ t.test('a socket that answers, or that is closed to us, is not ours', async (t) 
   await new Promise((resolve) => server.close(resolve))
   await claimSocket(path)
   t.notOk(existsSync(path))
+})
+
+t.test('the socket is nobody else’s before it is opened to the group', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'socket-file-'))
+  const path = join(dir, 'docker.sock')
+  const before = process.umask(0)
+  t.teardown(() => {
+    process.umask(before)
+    rmSync(dir, { recursive: true })
+  })
+  const server = createServer()
+  const modeOf = () => statSync(path).mode & 0o777
+  await listenPrivately(server, path)
+  t.equal(modeOf(), 0o600)
+  t.equal(process.umask(), 0, 'for this file alone')
+  await openToGroup(path)
+  t.equal(modeOf(), 0o660)
+  await t.rejects(listenPrivately(createServer(), path), { code: 'EADDRINUSE' })
+  t.equal(process.umask(), 0)
+  await new Promise((resolve) => server.close(resolve))
 })

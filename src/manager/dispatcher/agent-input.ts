@@ -20,6 +20,12 @@ const TRUST_ROOT_MAX = 65_536
 /** Statuses in one message; an agent sends those of its own tasks. */
 const UPDATES_MAX = 65_536
 
+/**
+ * Characters of a status as JSON: room for a message, an error and LIST_MAX ports. Statuses of many nodes share a transaction, and one that
+ * is larger than a transaction may be would fail those of the others, too.
+ */
+const STATUS_MAX = 262_144
+
 const text = z.string().transform((value) => value.slice(0, TEXT_MAX))
 // What only describes is not worth a node: an Engine that says it strangely is one all the same.
 const word = text.catch('')
@@ -76,18 +82,20 @@ const Request = z.looseObject({
   addr: address,
 })
 
-const Status = z.looseObject({
-  Timestamp: text,
-  State: z.enum(Object.keys(TASK_STATE_ORDER) as [TaskState, ...TaskState[]]),
-  Message: text,
-  Err: text.optional(),
-  ContainerStatus: z
-    .looseObject({ ContainerID: z.string(), PID: count, ExitCode: count })
-    .optional(),
-  PortStatus: z
-    .looseObject({ Ports: z.array(z.looseObject({})).max(LIST_MAX).optional() })
-    .optional(),
-})
+const Status = z
+  .looseObject({
+    Timestamp: text,
+    State: z.enum(Object.keys(TASK_STATE_ORDER) as [TaskState, ...TaskState[]]),
+    Message: text,
+    Err: text.optional(),
+    ContainerStatus: z
+      .looseObject({ ContainerID: z.string(), PID: count, ExitCode: count })
+      .optional(),
+    PortStatus: z
+      .looseObject({ Ports: z.array(z.looseObject({})).max(LIST_MAX).optional() })
+      .optional(),
+  })
+  .refine((status) => JSON.stringify(status).length <= STATUS_MAX, 'too large')
 
 const Message = z.discriminatedUnion('kind', [
   z.looseObject({ kind: z.literal('heartbeat') }),

@@ -57,6 +57,30 @@ t.test('what an agent says of itself reaches no script of the others unchecked',
   t.equal(await other.ended, 'aborted')
 })
 
+t.test('a status that no transaction could hold costs no other node its session', async (t) => {
+  const b = await bench()
+  await b.store.update((tx) => {
+    tx.put('node', sampleNode('n2', 2))
+    for (const at of [1, 2]) tx.put('task', taskOn(`t${at}`, `n${at}`))
+  })
+  const [bad, good] = [b.connect('n1'), b.connect('n2')]
+  await b.settle()
+  const running = { Timestamp: '', State: 'running', Message: '' } as const
+  const say = (agent: typeof bad, taskId: string, more: object = {}) =>
+    agent.say({ kind: 'task-status', updates: [{ taskId, status: { ...running, ...more } }] })
+  const Ports = Array.from({ length: 1024 }, (_, at) => ({
+    ...{ Protocol: 'tcp', TargetPort: at, PublishedPort: 30_000 + at, PublishMode: 'host' },
+  }))
+  await Promise.all([say(bad, 't1', { novelty: 'x'.repeat(2_000_000) }), say(good, 't2')])
+  await b.settle()
+  t.equal(await bad.ended, 'aborted')
+  t.equal(b.store.view().get('task', 't2')?.Status.State, 'running')
+  await say(good, 't2', { PortStatus: { Ports }, Err: 'x'.repeat(5000) })
+  await b.settle()
+  t.equal(b.store.view().get('task', 't2')?.Status.PortStatus?.Ports?.length, 1024)
+  t.ok(b.dispatcher.connectedNodes.includes('n2'))
+})
+
 t.test('what a node says of the tasks of another hides nothing that this one says', async (t) => {
   const { store } = await bench()
   await store.update((tx) => tx.put('task', taskOn('t1', 'n1')))
