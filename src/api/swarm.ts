@@ -18,7 +18,10 @@ export const SwarmSpec = z.object({
   Name: z.string().default('default'),
   Labels: z.record(z.string(), z.string()).default({}),
   Orchestration: z
-    .object({ TaskHistoryRetentionLimit: z.number().int().nonnegative().optional() })
+    .object({
+      /** Below 0: all are kept. */
+      TaskHistoryRetentionLimit: z.number().int().optional(),
+    })
     .optional(),
   Raft: z
     .object({

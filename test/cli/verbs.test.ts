@@ -451,7 +451,12 @@ t.test('init starts a daemon where none answers, join and leave', async (t) => {
   t.match((await run('unlock-key -q')).out, /^SWMKEY-1-\d+\n$/)
   const key = (await run('unlock-key --rotate -q')).out
   t.match(key, /^SWMKEY-1-\d+\n$/)
-  await run('swarm update --autolock=false')
+  await run('swarm update --autolock=false --task-history-limit -1')
+  t.equal(
+    node.swarm.store.view().cluster()?.Spec.Orchestration?.TaskHistoryRetentionLimit,
+    -1,
+    'all are kept',
+  )
   t.match(await run('unlock-key'), { code: 1, err: /no unlock key is set/ })
   t.match(await run('unlock-key --rotate'), { code: 1, err: /autolock is not turned on/ })
   t.match(await run('unlock'), { code: 1, err: /swarm is not locked/ })

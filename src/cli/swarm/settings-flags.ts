@@ -36,7 +36,7 @@ export const withCASettings = (command: Command): Command =>
 export const withSwarmSettings = (command: Command): Command =>
   withCASettings(
     command
-      .option('--task-history-limit <n>', 'Old tasks kept per slot (default: 5)')
+      .option('--task-history-limit <n>', 'Old tasks kept per slot (default: 5; below 0: all)')
       .option(
         '--dispatcher-heartbeat <duration>',
         'How often nodes say that they live (default: 1s)',
