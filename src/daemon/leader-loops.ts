@@ -64,6 +64,6 @@ export class LeaderLoops {
 
   async stop(): Promise<void> {
     for (const loop of this.#loops.toReversed()) await loop.stop()
-    await this.#deps.dispatcher.stop()
+    this.#deps.dispatcher.stop()
   }
 }

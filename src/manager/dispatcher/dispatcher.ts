@@ -118,7 +118,7 @@ export class Dispatcher {
   }
 
   /** This manager does not lead any more: the agents are told and go elsewhere. */
-  async stop(): Promise<void> {
+  stop(): void {
     this.#stopWatching?.()
     this.#stopWatching = undefined
     this.#cancelSweep()
@@ -129,7 +129,7 @@ export class Dispatcher {
     this.#statuses.clear()
     const sessions = [...this.#sessions.values()]
     this.#sessions.clear()
-    await Promise.all(sessions.map((session) => session.close(this.#redirect())))
+    for (const session of sessions) session.close(this.#redirect())
   }
 
   /** Tells nodes to get new certificates now. */
@@ -155,9 +155,12 @@ export class Dispatcher {
     try {
       await this.#register(request, context)
       void this.#confirmManagers(session)
+      session.isBusy = false
       for await (const message of stream.messages()) {
         if (this.#sessions.get(request.nodeId) !== session) break
+        session.isBusy = true
         await this.#onMessage(session, readAgentMessage(message))
+        session.isBusy = false
       }
     } catch (error) {
       this.#deps.log.info(
@@ -171,7 +174,7 @@ export class Dispatcher {
         // Its daemon may just restart while its kernel goes on sending: awaited until it is back or counts as down.
         this.#awaited.add(request.nodeId)
       }
-      void session.close()
+      session.close()
     }
   }
 
@@ -295,7 +298,7 @@ export class Dispatcher {
       this.#liveness.forget(id)
       this.#awaited.delete(id)
       this.#sessions.delete(id)
-      void session?.close({ kind: 'removed' })
+      session?.close({ kind: 'removed' })
     } else if (session === undefined) this.#expect(object)
     const list = managersList(this.#deps.store.view())
     const known = JSON.stringify(list.managers)
@@ -378,10 +381,19 @@ export class Dispatcher {
   #scheduleSweep(): void {
     this.#cancelSweep = this.#deps.clock.schedule(SWEEP_MS, () => {
       this.#scheduleSweep()
-      const silent = this.#liveness.sweep(this.#deps.clock.nowMs())
+      const silent = this.#liveness
+        .sweep(this.#deps.clock.nowMs())
+        .filter((nodeId) => !this.#isUnread(nodeId))
       if (silent.length > 0) void this.#markDown(silent)
       this.#releaseRotation()
     })
+  }
+
+  /** While a slow disk writes what a node said, its heartbeats are not read: that silence is this manager's. */
+  #isUnread(nodeId: string): boolean {
+    if (this.#sessions.get(nodeId)?.isBusy !== true) return false
+    this.#heard(nodeId)
+    return true
   }
 
   async #markDown(nodeIds: string[]): Promise<void> {

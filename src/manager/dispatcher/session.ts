@@ -20,6 +20,8 @@ export class Session {
   readonly connection: AgentConnection
   /** The highest overlay version that the node's tables hold. */
   acknowledged = 0
+  /** What the node said is being dealt with; what it says meanwhile is read after it. */
+  isBusy = true
   readonly #stream: SessionStream
   readonly #source: SessionSource
   #assigned: AssignmentSet = emptyAssignmentSet()
@@ -63,8 +65,13 @@ export class Session {
 
   /** A message that goes before all else: `session`, `managers`. */
   queueFirst(message: DispatcherMessage): void {
-    // Only the newest list of managers matters.
-    this.#first = [...this.#first.filter(({ kind }) => kind !== message.kind), message]
+    // Only the newest list of managers matters. One after a confirmed list is as good as it.
+    const before = this.#first.find(({ kind }) => kind === message.kind)
+    const newest =
+      message.kind === 'managers' && before?.kind === 'managers' && before.isPresent
+        ? { ...message, isPresent: true }
+        : message
+    this.#first = [...this.#first.filter(({ kind }) => kind !== message.kind), newest]
   }
 
   /** Sends what is due, in order. A failure of the stream ends its reader, which ends the session. */
@@ -74,16 +81,13 @@ export class Session {
     void this.#pump()
   }
 
-  /** Says a last word and ends the stream. */
-  async close(last?: DispatcherMessage): Promise<void> {
+  /** Says a last word and ends the stream. Nothing is waited for: a node that does not read must not hold up who closes. */
+  close(last?: DispatcherMessage): void {
     if (this.#closed) return
     this.#closed = true
-    try {
-      if (last !== undefined) await this.#stream.send(last)
-      this.#stream.end()
-    } catch (error) {
-      this.#stream.abort(error as Error)
-    }
+    if (last !== undefined)
+      this.#stream.send(last).catch((error: Error) => this.#stream.abort(error))
+    this.#stream.end()
   }
 
   abort(error: Error): void {
