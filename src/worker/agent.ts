@@ -32,7 +32,7 @@ import type { OverlayPort } from './overlay-port.ts'
 import { ProcessWatch, type RunningContainer } from './process-watch.ts'
 import { type ConnectManager, type LiveSession, SessionClient } from './session-client.ts'
 import { isUrgent, StatusOutbox } from './status-outbox.ts'
-import { dependenciesHere, type FileStore } from './task-files.ts'
+import { dependencyState, type FileStore } from './task-files.ts'
 import { TaskRunner } from './task-runner.ts'
 import { TaskSteps } from './task-steps.ts'
 
@@ -84,6 +84,7 @@ export class Agent {
   readonly #runners = new Map<string, TaskRunner>()
   readonly #secrets = new Map<string, Secret>()
   readonly #configs = new Map<string, Config>()
+  readonly #dependencies = { secrets: this.#secrets, configs: this.#configs }
   readonly #steps: TaskSteps
   readonly #outbox: StatusOutbox
   readonly #overlayConfirmations: OverlayConfirmations
@@ -118,7 +119,7 @@ export class Agent {
         files: deps.files,
         clock: deps.clock,
         log: deps.log,
-        dependencies: { secrets: this.#secrets, configs: this.#configs },
+        dependencies: this.#dependencies,
         node: () => this.#facts,
       },
       { engineConcurrency: engineConcurrency(cpus) },
@@ -400,8 +401,7 @@ export class Agent {
         steps: this.#steps,
         clock,
         log,
-        dependenciesHere: (wanted) =>
-          dependenciesHere(wanted, { secrets: this.#secrets, configs: this.#configs }),
+        dependencies: (wanted) => dependencyState(wanted, this.#dependencies, this.#assigned),
         peers: () => this.#runners.values(),
         onStatus: (changed, newStatus) => {
           disk.saveTask({ version: 1, task: recordable(changed), status: newStatus })

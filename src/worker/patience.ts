@@ -8,13 +8,15 @@ export type Patience = <T>(run: () => Promise<T>) => Promise<T>
 
 /** Patience for what is done from now on: it ends ATTACH_WAIT_MAX_MS from now, however many steps there are, or when the signal aborts. */
 export const startPatience = (clock: Clock, signal: AbortSignal): Patience => {
-  const untilMs = clock.nowMs() + ATTACH_WAIT_MAX_MS
+  const sinceMs = clock.nowMs()
+  // That far before: the clock was set back, and would be hours in coming here again.
+  const isOver = (): boolean => Math.abs(clock.nowMs() - sinceMs) >= ATTACH_WAIT_MAX_MS
   return async (run) => {
     for (;;) {
       try {
         return await run()
       } catch (error) {
-        if (toSwarmctlError(error).code !== 'UNAVAILABLE' || clock.nowMs() >= untilMs) throw error
+        if (toSwarmctlError(error).code !== 'UNAVAILABLE' || isOver()) throw error
         await sleep(clock, ATTACH_RETRY_MS, signal)
         if (signal.aborted) throw error
       }

@@ -52,7 +52,8 @@ export class SharedPulls {
   }
 
   #isFresh({ endedMs }: Pull): boolean {
-    return endedMs === undefined || this.#clock.nowMs() - endedMs < PULL_FRESH_MS
+    // Long after now: the clock was set back. A failure must not count until it comes here again.
+    return endedMs === undefined || Math.abs(this.#clock.nowMs() - endedMs) < PULL_FRESH_MS
   }
 
   #begin(key: string, task: Task): Pull {

@@ -44,10 +44,25 @@ const configReferences = (task: Task): (ConfigReference & { File: object })[] =>
   // A config with `Runtime` is read by the Engine's own features, and is no file.
   (task.Spec.ContainerSpec?.Configs ?? []).filter((r) => r.File !== undefined) as never
 
-/** Whether all that the task refers to is here. */
-export const dependenciesHere = (task: Task, { secrets, configs }: Dependencies): boolean =>
-  secretReferences(task).every(({ SecretID }) => secrets.has(SecretID)) &&
-  configReferences(task).every(({ ConfigID }) => configs.has(ConfigID))
+/**
+ * Whether all that the task refers to is here. What is not comes with the managers' next word; once they have told everything (`isAllTold`: a task and
+ * what it needs are told together) they do not have it any more, and `dependencyMissing` says so in moby's words (`daemon/container_operations_unix.go`).
+ */
+export const dependencyState = (
+  task: Task,
+  { secrets, configs }: Dependencies,
+  isAllTold: boolean,
+): { dependenciesHere: boolean; dependencyMissing: string } => {
+  const noSecret = secretReferences(task).find(({ SecretID }) => !secrets.has(SecretID))
+  const noConfig = configReferences(task).find(({ ConfigID }) => !configs.has(ConfigID))
+  const missing =
+    (noSecret && `unable to get secret from secret store: secret ${noSecret.SecretID} not found`) ??
+    (noConfig && `unable to get config from config store: config ${noConfig.ConfigID} not found`)
+  return {
+    dependenciesHere: missing === undefined,
+    dependencyMissing: isAllTold ? (missing ?? '') : '',
+  }
+}
 
 const absolute = (name: string, directory: string): string =>
   name.startsWith('/') ? name : `${directory}${name}`

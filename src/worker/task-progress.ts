@@ -11,6 +11,8 @@ export interface Progress {
   container: ObservedContainer | null
   /** Secrets and configs that the task refers to have arrived. */
   dependenciesHere: boolean
+  /** What the managers do not have any more, in one line; empty while all is here or may yet come. */
+  dependencyMissing: string
   /** The container has all that its task needs: one that is found before the task was ready may be half made. */
   created: boolean
   /** Files are on the tmpfs and the networks on the node. */
@@ -65,6 +67,7 @@ const MESSAGES = {
   complete: 'finished',
   shutdown: 'shutdown',
   failed: 'started',
+  rejected: 'preparing',
 } as const
 
 const report = (state: keyof typeof MESSAGES, err?: string): Step => ({
@@ -112,7 +115,7 @@ const stepToRun = (task: Task, progress: Progress): Step => {
       if (task.DesiredState === 'ready') return wait('desired-running')
       // After a restart of the daemon the files may be gone (a reboot) although the container is there.
       if (!progress.prepared)
-        return progress.dependenciesHere ? { kind: 'prepare' } : wait('dependencies')
+        return progress.dependenciesHere ? { kind: 'prepare' } : stepWithout('failed', progress)
       if (isBefore(state, 'starting')) return report('starting')
       // Swarm says that a task failed only when its container has ended: two would share volumes and host ports.
       return progress.predecessorRuns ? wait('predecessor') : { kind: 'start' }
@@ -128,12 +131,17 @@ const stepToRun = (task: Task, progress: Progress): Step => {
   }
 }
 
-const stepToCreate = ({ state, dependenciesHere, prepared }: Progress): Step => {
+const stepToCreate = (progress: Progress): Step => {
+  const { state, dependenciesHere, prepared } = progress
   if (isBefore(state, 'accepted')) return report('accepted')
-  if (!dependenciesHere) return wait('dependencies')
+  if (!dependenciesHere) return stepWithout('rejected', progress)
   if (isBefore(state, 'preparing')) return report('preparing')
   return prepared ? { kind: 'create' } : { kind: 'prepare' }
 }
+
+/** A secret or config that was removed (a rollback goes back to a spec that named it) never comes. */
+const stepWithout = (end: 'failed' | 'rejected', { dependencyMissing }: Progress): Step =>
+  dependencyMissing === '' ? wait('dependencies') : report(end, dependencyMissing)
 
 /**
  * How a job's container ended decides whether its work is done: once more would do it twice. The Engine knows it when it is back. Of a service it

@@ -31,7 +31,7 @@ export interface RunnerDeps {
   onEngineTrouble: (error: Error) => void
   /** Nothing of the task is left on the node. */
   onForgotten: (taskId: string) => void
-  dependenciesHere: (task: Task) => boolean
+  dependencies: (task: Task) => Pick<Progress, 'dependenciesHere' | 'dependencyMissing'>
   /** All of the node's. */
   peers: () => Iterable<TaskRunner>
   /** Counts up with each use: tells what the Engine said before from what was done after. */
@@ -42,6 +42,7 @@ const initialProgress = (status: TaskStatus): Progress => ({
   state: status.State,
   container: null,
   dependenciesHere: false,
+  dependencyMissing: '',
   created: false,
   prepared: false,
   released: false,
@@ -137,8 +138,14 @@ export class TaskRunner {
       if (container !== null && container.status !== 'created') return container
       if (this.#closed || signal.aborted || isTerminal(this.#progress.state)) return undefined
       await new Promise<void>((resolve) => {
-        this.#waiters.add(resolve)
-        signal.addEventListener('abort', () => resolve(), { once: true })
+        // The signal lives as long as somebody reads, and a task may be tried once a second all that time.
+        const goOn = (): void => {
+          this.#waiters.delete(goOn)
+          signal.removeEventListener('abort', goOn)
+          resolve()
+        }
+        this.#waiters.add(goOn)
+        signal.addEventListener('abort', goOn)
       })
     }
   }
@@ -277,7 +284,7 @@ export class TaskRunner {
   async #advance(): Promise<void> {
     await this.#adopt()
     while (!this.#closed && this.#engineKnown) {
-      this.#progress.dependenciesHere = this.#deps.dependenciesHere(this.#task)
+      Object.assign(this.#progress, this.#deps.dependencies(this.#task))
       const predecessor = this.#findPredecessor()
       this.#progress.predecessorRuns = predecessor !== undefined
       const step = nextStep(this.#task, this.#progress)
@@ -441,8 +448,7 @@ export class TaskRunner {
   }
 
   #notify(): void {
-    for (const resolve of this.#waiters) resolve()
-    this.#waiters.clear()
+    for (const goOn of [...this.#waiters]) goOn()
   }
 
   #waitForRotation(): void {

@@ -1,5 +1,7 @@
+import { getEventListeners } from 'node:events'
 import t from 'tap'
-import { PREDECESSOR_MARGIN_MS, STATUS_COALESCE_MS } from '../../src/worker/limits.ts'
+import { recordable } from '../../src/worker/agent-disk.ts'
+import { CLEANUP_RETRY_MS, PREDECESSOR_MARGIN_MS } from '../../src/worker/limits.ts'
 import { sampleSecret } from '../support/objects.ts'
 import { AgentBench, agentTask, FakeManager, startBench } from '../support/worker/agent-bench.ts'
 
@@ -183,11 +185,11 @@ t.test('secrets: waited for, in memory only, gone with the task', async (t) => {
       PullOptions: { RegistryAuth: 'c2VjcmV0LWF1dGg=' },
     },
   })
-  b.manager.assign(true, { tasks: [task] })
-  await b.settle()
-  await b.clock.advance(STATUS_COALESCE_MS)
-  t.equal(b.manager.status('t1')?.State, 'accepted')
-  b.manager.assign(false, { secrets: [sampleSecret('s1', 'pw')] })
+  // As after a restart of the daemon, which forgot the secret.
+  b.disk.saveTask({ version: 1, task: recordable(task), status: task.Status })
+  await b.restart()
+  t.equal(b.executor.of('t1'), undefined)
+  b.manager.assign(true, { tasks: [task], secrets: [sampleSecret('s1', 'pw')] })
   await b.settle()
   t.equal(b.manager.status('t1')?.State, 'running')
   t.match(b.files.files.get('t1'), [{ target: '/run/secrets/pw', mode: 0o400 }])
@@ -199,6 +201,42 @@ t.test('secrets: waited for, in memory only, gone with the task', async (t) => {
   b.executor.end('t1', 1)
   await b.settle()
   t.equal(b.files.files.size, 0)
+})
+
+t.test('a secret that the managers do not have any more is not waited for', async (t) => {
+  const b = await startBench(t)
+  const spec = (SecretID: string) => ({
+    ContainerSpec: {
+      Image: 'nginx',
+      Secrets: [
+        { SecretID, SecretName: 'pw', File: { Name: 'pw', UID: '0', GID: '0', Mode: 0o400 } },
+      ],
+    },
+  })
+  b.manager.assign(true, { tasks: [agentTask('t1', { Spec: spec('gone') })] })
+  await b.settle()
+  const rejected = (SecretID: string) => ({
+    State: 'rejected' as const,
+    Err: `unable to get secret from secret store: secret ${SecretID} not found`,
+  })
+  t.match(b.manager.status('t1'), rejected('gone'))
+  b.manager.assign(false, { tasks: [agentTask('t2', { Spec: spec('too') })] })
+  await b.settle()
+  t.match(b.manager.status('t2'), rejected('too'))
+})
+
+t.test('who follows a log that does not begin leaves nothing behind', async (t) => {
+  const b = await startBench(t)
+  b.overlay.unknownNetwork = true
+  b.manager.assign(true, { tasks: [agentTask('t1', {}, true)] })
+  await b.settle()
+  const reading = new AbortController()
+  const request = { taskId: 't1', follow: true, stdout: true, stderr: true, since: '', tail: 'all' }
+  const served = b.agent.serveLogs(request, { send: async () => {} }, { signal: reading.signal })
+  await b.clock.advance(30_000)
+  t.ok(getEventListeners(reading.signal, 'abort').length <= 1)
+  reading.abort()
+  await served
 })
 
 t.test(
@@ -421,9 +459,8 @@ t.test('news of the cluster, logs, removal, leaving', async (t) => {
     b.agent.serveLogs({ ...request, taskId: 'no' }, { send: async () => {} }, context),
     { code: 'NOT_FOUND' },
   )
-  const File = { Name: 'pw', UID: '0', GID: '0', Mode: 0o400 }
-  const Secrets = [{ SecretID: 's1', SecretName: 'pw', File }]
-  const later = agentTask('later', { Spec: { ContainerSpec: { Image: 'nginx', Secrets } } })
+  const later = agentTask('later', {}, true)
+  b.overlay.unknownNetwork = true
   b.manager.assign(false, { tasks: [{ ...later, DesiredState: 'ready' }] })
   await b.settle()
   const followed = b.agent.serveLogs(
@@ -433,8 +470,8 @@ t.test('news of the cluster, logs, removal, leaving', async (t) => {
   )
   await b.settle()
   t.equal(lines.length, 1)
-  b.manager.assign(false, { secrets: [sampleSecret('s1', 'pw')] })
-  await b.settle()
+  b.overlay.unknownNetwork = false
+  await b.clock.advance(CLEANUP_RETRY_MS)
   t.equal(b.executor.of('later')?.status, 'created')
   t.equal(lines.length, 1, 'the Engine would end the log of one that waits for its restart delay')
   b.manager.assign(false, { tasks: [later] })

@@ -28,6 +28,7 @@ const progress = (change: Partial<Progress>): Progress => ({
   state: 'assigned',
   container: null,
   dependenciesHere: true,
+  dependencyMissing: '',
   created: true,
   prepared: true,
   released: false,
@@ -74,6 +75,22 @@ t.test('each next step', async (t) => {
   const cases: [string, TaskState, Partial<Progress>][] = [
     ['report accepted', 'running', {}],
     ['wait dependencies', 'running', { state: 'accepted', dependenciesHere: false }],
+    [
+      'report rejected: no such secret',
+      'running',
+      { state: 'accepted', dependenciesHere: false, dependencyMissing: 'no such secret' },
+    ],
+    [
+      'report failed: no such secret',
+      'running',
+      {
+        state: 'ready',
+        container: container('created'),
+        prepared: false,
+        dependenciesHere: false,
+        dependencyMissing: 'no such secret',
+      },
+    ],
     ['report preparing', 'running', { state: 'accepted' }],
     ['prepare', 'running', { state: 'preparing', prepared: false }],
     ['create', 'running', { state: 'preparing' }],
@@ -207,6 +224,7 @@ t.test(
         container('exited', 1),
       ),
       dependenciesHere: fc.boolean(),
+      dependencyMissing: fc.constantFrom('', 'no such secret'),
       created: fc.boolean(),
       prepared: fc.boolean(),
       released: fc.boolean(),

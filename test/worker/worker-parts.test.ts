@@ -2,7 +2,9 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import type { Clock } from '../../src/api/clock.ts'
 import type { Config } from '../../src/api/config.ts'
+import { unavailable } from '../../src/api/errors.ts'
 import {
   expandEnv,
   expandTemplate,
@@ -16,10 +18,11 @@ import { ContainerProcesses } from '../../src/worker/docker/container-processes.
 import { FileDisk } from '../../src/worker/file-disk.ts'
 import { engineConcurrency, STATUS_COALESCE_MS } from '../../src/worker/limits.ts'
 import { ManagerChoice } from '../../src/worker/manager-choice.ts'
+import { startPatience } from '../../src/worker/patience.ts'
 import { Semaphore } from '../../src/worker/semaphore.ts'
 import { SharedPulls } from '../../src/worker/shared-pulls.ts'
 import { StatusOutbox } from '../../src/worker/status-outbox.ts'
-import { dependenciesHere, taskFiles } from '../../src/worker/task-files.ts'
+import { dependencyState, taskFiles } from '../../src/worker/task-files.ts'
 import { sampleNode, sampleSecret } from '../support/objects.ts'
 import { settle, VirtualClock } from '../support/orchestration/virtual-clock.ts'
 import { agentTask } from '../support/worker/agent-bench.ts'
@@ -139,8 +142,15 @@ t.test('files of secrets and configs', async (t) => {
   })
   t.throws(() => files(task(['odd'])), { message: /unknown template driver "jinja"/ })
   t.throws(() => files(task([], 'root')), { message: /UID must be a number/ })
-  t.ok(dependenciesHere(task(['plain']), deps), 'a config for the Engine itself is not waited for')
-  t.notOk(dependenciesHere(task(['later']), deps))
+  const here = { dependenciesHere: true, dependencyMissing: '' }
+  const state = (configs: string[], isAllTold: boolean) =>
+    dependencyState(task(configs), deps, isAllTold)
+  t.strictSame(state(['plain'], true), here, 'a config for the Engine itself is not waited for')
+  t.strictSame(state(['later'], false), { ...here, dependenciesHere: false })
+  t.strictSame(state(['later'], true), {
+    dependenciesHere: false,
+    dependencyMissing: 'unable to get config from config store: config later not found',
+  })
 })
 
 t.test('the disk: atomic files, newest wins, damage is skipped, nothing secret', async (t) => {
@@ -239,6 +249,43 @@ t.test('pulls are shared, given up together, and remembered for a moment', async
   finish()
   await later
   t.equal(begun.length, 3)
+})
+
+t.test('a clock that is set back by hours makes nothing wait for them', async (t) => {
+  const virtual = new VirtualClock()
+  let offsetMs = 0
+  const clock: Clock = {
+    nowMs: () => virtual.nowMs() + offsetMs,
+    schedule: (delayMs, run) => virtual.schedule(delayMs, run),
+  }
+  let pulled = 0
+  const pulls = new SharedPulls({
+    clock,
+    pull: async () => {
+      pulled += 1
+      throw new Error('denied')
+    },
+  })
+  const never = new AbortController().signal
+  await t.rejects(pulls.pull(agentTask('a'), never), { message: 'denied' })
+  const patiently = startPatience(clock, never)
+  let asked = 0
+  const refused = t.rejects(
+    patiently(async () => {
+      asked += 1
+      throw unavailable('no leader')
+    }),
+    { message: 'no leader' },
+  )
+  await virtual.advance(1000)
+  offsetMs = -3_600_000
+  await t.rejects(pulls.pull(agentTask('b'), never), { message: 'denied' })
+  t.equal(pulled, 2, 'what was denied before is asked for again')
+  await virtual.advance(1000)
+  const askedThen = asked
+  await virtual.advance(10_000)
+  t.equal(asked, askedThen, 'given up')
+  await refused
 })
 
 t.test('a semaphore and the outbox', async (t) => {
