@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { LogsRequest } from '../api/assignment.ts'
-import { invalid, toSwarmctlError } from '../api/errors.ts'
+import type { Clock } from '../api/clock.ts'
+import { type ErrorCode, invalid, toSwarmctlError } from '../api/errors.ts'
 import type { Task } from '../api/task.ts'
 import { isOlder } from './api-version.ts'
 import { logFrame, logLine } from './log-frames.ts'
@@ -10,6 +11,20 @@ import { type Exchange, queryFlag } from './routes.ts'
 
 /** Most task logs read at once for one request; a service with more tasks is refused with what to do. */
 export const LOG_TASKS_MAX = 500
+
+/** While a service's log is followed, a task's whose node is away is asked for again after this time. */
+export const LOG_RESUME_MS = 1000
+
+/** The node is away, or its Engine: neither says that the log is over. */
+const AWAY: ReadonlySet<ErrorCode> = new Set(['UNAVAILABLE', 'ENGINE_UNAVAILABLE'])
+
+/** `since` for what comes after a line of this time (RFC 3339 with up to nine digits of a second's fraction). */
+export const sinceAfter = (timestamp: string): string => {
+  const [, fraction = ''] = /\.(\d{1,9})/.exec(timestamp) ?? []
+  const seconds = BigInt(Math.floor(Date.parse(timestamp) / 1000))
+  const next = seconds * 1_000_000_000n + BigInt(fraction.padEnd(9, '0')) + 1n
+  return `${next / 1_000_000_000n}.${String(next % 1_000_000_000n).padStart(9, '0')}`
+}
 
 /** What `GET /services/{id}/logs` and `/tasks/{id}/logs` ask for. */
 export const parseLogQuery = (query: URLSearchParams) => {
@@ -53,17 +68,21 @@ const contentType = (tty: boolean, version: string | undefined): string =>
 export class LogStream {
   readonly #port: SwarmPort
   readonly #response: ServerResponse
+  readonly #clock: Clock
   readonly #contentType: string
   readonly #query: LogQuery
   readonly #tty: boolean
   readonly #abort = new AbortController()
   readonly #reading = new Map<string, Promise<void>>()
+  /** Whether logs that come later are waited for: of tasks to come, and of nodes that are away. */
+  #followsService = false
   /** Why the log of some task is not whole. */
   readonly #missing: string[] = []
 
-  constructor({ port, response, version }: Exchange, query: LogQuery, tty: boolean) {
+  constructor({ port, response, version, clock }: Exchange, query: LogQuery, tty: boolean) {
     this.#port = port
     this.#response = response
+    this.#clock = clock
     this.#contentType = contentType(tty, version)
     this.#query = query
     this.#tty = tty
@@ -79,6 +98,7 @@ export class LogStream {
     if (present.length > LOG_TASKS_MAX) {
       throw invalid(`more than ${LOG_TASKS_MAX} tasks: ask for the log of one task instead`)
     }
+    this.#followsService = isWanted !== undefined
     this.#response.writeHead(200, { 'Content-Type': this.#contentType })
     this.#response.flushHeaders()
     for (const task of present) this.#read(task, this.#query.tail)
@@ -122,19 +142,38 @@ export class LogStream {
   async #copy(task: Task, tail: string): Promise<void> {
     const { follow, stdout, stderr, since, details } = this.#query
     const request: LogsRequest = { taskId: task.ID, follow, stdout, stderr, since, tail, details }
-    try {
-      const messages = this.#port.taskLogs(task.NodeID, request, this.#abort.signal)
-      for await (const message of messages) {
-        const line = logLine(message, task, this.#query)
-        // After the end another task's lines may still come.
-        await writePart(this.#response, this.#tty ? line : logFrame(message.stream, line))
+    let last = ''
+    for (;;) {
+      const from = last === '' ? request : { ...request, since: sinceAfter(last), tail: 'all' }
+      try {
+        for await (const message of this.#port.taskLogs(task.NodeID, from, this.#abort.signal)) {
+          last = message.timestamp || last
+          const line = logLine(message, task, this.#query)
+          // After the end another task's lines may still come.
+          await writePart(this.#response, this.#tty ? line : logFrame(message.stream, line))
+        }
+        return
+      } catch (thrown) {
+        if (this.#abort.signal.aborted) return
+        const { code, message } = toSwarmctlError(thrown)
+        // The task was removed: so ends a log that is followed.
+        if (this.#followsService && code === 'NOT_FOUND') return
+        if (!(this.#followsService && AWAY.has(code) && (await this.#isLeaders()))) {
+          this.#missing.push(`task ${task.ID}: ${message}`)
+          // A follower would wait for lines that never come. Without following, the other logs are let through first.
+          if (follow) this.#abort.abort()
+          return
+        }
       }
-    } catch (error) {
+      // As in Swarm one node that is away ends nobody's reading of the others.
+      await new Promise<void>((resolve) => this.#clock.schedule(LOG_RESUME_MS, resolve))
       if (this.#abort.signal.aborted) return
-      this.#missing.push(`task ${task.ID}: ${toSwarmctlError(error).message}`)
-      // A follower would wait for lines that never come. Without following, the other logs are let through first.
-      if (follow) this.#abort.abort()
     }
+  }
+
+  /** Nodes talk to the leader alone: on another manager no log goes on. */
+  async #isLeaders(): Promise<boolean> {
+    return (await this.#port.route()).kind === 'self'
   }
 
   /** The docker CLI stops at such a frame, so it comes last. */

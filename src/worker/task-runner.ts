@@ -180,6 +180,8 @@ export class TaskRunner {
       (container !== null && container.id === known?.id && isBehind(container, known))
     if (!isOld) this.#setContainer(container)
     this.#engineKnown = true
+    // Who follows its log may have come before the Engine answered.
+    this.#notify()
     this.wake()
   }
 

@@ -2,6 +2,8 @@ import { type IncomingMessage, request } from 'node:http'
 import { createConnection } from 'node:net'
 import t from 'tap'
 import type { LogMessage } from '../../src/api/assignment.ts'
+import { SwarmctlError, unavailable } from '../../src/api/errors.ts'
+import { sinceAfter } from '../../src/http/logs.ts'
 import { type ApiNode, startNode, until } from '../support/http/api-node.ts'
 import { NODE_ID } from '../support/http/memory-swarm.ts'
 import { sampleService, sampleTask } from '../support/objects.ts'
@@ -127,6 +129,43 @@ t.test('following goes on with tasks that come later', async (t) => {
   await addTask(node, 'task3', 3)
   await new Promise((resolve) => answer.once('end', resolve))
   t.match(frames(bytes).at(-1), /^3 incomplete log stream.*task3: node is gone/)
+})
+
+t.test('a node that is away ends nobody’s following of the others', async (t) => {
+  const node = await startNode(t)
+  await addService(node)
+  node.swarm.logs.set('task1', [line('one\n'), unavailable('node n1 is not available')])
+  node.swarm.logs.set('task2', [line('two\n')])
+  node.swarm.logs.set('task3', [unavailable('node n1 is not available')])
+  for (const [id, slot] of [
+    ['task1', 1],
+    ['task2', 2],
+    ['task3', 3],
+  ] as const)
+    await addTask(node, id, slot)
+  const answer = await node.open('GET', '/services/web/logs?stdout=1&follow=1&tail=5')
+  let bytes = Buffer.alloc(0)
+  answer.on('data', (chunk: Buffer) => {
+    bytes = Buffer.concat([bytes, chunk])
+  })
+  await until(() => frames(bytes).length === 2)
+  t.strictSame(frames(bytes).sort(), ['1 one\n', '1 two\n'])
+  node.swarm.logs.set('task1', [line('back\n')])
+  node.swarm.logs.set('task3', [new SwarmctlError('NOT_FOUND', 'task task3 not found')])
+  await until(() => frames(bytes).length === 3)
+  t.equal(frames(bytes).at(-1), '1 back\n')
+  const asked = (id: string) => node.swarm.logRequests.filter(({ taskId }) => taskId === id)
+  t.match(asked('task1').at(-1), { since: '1767323045.000000007', tail: 'all' }, 'only what is new')
+  t.match(asked('task3').at(-1), { since: '', tail: '5' })
+
+  // Of one that does not lead any more no log goes on.
+  node.swarm.leader = { kind: 'forward', nodeId: 'm2' }
+  node.swarm.logs.set('task4', [unavailable('the connection is lost')])
+  await addTask(node, 'task4', 4)
+  await new Promise((resolve) => answer.once('end', resolve))
+  t.match(frames(bytes).at(-1), /^3 incomplete log stream.*task4: the connection is lost/)
+  t.equal(sinceAfter('2026-01-02T03:04:05.999999999Z'), '1767323046.000000000')
+  t.equal(sinceAfter('2026-01-02T03:04:05Z'), '1767323045.000000001')
 })
 
 t.test('events: the swarm’s come between whole lines of the Engine’s', async (t) => {

@@ -237,6 +237,24 @@ t.test('an Engine that is down when the daemon starts: processes are asked', asy
   t.equal(b.executor.of('t1'), undefined)
 })
 
+t.test('a log that is followed from before the Engine answers', async (t) => {
+  const b = await startBench(t)
+  b.manager.assign(true, { tasks: [agentTask('t1')] })
+  await b.settle()
+  b.executor.switchOff()
+  await b.restart()
+  const lines: unknown[] = []
+  const request = { taskId: 't1', follow: true, stdout: true, stderr: true, since: '', tail: 'all' }
+  const context = { signal: new AbortController().signal }
+  const served = b.agent.serveLogs(request, { send: async (m) => void lines.push(m) }, context)
+  await b.settle()
+  t.equal(lines.length, 0)
+  b.executor.switchOn()
+  await b.clock.advance(6000)
+  t.equal(lines.length, 1)
+  await served
+})
+
 t.test('an Engine that hangs is noticed, at once or after it was well', async (t) => {
   const b = await startBench(t)
   b.manager.assign(true, { tasks: [agentTask('t1'), agentTask('t2')] })

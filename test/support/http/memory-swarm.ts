@@ -41,6 +41,8 @@ export class MemorySwarm implements SwarmPort {
   readonly calls: unknown[] = []
   /** Lines of tasks by id. An Error in their place breaks the log. */
   readonly logs = new Map<string, (LogMessage | Error)[]>()
+  /** What logs were asked for. */
+  readonly logRequests: LogsRequest[] = []
   /** Stands for the agents of tasks' nodes. */
   container: (taskId: string, call: ContainerCall) => ContainerExchange = (taskId) => {
     throw new SwarmctlError('UNAVAILABLE', `task ${taskId} has no container on this node (now)`)
@@ -183,9 +185,11 @@ export class MemorySwarm implements SwarmPort {
 
   async *taskLogs(
     _nodeId: string,
-    { taskId, follow, stdout, stderr }: LogsRequest,
+    request: LogsRequest,
     signal: AbortSignal,
   ): AsyncIterable<LogMessage> {
+    const { taskId, follow, stdout, stderr } = request
+    this.logRequests.push(request)
     for (const message of this.logs.get(taskId) ?? []) {
       if (message instanceof Error) throw message
       if (message.stream === 'stdout' ? stdout : stderr) yield message
