@@ -4,7 +4,7 @@ import type { Task, TaskStatus } from '../api/task.ts'
 /** What a node remembers of a task: never a secret's content, nor registry credentials. */
 export interface TaskRecord {
   version: 1
-  /** Without `Spec.PullOptions`. */
+  /** With an empty `Spec.PullOptions` in place of credentials. */
   task: Task
   /** What the node itself said last. */
   status: TaskStatus
@@ -35,11 +35,15 @@ export interface AgentDisk {
   clear(): Promise<void>
 }
 
-/** A task as it may be written to a disk. */
+/** A task as it may be written to a disk: that it has registry credentials is remembered, not which. */
 export const recordable = (task: Task): Task => {
-  const { PullOptions: _, ...spec } = task.Spec
-  return { ...task, Spec: spec }
+  const { PullOptions, ...spec } = task.Spec
+  return { ...task, Spec: PullOptions?.RegistryAuth ? { ...spec, PullOptions: {} } : spec }
 }
+
+/** Whether the task, as the disk remembers it, had credentials that only the managers know. */
+export const lacksCredentials = ({ Spec: { PullOptions } }: Task): boolean =>
+  PullOptions !== undefined && !PullOptions.RegistryAuth
 
 /** A memory that lasts as long as the object, for tests and the simulator. */
 export class MemoryDisk implements AgentDisk {

@@ -4,6 +4,7 @@ import type { Secret } from '../api/secret.ts'
 import type { ConfigReference, SecretReference } from '../api/service-spec.ts'
 import type { Task } from '../api/task.ts'
 import { expandTemplate, type TemplateContext } from '../api/task-template.ts'
+import { lacksCredentials } from './agent-disk.ts'
 
 /** One file that a task's container gets. */
 export interface TaskFile {
@@ -58,8 +59,10 @@ export const dependencyState = (
   const missing =
     (noSecret && `unable to get secret from secret store: secret ${noSecret.SecretID} not found`) ??
     (noConfig && `unable to get config from config store: config ${noConfig.ConfigID} not found`)
+  // A pull without its credentials would be refused, and the task rejected for it.
+  const isPullable = isAllTold || !lacksCredentials(task)
   return {
-    dependenciesHere: missing === undefined,
+    dependenciesHere: missing === undefined && isPullable,
     dependencyMissing: isAllTold ? (missing ?? '') : '',
   }
 }

@@ -1,4 +1,3 @@
-import { getEventListeners } from 'node:events'
 import t from 'tap'
 import { recordable } from '../../src/worker/agent-disk.ts'
 import { CLEANUP_RETRY_MS, PREDECESSOR_MARGIN_MS } from '../../src/worker/limits.ts'
@@ -201,42 +200,6 @@ t.test('secrets: waited for, in memory only, gone with the task', async (t) => {
   b.executor.end('t1', 1)
   await b.settle()
   t.equal(b.files.files.size, 0)
-})
-
-t.test('a secret that the managers do not have any more is not waited for', async (t) => {
-  const b = await startBench(t)
-  const spec = (SecretID: string) => ({
-    ContainerSpec: {
-      Image: 'nginx',
-      Secrets: [
-        { SecretID, SecretName: 'pw', File: { Name: 'pw', UID: '0', GID: '0', Mode: 0o400 } },
-      ],
-    },
-  })
-  b.manager.assign(true, { tasks: [agentTask('t1', { Spec: spec('gone') })] })
-  await b.settle()
-  const rejected = (SecretID: string) => ({
-    State: 'rejected' as const,
-    Err: `unable to get secret from secret store: secret ${SecretID} not found`,
-  })
-  t.match(b.manager.status('t1'), rejected('gone'))
-  b.manager.assign(false, { tasks: [agentTask('t2', { Spec: spec('too') })] })
-  await b.settle()
-  t.match(b.manager.status('t2'), rejected('too'))
-})
-
-t.test('who follows a log that does not begin leaves nothing behind', async (t) => {
-  const b = await startBench(t)
-  b.overlay.unknownNetwork = true
-  b.manager.assign(true, { tasks: [agentTask('t1', {}, true)] })
-  await b.settle()
-  const reading = new AbortController()
-  const request = { taskId: 't1', follow: true, stdout: true, stderr: true, since: '', tail: 'all' }
-  const served = b.agent.serveLogs(request, { send: async () => {} }, { signal: reading.signal })
-  await b.clock.advance(30_000)
-  t.ok(getEventListeners(reading.signal, 'abort').length <= 1)
-  reading.abort()
-  await served
 })
 
 t.test(
