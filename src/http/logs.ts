@@ -74,6 +74,8 @@ export class LogStream {
   readonly #tty: boolean
   readonly #abort = new AbortController()
   readonly #reading = new Map<string, Promise<void>>()
+  /** The last line that is written. */
+  #written: Promise<void> = Promise.resolve()
   /** Whether logs that come later are waited for: of tasks to come, and of nodes that are away. */
   #followsService = false
   /** Why the log of some task is not whole. */
@@ -150,7 +152,7 @@ export class LogStream {
           last = message.timestamp || last
           const line = logLine(message, task, this.#query)
           // After the end another task's lines may still come.
-          await writePart(this.#response, this.#tty ? line : logFrame(message.stream, line))
+          await this.#write(this.#tty ? line : logFrame(message.stream, line))
         }
         return
       } catch (thrown) {
@@ -171,6 +173,12 @@ export class LogStream {
     }
   }
 
+  /** One line at a time, whichever log it is of: else each would add its own to what a slow reader leaves waiting. */
+  #write(part: Uint8Array): Promise<void> {
+    this.#written = this.#written.then(() => writePart(this.#response, part))
+    return this.#written
+  }
+
   /** Nodes talk to the leader alone: on another manager no log goes on. */
   async #isLeaders(): Promise<boolean> {
     return (await this.#port.route()).kind === 'self'
@@ -182,6 +190,6 @@ export class LogStream {
     const text = Buffer.from(
       `incomplete log stream. some logs could not be retrieved for the following reasons: ${this.#missing.join('; ')}\n`,
     )
-    await writePart(this.#response, this.#tty ? text : logFrame('system', text))
+    await this.#write(this.#tty ? text : logFrame('system', text))
   }
 }

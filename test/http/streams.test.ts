@@ -168,6 +168,24 @@ t.test('a node that is away ends nobody’s following of the others', async (t) 
   t.equal(sinceAfter('2026-01-02T03:04:05Z'), '1767323045.000000001')
 })
 
+t.test('a slow reader of many logs is nothing to warn of', async (t) => {
+  const node = await startNode(t)
+  await addService(node)
+  const warnings: string[] = []
+  const note = ({ message }: Error) => void warnings.push(message)
+  process.on('warning', note)
+  t.teardown(() => process.off('warning', note))
+  for (let slot = 1; slot <= 20; slot += 1) {
+    node.swarm.logs.set(`task${slot}`, [line('x'.repeat(2 ** 20)), line('end')])
+    await addTask(node, `task${slot}`, slot)
+  }
+  const answer = await node.open('GET', '/services/web/logs?stdout=1')
+  await until(() => node.swarm.logRequests.length === 20)
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  t.equal(frames(await bytesOf(answer)).length, 40)
+  t.strictSame(warnings, [])
+})
+
 t.test('events: the swarm’s come between whole lines of the Engine’s', async (t) => {
   const node = await startNode(t)
   const answer = await node.open('GET', '/v1.41/events')
