@@ -16,6 +16,7 @@ import { ServedCalls } from './served-calls.ts'
 import { StreamTable } from './stream-table.ts'
 import {
   ANONYMOUS_MESSAGE_BYTES_MAX,
+  ANONYMOUS_QUEUE_BYTES_MAX,
   ANONYMOUS_REQUESTS_MAX,
   ASSEMBLY_BYTES_MAX,
   decodeBatch,
@@ -69,6 +70,7 @@ export class PeerConnection implements RpcConnection {
   readonly #served: ServedCalls
   readonly #streams: StreamTable
   readonly #peerIdParity: number
+  readonly #answersBytesMax: number
   readonly #closeListeners: ((reason: string) => void)[] = []
   #nextId: number
   #closeReason: string | undefined
@@ -81,6 +83,7 @@ export class PeerConnection implements RpcConnection {
     this.#nextId = options.isInitiator ? 1 : 2
     this.#peerIdParity = options.isInitiator ? 0 : 1
     const small = options.isAnonymousClient
+    this.#answersBytesMax = small ? ANONYMOUS_QUEUE_BYTES_MAX : REQUEST_QUEUE_BYTES_MAX
     this.#sender = new FrameSender(this.#outbox, options.webSocket, options.socket, (reason) =>
       this.#break(reason),
     )
@@ -178,7 +181,7 @@ export class PeerConnection implements RpcConnection {
 
   #answer(id: number, kind: 'response' | 'failure', bytes: Uint8Array): void {
     if (this.#closeReason !== undefined) return
-    if (this.#outbox.queuedBytes > REQUEST_QUEUE_BYTES_MAX) {
+    if (this.#outbox.queuedBytes > this.#answersBytesMax) {
       this.#break('the peer asks but does not read')
       return
     }

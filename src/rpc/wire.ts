@@ -48,6 +48,8 @@ export const STREAM_SEND_BYTES_MAX = 2 * MESSAGE_BYTES_MAX
 export const NOTIFY_QUEUE_BYTES_MAX = 16 * 1024 * 1024
 /** Unsent bytes of requests and answers of one connection. */
 export const REQUEST_QUEUE_BYTES_MAX = 4 * MESSAGE_BYTES_MAX
+/** Unsent answers to a peer without a certificate, which asks a few things and reads what it gets. */
+export const ANONYMOUS_QUEUE_BYTES_MAX = 256 * 1024
 /** Frames are handed to the socket while it holds less than this; the rest stays where it can be interleaved. */
 export const SOCKET_HIGH_WATER_BYTES = 128 * 1024
 

@@ -6,6 +6,7 @@ import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import type { Credentials } from '../../src/pki/credentials.ts'
 import { connect, connectAnonymously } from '../../src/rpc/client.ts'
+import { encodeCall } from '../../src/rpc/codec.ts'
 import { RpcHandlers } from '../../src/rpc/handlers.ts'
 import { RpcServer, type RpcServerOptions } from '../../src/rpc/server.ts'
 import { BATCH_SUBPROTOCOL, encodeFrame, SUBPROTOCOL } from '../../src/rpc/wire.ts'
@@ -329,6 +330,36 @@ t.test('who is refused holds no connection by a body that never ends', async (t)
     t.teardown(() => clearInterval(trickle))
     await closed
   }
+})
+
+t.test('who asks without a certificate and does not read is cut off', async (t) => {
+  const { server } = await serve(t)
+  const socket = tlsConnect({ host: '127.0.0.1', port: server.port, rejectUnauthorized: false })
+  t.teardown(() => socket.destroy())
+  socket.on('error', () => {})
+  const key = Buffer.alloc(16).toString('base64')
+  socket.write(
+    `GET /rpc HTTP/1.1\r\nhost: m\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: ${key}\r\nsec-websocket-protocol: ${SUBPROTOCOL}\r\n\r\n`,
+  )
+  await once(socket, 'data')
+  socket.pause()
+  let isClosed = false
+  socket.on('close', () => {
+    isClosed = true
+  })
+  const call = encodeCall({ method: 'x'.repeat(60), body: null })
+  let asked = 0
+  const request = () => {
+    asked += 1
+    const frame = encodeFrame({ kind: 'request', more: false, id: 2 * asked - 1 }, call)
+    return Buffer.concat([Buffer.from([0x82, 0x80 | frame.length, 0, 0, 0, 0]), frame])
+  }
+  // What the kernel buffers of the answers is some megabytes.
+  while (!isClosed && asked < 200_000) {
+    socket.write(Buffer.concat(Array.from({ length: 1000 }, request)))
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+  t.ok(isClosed, `${asked} requests were taken`)
 })
 
 t.test('plain HTTPS is for managers alone', async (t) => {
