@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net'
 import type { InitRequest, JoinRequest } from '../api/swarm.ts'
 import { CLUSTER_PORT_DEFAULT } from '../rpc/address.ts'
 import { addressTowards } from './address-towards.ts'
@@ -39,6 +40,16 @@ export const nodeAddresses = (
   }
 }
 
+/** Whether nothing says which of this machine's addresses is meant: neither the flags, nor an advertised address of its own. */
+const leavesChoice = (
+  { ListenAddr, AdvertiseAddr, DataPathAddr }: JoinRequest,
+  interfaces: Interfaces,
+): boolean => {
+  const { host } = splitHostPort(AdvertiseAddr, CLUSTER_PORT_DEFAULT)
+  if (host === '') return isUnspecified(splitHostPort(ListenAddr, CLUSTER_PORT_DEFAULT).host)
+  return DataPathAddr === '' && isIPv4(host) && deviceOf(host, interfaces) === undefined
+}
+
 /**
  * What `join` was asked for, completed. Of several addresses nobody has to choose one: the node is reached at the one that its
  * traffic to the managers leaves from (with moby the managers take the one that they see). Throws INVALID_ARGUMENT.
@@ -48,13 +59,17 @@ export const joiningAddresses = async (
   interfaces: Interfaces,
   towards: (addr: string) => Promise<string | undefined> = addressTowards,
 ): Promise<NodeAddresses> => {
-  const { host } = splitHostPort(request.ListenAddr, CLUSTER_PORT_DEFAULT)
   const candidates = systemAddresses(interfaces)
-  if (request.AdvertiseAddr === '' && isUnspecified(host) && candidates.length > 1) {
+  if (candidates.length > 1 && leavesChoice(request, interfaces)) {
     for (const addr of request.RemoteAddrs) {
       const own = await towards(addr)
-      if (!candidates.some(({ address }) => address === own)) continue
-      return nodeAddresses({ ...request, AdvertiseAddr: own as string }, interfaces)
+      if (own === undefined || !candidates.some(({ address }) => address === own)) continue
+      const chosen = {
+        ...request,
+        AdvertiseAddr: request.AdvertiseAddr || own,
+        DataPathAddr: request.DataPathAddr || own,
+      }
+      return nodeAddresses(chosen, interfaces)
     }
   }
   return nodeAddresses(request, interfaces)

@@ -85,6 +85,10 @@ t.test('a node with several addresses joins from the one that reaches the manage
     ...{ dataPathAddr: '10.2.2.2', device: 'eth1' },
   })
   t.strictSame(asked, request.RemoteAddrs, 'the first one is reached from no address of its own')
+  const routed = { ...request, AdvertiseAddr: '203.0.113.1' }
+  t.match(await joiningAddresses(routed, interfaces, towards), {
+    ...{ advertiseAddr: '203.0.113.1:2377', dataPathAddr: '10.2.2.2' },
+  })
   asked.length = 0
   const told = { ...request, AdvertiseAddr: 'eth0' }
   t.match(await joiningAddresses(told, interfaces, towards), { advertiseAddr: '10.1.1.2:2377' })
