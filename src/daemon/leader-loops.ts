@@ -63,7 +63,8 @@ export class LeaderLoops {
   }
 
   async stop(): Promise<void> {
-    for (const loop of this.#loops.toReversed()) await loop.stop()
+    // First: a loop may wait long for a write that nobody confirms, and the next leader does not wait that long for the agents.
     this.#deps.dispatcher.stop()
+    for (const loop of this.#loops.toReversed()) await loop.stop()
   }
 }
