@@ -205,11 +205,20 @@ export class TaskRunner {
     this.wake()
   }
 
-  /** The Engine has been silent for long. A task that has no container yet, and never had one, may as well run elsewhere. */
+  /** The Engine has been silent for long. A task that does not run for all that is known may as well run elsewhere. */
   onEngineAbsent(reason: string): void {
     const { container, state } = this.#progress
-    if (container !== null || !this.#isWanted() || compareTaskStates(state, 'ready') >= 0) return
-    this.#report({ kind: 'report', state: 'rejected', message: 'preparing', err: reason })
+    if (!this.#isWanted() || this.runningContainer !== undefined) return
+    if (container?.status === 'exited' || compareTaskStates(state, 'running') >= 0) return
+    if (compareTaskStates(state, 'ready') < 0) {
+      this.#report({ kind: 'report', state: 'rejected', message: 'preparing', err: reason })
+    } else {
+      // Its turn to start has not come, or a job's work may be under way: a second time would do it twice.
+      if (this.#task.DesiredState === 'ready') return
+      if (this.#task.JobIteration !== undefined && state === 'starting') return
+      // Should it run after all, it is stopped when the Engine is back.
+      this.#report({ kind: 'report', state: 'failed', message: 'starting', err: reason })
+    }
     this.wake()
   }
 

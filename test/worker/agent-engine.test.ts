@@ -60,6 +60,35 @@ t.test('a task that waits long for a silent Engine is given back', async (t) => 
   t.equal(b.executor.of('t2'), undefined)
 })
 
+t.test('an Engine that goes away while it starts a container', async (t) => {
+  for (const work of ['service', 'job'] as const) {
+    await t.test(work, async (t) => {
+      const b = await startBench(t)
+      const start = b.executor.start.bind(b.executor)
+      b.executor.start = async (id) => {
+        await start(id)
+        b.executor.switchOff()
+        throw new SwarmctlError('ENGINE_UNAVAILABLE', 'gone before it answered')
+      }
+      const task = agentTask('t1')
+      const assigned = work === 'job' ? { ...task, JobIteration: { Index: 1 } } : task
+      b.manager.assign(true, { tasks: [assigned] })
+      await b.settle()
+      await b.clock.advance(ENGINE_ABSENT_MS / 2)
+      t.equal(b.manager.status('t1')?.State, 'starting', 'the Engine may just be restarting')
+      await b.clock.advance(ENGINE_ABSENT_MS)
+      if (work === 'job') {
+        t.equal(b.manager.status('t1')?.State, 'starting', 'its work may be under way')
+      } else {
+        t.match(b.manager.status('t1'), { State: 'failed', Err: /does not answer/ })
+      }
+      b.executor.switchOn()
+      await b.clock.advance(ENGINE_ABSENT_MS)
+      t.equal(b.executor.of('t1')?.status, work === 'job' ? 'running' : 'exited')
+    })
+  }
+})
+
 t.test('an Engine that goes away while it makes a container', async (t) => {
   const b = await startBench(t)
   const create = b.executor.create.bind(b.executor)
