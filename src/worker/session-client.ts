@@ -6,7 +6,7 @@ import type {
   SessionRequest,
 } from '../api/assignment.ts'
 import type { Clock } from '../api/clock.ts'
-import { SwarmctlError, toSwarmctlError } from '../api/errors.ts'
+import { type ErrorCode, SwarmctlError, toSwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
 import { backoffMs } from './backoff.ts'
 import {
@@ -66,6 +66,15 @@ export interface SessionClientDeps {
 }
 
 const SHORT_SESSION_BACKOFF = { minMs: SESSION_BACKOFF_MS_MIN, maxMs: SESSION_BACKOFF_MS_MAX }
+
+/** Removed, expired or another cluster's; of a swarm that was restored from before the node joined; with a description that is none. */
+const REFUSALS: ReadonlySet<ErrorCode> = new Set([
+  'UNAUTHENTICATED',
+  'NODE_REMOVED',
+  'NOT_FOUND',
+  'INVALID_ARGUMENT',
+  'PERMISSION_DENIED',
+])
 
 type Outcome =
   | { kind: 'ended' }
@@ -201,10 +210,10 @@ export class SessionClient {
     }
   }
 
-  /** Not to be reached is everyday; to be refused (removed, expired, another cluster) needs somebody: told once, until it is otherwise. */
+  /** Not to be reached is everyday; to be refused needs somebody: told once, until it is otherwise. */
   #tellRefusal(manager: ManagerAddr, { code, message }: SwarmctlError): void {
     const { log } = this.#deps
-    const isRefusal = code === 'UNAUTHENTICATED' || code === 'NODE_REMOVED'
+    const isRefusal = REFUSALS.has(code)
     if (!isRefusal || message === this.#refusal)
       log.debug({ manager: manager.addr, error: message }, 'no session')
     else log.warn({ manager: manager.addr, error: message }, 'the managers refuse this node')

@@ -1,5 +1,6 @@
 import { getEventListeners } from 'node:events'
 import t from 'tap'
+import { SwarmctlError } from '../../src/api/errors.ts'
 import { recordable } from '../../src/worker/agent-disk.ts'
 import { agentTask, startBench } from '../support/worker/agent-bench.ts'
 
@@ -58,4 +59,21 @@ t.test('who follows a log that does not begin leaves nothing behind', async (t) 
   t.ok(getEventListeners(reading.signal, 'abort').length <= 1)
   reading.abort()
   await served
+})
+
+t.test('a node that the managers do not know says so, once', async (t) => {
+  const b = await startBench(t)
+  const open = b.manager.open.bind(b.manager)
+  b.manager.open = (request) => {
+    const stream = open(request)
+    stream.abort(new SwarmctlError('NOT_FOUND', 'node n1 is not part of this cluster'))
+    return stream
+  }
+  b.manager.answer = 'silent'
+  b.manager.session.stream.abort()
+  await b.clock.advance(30_000)
+  const told = b.log.lines.filter((line) => line.includes('refuse this node'))
+  t.match(told, [/^warn.*node n1 is not part of this cluster/])
+  t.equal(told.length, 1)
+  t.strictSame(b.refusals, [], 'it may be known again')
 })
