@@ -3,12 +3,18 @@ import {
   isMap,
   isScalar,
   isSeq,
-  LineCounter,
   type Node,
   type Pair,
-  parseAllDocuments,
+  type ScalarTag,
   type Tags,
 } from 'yaml'
+import {
+  controlCharacterLine,
+  type LooseDocuments,
+  looseDocuments,
+} from '../yaml/loose-documents.ts'
+import { requireBounded } from './bounded.ts'
+import { jsonValues } from './json-values.ts'
 import { ManifestProblem, manifestError } from './manifest-error.ts'
 
 /** One object of a file of manifests. */
@@ -30,57 +36,73 @@ export const objectText = ({ kind, name }: Manifest): string => `${kind} ${name}
 
 /** Objects that one file may hold. */
 const OBJECTS_MAX = 1000
-/** Aliases may make a document larger, up to this factor (the YAML library's own guard). */
-const ALIAS_COUNT_MAX = 100
 
-/** Lists in lists, down to this depth; an alias can make one its own item. */
+/** Lists in lists, down to this depth. */
 const LIST_DEPTH_MAX = 2
+
+/** `0o17` and `0X1F`, as Go reads numbers; the package knows `017` and `0x1F`. */
+const GO_INTEGER: ScalarTag = {
+  tag: 'tag:yaml.org,2002:int',
+  default: true,
+  test: /^0(?:o[0-7]+|X[0-9A-Fa-f]+)$/,
+  resolve: (text: string) => Number(text.toLowerCase()),
+}
 
 /**
  * YAML 1.1 without its dates and clock times, as Kubernetes reads it: `2020-01-01` and `12:30:45` are texts.
  */
-const asKubernetes = (tags: Tags): Tags =>
-  tags.filter(
+const asKubernetes = (tags: Tags): Tags => [
+  GO_INTEGER,
+  ...tags.filter(
     (tag) =>
       typeof tag === 'string' ||
       !(tag.format === 'TIME' || tag.tag === 'tag:yaml.org,2002:timestamp'),
-  )
+  ),
+]
 
-/** All objects of a file, those in a `List` too. Thrown: SwarmctlError, naming file and line. */
+/** All objects of a file, those in a `List` too; none of one that is empty. Thrown: SwarmctlError, naming file and line. */
 export const parseManifests = (file: string, text: string): Manifest[] => {
-  const lines = new LineCounter()
-  const parsed = parseAllDocuments(text, {
-    customTags: asKubernetes,
-    lineCounter: lines,
-    logLevel: 'silent',
-    version: '1.1',
+  const line = controlCharacterLine(text)
+  if (line !== undefined) {
+    throw manifestError({ file, line }, 'not valid YAML: control characters are not allowed')
+  }
+  const manifests = jsonValues(text).flatMap((source) => {
+    const parsed = looseDocuments(source, { customTags: asKubernetes, version: '1.1' })
+    return parsed.documents.flatMap((document) => readDocument(file, document, parsed))
   })
-  const documents = (Array.isArray(parsed) ? parsed : []) as Document[]
-  const manifests = documents.flatMap((document) => readDocument(file, document, lines))
-  if (manifests.length === 0) throw manifestError({ file, line: 1 }, 'there is no object in it')
   if (manifests.length > OBJECTS_MAX) {
     throw manifestError({ file, line: 1 }, `more than ${OBJECTS_MAX} objects`)
   }
   return manifests
 }
 
-const readDocument = (file: string, document: Document, lines: LineCounter): Manifest[] => {
-  const broken = document.errors[0]
+const readDocument = (
+  file: string,
+  document: Document,
+  { lineAt, problemOf }: LooseDocuments,
+): Manifest[] => {
+  const broken = problemOf(document)
   if (broken !== undefined) {
-    const reason = broken.message.split('\n')[0]?.replace(/( at line \d+, column \d+)?:$/, '')
-    const { line } = lines.linePos(broken.pos[0])
-    throw manifestError({ file, line }, `not valid YAML: ${reason}`, broken)
+    const reason = broken.reason.split('\n')[0]?.replace(/( at line \d+, column \d+)?:$/, '')
+    throw manifestError(
+      { file, line: lineAt(broken.offset) },
+      `not valid YAML: ${reason}`,
+      broken.cause,
+    )
   }
   const root = document.contents as Node
-  const tree = treeOf(file, document, lines.linePos(root?.range?.[0] ?? 0).line)
+  const tree = treeOf(file, document, lineAt(root?.range?.[0] ?? 0))
   if (tree === null) return []
-  return readObject(file, tree, root, lines)
+  return readObject(file, tree, root, lineAt)
 }
 
 /** Thrown: SwarmctlError, for an alias of nothing or a document that aliases make too large. */
 const treeOf = (file: string, document: Document, line: number): unknown => {
   try {
-    return document.toJS({ maxAliasCount: ALIAS_COUNT_MAX })
+    // The package's own guard takes a hundred uses of one anchor for an attack.
+    const tree: unknown = document.toJS({ maxAliasCount: -1 })
+    requireBounded(tree)
+    return tree
   } catch (cause) {
     throw manifestError({ file, line }, `not valid YAML: ${(cause as Error).message}`, cause)
   }
@@ -90,23 +112,32 @@ const readObject = (
   file: string,
   tree: unknown,
   node: Node,
-  lines: LineCounter,
+  lineAt: (offset: number) => number,
   depth = 0,
 ): Manifest[] => {
-  const lineOf = (path: readonly (string | number)[]) => lineAt(node, path, lines)
+  const lineOf = (path: readonly (string | number)[]) => lineAt(offsetOf(node, path))
   const refuse = (text: string): never => {
     throw manifestError({ file, line: lineOf([]) }, text)
   }
   if (!isRecord(tree)) return refuse('an object must be a mapping')
   const { apiVersion, kind, metadata, items } = tree
   if (typeof kind !== 'string') return refuse('kind is missing')
-  if (kind === 'List') {
+  // `kubectl get` writes a List, client libraries a DeploymentList, whose items need not say what they are.
+  if (kind.endsWith('List')) {
+    const itemKind = kind.slice(0, -'List'.length)
+    const known = itemKind === '' ? {} : { apiVersion, kind: itemKind }
     const list = isMap(node) ? node.get('items', true) : undefined
     const nodes = isSeq(list) ? list.items : []
-    if (!Array.isArray(items)) return refuse('List: items must be a list')
+    if (!Array.isArray(items)) return refuse(`${kind}: items must be a list`)
     if (depth === LIST_DEPTH_MAX) return refuse(`more than ${LIST_DEPTH_MAX} Lists in each other`)
     return items.flatMap((item, index) =>
-      readObject(file, item, nodes[index] as Node, lines, depth + 1),
+      readObject(
+        file,
+        isRecord(item) ? { ...known, ...item } : item,
+        nodes[index] as Node,
+        lineAt,
+        depth + 1,
+      ),
     )
   }
   if (typeof apiVersion !== 'string') return refuse(`${kind}: apiVersion is missing`)
@@ -116,11 +147,7 @@ const readObject = (
   return [{ file, apiVersion, kind, name, namespace: own, tree, lineOf }]
 }
 
-const lineAt = (
-  root: Node | undefined,
-  path: readonly (string | number)[],
-  lines: LineCounter,
-): number => {
+const offsetOf = (root: Node | undefined, path: readonly (string | number)[]): number => {
   let node: Node | null | undefined = root
   let offset = root?.range?.[0] ?? 0
   for (const step of path) {
@@ -129,7 +156,7 @@ const lineAt = (
     offset = (found.key ?? found.value)?.range?.[0] ?? offset
     node = found.value
   }
-  return lines.linePos(offset).line
+  return offset
 }
 
 const stepInto = (node: Node | null | undefined, step: string | number) => {

@@ -40,6 +40,7 @@ t.test('apply', async (t) => {
   const file = join(folder, 'web.yml')
   writeFileSync(file, manifest('web:1', 'info'))
   writeFileSync(join(folder, 'notes.txt'), 'not a manifest')
+  writeFileSync(join(folder, 'later.yml'), '# kind: Deployment\n')
   const run = (line: string, stdin = '', host = node.host) =>
     runCli(['-H', host, ...line.split(' ')], { stdin })
 
@@ -74,6 +75,10 @@ t.test('apply', async (t) => {
   t.equal(spec()?.TaskTemplate.ContainerSpec?.Image, 'web:2')
   t.not(spec()?.TaskTemplate.ContainerSpec?.Configs?.[0]?.ConfigName, config?.ConfigName)
 
+  t.match(await run(`apply -f ${join(folder, 'later.yml')}`), {
+    code: 1,
+    err: /later\.yml: there is no object in it\n$/,
+  })
   t.match(await run(`apply -f ${join(dir, 'none.yml')}`), {
     code: 1,
     err: /none\.yml: cannot be read/,

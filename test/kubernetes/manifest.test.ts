@@ -17,14 +17,84 @@ t.test('texts that YAML 1.1 has dates and clock times for', async (t) => {
   t.strictSame(container?.Env, ['DAY=2020-01-31', 'AT=12:30:45'])
 })
 
+t.test(
+  'lines of flow collections and quoted texts begin at any column, as for kubectl',
+  async (t) => {
+    const text = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+      - image: "nginx:1.27"
+        args: [
+"-c",
+# a comment
+"a
+b"
+]
+        env: [{name: MODE, value: "x"}]
+---
+apiVersion: v1
+kind: Widget
+metadata: {name: here}
+`
+    t.throws(() => convert(text), { message: /^app\.yml:21: .*Widget is not supported/ })
+    const args = containerOf(text.slice(0, text.indexOf('---')))?.Args
+    t.strictSame(args, ['-c', 'a b'])
+    t.strictSame(containerOf(text.slice(0, text.indexOf('---')).replaceAll('\n', '\r'))?.Args, args)
+  },
+)
+
+t.test('one anchor may be used often, and numbers are as Go reads them', async (t) => {
+  const names = Array.from({ length: 150 }, (_, at) => `{name: V${at}, value: *v}`).join(', ')
+  const container = containerOf(deployment(`env: [{name: V, value: &v "1"}, ${names}]`))
+  t.equal(container?.Env?.length, 151)
+  const [made] = convert(
+    deployment(
+      'volumeMounts: [{name: v, mountPath: /v}]',
+      'volumes: [{name: v, configMap: {name: conf, defaultMode: 0o400}}],',
+    ),
+    '---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: conf}\ndata: {a: b}\n',
+  )
+  t.equal(made?.services[0]?.TaskTemplate.ContainerSpec?.Configs?.[0]?.File?.Mode, 0o400)
+})
+
+t.test('values of JSON one after the other, and lists of one kind', async (t) => {
+  const map = (name: string) => ({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name },
+    data: { a: '}{ "' },
+  })
+  const text = `${JSON.stringify(map('a'), null, 2)}\n${JSON.stringify(map('b'))}${JSON.stringify({ ...map('c'), kind: 'Widget' })}\n`
+  t.throws(() => convert(text), { message: /^app\.yml:11: .*Widget is not supported/ })
+  const [made] = convert(text.replace('"Widget"', '"ConfigMap"'))
+  t.match(made?.notes, [/^ConfigMap a:/, /^ConfigMap b:/, /^ConfigMap c:/])
+  const { apiVersion: _, kind: __, ...item } = map('d')
+  const list = { apiVersion: 'v1', kind: 'ConfigMapList', items: [item] }
+  t.match(convert(JSON.stringify(list))[0]?.notes, [/^ConfigMap d:/])
+  t.throws(() => convert(`${JSON.stringify(map('a'))}\n{"b": }`), { message: /not valid YAML/ })
+})
+
 t.test('files that no object can be read from', async (t) => {
   const cases: [text: string, message: RegExp][] = [
     ['kind: *nothing', /^app\.yml:1: not valid YAML: Unresolved alias/],
     [
-      'a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]',
-      /^app\.yml:1: not valid YAML: Excessive alias count/,
+      `a0: &a0 [x]\n${Array.from({ length: 7 }, (_, at) => `a${at + 1}: &a${at + 1} [${`*a${at},`.repeat(10)}]\n`).join('')}`,
+      /^app\.yml:1: not valid YAML: aliases unfold to more than 1000000 nodes$/,
     ],
-    ['&a\nkind: List\nitems: [*a]', /more than 2 Lists in each other$/],
+    ['&a\nkind: List\nitems: [*a]', /not valid YAML: an anchor contains its own alias$/],
+    [
+      'kind: List\nitems: [{kind: List, items: [{kind: List, items: []}]}]',
+      /more than 2 Lists in each other$/,
+    ],
+    ['a: "\u0001"', /^app\.yml:1: not valid YAML: control characters are not allowed$/],
+    ['a: [\n\tb\n\tc\n]', /^app\.yml:3: not valid YAML: found a tab character/],
     [
       'apiVersion: v1\nkind: constructor\nmetadata: {name: x}',
       /kind constructor is not supported: known are ConfigMap/,

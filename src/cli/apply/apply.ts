@@ -69,6 +69,10 @@ const convert = async (
     import('../../kubernetes/hidden-secrets.ts'),
   ])
   const manifests = files.flatMap(({ file, text }) => parseManifests(file, text))
+  if (manifests.length === 0) {
+    const names = files.map(({ file }) => file).join(', ')
+    throw new SwarmctlError('INVALID_ARGUMENT', `${names}: there is no object in it`)
+  }
   return convertManifests(hide === undefined ? manifests : withHiddenSecrets(manifests, hide))
 }
 

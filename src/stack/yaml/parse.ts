@@ -1,22 +1,18 @@
 import {
-  Composer,
   type Document,
   isAlias,
   isMap,
   isScalar,
   isSeq,
-  LineCounter,
   type Node,
   type Pair,
-  Parser,
   type YAMLMap,
-  type YAMLParseError,
   type Scalar as YamlScalar,
 } from 'yaml'
+import { controlCharacterLine, looseDocuments } from '../../yaml/loose-documents.ts'
 import { Locations } from '../location.ts'
 import { at, StackFileProblem } from '../stack-error.ts'
 import type { Path, Value, ValueMap } from '../value.ts'
-import { LooseLexer } from './loose-lexer.ts'
 import { plainScalar, taggedScalar } from './plain-scalar.ts'
 
 /** Nodes that one file may unfold to through aliases; real files stay under a few thousand. */
@@ -38,63 +34,30 @@ export interface ParsedYaml {
  * or anything but a mapping at the top.
  */
 export const parseYaml = (text: string): ParsedYaml => {
-  const lines = new LineCounter()
-  refuseControlCharacters(text)
-  const document = firstDocument(text.replaceAll(LONE_RETURN, '\n'), lines)
-  if (document === undefined) throw new StackFileProblem([], 'must be a mapping, the file is empty')
-  const reader = new Reader(document, lines)
-  const root = withLine(reader, () => reader.read(document.contents as Node | null, []))
-  if (root === null || typeof root !== 'object' || Array.isArray(root)) {
-    throw new StackFileProblem([], 'must be a mapping')
+  const line = controlCharacterLine(text)
+  if (line !== undefined) {
+    throw new StackFileProblem([], 'not valid YAML: control characters are not allowed', { line })
   }
-  return { root, lines: reader.places, resets: reader.resets }
-}
-
-/** `parseAllDocuments` of the package with another lexer. */
-const firstDocument = (text: string, lines: LineCounter): Document | undefined => {
-  const lexer = new LooseLexer()
-  const parser = new Parser(lines.addNewLine)
-  const composer = new Composer({
+  const { documents, lineAt, problemOf } = looseDocuments(text, {
     // Every scalar stays text: what a plain or a tagged one means is decided in plain-scalar.ts.
     schema: 'failsafe',
     resolveKnownTags: false,
     uniqueKeys: false,
     merge: false,
-    logLevel: 'silent',
   })
-  function* tokens() {
-    for (const lexeme of lexer.lex(text)) yield* parser.next(lexeme)
-    yield* parser.end()
+  const [document] = documents
+  if (document === undefined) throw new StackFileProblem([], 'must be a mapping, the file is empty')
+  const problem = problemOf(document)
+  if (problem !== undefined) {
+    const { reason, offset, cause } = problem
+    throw new StackFileProblem([], `not valid YAML: ${reason}`, { cause, line: lineAt(offset) })
   }
-  lines.addNewLine(0)
-  const [document] = [...composer.compose(tokens())]
-  const refuse = (reason: string, offset: number, cause?: Error): never => {
-    const { line } = lines.linePos(offset)
-    throw new StackFileProblem([], `not valid YAML: ${reason}`, { cause, line })
+  const reader = new Reader(document, lineAt)
+  const root = withLine(reader, () => reader.read(document.contents as Node | null, []))
+  if (root === null || typeof root !== 'object' || Array.isArray(root)) {
+    throw new StackFileProblem([], 'must be a mapping')
   }
-  const broken = document?.errors.find((error) => !isCommentOfItsLine(error, text))
-  if (broken !== undefined) refuse(broken.message, broken.pos[0], broken)
-  const [, , end = 0] = document?.range ?? []
-  const tab = lexer.misplacedTabs.find((offset) => offset < end)
-  if (tab !== undefined) refuse('found a tab character that violates indentation', tab)
-  return document as Document | undefined
-}
-
-/** The parser misses the blank before a comment at the left edge, when it is behind a value in `{}`. */
-const isCommentOfItsLine = ({ code, pos: [offset] }: YAMLParseError, text: string): boolean =>
-  code === 'MISSING_CHAR' && text[offset] === '#' && text[offset - 1] === '\n'
-
-/** YAML ends a line with it, the parser does not. */
-const LONE_RETURN = /\r(?!\n)/g
-
-/** What YAML has no place for; the parser lets it into the values. */
-const CONTROL_CHARACTER = /[^\P{Cc}\t\n\r\x85]/u
-
-const refuseControlCharacters = (text: string): void => {
-  const index = text.search(CONTROL_CHARACTER)
-  if (index === -1) return
-  const line = text.slice(0, index).split(/\r\n?|\n/).length
-  throw new StackFileProblem([], 'not valid YAML: control characters are not allowed', { line })
+  return { root, lines: reader.places, resets: reader.resets }
 }
 
 /** A problem gets the line that it is nearest to. */
@@ -113,16 +76,16 @@ const RESET_TAGS = new Set(['!reset', '!override'])
 
 class Reader {
   readonly #document: Document
-  readonly #lines: LineCounter
+  readonly #lineAt: (offset: number) => number
   readonly #open = new Set<Node>()
   /** The line of each key and item that was read. */
   readonly places: [Path, number][] = []
   readonly resets: Path[] = []
   #nodeCount = 0
 
-  constructor(document: Document, lines: LineCounter) {
+  constructor(document: Document, lineAt: (offset: number) => number) {
     this.#document = document
-    this.#lines = lines
+    this.#lineAt = lineAt
   }
 
   read(node: Node | null, path: Path): Value {
@@ -158,7 +121,7 @@ class Reader {
   }
 
   #place(node: Node | null, path: Path): number {
-    const { line } = this.#lines.linePos(node?.range?.[0] ?? 0)
+    const line = this.#lineAt(node?.range?.[0] ?? 0)
     if (node?.range) this.places.push([path, line])
     return line
   }
@@ -167,7 +130,7 @@ class Reader {
     if (!isAlias(node)) return node
     const target = node.resolve(this.#document)
     if (target === undefined) {
-      const { line } = this.#lines.linePos(node.range?.[0] ?? 0)
+      const line = this.#lineAt(node.range?.[0] ?? 0)
       throw new StackFileProblem(path, `unknown anchor "${node.source}" referenced`, { line })
     }
     return target
@@ -203,7 +166,7 @@ class Reader {
 
   #key(node: Node, path: Path, seen: Map<string, number>): string {
     const target = this.#target(node, path)
-    const { line } = this.#lines.linePos(target.range?.[0] ?? 0)
+    const line = this.#lineAt(target.range?.[0] ?? 0)
     const key = isScalar(target) ? this.#scalar(target, path) : undefined
     if (typeof key !== 'string' || !isScalar(target)) {
       const shown = isScalar(target) ? ` ${String(target.value ?? '')}` : ''

@@ -8,8 +8,9 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   manager: ['src/api/', 'src/rpc/', 'src/pki/'],
   worker: ['src/api/', 'src/rpc/'],
   overlay: ['src/api/'],
-  stack: ['src/api/'],
-  kubernetes: ['src/api/'],
+  yaml: [],
+  stack: ['src/api/', 'src/yaml/'],
+  kubernetes: ['src/api/', 'src/yaml/'],
   http: ['src/api/', 'src/manager/control/'],
   cli: ['src/api/', 'src/stack/', 'src/kubernetes/'],
   daemon: [
