@@ -321,6 +321,10 @@ t.test('DaemonSets, Jobs, Lists and namespaces', async (t) => {
   )
   const refused: [text: string, message: RegExp][] = [
     [job.replace('completions: 5, ', ''), /Job j: spec\.parallelism needs completions/],
+    [
+      job.replace('completions: 5', 'completions: 0'),
+      /Job j: spec\.completions must be at least 1/,
+    ],
     [job.replace('parallelism: 2', 'parallelism: 0'), /Job j: spec\.parallelism must not be 0/],
     [
       `{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: d}, spec: {selector: {matchLabels: {a: b}}, updateStrategy: {rollingUpdate: {maxSurge: 1}}, ${pod.replace('RESTART', '')}}}`,

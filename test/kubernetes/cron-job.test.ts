@@ -71,6 +71,10 @@ t.test('what is refused is named with its place in the object', async (t) => {
       cronJob('schedule: "@daily"\n  failedJobsHistoryLimit: 5000'),
       'app.yml:7: CronJob backup: spec.failedJobsHistoryLimit 5000 runs are too many to keep: at most 1000',
     ],
+    [
+      cronJob('schedule: "* * * * * *"'),
+      /app\.yml:6: CronJob backup: spec\.schedule must have five fields$/,
+    ],
     [cronJob(''), /app\.yml:5: CronJob backup: spec\.schedule is missing$/],
     [
       cronJob('schedule: "@daily"\n  concurrencyPolicy: Never'),

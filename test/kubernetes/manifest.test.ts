@@ -152,6 +152,69 @@ t.test('what the API would refuse is refused with its place', async (t) => {
   }
 })
 
+t.test(
+  '$(NAME) and $$ are as in Kubernetes, and content from elsewhere is taken as it stands',
+  async (t) => {
+    const container = containerOf(
+      `${deployment(
+        `env: [{name: A, value: "1"}, {name: PASS, value: "a$$b$c$$(A)$(A)$(NO)"}, {name: RAW, valueFrom: {configMapKeyRef: {name: conf, key: k}}}],
+       command: [sh, -c, "echo $$ $(RAW)"]`,
+      )}---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: conf}\ndata: {k: "x$$y$(A)"}\n`,
+    )
+    t.strictSame(container?.Env, ['A=1', 'PASS=a$b$c$(A)1$(NO)', 'RAW=x$$y$(A)'])
+    t.strictSame(container?.Command, ['sh', '-c', 'echo $ x$$y$(A)'])
+  },
+)
+
+t.test('what Kubernetes refuses as it could mean two things, or nothing', async (t) => {
+  const conf = '---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: conf}\ndata: {k: x}\n'
+  const keyRef = 'configMapKeyRef: {name: conf, key: k}'
+  const volume = (source: string) =>
+    deployment('volumeMounts: [{name: v, mountPath: /v}]', `volumes: [{name: v, ${source}}],`)
+  const cases: [text: string, message: RegExp][] = [
+    [
+      deployment(`env: [{name: A, value: "1", valueFrom: {${keyRef}}}]`),
+      /env\.0\.valueFrom must not stand beside a value$/,
+    ],
+    [
+      deployment(`env: [{name: A, valueFrom: {${keyRef}, fieldRef: {fieldPath: metadata.uid}}}]`),
+      /env\.0\.valueFrom names two sources$/,
+    ],
+    [
+      deployment('envFrom: [{configMapRef: {name: conf}, secretRef: {name: conf}}]'),
+      /envFrom\.0 names two sources$/,
+    ],
+    [deployment('env: [{name: "A=B", value: x}]'), /env\.0\.name must not be empty, nor have/],
+    [
+      deployment('livenessProbe: {exec: {command: [a]}, tcpSocket: {port: 1}}'),
+      /livenessProbe must be one of exec, httpGet and tcpSocket, not several$/,
+    ],
+    [deployment('livenessProbe: {exec: {command: []}}'), /exec\.command must not be empty$/],
+    [
+      deployment('livenessProbe: {tcpSocket: {port: 70000}}'),
+      /tcpSocket\.port must be between 1 and 65535$/,
+    ],
+    [
+      deployment('', '', 'strategy: {type: Recreate, rollingUpdate: {maxSurge: 1}},'),
+      /rollingUpdate must not stand beside type: Recreate$/,
+    ],
+    [
+      volume('emptyDir: {}, configMap: {name: conf}'),
+      /volumes\.0 has several sources: configMap and emptyDir$/,
+    ],
+    [volume('emptyDir: {}}, {name: v, emptyDir: {}'), /volumes\.1\.name v is there twice$/],
+    [
+      volume('configMap: {name: conf, items: [{key: k, path: a/../../b}]}'),
+      /a\/\.\.\/\.\.\/b must be a path inside the volume v$/,
+    ],
+  ]
+  for (const [text, message] of cases) {
+    t.throws(() => convert(text, conf), { code: 'INVALID_ARGUMENT', message }, String(message))
+  }
+  const optional = volume('configMap: {name: conf, optional: true, items: [{key: none, path: a}]}')
+  t.strictSame(containerOf(`${optional}${conf}`)?.Configs, [], 'a key that may be missing')
+})
+
 t.test('spellings that Kubernetes takes', async (t) => {
   const service = convert(
     deployment(

@@ -13,7 +13,11 @@ export const convertSchedule = ({ spec }: CronJob): Schedule => {
   const { schedule, timeZone, concurrencyPolicy, startingDeadlineSeconds, suspend } = spec
   const { successfulJobsHistoryLimit, failedJobsHistoryLimit } = spec
   if (timeZone !== undefined) at(['spec', 'timeZone'], () => requireTimeZone(timeZone))
-  at(['spec', 'schedule'], () => requireCronTimes({ Cron: schedule }))
+  at(['spec', 'schedule'], () => {
+    requireCronTimes({ Cron: schedule })
+    // Kubernetes knows no seconds: who writes six fields does not mean them.
+    if (schedule.trim().split(/\s+/).length > 5) throw new Error('must have five fields')
+  })
   const limits = { successfulJobsHistoryLimit, failedJobsHistoryLimit }
   for (const [name, limit = 0] of Object.entries(limits)) {
     at(['spec', name], () => requireHistoryLimit(limit))

@@ -26,7 +26,7 @@ const LITERAL_BRACES = '{{"{{"}}'
 
 const literal = (text: string): string => text.replaceAll('{{', LITERAL_BRACES)
 
-/** `env` and `envFrom` by name, as a task's template; later ones win, and `$(NAME)` is replaced by what came before. */
+/** `env` and `envFrom` by name, as a task's template; later ones win, and `$(NAME)` in a `value` is replaced by what came before. */
 export const convertEnv = (container: Container, context: EnvContext): Map<string, string> => {
   const values = new Map<string, string>()
   for (const [index, source] of (container.envFrom ?? []).entries()) {
@@ -35,6 +35,7 @@ export const convertEnv = (container: Container, context: EnvContext): Map<strin
     const kind = configMapRef === undefined ? 'Secret' : 'ConfigMap'
     const reference = configMapRef ?? secretRef
     if (reference === undefined) throw new ManifestProblem(path, 'names nothing')
+    if (configMapRef && secretRef) throw new ManifestProblem(path, TWO_SOURCES)
     const isMissing = context.data.valuesOf(kind, reference.name) === undefined
     if (isMissing && reference.optional === true) continue
     if (kind === 'Secret') noteSecret(reference.name, context)
@@ -43,11 +44,13 @@ export const convertEnv = (container: Container, context: EnvContext): Map<strin
     }
   }
   for (const [index, variable] of (container.env ?? []).entries()) {
-    const value = variableValue(variable, [...context.path, 'env', index], context)
-    if (value !== undefined) values.set(variable.name, expand(value, values))
+    const value = variableValue(variable, [...context.path, 'env', index], context, values)
+    if (value !== undefined) values.set(variable.name, value)
   }
   return values
 }
+
+const TWO_SOURCES = 'names two sources'
 
 const noteSecret = (name: string, { note }: EnvContext): void =>
   note(
@@ -58,9 +61,15 @@ const variableValue = (
   { value, valueFrom }: EnvVar,
   path: (string | number)[],
   context: EnvContext,
+  before: ReadonlyMap<string, string>,
 ): string | undefined => {
-  if (valueFrom === undefined) return literal(value ?? '')
+  // What comes from elsewhere is taken as it stands.
+  if (valueFrom === undefined) return expand(literal(value ?? ''), before)
+  if (value) throw new ManifestProblem([...path, 'valueFrom'], 'must not stand beside a value')
   const { configMapKeyRef, secretKeyRef, fieldRef } = valueFrom
+  if ([configMapKeyRef, secretKeyRef, fieldRef].filter(Boolean).length > 1) {
+    throw new ManifestProblem([...path, 'valueFrom'], TWO_SOURCES)
+  }
   if (fieldRef !== undefined) {
     return fieldValue(fieldRef.fieldPath, [...path, 'valueFrom', 'fieldRef', 'fieldPath'], context)
   }
@@ -86,12 +95,12 @@ const fieldValue = (fieldPath: string, path: (string | number)[], context: EnvCo
   return literal(values.get(key) ?? '')
 }
 
-const REFERENCE = /\$\$\(|\$\(([A-Za-z_][\w.-]*)\)/g
+const REFERENCE = /\$\$|\$\(([^)]*)\)/g
 
-/** `$(NAME)` of a variable that is known; `$$(NAME)` is the text itself. */
+/** `$(NAME)` of a variable that is known; `$$` is a `$`, wherever it stands, so that `$$(NAME)` is the text itself. */
 const expand = (text: string, values: ReadonlyMap<string, string>): string =>
   text.replace(REFERENCE, (all, name?: string) =>
-    name === undefined ? '$(' : (values.get(name) ?? all),
+    name === undefined ? '$' : (values.get(name) ?? all),
   )
 
 /**

@@ -56,6 +56,8 @@ export const convertProbes = (
   }
 }
 
+const PORT_MAX = 65535
+
 const startSecondsOf = (probe: Probe | undefined): number =>
   probe === undefined
     ? 0
@@ -68,6 +70,9 @@ const isSameTest = (a: Probe, b: Probe): boolean =>
 
 const testOf = (probe: Probe, container: Container, path: (string | number)[]): string[] => {
   const { exec, httpGet, tcpSocket } = probe
+  if ([exec, httpGet, tcpSocket].filter(Boolean).length > 1) {
+    throw new ManifestProblem(path, 'must be one of exec, httpGet and tcpSocket, not several')
+  }
   if (exec !== undefined) return ['CMD', ...exec.command]
   if (httpGet !== undefined) {
     const port = portOf(httpGet.port, container, [...path, 'httpGet', 'port'])
@@ -106,7 +111,10 @@ export const portOf = (
   container: Container,
   path: (string | number)[],
 ): number => {
-  if (typeof port === 'number') return port
+  if (typeof port === 'number') {
+    if (port >= 1 && port <= PORT_MAX) return port
+    throw new ManifestProblem(path, `must be between 1 and ${PORT_MAX}`)
+  }
   const named = container.ports?.find(({ name }) => name === port)?.containerPort
   if (named !== undefined) return named
   throw new ManifestProblem(path, `the container has no port named ${port}`)

@@ -33,6 +33,7 @@ export const convertVolumes = (
 ): ConvertedVolumes => {
   const result: ConvertedVolumes = { mounts: [], configs: [], secrets: [] }
   const fsGroup = pod.securityContext?.fsGroup
+  requireOneSource(pod)
   requireOneFolder(pod, container, context.path)
   for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
     const path = [...context.path, 'volumeMounts', index]
@@ -41,6 +42,20 @@ export const convertVolumes = (
     addMount(result, volume, mount, { ...context, path, fsGroup })
   }
   return result
+}
+
+const requireOneSource = ({ volumes = [] }: PodSpec): void => {
+  const names = new Set<string>()
+  for (const [index, { name, ...sources }] of volumes.entries()) {
+    const path = ['spec', 'template', 'spec', 'volumes', index]
+    if (names.has(name)) throw new ManifestProblem([...path, 'name'], `${name} is there twice`)
+    const given = Object.entries(sources).filter(([, source]) => source !== undefined)
+    if (given.length > 1) {
+      const kinds = given.map(([kind]) => kind).join(' and ')
+      throw new ManifestProblem(path, `has several sources: ${kinds}`)
+    }
+    names.add(name)
+  }
 }
 
 /** An `emptyDir` is a volume without a name, so that a second mount of it would be another one. */
@@ -88,7 +103,7 @@ const GROUP_READS = 0o440
 /** A ConfigMap's or Secret's keys as files below the mount path; with `subPath` one of them as the path itself. */
 const addFiles = (
   result: ConvertedVolumes,
-  { configMap, secret }: Volume,
+  { configMap, secret, name: volumeName }: Volume,
   { mountPath, subPath }: VolumeMount,
   { data, path, fsGroup }: MountContext,
 ): void => {
@@ -103,6 +118,10 @@ const addFiles = (
     throw new ManifestProblem([...place, 'subPath'], `${kind} ${name} has no ${subPath}`)
   }
   for (const { key, path: file, mode } of wanted.map((item) => ({ mode: undefined, ...item }))) {
+    if (file.startsWith('/') || file.split('/').includes('..')) {
+      throw new ManifestProblem(place, `${file} must be a path inside the volume ${volumeName}`)
+    }
+    if (source?.optional === true && !data.valuesOf(kind, name)?.has(key)) continue
     const object = data.fileOf(kind, name, key, place)
     const File = {
       Name: subPath === undefined ? `${mountPath.replace(/\/$/, '')}/${file}` : mountPath,

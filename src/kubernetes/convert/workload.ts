@@ -193,7 +193,13 @@ const monitor = (minReadySeconds: number | undefined): UpdateConfig =>
 
 /** New tasks beside the old ones where the strategy lets there be more, else in their place. */
 const rollout = (strategy: Deployment['spec']['strategy'], replicas: number): UpdateConfig => {
-  if (strategy?.type === 'Recreate') return { Parallelism: 0, Order: 'stop-first' }
+  if (strategy?.type === 'Recreate') {
+    if (strategy.rollingUpdate === undefined) return { Parallelism: 0, Order: 'stop-first' }
+    throw new ManifestProblem(
+      ['spec', 'strategy', 'rollingUpdate'],
+      'must not stand beside type: Recreate',
+    )
+  }
   const { maxSurge = '25%', maxUnavailable = '25%' } = strategy?.rollingUpdate ?? {}
   const surge = amount(maxSurge, replicas, Math.ceil)
   if (surge > 0) return { Parallelism: surge, Order: 'start-first' }

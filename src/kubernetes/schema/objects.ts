@@ -54,7 +54,7 @@ export const DaemonSet = z.strictObject({
 
 const jobSpec = z.strictObject({
   template: PodTemplate,
-  completions: count.optional(),
+  completions: z.number().int().min(1).optional(),
   parallelism: count.optional(),
   backoffLimit: count.optional(),
   completionMode: z.literal('NonIndexed').optional(),

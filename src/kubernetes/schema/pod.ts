@@ -19,7 +19,7 @@ const keyRef = z.strictObject({
 
 /** `env[]`. */
 export const EnvVar = z.strictObject({
-  name: z.string(),
+  name: z.string().regex(/^[^=]+$/, 'must not be empty, nor have a "=" in it'),
   value: z.string().optional(),
   valueFrom: z
     .strictObject({
@@ -45,7 +45,7 @@ const port = z.union([count, z.string()])
 
 /** A probe of any of the three kinds. */
 export const Probe = z.strictObject({
-  exec: z.strictObject({ command: strings }).optional(),
+  exec: z.strictObject({ command: strings.min(1) }).optional(),
   httpGet: z
     .strictObject({
       path: z.string().optional(),
