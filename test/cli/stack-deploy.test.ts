@@ -65,6 +65,10 @@ class Tasks {
       CreatedAt: new Date(this.#made * 1000).toISOString(),
       NodeID: this.#node.swarm.state.nodeId,
       Spec: service.Spec.TaskTemplate,
+      NetworksAttachments: (service.Spec.TaskTemplate.Networks ?? []).map(({ Target }) => ({
+        Network: { ID: Target },
+        Addresses: [],
+      })) as never,
       DesiredState: isJob ? 'complete' : 'running',
       Status: {
         Timestamp: '2026-01-01T00:00:00Z',
@@ -95,11 +99,18 @@ const start = async (t: Test) => {
   const silence = (looks: number): void => {
     silentSleeps = looks
   }
+  const controller = new AbortController()
+  const hooks: { onSleep?: () => Promise<void> } = {}
   const run = (line: string) =>
     runCli(['-H', node.host, ...line.split(' ')], {
+      signal: controller.signal,
       nowMs: () => nowMs,
       sleep: async (ms) => {
         nowMs += ms * 10
+        const { onSleep } = hooks
+        delete hooks.onSleep
+        await onSleep?.()
+        controller.signal.throwIfAborted()
         await tasks.step()
         const isSilent = silentSleeps-- > 0
         node.swarm.leader = isSilent ? { kind: 'none', message: 'nobody leads' } : { kind: 'self' }
@@ -113,7 +124,7 @@ const start = async (t: Test) => {
     run(`stack deploy --resolve-image never -q ${flags}${flags && ' '}-c ${path} demo`)
   const spec = (name: string) => node.swarm.store.view().byName('service', name)?.Spec
   const imageOf = (name: string) => spec(name)?.TaskTemplate.ContainerSpec?.Image
-  return { node, tasks, run, file, deploy, silence, spec, imageOf }
+  return { node, tasks, run, file, deploy, silence, spec, imageOf, hooks, controller }
 }
 
 const SHOP = `
@@ -259,6 +270,78 @@ t.test('a first deployment that fails leaves nothing', async (t) => {
   t.strictSame(node.swarm.store.view().list('service'), [], 'also when the cluster refuses a part')
   const late = await deploy(file('services: {b: {image: stuck}}', 'late.yml'), '--wait-limit 5s')
   t.match(late, { code: 1, err: /demo_b failed: not there in time: 0 out of 1 tasks/ })
+})
+
+t.test('a network that a restored service was on goes when its tasks have left it', async (t) => {
+  const { node, file, deploy } = await start(t)
+  t.match(await deploy(file('services: {db: {image: db:1}, web: {image: web:1}}')), { code: 0 })
+  const failed = await deploy(
+    file(
+      'services: {db: {image: db:bad}, web: {image: web:2, networks: [default, extra]}}\nnetworks: {extra: {}}',
+      'next.yml',
+    ),
+  )
+  t.match(failed, { code: 1, err: /^Stack demo is what it was before$/m })
+  t.equal(node.swarm.store.view().byName('network', 'demo_extra'), undefined)
+})
+
+t.test('what somebody else changed meanwhile is not taken back', async (t) => {
+  const { run, file, deploy, spec, imageOf, hooks } = await start(t)
+  t.match(await deploy(file('services: {db: {image: db:1}, web: {image: web:1}}')), { code: 0 })
+  hooks.onSleep = async () => {
+    t.match(await run('service update -d --no-resolve-image --image web:3 demo_web'), { code: 0 })
+    t.match(await run('service update -d --env-add X=1 demo_new'), { code: 0 })
+  }
+  const failed = await deploy(
+    file(
+      'services: {db: {image: db:bad}, new: {image: n}, web: {image: web:2}}\nconfigs: {c: {content: x}}',
+      'next.yml',
+    ),
+  )
+  t.match(failed, {
+    code: 1,
+    err: /^swarmctl: service demo_web was changed by somebody else since this deployment sent it: it is left as it is$/m,
+  })
+  t.match(failed.err, /^swarmctl: service demo_new was changed by somebody else/m)
+  t.match(failed.err, /^Stack demo could not be taken back as a whole$/m)
+  t.equal(imageOf('demo_db'), 'db:1')
+  t.equal(imageOf('demo_web'), 'web:3')
+  t.ok(spec('demo_new'))
+})
+
+t.test('Ctrl-C says what was not done', async (t) => {
+  const { file, deploy, spec, hooks, controller } = await start(t)
+  hooks.onSleep = async () => controller.abort()
+  const ended = await deploy(
+    file(
+      'services: {app: {image: a, depends_on: {db: {condition: service_healthy}}}, db: {image: db}}',
+    ),
+  )
+  t.match(ended, {
+    code: 130,
+    err: 'Interrupted: what was sent goes on by itself; not done: create service demo_app\n',
+  })
+  t.ok(spec('demo_db'))
+  t.notOk(spec('demo_app'))
+})
+
+t.test('a failure that cannot be told is taken back all the same', async (t) => {
+  const { node, file, deploy, imageOf } = await start(t)
+  t.match(await deploy(file('services: {web: {image: web:1}}')), { code: 0 })
+  const control = node.swarm.control()
+  const listTasks = control.listTasks.bind(control)
+  control.listTasks = (filters = {}, options) => {
+    // What waits asks for those of the present spec.
+    if ('_up-to-date' in filters) return listTasks(filters, options)
+    throw new SwarmctlError('UNAVAILABLE', 'nobody leads')
+  }
+  const failed = await deploy(file('services: {web: {image: web:bad}}', 'next.yml'))
+  t.match(failed, {
+    code: 1,
+    err: /^service \S+ failed: it gets no further: .* \(nobody leads\)$/m,
+  })
+  t.match(failed.err, /^Stack demo is what it was before$/m)
+  t.equal(imageOf('demo_web'), 'web:1')
 })
 
 t.test('services wait for what they depend on', async (t) => {

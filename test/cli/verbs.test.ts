@@ -399,6 +399,11 @@ t.test('stacks', async (t) => {
     /service demo_web[\s\S]*secret demo_key[\s\S]*network demo_/,
   )
   t.match(await run('stack rm demo'), { code: 0, err: 'Nothing found in stack: demo\n' })
+  t.match(await run('stack services demo'), {
+    code: 0,
+    out: '',
+    err: 'Nothing found in stack: demo\n',
+  })
   writeFileSync(file, 'services:\n  web:\n    image: [1]\n')
   t.match(await run(`stack convert -c ${file} x`), { code: 1, err: /^swarmctl: .*image[^\n]*\n$/ })
 })

@@ -65,7 +65,8 @@ export const stackServicesVerb = (noun: Command, run: Runner): void => {
             path: '/services',
             query: { filters: parseFilterFlags(options.filter, stackFilters(stack)), status: true },
           })
-          if (services.length === 0) throw nothingFound(stack)
+          // As with the docker CLI no failure, other than for a stack's tasks.
+          if (services.length === 0) return output.writeError(`Nothing found in stack: ${stack}\n`)
           printServices(output, options, services)
         },
       ),

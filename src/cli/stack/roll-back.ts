@@ -1,12 +1,20 @@
 import { isDeepStrictEqual } from 'node:util'
-import { toSwarmctlError } from '../../api/errors.ts'
+import { SwarmctlError, toSwarmctlError } from '../../api/errors.ts'
 import type { Service } from '../../api/service.ts'
 import type { Task } from '../../api/task.ts'
+import { isTerminal, isWanted } from '../../api/task-state.ts'
 import type { StackOperation } from '../../stack/plan/operation.ts'
 import type { ExistingObjects } from '../../stack/plan/plan.ts'
-import { type PerformedOperation, rollbackOperations } from '../../stack/plan/rollback.ts'
+import {
+  isChangedByOthers,
+  type PerformedOperation,
+  rollbackOperations,
+} from '../../stack/plan/rollback.ts'
 import type { CliContext } from '../context.ts'
+import { findOrNone } from '../task-target.ts'
 import { awaitService } from './await-service.ts'
+import { stackFilters } from './list.ts'
+import { patiently } from './patiently.ts'
 import { type PerformOptions, perform } from './perform.ts'
 
 /** Tasks of a removed service drain and stop before what they used can go. */
@@ -31,29 +39,44 @@ export const rollBack = async (
   const restored: string[] = []
   const removed: string[] = []
   let isComplete = true
-  for (const operation of rollbackOperations(performed, existing)) {
+  const attempt = async (step: () => Promise<void>): Promise<void> => {
     try {
-      if (!operation.kind.endsWith('-service')) await waitUntilGone(context, removed.splice(0))
-      const current = await withVersion(context, operation)
-      if (current === undefined) continue
-      // A service that comes back as a new one has lost the credentials that it had.
-      const isNew = current.kind === 'create-service'
-      const id = await perform(context, current, isNew ? { withRegistryAuth } : {})
-      if (operation.kind === 'remove-service') removed.push(id)
-      else if (operation.kind.endsWith('-service')) restored.push(id)
+      await step()
     } catch (thrown) {
       if (context.signal.aborted) throw thrown
       isComplete = false
       output.writeError(`swarmctl: ${toSwarmctlError(thrown).message}\n`)
     }
   }
+  const [services, others] = bySort(rollbackOperations(performed, existing))
+  for (const operation of services) {
+    await attempt(async () => {
+      await requireOwn(context, operation, performed, existing)
+      const current = await withVersion(context, operation)
+      if (current === undefined) return
+      // A service that comes back as a new one has lost the credentials that it had.
+      const isNew = current.kind === 'create-service'
+      const id = await perform(context, current, isNew ? { withRegistryAuth } : {})
+      if (operation.kind === 'remove-service') removed.push(id)
+      else restored.push(id)
+    })
+  }
   for (const id of restored) {
-    const limits = { goal: 'settled', quiet, limitMs: RESTORE_LIMIT_MS } as const
-    const outcome = await awaitService(context, id, limits)
-    // The manager took the service back by itself before: that is what is wanted.
-    const isBack = outcome.kind === 'reached' || /rolled back/.test(outcome.reason)
-    if (!isBack) output.writeError(`service ${id}: ${outcome.reason}\n`)
-    isComplete &&= isBack
+    await attempt(async () => {
+      const limits = { goal: 'settled', quiet, limitMs: RESTORE_LIMIT_MS } as const
+      const outcome = await awaitService(context, id, limits)
+      // The manager took the service back by itself before: that is what is wanted.
+      const isBack = outcome.kind === 'reached' || /rolled back/.test(outcome.reason)
+      if (!isBack) output.writeError(`service ${id}: ${outcome.reason}\n`)
+      isComplete &&= isBack
+    })
+  }
+  if (others.length > 0) await waitUntilUnused(context, stack, removed, others)
+  for (const operation of others) {
+    await attempt(async () => {
+      const current = await withVersion(context, operation)
+      if (current !== undefined) await perform(context, current, {})
+    })
   }
   output.writeError(
     isComplete
@@ -61,6 +84,29 @@ export const rollBack = async (
       : `Stack ${stack} could not be taken back as a whole\n`,
   )
   return isComplete
+}
+
+/** Operations on services, and on what they use. */
+const bySort = (operations: readonly StackOperation[]): [StackOperation[], StackOperation[]] => {
+  const isService = ({ kind }: StackOperation): boolean => kind.endsWith('-service')
+  return [operations.filter(isService), operations.filter((one) => !isService(one))]
+}
+
+/** Thrown: SwarmctlError, for a service that somebody else changed after this deployment had. */
+const requireOwn = async (
+  context: CliContext,
+  operation: StackOperation,
+  performed: readonly PerformedOperation[],
+  existing: ExistingObjects,
+): Promise<void> => {
+  if (operation.kind !== 'update-service' && operation.kind !== 'remove-service') return
+  const path = `/services/${operation.id}`
+  const service = await patiently(context, () => findOrNone<Service>(context, path))
+  if (service === undefined || !isChangedByOthers(service, performed, existing)) return
+  throw new SwarmctlError(
+    'FAILED_PRECONDITION',
+    `service ${operation.name} was changed by somebody else since this deployment sent it: it is left as it is`,
+  )
 }
 
 /** The operation on the object as it is now; undefined when it is already as it should be. */
@@ -81,13 +127,26 @@ const withVersion = async (
   return operation
 }
 
-const waitUntilGone = async (context: CliContext, serviceIds: readonly string[]): Promise<void> => {
-  if (serviceIds.length === 0) return
-  const ids = Object.fromEntries(serviceIds.map((id) => [id, true]))
+/** Tasks use what they have until they end, also those that a restored service replaces one after the other. */
+const waitUntilUnused = async (
+  context: CliContext,
+  stack: string,
+  removedServices: readonly string[],
+  operations: readonly StackOperation[],
+): Promise<void> => {
+  const networks = new Set(
+    operations.flatMap((one) => (one.kind === 'remove-network' ? [one.id] : [])),
+  )
+  const isUser = ({ ServiceID, DesiredState, Status, NetworksAttachments }: Task): boolean =>
+    removedServices.includes(ServiceID) ||
+    (isWanted(DesiredState) &&
+      !isTerminal(Status.State) &&
+      (NetworksAttachments ?? []).some(({ Network }) => networks.has(Network.ID)))
+  if (removedServices.length === 0 && networks.size === 0) return
+  const query = { filters: JSON.stringify(stackFilters(stack)) }
   for (let waitedMs = 0; waitedMs < GONE_LIMIT_MS; waitedMs += POLL_MS) {
-    const query = { filters: JSON.stringify({ service: ids }) }
-    const tasks = await context.client.call<Task[]>({ path: '/tasks', query }).catch(() => [])
-    if (tasks.length === 0) return
+    const asked = context.client.call<Task[]>({ path: '/tasks', query })
+    if ((await asked.catch(() => undefined))?.some(isUser) === false) return
     await context.sleep(POLL_MS)
   }
 }

@@ -77,15 +77,14 @@ const awaitDependencies = async (
 }
 
 /** Whether what was sent made a difference. A tag may stand for another image than before, though no field of the file changed. */
-const isChange = async (
-  { context, input }: Deployment,
+const isChange = (
+  { input }: Deployment,
   operation: StackOperation,
-  id: string,
-): Promise<boolean> => {
+  now: Service | undefined,
+): boolean => {
   if (operation.kind !== 'update-service' || operation.fields.length > 0) return true
   if (!operation.resolveImage) return false
-  const before = input.existing.services.find(({ ID }) => ID === id)?.Spec
-  const now = await patiently(context, () => findOrNone<Service>(context, `/services/${id}`))
+  const before = input.existing.services.find(({ ID }) => ID === operation.id)?.Spec
   return !isDeepStrictEqual(registryPart(now?.Spec), registryPart(before))
 }
 
@@ -102,10 +101,14 @@ const execute = async (
   const { context, options, input, performed } = deployment
   for (const operation of operations) {
     if (isServiceSent(operation)) await awaitDependencies(deployment, operation.body)
+    context.signal.throwIfAborted()
     const id = await performSurely(context, operation, input, options)
-    const sent = { operation, id, isChange: true }
+    const sent: Deployment['performed'][number] = { operation, id, isChange: true }
     performed.push(sent)
-    sent.isChange = await isChange(deployment, operation, id)
+    if (!isServiceSent(operation)) continue
+    const now = await patiently(context, () => findOrNone<Service>(context, `/services/${id}`))
+    sent.specVersion = now?.Swarmctl.SpecVersion
+    sent.isChange = isChange(deployment, operation, now)
   }
   if (!options.detach) await awaitSettled(deployment)
 }
@@ -149,9 +152,26 @@ export const runDeployment = async (
   try {
     await execute(deployment, operations)
   } catch (thrown) {
-    if (context.signal.aborted) throw thrown
+    if (context.signal.aborted) {
+      tellUnsent(deployment, operations)
+      throw thrown
+    }
     await giveUp(deployment, thrown)
   }
+}
+
+/** After Ctrl-C what was sent goes on; of the rest the user has to know. */
+const tellUnsent = (
+  { context, performed }: Deployment,
+  operations: readonly StackOperation[],
+): void => {
+  const unsent = operations
+    .slice(performed.length)
+    .map(({ kind, name }) => `${kind.replace('-', ' ')} ${name}`)
+  if (unsent.length === 0) return
+  context.output.writeError(
+    `Interrupted: what was sent goes on by itself; not done: ${unsent.join(', ')}\n`,
+  )
 }
 
 /** Says what failed, and takes the stack back unless the user keeps it. */
@@ -160,8 +180,13 @@ const giveUp = async (
   thrown: unknown,
 ): Promise<never> => {
   const isFailure = thrown instanceof DeployFailure
-  if (isFailure) await reportFailure(context, thrown.serviceId, thrown.message)
-  else context.output.writeError(`swarmctl: ${toSwarmctlError(thrown).message}\n`)
+  if (isFailure) {
+    // Whatever keeps it from being told keeps nothing from being taken back.
+    await reportFailure(context, thrown.serviceId, thrown.message).catch((cause) => {
+      const why = `${thrown.message} (${toSwarmctlError(cause).message})`
+      context.output.writeError(`service ${thrown.serviceId} failed: ${why}\n`)
+    })
+  } else context.output.writeError(`swarmctl: ${toSwarmctlError(thrown).message}\n`)
   if (isFailure && !thrown.isOurs) {
     context.output.writeError('It failed before as well: this deployment did not change it\n')
   } else if (options.rollback && performed.length > 0) {

@@ -1,3 +1,4 @@
+import type { Service } from '../../api/service.ts'
 import type { StackOperation } from './operation.ts'
 import type { ExistingObjects } from './plan.ts'
 
@@ -5,6 +6,22 @@ import type { ExistingObjects } from './plan.ts'
 export interface PerformedOperation {
   operation: StackOperation
   id: string
+  /** Of a service: `Swarmctl.SpecVersion` after it was sent. */
+  specVersion?: number | undefined
+}
+
+/**
+ * Whether a service got another spec than the deployment's since it was sent, from somebody who does not want it taken back. The manager's own way back
+ * leads to the version from before.
+ */
+export const isChangedByOthers = (
+  { ID, Swarmctl: { SpecVersion } }: Pick<Service, 'ID' | 'Swarmctl'>,
+  performed: readonly PerformedOperation[],
+  existing: ExistingObjects,
+): boolean => {
+  const sent = performed.find(({ id }) => id === ID)?.specVersion
+  const before = existing.services.find((service) => service.ID === ID)?.Swarmctl?.SpecVersion
+  return sent !== undefined && SpecVersion !== sent && SpecVersion !== before
 }
 
 /**
