@@ -12,11 +12,14 @@ export const createHost = (): CliHost => {
     // A second Ctrl-C ends at once what does not listen.
     process.once('SIGINT', () => process.exit(130))
   })
-  // `swarmctl … | head` ends the reader first.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // `swarmctl … | head` ends the reader first.
     if (error.code === 'EPIPE') process.exit(0)
-    throw error
+    process.stderr.write(`swarmctl: standard output can't be written: ${error.message}\n`)
+    process.exit(1)
   })
+  // Nobody is left to be told.
+  process.stderr.on('error', () => process.exit(1))
   return {
     env: process.env,
     signal: controller.signal,

@@ -1,7 +1,12 @@
 import t from 'tap'
 import { GoDuration, GoTime, goText } from '../../src/api/go-template/go-values.ts'
 import { compileFormat } from '../../src/cli/format/compile-format.ts'
-import { type ListRow, labelFields, printListing } from '../../src/cli/format/listing.ts'
+import {
+  type ListRow,
+  labelFields,
+  printListing,
+  shortImage,
+} from '../../src/cli/format/listing.ts'
 import type { Output } from '../../src/cli/output.ts'
 
 /** A service as the API gives it: fields that are empty are not there. */
@@ -28,6 +33,13 @@ const service = {
 }
 
 const fill = (template: string, data: unknown = service) => compileFormat(template)(data)
+
+t.test('images are shown without a digest where a tag says what they are', async (t) => {
+  const digest = `@sha256:${'0'.repeat(64)}`
+  t.equal(shortImage(`reg:5000/nginx:1.27${digest}`, {}), 'reg:5000/nginx:1.27')
+  t.equal(shortImage(`reg:5000/nginx${digest}`, {}), `reg:5000/nginx${digest}`)
+  t.equal(shortImage(`nginx:1${digest}`, { trunc: false }), `nginx:1${digest}`)
+})
 
 t.test('templates print what Go prints', async (t) => {
   const cases: [template: string, text: string][] = [
@@ -170,8 +182,15 @@ t.test('lists', async (t) => {
   )
   t.equal(
     print('{{json .}}'),
-    '{"ID":"one","Name":"a","CurrentState":"up","Labels":"a=b,k=v"}\n{"ID":"two","Name":"bb","CurrentState":"down","Labels":""}\n',
+    '{"CurrentState":"up","ID":"one","Labels":"a=b,k=v","Name":"a"}\n{"CurrentState":"down","ID":"two","Labels":"","Name":"bb"}\n',
   )
+  t.equal(
+    print('{{.}}'),
+    'map[CurrentState:up ID:one Labels:a=b,k=v Name:a]\nmap[CurrentState:down ID:two Labels: Name:bb]\n',
+    'no methods',
+  )
+  t.equal(print(''), print(), 'an empty format is none')
+  t.equal(print('table   {{.Name}} '), 'NAME\na\nbb\n')
   t.equal(print('{{.ID}}\\t{{.Label "k"}}'), 'one\tv\ntwo\t\n')
   t.equal(
     print('table {{.Name}}\\t{{upper .CurrentState}}\\t{{.Label "com.x"}}'),

@@ -366,6 +366,14 @@ t.test('completion', async (t) => {
   t.strictSame(await words('service', 'update', '--secret-rm', ''), ['key'])
   t.strictSame(await words('node', 'update', '--role', ''), ['worker', 'manager'])
   t.strictSame(await words('node', 'update', '--role=ma'), ['--role=manager'])
+  t.strictSame(await words('service', 'update', '--update-order', 'sta'), ['start-first'])
+  t.strictSame(await words('service', 'create', '--restart-condition='), [
+    '--restart-condition=none',
+    '--restart-condition=on-failure',
+    '--restart-condition=any',
+  ])
+  t.strictSame(await words('service', 'create', '--update-failure-action', 'r'), ['rollback'])
+  t.strictSame(await words('service', 'create', '--schedule-concurrency', 'f'), ['forbid'])
   t.ok((await words('service', 'create', '--lim')).includes('--limit-cpu'))
   t.strictSame(await words('exec', 'we'), ['web', 'web.1'])
   t.strictSame(await words('cp', ''), ['web:', 'web.1:', ':files'])

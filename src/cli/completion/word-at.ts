@@ -64,8 +64,20 @@ const place = (program: Command, before: readonly string[]): Place => {
   return at
 }
 
+/** Flags whose description is the list of what they take, which is looked at only where the service is checked: `none, on-failure or any`. */
+const LISTED = /<(?:mode|when|action|order|policy|scope)>$/
+
+const listed = ({ flags, description }: Option): string[] =>
+  LISTED.test(flags)
+    ? description
+        .replace(/^.*: | \(.*\)$/g, '')
+        .split(/, | or /)
+        .filter((word) => /^[a-z-]+$/.test(word))
+    : []
+
 const ofValue = (option: Option, prefix: string): Expected => {
-  const candidates = (option.argChoices ?? []).map((value) => ({ value, description: '' }))
+  const values = option.argChoices ?? listed(option)
+  const candidates = values.map((value) => ({ value, description: '' }))
   const flag = option.long ?? ''
   const kind = flag.replace(/^--/, '').replace(/-(add|rm)$/, '')
   return {

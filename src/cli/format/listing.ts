@@ -46,9 +46,9 @@ const SHORT_ID_LENGTH = 12
 export const shortId = (id: string, options: ListOptions): string =>
   options.trunc === false ? id : id.slice(0, SHORT_ID_LENGTH)
 
-/** An image as lists show it: without its digest, unless everything is asked for. */
+/** An image as lists show it: without its digest where a tag says what it is, unless everything is asked for. */
 export const shortImage = (image: string, options: ListOptions): string =>
-  options.trunc === false ? image : image.replace(/@sha256:.*/, '')
+  options.trunc === false ? image : image.replace(/(:[^/:@]+)@sha256:.*/, '$1')
 
 /** Labels as templates have them: `.Labels` as text, `.Label "key"` for one. */
 export const labelFields = (labels: Readonly<Record<string, string>> | null | undefined) => ({
@@ -88,6 +88,15 @@ const upperWords = (field: string): string =>
 const unescaped = (template: string): string =>
   template.replaceAll('\\t', '\t').replaceAll('\\n', '\n')
 
+/** A row as templates see it: in the order of names, and its methods are none of the fields that `{{.}}` and `{{json .}}` show. */
+const templateData = ({ fields }: ListRow): object => {
+  const data = {}
+  for (const [name, value] of sortedEntries(fields)) {
+    Object.defineProperty(data, name, { value, enumerable: typeof value !== 'function' })
+  }
+  return data
+}
+
 /** `table {{.Name}}\t{{.Ports}}`: a table of what the template names, with heads. */
 const templateTable = (
   template: string,
@@ -111,7 +120,7 @@ const templateTable = (
   // Two columns may have the same head: they are told apart by place.
   const keys = heads.map((head, at) => `${at}\0${head}`)
   const filled = rows.map((row) => {
-    const cells = fill(row.fields).split('\t')
+    const cells = fill(templateData(row)).split('\t')
     return Object.fromEntries(keys.map((key, at) => [key, cells[at] ?? '']))
   })
   return renderTable(keys, filled, width, (key) => key.slice(key.indexOf('\0') + 1))
@@ -125,7 +134,7 @@ export const printListing = (
   rows: readonly ListRow[],
 ): void => {
   if (options.quiet) return output.write(rows.map((row) => `${row.id}\n`).join(''))
-  const format = (options.format ?? 'table').trim()
+  const format = (options.format || 'table').trim()
   const width = options.trunc === false ? undefined : output.columns
   if (format === 'json') {
     return output.write(
@@ -136,10 +145,10 @@ export const printListing = (
   }
   if (format === 'table') return output.write(plainTable(columns, rows, width))
   if (/^table\s/.test(format)) {
-    return output.write(templateTable(unescaped(format.slice(6)), columns, rows, width))
+    return output.write(templateTable(unescaped(format.slice(6).trim()), columns, rows, width))
   }
   const fill = compileFormat(unescaped(format))
-  output.write(rows.map((row) => `${fill(row.fields)}\n`).join(''))
+  output.write(rows.map((row) => `${fill(templateData(row))}\n`).join(''))
 }
 
 /** Prints inspected objects: indented JSON, or a template for each. */
