@@ -185,6 +185,16 @@ t.test('cp copies files and folders both ways', async (t) => {
   t.equal(at('contents/deep/b'), 'B')
   t.equal(statSync(join(here, 'contents/a')).mode % 0o1000, 0o666)
 
+  mkdirSync(join(engine.root, 'twin/twin'), { recursive: true })
+  writeFileSync(join(engine.root, 'twin/twin/x'), 'X')
+  await run(`cp web:/twin/. ${here}/twins`)
+  t.equal(at('twins/twin/x'), 'X', 'a folder in a folder of its name stays one')
+  await run(`cp web:/ ${here}/all`)
+  t.equal(at('all/twin/twin/x'), 'X', 'all of a container in a folder of its own')
+  mkdirSync(join(here, 'dir2'))
+  await run(`cp web:/ ${here}/dir2`)
+  t.equal(at('dir2/twin/twin/x'), 'X')
+
   const chunks: Uint8Array[] = []
   await run('cp web:/tmp/file -', { onBytes: (chunk) => chunks.push(chunk) })
   const archive = Buffer.concat(chunks)

@@ -75,11 +75,12 @@ const localStat = (path: string) =>
     throw invalid(`can't read ${path}: ${error.message}`)
   })
 
-/** Gives the first folder of an archive another name; an empty one unpacks it into the target itself. */
+/** Gives the first folder of an archive another name, or what is in `/`, which has none, a folder; an empty name unpacks it into the target itself. */
 const renameRoot = (from: string, to: string) => {
   const renamed = (path: string): string => {
     const parts = path.split('/').filter((part) => part !== '' && part !== '.')
-    if (parts[0] === from) parts[0] = to
+    if (from === '') parts.unshift(to)
+    else if (parts[0] === from) parts[0] = to
     return parts.filter((part) => part !== '').join('/') || '.'
   }
   return (header: Headers): Headers => {
@@ -167,7 +168,8 @@ const copyOut = async (
   // What is in a folder goes into the target itself, all else beside what is there.
   const parent = isInto || isContents ? target : dirname(resolve(target))
   if (isContents) await mkdir(target, { recursive: true })
-  const root = found.name === '/' ? '' : posix.basename(source.replace(/\/\.$/, ''))
+  // The Engine names neither `/` nor a folder of which the contents are asked for: the first name may be that of something in it.
+  const root = found.name === '/' || isContents ? '' : posix.basename(source)
   const to = isContents ? '' : isInto ? root : basename(resolve(target))
   await unpack(answer, parent, renameRoot(root, to), options)
 }

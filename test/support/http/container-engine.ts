@@ -160,7 +160,7 @@ export class ContainerEngine {
       'X-Docker-Container-Path-Stat': Buffer.from(JSON.stringify(stat)).toString('base64'),
     })
     if (request.method === 'HEAD') return void response.end()
-    const isContents = path.endsWith('/.')
+    const isContents = path.endsWith('/.') || path === '/'
     const name = basename(full)
     const options: object = {
       umask: 0,
