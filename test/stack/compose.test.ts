@@ -21,6 +21,8 @@ FROM_OUTER=\${OUTER}
 DEFAULT=\${NONE:-d}
 BARE
   INDENTED = spaced
+COLON: "a:b" # c
+ESCAPED='Let\\'s go'
 not a line
 BROKEN=\${
 `
@@ -36,8 +38,10 @@ BROKEN=\${
     FROM_OUTER: 'outer',
     DEFAULT: 'd',
     INDENTED: 'spaced',
+    COLON: 'a:b',
+    ESCAPED: "Let's go",
   })
-  t.strictSame(ignoredLines, [15, 16])
+  t.strictSame(ignoredLines, [17, 18])
 })
 
 t.test('where variables come from', async (t) => {

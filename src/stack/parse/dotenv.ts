@@ -7,12 +7,12 @@ export interface DotEnv {
 }
 
 const LINE =
-  /^\s*(?:export\s+)?([A-Za-z_][\w.-]*)\s*=[ \t]*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\n]*?))[ \t]*(?:[ \t]#[^\n]*)?$/
+  /^\s*(?:export\s+)?([A-Za-z_][\w.-]*)\s*[=:][ \t]*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\n]*?))[ \t]*(?:[ \t]#[^\n]*)?$/
 
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t' }
 
 /**
- * A `.env` file as Compose reads it: `KEY=value` a line, `export` allowed, single quotes as they stand, double quotes with escapes (and
+ * A `.env` file as Compose reads it: `KEY=value` or `KEY: value` a line, `export` allowed, single quotes as they stand, double quotes with escapes (and
  * over several lines), ` #` starts a comment, variables of `outer` and of earlier lines are filled in. Lines of no sense are told.
  */
 export const parseDotEnv = (
@@ -35,7 +35,7 @@ export const parseDotEnv = (
       const value = double === undefined ? plain : withEscapes(double)
       const { text: filled, forgiven } = substitute(value, lookUp)
       if (forgiven[0] !== undefined) throw forgiven[0]
-      variables[key] = single ?? filled
+      variables[key] = single?.replaceAll("\\'", "'") ?? filled
     } catch {
       ignoredLines.push(number)
     }
@@ -61,4 +61,4 @@ function* logicalLines(text: string): Iterable<{ line: string; number: number }>
 }
 
 const isOpen = (line: string): boolean =>
-  /^\s*(?:export\s+)?[\w.-]+\s*=[ \t]*(?:"(?:[^"\\]|\\.)*|'(?:[^'\\]|\\.)*)$/s.test(line)
+  /^\s*(?:export\s+)?[\w.-]+\s*[=:][ \t]*(?:"(?:[^"\\]|\\.)*|'(?:[^'\\]|\\.)*)$/s.test(line)
