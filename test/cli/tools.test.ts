@@ -281,6 +281,11 @@ t.test('top', async (t) => {
   )
   looks()
   t.match((await run('top --no-stream --by task web', { sleep })).out, /^ID +TASK.*\nt1a+ +web\.1/)
+  for (const ref of ['t1a', service, service.slice(0, 24)]) {
+    looks()
+    const shown = await run(`top --no-stream --by task --no-trunc ${ref}`, { sleep })
+    t.match(shown.out, /^ID +TASK.*\nt1a+ +web\.1 /, `by an id: ${ref}`)
+  }
   t.match(await run('top --no-stream nope', { sleep }), { code: 1, err: /nothing that runs is/ })
   // Again and again until Ctrl-C; counters that went back (a new container) have no rate.
   node.swarm.usages.splice(0, 9, usage(1000, 1e9, 9), usage(3000, 2e9, 9), usage(4000, 1, 9))
@@ -296,6 +301,20 @@ t.test('top', async (t) => {
   })
   t.equal(ran.code, 130)
   t.match(ran.out, /50\.00%[\s\S]*web\.1 +host-1 +--/)
+
+  const again = new AbortController()
+  const empty = { ...usage(4000, 1, 9), Nodes: [] }
+  node.swarm.usages.splice(0, 9, usage(1000, 1e9, 9), usage(3000, 2e9, 9), empty, empty)
+  rounds = 0
+  const watched = await run('top --by task web', {
+    signal: again.signal,
+    async sleep() {
+      if (++rounds < 3) return
+      again.abort()
+      throw new Error('aborted')
+    },
+  })
+  t.match(watched, { code: 130, err: '' }, 'it waits while a service has no task')
 })
 
 t.test('events', async (t) => {

@@ -84,8 +84,20 @@ const rowOf = (use: Use, by: NonNullable<TopOptions['by']>, options: ListOptions
   }
 }
 
-const isMeant = (use: Use, refs: readonly string[]): boolean =>
-  refs.length === 0 || refs.some((ref) => [use.id, use.name, use.service, use.node].includes(ref))
+const isNamed = ({ name, service, node }: Use, ref: string): boolean =>
+  [name, service, node].includes(ref)
+
+const hasId = ({ id, serviceId, nodeId }: Use, ref: string): boolean =>
+  ref !== '' && [id, serviceId, nodeId].some((one) => one.startsWith(ref))
+
+/** Whether a task's or node's row is asked for: it, its service or its node, by name, else by the beginning of an id. */
+const meant = (all: readonly Use[], refs: readonly string[]): ((use: Use) => boolean) => {
+  const asks = refs.map((ref) => {
+    const matches = all.some((use) => isNamed(use, ref)) ? isNamed : hasId
+    return (use: Use) => matches(use, ref)
+  })
+  return (use) => refs.length === 0 || asks.some((ask) => ask(use))
+}
 
 /** Two looks, and what tells names. */
 interface Sample {
@@ -93,25 +105,26 @@ interface Sample {
   after: ClusterUsage
   tasks: Task[]
   nodes: Node[]
+  isFirst: boolean
 }
 
 const usesOf = ({ before, after, tasks, nodes }: Sample, refs: readonly string[]) => {
   const all = taskUses(before, after, tasks, nodes)
-  const own = all.filter((use) => isMeant(use, refs))
+  const machines = nodeUses(before, after, all, nodes)
+  const isMeant = meant([...all, ...machines], refs)
+  const own = all.filter(isMeant)
   const names = new Set(own.map(({ node }) => node))
   return {
     task: own,
     service: serviceUses(own),
-    node: nodeUses(before, after, all, nodes).filter(
-      ({ name, id }) =>
-        refs.length === 0 || names.has(name) || refs.includes(name) || refs.includes(id),
-    ),
+    node: machines.filter((node) => names.has(node.name) || isMeant(node)),
   }
 }
 
 const print = (output: Output, sample: Sample, refs: readonly string[], options: TopOptions) => {
   const uses = usesOf(sample, refs)
-  if (refs.length > 0 && uses.node.length === 0) {
+  // Between two tasks a service has none for a while: who watches it waits.
+  if (refs.length > 0 && uses.node.length === 0 && (!options.stream || sample.isFirst)) {
     throw new SwarmctlError('NOT_FOUND', `nothing that runs is called ${refs.join(' or ')}`)
   }
   const table = (by: NonNullable<TopOptions['by']>) => {
@@ -131,7 +144,7 @@ const print = (output: Output, sample: Sample, refs: readonly string[], options:
 const usageNow = ({ client, signal }: CliContext): Promise<ClusterUsage> =>
   client.call<ClusterUsage>({ path: '/swarmctl/usage', signal })
 
-const look = async (context: CliContext): Promise<Omit<Sample, 'before'>> => {
+const look = async (context: CliContext): Promise<Pick<Sample, 'after' | 'tasks' | 'nodes'>> => {
   const { client, signal } = context
   const [after, tasks, nodes] = await Promise.all([
     usageNow(context),
@@ -145,12 +158,12 @@ const top = async (context: CliContext, refs: string[], options: TopOptions): Pr
   const { output } = context
   let before = await usageNow(context)
   await context.sleep(FIRST_MS)
-  for (;;) {
+  for (let isFirst = true; ; isFirst = false) {
     const now = await look(context)
     // Drawn in one piece: half a table would flicker.
     const parts = options.stream && output.isTerminal ? [CLEAR] : []
     const collected = { ...output, write: (part: string) => void parts.push(part) }
-    print(collected, { before, ...now }, refs, options)
+    print(collected, { before, ...now, isFirst }, refs, options)
     output.write(parts.join(''))
     if (!options.stream) return
     before = now.after

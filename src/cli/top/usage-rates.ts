@@ -7,7 +7,9 @@ export interface Use {
   id: string
   name: string
   node: string
+  nodeId: string
   service: string
+  serviceId: string
   /** CPUs: 1 is one of them fully used. Undefined: there was nothing to compare with. */
   cpus: number | undefined
   memory: number
@@ -61,7 +63,9 @@ export const taskUses = (
       id,
       name: object ? `${service}.${object.Slot ?? host}` : id,
       node: host,
+      nodeId: node.NodeID,
       service,
+      serviceId: object?.ServiceID ?? '',
       cpus: cpuRate === undefined ? undefined : cpuRate / NS_PER_MS,
       memory: task.Memory,
       memoryLimit: task.MemoryLimit,
@@ -96,7 +100,9 @@ export const serviceUses = (uses: readonly Use[]): Use[] =>
     id: service,
     name: service,
     node: '',
+    nodeId: '',
     service,
+    serviceId: own[0]?.serviceId ?? '',
     cpuCount: 0,
     error: '',
   }))
@@ -121,7 +127,9 @@ export const nodeUses = (
       id: node.ID,
       name,
       node: name,
+      nodeId: node.ID,
       service: '',
+      serviceId: '',
       cpus: cpuRate === undefined ? undefined : cpuRate / NS_PER_MS,
       memory: usage?.Memory ?? 0,
       memoryLimit: usage?.MemoryTotal ?? 0,
