@@ -136,6 +136,7 @@ export class SegmentWriter {
     assert(known !== undefined && known.number === tail.number, 'the log ends in another segment')
     const file = await this.#deps.files.open(segmentName(tail.number))
     this.#current = { file, key: sealKey(tail.key), known, offset: tail.offset }
+    this.#newest = known
     this.#sequence = tail.sequence
     this.#tag = tail.tag
     this.#allocate()

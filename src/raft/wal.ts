@@ -113,9 +113,9 @@ export class FileWal implements Wal {
     let bytes = 0
     for (let head = this.#queue[0]; head !== undefined; head = this.#queue[0]) {
       for (let record = head.records[0]; record !== undefined; record = head.records[0]) {
-        const size = record.kind === 'entries' ? sizeOfEntries(record.entries) : 0
+        const size = bytesOfNextEntries(head.records)
         if (bytes > 0 && bytes + size > FRAME_BYTES_MAX) return { records, finished }
-        bytes += size
+        if (record.kind === 'entries') bytes += size
         records.push(record)
         head.records.shift()
       }
@@ -144,6 +144,15 @@ function recordsOf(batch: WalBatch): WalRecord[] {
   if (batch.reset !== null) records.push({ kind: 'reset', position: batch.reset })
   for (const entries of pieces(batch.entries)) records.push({ kind: 'entries', entries })
   return records
+}
+
+/**
+ * A hard state is in one frame with the first entries of its batch. These may replace others at indexes that it calls committed: after
+ * a crash between the two frames, what was to be replaced would be applied.
+ */
+function bytesOfNextEntries(records: readonly WalRecord[]): number {
+  const next = records.find((record) => record.kind === 'entries')
+  return next === undefined ? 0 : sizeOfEntries(next.entries)
 }
 
 /** Cuts entries into runs that fit a frame. */

@@ -274,6 +274,73 @@ t.test('a failed write ends the log: nothing more is acknowledged', async (t) =>
   t.equal(await lastIndexAfterReopen(), 1)
 })
 
+/** The real files; a write that is held waits for ever, as one does that a crash prevents. */
+function holding(isHeld: (name: string, offset: number) => boolean): WalFiles {
+  const real = new NodeWalFiles(directory)
+  return {
+    list: () => real.list(),
+    read: (name) => real.read(name),
+    allocate: (name, bytes) => real.allocate(name, bytes),
+    open: async (name) => {
+      const file = await real.open(name)
+      return {
+        close: () => file.close(),
+        write: (bytes, offset) =>
+          isHeld(name, offset) ? new Promise(() => {}) : file.write(bytes, offset),
+      }
+    },
+    rename: (from, to) => real.rename(from, to),
+    remove: (name) => real.remove(name),
+  }
+}
+
+t.test('a commit index is never durable before the entries that it speaks of', async (t) => {
+  let writesLeft = Number.POSITIVE_INFINITY
+  const files = holding(() => writesLeft-- <= 0)
+  const wal = new FileWal({ files, clock: systemClock, dataKey })
+  await wal.open()
+  await wal.append(batch([entry(1, 1)], { hardState: { term: 1, vote: 'a', commit: 1 } }))
+  // What a leader proposed waits for the disk, and behind it what another leader committed instead.
+  writesLeft = 1
+  const large = 'y'.repeat(700_000)
+  const own = wal.append(batch([entry(2, 1, large)]))
+  const others = batch([entry(2, 2, large)], { hardState: { term: 2, vote: null, commit: 2 } })
+  wal.append(others).catch(() => {})
+  await own
+  const again = new FileWal({ files: new NodeWalFiles(directory), clock: systemClock, dataKey })
+  const { entries, hardState } = await again.open()
+  t.equal(entries.at(-1)?.term, 1, 'the crash came between the two')
+  t.equal(hardState.commit, 1, 'what was to be replaced is not committed')
+  await again.close()
+})
+
+t.test('a segment is kept until the next one has what it says of votes and terms', async (t) => {
+  const first = open()
+  await first.open()
+  const hardState = { term: 7, vote: 'b', commit: 0 }
+  await first.append(batch([], { hardState }))
+  await first.close()
+  let onRoll = () => {}
+  const rolled = new Promise<void>((resolve) => {
+    onRoll = resolve
+  })
+  const isCheckpoint = (name: string, offset: number) => name === 'spare.seg' && offset === 512
+  const files = holding((name, offset) => {
+    if (isCheckpoint(name, offset)) onRoll()
+    return isCheckpoint(name, offset)
+  })
+  const wal = open(files)
+  await wal.open()
+  const isOver = rolled.then(() => true)
+  for (let over = false; !over; ) {
+    over = await Promise.race([wal.append(batch([], { hardState })).then(() => false), isOver])
+  }
+  await wal.compactTo(100)
+  const again = open()
+  t.same((await again.open()).hardState, hardState)
+  await again.close()
+})
+
 /** What is synced while something runs: the paths, in their order. */
 async function syncedBy(run: () => Promise<void>): Promise<string[]> {
   const handle = await openFile(directory, 'r')
