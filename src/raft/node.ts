@@ -410,7 +410,8 @@ export class RaftNode {
 
   #compact(core: RaftCore): void {
     const { keepEntriesMax, keepBytesMax } = this.#options
-    const to = Math.min(this.#deps.state.flushedIndex, this.#sender.lowestIndex, core.log.applied)
+    const kept = this.#sender.lowestIndex((id) => core.progress.get(id)?.match ?? 0)
+    const to = Math.min(this.#deps.state.flushedIndex, kept, core.log.applied)
     if (to - core.log.base.index < Math.min(COMPACT_STEP_ENTRIES, keepEntriesMax)) return
     const before = core.log.base.index
     const after = core.compact({ to, keepEntriesMax, keepBytesMax })

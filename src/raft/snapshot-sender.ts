@@ -18,6 +18,11 @@ const CHUNK_BYTES = 256 * 1024
 const RESEND_TICKS = 20
 /** Without any progress a transfer ends after this (10 s); it never ends because it is long. */
 const STALLED_TICKS = 400
+/**
+ * So long (30 s) the log that follows a snapshot is kept for who got it: it has to put the snapshot in use before it asks for more, and with
+ * many writes would need the next one by then, and so on for ever (etcd: releaseDelayAfterSnapshot).
+ */
+const KEPT_TICKS = 1_200
 
 export interface SnapshotSenderDeps {
   readonly id: RaftNodeId
@@ -43,6 +48,8 @@ interface Stream {
 export class SnapshotSender {
   readonly #deps: SnapshotSenderDeps
   readonly #streams = new Map<RaftNodeId, Stream>()
+  /** Who got a snapshot, of which index, and until when the log is kept for it. */
+  readonly #sent = new Map<RaftNodeId, { readonly index: number; readonly untilTick: number }>()
   #nextStream: number
   #tick = 0
 
@@ -51,10 +58,16 @@ export class SnapshotSender {
     this.#nextStream = deps.firstStream
   }
 
-  /** The lowest index that a running transfer stands for: the log after it must be kept. */
-  get lowestIndex(): number {
-    const indexes = [...this.#streams.values()].map(({ view }) => view?.meta.index ?? 0)
-    return Math.min(Number.MAX_SAFE_INTEGER, ...indexes)
+  /** The log after this index must be kept, for transfers that run and for who got one lately; `matchOf` says what is known to be there. */
+  lowestIndex(matchOf: (id: RaftNodeId) => number): number {
+    let lowest = Number.MAX_SAFE_INTEGER
+    for (const { view } of this.#streams.values()) {
+      lowest = Math.min(lowest, view?.meta.index ?? 0)
+    }
+    for (const [to, { index }] of this.#sent) {
+      lowest = Math.min(lowest, Math.max(index, matchOf(to)))
+    }
+    return lowest
   }
 
   /** Begins a transfer; one that runs to the same follower ends. */
@@ -94,16 +107,17 @@ export class SnapshotSender {
       if (stream.chunk === undefined || stream.reading) continue
       if (this.#tick - stream.sentTick >= RESEND_TICKS) this.#send(stream, stream.chunk)
     }
+    for (const [to, { untilTick }] of this.#sent) if (this.#tick >= untilTick) this.#sent.delete(to)
   }
 
   /** Ends the transfers to those who are members no longer: the log would be kept for them. */
   keepOnly(members: readonly RaftNodeId[]): void {
-    for (const to of [...this.#streams.keys()]) if (!members.includes(to)) this.#drop(to)
+    for (const to of this.#known()) if (!members.includes(to)) this.#drop(to)
   }
 
   /** Ends all transfers: this node leads no longer, or stops. */
   stop(): void {
-    for (const to of [...this.#streams.keys()]) this.#drop(to)
+    for (const to of this.#known()) this.#drop(to)
   }
 
   #onView(stream: Stream, view: StateView): void {
@@ -148,6 +162,7 @@ export class SnapshotSender {
   #finish(stream: Stream): void {
     const index = stream.view?.meta.index ?? 0
     this.#drop(stream.to)
+    this.#sent.set(stream.to, { index, untilTick: this.#tick + KEPT_TICKS })
     this.#deps.onFinished(stream.to, { index })
   }
 
@@ -158,9 +173,14 @@ export class SnapshotSender {
     this.#deps.onFinished(stream.to, 'failed')
   }
 
+  #known(): RaftNodeId[] {
+    return [...this.#streams.keys(), ...this.#sent.keys()]
+  }
+
   #drop(to: RaftNodeId): void {
     const stream = this.#streams.get(to)
     this.#streams.delete(to)
+    this.#sent.delete(to)
     // Closing only frees memory; that it failed changes nothing for anyone.
     stream?.view?.close().catch(() => {})
   }

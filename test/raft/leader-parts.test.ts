@@ -28,32 +28,70 @@ t.test('etcd Progress.MaybeDecrTo: a rejection of an earlier probe is not believ
   t.equal(progress.match, 2)
 })
 
+/** A sender of a state at index 39. */
+function sending(onFinished: () => void): { sender: SnapshotSender; sent: SnapshotChunk[] } {
+  const disk = new MemoryStateDisk()
+  disk.meta = { index: 39, term: 2, membership: EMPTY_MEMBERSHIP }
+  const sent: SnapshotChunk[] = []
+  const sender = new SnapshotSender({
+    id: 'a',
+    state: new MemoryStateStorage({ disk, clock: systemClock }),
+    log: { info: () => {}, warn: () => {} },
+    send: (chunk) => sent.push(chunk),
+    onFinished,
+    firstStream: 1,
+  })
+  return { sender, sent }
+}
+
+const nothing = () => 0
+
 t.test(
   'the log is kept for a snapshot under way, and no longer when its taker is removed',
   async (t) => {
-    const disk = new MemoryStateDisk()
-    disk.meta = { index: 39, term: 2, membership: EMPTY_MEMBERSHIP }
-    const sent: SnapshotChunk[] = []
-    const sender = new SnapshotSender({
-      id: 'a',
-      state: new MemoryStateStorage({ disk, clock: systemClock }),
-      log: { info: () => {}, warn: () => {} },
-      send: (chunk) => sent.push(chunk),
-      onFinished: () => t.fail('nobody waits for it'),
-      firstStream: 1,
-    })
-    t.equal(sender.lowestIndex, Number.MAX_SAFE_INTEGER)
+    const { sender, sent } = sending(() => t.fail('nobody waits for it'))
+    t.equal(sender.lowestIndex(nothing), Number.MAX_SAFE_INTEGER)
     sender.start('b', 2)
     sender.start('c', 2)
     await new Promise(setImmediate)
     t.strictSame(sent.map(({ to }) => to).sort(), ['b', 'c'])
-    t.equal(sender.lowestIndex, 39)
+    t.equal(sender.lowestIndex(nothing), 39)
     sender.keepOnly(['a', 'c'])
-    t.equal(sender.lowestIndex, 39)
+    t.equal(sender.lowestIndex(nothing), 39)
     sender.keepOnly(['a'])
-    t.equal(sender.lowestIndex, Number.MAX_SAFE_INTEGER)
+    t.equal(sender.lowestIndex(nothing), Number.MAX_SAFE_INTEGER)
   },
 )
+
+t.test('the log is kept for a while for who got a snapshot, after what it has', async (t) => {
+  let finished = 0
+  const { sender, sent } = sending(() => {
+    finished += 1
+  })
+  const get = async () => {
+    sender.start('b', 2)
+    for (const before = finished; finished === before; ) {
+      await new Promise(setImmediate)
+      const { stream, sequence } = sent.at(-1) as SnapshotChunk
+      const ack = { from: 'b', to: 'a', term: 2, stream, next: sequence + 1, refused: false }
+      sender.onAck({ kind: 'snapshot-ack', ...ack })
+    }
+  }
+  await get()
+  t.equal(sender.lowestIndex(nothing), 39)
+  t.equal(
+    sender.lowestIndex(() => 45),
+    45,
+  )
+  for (let tick = 0; tick < 1_200; tick += 1) sender.tick()
+  t.equal(sender.lowestIndex(nothing), Number.MAX_SAFE_INTEGER, 'it may have ended meanwhile')
+  await get()
+  sender.keepOnly(['a'])
+  t.equal(sender.lowestIndex(nothing), Number.MAX_SAFE_INTEGER, 'it is removed')
+  await get()
+  sender.stop()
+  t.equal(sender.lowestIndex(nothing), Number.MAX_SAFE_INTEGER, 'another one leads')
+})
 
 t.test('what is known to be durable there is not rejected', async (t) => {
   const progress = new Progress(5, LIMITS)

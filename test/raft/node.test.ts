@@ -206,6 +206,36 @@ t.test('a member that missed thousands of entries catches up by a snapshot', asy
   t.equal(again.machine.values.size, 2_000, 'the snapshot survives a restart')
 })
 
+t.test('while others write on, one snapshot is enough', async (t) => {
+  const { c, leader, away } = await oneAway(t)
+  const large = 'v'.repeat(2_000)
+  let written = 0
+  const write = async () => {
+    await Promise.all(
+      Array.from({ length: 50 }, () => leader.node.propose(set(`k${written++ % 100}`, large))),
+    )
+  }
+  while (leader.node.status().firstIndex < 300) await write()
+  const machine = new KeyValueMachine()
+  let [restores, isInUse] = [0, false]
+  machine.beginRestore = () => {
+    restores += 1
+    const restore = KeyValueMachine.prototype.beginRestore.call(machine)
+    const commit = async (pause: () => Promise<void>) => {
+      for (const end = written + 2_000; written < end; ) await pause()
+      await restore.commit(pause)
+      isInUse = true
+    }
+    return { ...restore, commit: restores > 1 ? commit : restore.commit }
+  }
+  const back = await c.start(away, { keepEntriesMax: 100, machine })
+  for (let last = -1; !isInUse || (last !== leader.node.status().lastIndex && restores < 4); ) {
+    await write()
+    last = back.node.status().lastIndex
+  }
+  t.equal(restores, 2, 'its own state at the start, and that of the leader')
+})
+
 t.test('a member that can’t read the leader’s snapshot ends, and says why', async (t) => {
   const { c, leader, away } = await oneAway(t)
   const writes = Array.from({ length: 500 }, (_, at) => leader.node.propose(set(`k${at}`, at)))
