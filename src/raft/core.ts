@@ -59,9 +59,18 @@ export interface CoreStart {
 
 /** Where proposed entries went, or why they were not taken; then nothing happened. */
 export type ProposeOutcome =
-  | { readonly kind: 'proposed'; readonly term: number; readonly firstIndex: number }
+  | {
+      readonly kind: 'proposed'
+      readonly term: number
+      readonly firstIndex: number
+      /** How many there was room for: the others were not taken. */
+      readonly count: number
+    }
   | { readonly kind: 'not-leader'; readonly leaderId: RaftNodeId | null }
   | { readonly kind: 'refused'; readonly reason: string }
+
+/** Why a leader takes no more for now. */
+export const TOO_MUCH_UNCOMMITTED = 'too much is proposed and not committed yet'
 
 export class RaftCore {
   readonly #state: CoreState
@@ -174,18 +183,21 @@ export class RaftCore {
     step(this.#state, message)
   }
 
-  /** Appends commands to the log of a leader; they are committed, or not, later. */
+  /** Appends commands to the log of a leader, as many as may be uncommitted; they are committed, or not, later. */
   propose(commands: readonly Uint8Array[]): ProposeOutcome {
     const state = this.#state
     const refusal = this.#refusal()
     if (refusal !== undefined) return refusal
-    if (state.uncommittedBytes >= state.options.uncommittedBytesMax) {
-      return { kind: 'refused', reason: 'too much is proposed and not committed yet' }
-    }
     const firstIndex = state.log.lastIndex + 1
-    for (const data of commands) appendEntry(state, 'command', data)
+    let count = 0
+    for (const data of commands) {
+      if (state.uncommittedBytes >= state.options.uncommittedBytesMax) break
+      appendEntry(state, 'command', data)
+      count += 1
+    }
+    if (count === 0) return { kind: 'refused', reason: TOO_MUCH_UNCOMMITTED }
     broadcastNewEntries(state)
-    return { kind: 'proposed', term: state.term, firstIndex }
+    return { kind: 'proposed', term: state.term, firstIndex, count }
   }
 
   /** Proposes a change of the members; only one may be under way. */
@@ -201,7 +213,7 @@ export class RaftCore {
     const entry = appendEntry(state, 'membership', encodeMembershipCommand(command))
     state.pendingMembershipIndex = entry.index
     broadcastNewEntries(state)
-    return { kind: 'proposed', term: state.term, firstIndex: entry.index }
+    return { kind: 'proposed', term: state.term, firstIndex: entry.index, count: 1 }
   }
 
   /** Begins a linearizable read; {@link Ready.reads} answers with the token, unless it is lost. */
@@ -283,9 +295,7 @@ export class RaftCore {
     if (progress === undefined || progress.state !== 'snapshot') return
     if (outcome === 'failed') {
       // From where the log begins, not from 0: its answer says whether it has a log (see `welcome`).
-      progress.becomeProbe(this.#state.log.firstIndex)
-      // The next try waits for a sign of life, so that a follower that can't take it isn't flooded.
-      progress.recentActive = false
+      progress.onSnapshotFailed(this.#state.log.firstIndex)
       return
     }
     progress.becomeProbe(outcome.index + 1)

@@ -60,8 +60,7 @@ export class RaftNode {
     this.#deps = deps
     this.#options = { ...NODE_DEFAULTS, ...options }
     this.#beginning = { initialVoters, survivor }
-    const { id } = options
-    const { state, log } = deps
+    const [{ id }, { state, log }] = [options, deps]
     const core = { ...CORE_DEFAULTS, ...options.core }
     this.#held = new HeldAppends(deps.clock, (message) => this.#transmit(message, false))
     const firstToken = Math.floor(deps.random() * 2 ** 40)
@@ -97,6 +96,8 @@ export class RaftNode {
     const { wal, state, stateMachine, transport, random } = this.#deps
     const known = await openStorage({ wal, state, stateMachine }, this.#beginning)
     await restoreStored(this.#deps, known.applied)
+    const isStopped = () => this.#state === 'stopped'
+    if (isStopped()) throw new StoppedError()
     this.#core = new RaftCore({ id: this.#options.id, ...known, random }, this.#options.core)
     this.#state = 'running'
     transport.onMessage((from, bytes) => this.#onMessage(from, bytes))

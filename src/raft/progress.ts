@@ -21,6 +21,8 @@ export class Progress {
   state: ProgressState = 'probe'
   /** Something came from it since the last quorum check (§6.2). */
   recentActive = false
+  /** A snapshot failed and nothing came from it since: the next try waits for that. */
+  #snapshotFailed = false
 
   readonly #limits: InflightLimits
   #inflight: { index: number; bytes: number }[] = []
@@ -55,6 +57,23 @@ export class Progress {
 
   becomeSnapshot(): void {
     this.#reset('snapshot')
+  }
+
+  /** Whether it could take a snapshot now: a silent one could not, and one that just could not is not to be flooded. */
+  get mayTakeSnapshot(): boolean {
+    return this.recentActive && !this.#snapshotFailed
+  }
+
+  /** A snapshot did not get there: probe from an index on. */
+  onSnapshotFailed(next: number): void {
+    this.becomeProbe(next)
+    this.#snapshotFailed = true
+  }
+
+  /** It lives. */
+  onHeard(): void {
+    this.recentActive = true
+    this.#snapshotFailed = false
   }
 
   /** An append with these entries goes out. */

@@ -1,4 +1,4 @@
-import type { ProposeOutcome, RaftCore } from './core.ts'
+import { type ProposeOutcome, type RaftCore, TOO_MUCH_UNCOMMITTED } from './core.ts'
 import type { Entry } from './entry.ts'
 import {
   EntryTooLargeError,
@@ -72,8 +72,10 @@ export class Proposals {
   /** The core took entries of these proposers, or refused them. */
   onProposed(outcome: ProposeOutcome, proposers: readonly Proposer[]): void {
     if (outcome.kind === 'proposed') {
+      const { count, firstIndex, term } = outcome
       proposers.forEach((proposer, at) => {
-        this.#add(outcome.firstIndex + at, outcome.term, proposer)
+        if (at < count) this.#add(firstIndex + at, term, proposer)
+        else proposer.reject(new ProposalDroppedError(TOO_MUCH_UNCOMMITTED))
       })
       return
     }

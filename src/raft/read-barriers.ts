@@ -61,6 +61,11 @@ export class ReadBarriers {
     for (const { waiters } of ready) for (const waiter of waiters) waiter.resolve()
   }
 
+  /** Rounds that were answered, and whose index is not applied yet. */
+  get confirmedCount(): number {
+    return this.#confirmed.length
+  }
+
   get hasQueued(): boolean {
     return this.#queued.length > 0 && this.#round === undefined
   }
@@ -87,10 +92,10 @@ export class ReadBarriers {
     if (this.#round !== undefined)
       this.#round = { ...this.#round, waiters: keep(this.#round.waiters) }
     if (this.#round?.waiters.length === 0) this.#round = undefined
-    this.#confirmed = this.#confirmed.map(({ index, waiters: all }) => ({
-      index,
-      waiters: keep(all),
-    }))
+    // What nobody waits for any more goes: while nothing is applied, on a full disk, there would be ever more of it.
+    this.#confirmed = this.#confirmed
+      .map(({ index, waiters: all }) => ({ index, waiters: keep(all) }))
+      .filter(({ waiters: left }) => left.length > 0)
     for (const waiter of waiters) waiter.reject(error)
   }
 }

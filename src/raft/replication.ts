@@ -45,7 +45,7 @@ export function sendAppend(state: CoreState, to: RaftNodeId, evenIfEmpty: boolea
 export function onAppendResponse(state: CoreState, message: AppendResponse): void {
   const progress = state.progress.get(message.from)
   if (progress === undefined) return
-  progress.recentActive = true
+  progress.onHeard()
   if (message.rejected) onAppendRejected(state, message, progress)
   else onAppendAccepted(state, message, progress)
 }
@@ -53,7 +53,7 @@ export function onAppendResponse(state: CoreState, message: AppendResponse): voi
 export function onHeartbeatResponse(state: CoreState, message: HeartbeatResponse): void {
   const progress = state.progress.get(message.from)
   if (progress === undefined) return
-  progress.recentActive = true
+  progress.onHeard()
   progress.resume()
   // Also recovers a probe whose message was lost.
   if (progress.match < state.log.lastIndex || progress.state === 'probe') {
@@ -129,8 +129,7 @@ function welcome(state: CoreState, to: RaftNodeId, progress: Progress): boolean 
 }
 
 function requestSnapshot(state: CoreState, to: RaftNodeId, progress: Progress): boolean {
-  // A silent follower couldn't take it anyway.
-  if (!progress.recentActive) return false
+  if (!progress.mayTakeSnapshot) return false
   progress.becomeSnapshot()
   state.snapshotsToSend.push(to)
   return true

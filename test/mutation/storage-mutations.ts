@@ -15,8 +15,8 @@ export const STORAGE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'failed-snapshot-looks-like-a-newcomer',
     file: 'src/raft/core.ts',
-    original: '      progress.becomeProbe(this.#state.log.firstIndex)\n',
-    mutated: '      progress.becomeProbe()\n',
+    original: '      progress.onSnapshotFailed(this.#state.log.firstIndex)\n',
+    mutated: '      progress.onSnapshotFailed(progress.match + 1)\n',
     reference: 'this project: a leader waits for what only that follower could commit',
   },
   {

@@ -433,4 +433,17 @@ t.test('§5 snapshots', async (t) => {
     network.tickAll(5)
     t.same(leader.snapshotsToSend, ['c', 'c'])
   })
+
+  t.test('who can not take a snapshot is still one that answers (§6.2)', async (t) => {
+    const network = new CoreNetwork(IDS).elect('a').cut('c').propose('a', 'x').propose('a', 'y')
+    const leader = network.get('a')
+    leader.core.compact({ to: 3, keepEntriesMax: 0, keepBytesMax: 0 })
+    network.heal().cut('a', 'b').cut('c', 'b')
+    for (let tick = 0; tick < 100; tick += 1) {
+      network.tickAll(1)
+      leader.core.onSnapshotSent('c', 'failed')
+    }
+    t.ok(leader.snapshotsToSend.length > 10, 'it was tried again and again')
+    t.same([leader.core.role, leader.core.term], ['leader', 1])
+  })
 })

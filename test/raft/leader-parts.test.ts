@@ -7,9 +7,10 @@ import { EMPTY_MEMBERSHIP } from '../../src/raft/membership.ts'
 import { MemoryStateDisk, MemoryStateStorage } from '../../src/raft/memory-state-storage.ts'
 import { Progress } from '../../src/raft/progress.ts'
 import { type ProposalResult, Proposals } from '../../src/raft/proposals.ts'
+import { ReadBarriers } from '../../src/raft/read-barriers.ts'
 import type { SnapshotChunk } from '../../src/raft/snapshot-message.ts'
 import { SnapshotSender } from '../../src/raft/snapshot-sender.ts'
-import { bytes } from '../support/raft/core-network.ts'
+import { bytes, CoreNetwork } from '../support/raft/core-network.ts'
 import { systemClock } from '../support/raft/system-clock.ts'
 
 const LIMITS = { messagesMax: 4, bytesMax: 1_000 }
@@ -117,7 +118,7 @@ t.test(
         },
         deadlineTick: 1_000,
       }
-      proposals.onProposed({ kind: 'proposed', firstIndex: 7, term }, [proposer])
+      proposals.onProposed({ kind: 'proposed', firstIndex: 7, term, count: 1 }, [proposer])
       return () => outcome
     }
     const first = wait(2)
@@ -131,3 +132,38 @@ t.test(
     t.ok(second() instanceof ProposalDroppedError, 'it did come back: entry 7 of term 4 is gone')
   },
 )
+
+t.test(
+  'of reads that were given up nothing is left, however long nothing is applied',
+  async (t) => {
+    const reads = new ReadBarriers(4, 0)
+    const failed: string[] = []
+    for (let tick = 1; tick <= 50; tick += 1) {
+      const reject = (error: Error) => void failed.push(error.name)
+      reads.add({ resolve: () => t.fail('nothing was applied'), reject, deadlineTick: tick + 10 })
+      const token = reads.nextToken(tick)
+      t.not(token, undefined)
+      reads.onConfirmed(token ?? 0, 7)
+      reads.expire(tick)
+    }
+    t.equal(failed.length, 40)
+    t.equal(reads.confirmedCount, 10)
+  },
+)
+
+t.test('of many proposals as many are taken as may be uncommitted', async (t) => {
+  const { core } = new CoreNetwork(['a', 'b'], { options: { uncommittedBytesMax: 1_000 } })
+    .elect('a')
+    .get('a')
+  const proposals = new Proposals()
+  const refused: Error[] = []
+  for (let at = 0; at < 10; at += 1) {
+    const reject = (error: Error) => void refused.push(error)
+    proposals.enqueue(new Uint8Array(300), { resolve: () => {}, reject, deadlineTick: 9 })
+  }
+  proposals.proposeQueued((commands) => core.propose(commands))
+  t.equal(proposals.count, 4)
+  t.equal(core.log.last.index, 5, 'behind the no-op')
+  t.equal(refused.length, 6)
+  t.ok(refused.every((error) => error instanceof ProposalDroppedError))
+})

@@ -1,7 +1,11 @@
 import t from 'tap'
 import { NotLeaderError } from '../../src/raft/errors.ts'
+import { MemoryStateDisk, MemoryStateStorage } from '../../src/raft/memory-state-storage.ts'
+import { MemoryWal, MemoryWalDisk } from '../../src/raft/memory-wal.ts'
+import { RaftNode } from '../../src/raft/node.ts'
 import type { WalFiles } from '../../src/raft/wal-files.ts'
 import { Cluster, type ClusterNode, KeyValueMachine, set, until } from '../support/raft/cluster.ts'
+import { systemClock } from '../support/raft/system-clock.ts'
 
 const encoder = new TextEncoder()
 const IDS = ['a', 'b', 'c']
@@ -299,4 +303,27 @@ t.test('limits and aborts have errors of their own', async (t) => {
   t.match(await node.propose(set('k', 2)), { result: null }, 'it was not even begun')
   await t.rejects(node.transferLeadership('nobody'), { code: 'RAFT_DROPPED' })
   await t.rejects(node.removeNode('a'), { code: 'RAFT_DROPPED' }, 'the last voter stays')
+})
+
+t.test('whoever is stopped before it has started takes no part', async (t) => {
+  const wal = new MemoryWal({ disk: new MemoryWalDisk(), clock: systemClock })
+  const state = new MemoryStateStorage({ disk: new MemoryStateDisk(), clock: systemClock })
+  const onMessage = () => t.fail('it listens')
+  const node = new RaftNode(
+    {
+      ...{
+        wal,
+        state,
+        clock: systemClock,
+        random: Math.random,
+        stateMachine: new KeyValueMachine(),
+      },
+      transport: { send: () => t.fail('it talks'), onMessage },
+      log: { info: () => {}, warn: () => {} },
+      onFatal: (error) => t.fail(error.message),
+    },
+    { id: 'a' },
+  )
+  const started = node.start()
+  await Promise.all([node.stop(), t.rejects(started, { code: 'RAFT_STOPPED' })])
 })
