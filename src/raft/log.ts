@@ -1,9 +1,14 @@
 import { assert } from './assert.ts'
 import { type Entry, type LogPosition, sizeOfEntries } from './entry.ts'
 
+/** Times `keepBytesMax` that the log may grow to for followers that get a snapshot. Beyond it they need another one: memory has an end. */
+export const HELD_FACTOR = 4
+
 /** What compaction may take: entries up to `to`, as long as more than this stays behind. */
 export interface CompactionLimits {
   readonly to: number
+  /** What follows it is kept for followers that get a snapshot. */
+  readonly heldTo: number
   readonly keepEntriesMax: number
   readonly keepBytesMax: number
 }
@@ -182,7 +187,9 @@ export class RaftLog {
   compactionIndex(limits: CompactionLimits): number {
     let bytes = this.#bytes
     let index = this.#base.index
-    while (index < limits.to) {
+    const isHeld = bytes <= HELD_FACTOR * limits.keepBytesMax
+    const to = isHeld ? Math.min(limits.to, limits.heldTo) : limits.to
+    while (index < to) {
       const entry = this.at(index + 1)
       const isOld = this.lastIndex - index > limits.keepEntriesMax
       if (entry === undefined || (!isOld && bytes <= limits.keepBytesMax)) break

@@ -411,11 +411,11 @@ export class RaftNode {
 
   #compact(core: RaftCore): void {
     const { keepEntriesMax, keepBytesMax } = this.#options
-    const kept = this.#sender.lowestIndex((id) => core.progress.get(id)?.match ?? 0)
-    const to = Math.min(this.#deps.state.flushedIndex, kept, core.log.applied)
+    const heldTo = this.#sender.lowestIndex((id) => core.progress.get(id)?.match ?? 0)
+    const to = Math.min(this.#deps.state.flushedIndex, core.log.applied)
     if (to - core.log.base.index < Math.min(COMPACT_STEP_ENTRIES, keepEntriesMax)) return
     const before = core.log.base.index
-    const after = core.compact({ to, keepEntriesMax, keepBytesMax })
+    const after = core.compact({ to, heldTo, keepEntriesMax, keepBytesMax })
     if (after === before) return
     this.#deps.wal.compactTo(after).catch((cause) => {
       this.#deps.log.warn('old log segments could not be freed', { cause: String(cause) })

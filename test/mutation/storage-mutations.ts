@@ -36,8 +36,8 @@ export const STORAGE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'log-purged-before-the-state-is-stored',
     file: NODE,
-    original: 'Math.min(this.#deps.state.flushedIndex, kept, core.log.applied)',
-    mutated: 'Math.min(kept, core.log.applied)',
+    original: 'Math.min(this.#deps.state.flushedIndex, core.log.applied)',
+    mutated: 'core.log.applied',
     reference: 'spur #368; Redis-Raft #43',
   },
   {

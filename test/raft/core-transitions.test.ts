@@ -16,7 +16,7 @@ import {
 } from '../support/raft/core-network.ts'
 
 const IDS = ['a', 'b', 'c']
-const ALL = { to: 99, keepEntriesMax: 0, keepBytesMax: 0 }
+const ALL = { to: 99, heldTo: 99, keepEntriesMax: 0, keepBytesMax: 0 }
 
 const change = (network: CoreNetwork, ...changes: MemberChange[]) =>
   network.get('a').core.proposeMembership({ kind: 'change', changes })

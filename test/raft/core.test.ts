@@ -353,7 +353,7 @@ t.test('§5 snapshots', async (t) => {
     const network = new CoreNetwork(IDS).elect('a').cut('c')
     for (let at = 0; at < 10; at += 1) network.propose('a', `x${at}`)
     const leader = network.get('a')
-    leader.core.compact({ to: 8, keepEntriesMax: 0, keepBytesMax: 0 })
+    leader.core.compact({ to: 8, heldTo: 8, keepEntriesMax: 0, keepBytesMax: 0 })
     network.heal().tickAll(5)
     t.same(leader.snapshotsToSend, ['c'])
     t.equal(leader.core.progress.get('c')?.state, 'snapshot')
@@ -411,7 +411,10 @@ t.test('§5 snapshots', async (t) => {
         'a',
         new Driver(coreOf('a', { voters: IDS, entries, term: 1, commit: 5 })),
       )
-      network.get('a').settle().core.compact({ to: 5, keepEntriesMax: 0, keepBytesMax: 0 })
+      network
+        .get('a')
+        .settle()
+        .core.compact({ to: 5, heldTo: 5, keepEntriesMax: 0, keepBytesMax: 0 })
       network.cut('c').elect('a')
       const leader = network.get('a')
       t.same(leader.snapshotsToSend, ['b'])
@@ -427,7 +430,7 @@ t.test('§5 snapshots', async (t) => {
   t.test('a failed transfer is tried again when the follower shows that it lives', async (t) => {
     const network = new CoreNetwork(IDS).elect('a').cut('c').propose('a', 'x').propose('a', 'y')
     const leader = network.get('a')
-    leader.core.compact({ to: 3, keepEntriesMax: 0, keepBytesMax: 0 })
+    leader.core.compact({ to: 3, heldTo: 3, keepEntriesMax: 0, keepBytesMax: 0 })
     network.heal().tickAll(5)
     leader.core.onSnapshotSent('c', 'failed')
     network.tickAll(5)
@@ -437,7 +440,7 @@ t.test('§5 snapshots', async (t) => {
   t.test('who can not take a snapshot is still one that answers (§6.2)', async (t) => {
     const network = new CoreNetwork(IDS).elect('a').cut('c').propose('a', 'x').propose('a', 'y')
     const leader = network.get('a')
-    leader.core.compact({ to: 3, keepEntriesMax: 0, keepBytesMax: 0 })
+    leader.core.compact({ to: 3, heldTo: 3, keepEntriesMax: 0, keepBytesMax: 0 })
     network.heal().cut('a', 'b').cut('c', 'b')
     for (let tick = 0; tick < 100; tick += 1) {
       network.tickAll(1)

@@ -3,6 +3,7 @@
 import t from 'tap'
 import { createEntry } from '../../src/raft/entry.ts'
 import { OutcomeUnknownError, ProposalDroppedError } from '../../src/raft/errors.ts'
+import { HELD_FACTOR, RaftLog } from '../../src/raft/log.ts'
 import { EMPTY_MEMBERSHIP } from '../../src/raft/membership.ts'
 import { MemoryStateDisk, MemoryStateStorage } from '../../src/raft/memory-state-storage.ts'
 import { Progress } from '../../src/raft/progress.ts'
@@ -166,4 +167,16 @@ t.test('of many proposals as many are taken as may be uncommitted', async (t) =>
   t.equal(core.log.last.index, 5, 'behind the no-op')
   t.equal(refused.length, 6)
   t.ok(refused.every((error) => error instanceof ProposalDroppedError))
+})
+
+t.test('for takers of a snapshot the log is kept, but not without end', async (t) => {
+  const entries = Array.from({ length: 50 }, (_, at) =>
+    createEntry({ index: at + 1, term: 1 }, 'command', new Uint8Array(100)),
+  )
+  const log = new RaftLog({ index: 0, term: 0 }, entries, 50, 50)
+  const entryBytes = entries[0]!.bytes.length
+  const limits = { to: 40, heldTo: 7, keepEntriesMax: 10 }
+  t.equal(log.compactionIndex({ ...limits, keepBytesMax: entryBytes * 50 }), 7)
+  t.equal(log.compactionIndex({ ...limits, keepBytesMax: (entryBytes * 50) / HELD_FACTOR }), 7)
+  t.equal(log.compactionIndex({ ...limits, keepBytesMax: (entryBytes * 49) / HELD_FACTOR }), 40)
 })

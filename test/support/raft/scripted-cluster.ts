@@ -132,7 +132,7 @@ export class ScriptedCluster {
   #compact(command: Command): string {
     const { core } = this.#node(command.words[0])
     const to = Number(command.words[1])
-    return `the log begins after ${core.compact({ to, keepEntriesMax: 0, keepBytesMax: 0 })}`
+    return `the log begins after ${core.compact({ to, heldTo: to, keepEntriesMax: 0, keepBytesMax: 0 })}`
   }
 
   // ---- outputs, disk and network ----
