@@ -1,6 +1,6 @@
 /**
  * Makes a checkout ready: `npm run setup` installs the dependencies, `--lab` also the Debian packages that the
- * lab's hosts need, `--bench` the peers that benchmarks compare with. Runs before anything is installed,
+ * lab's hosts need, `--bench` the peer that a benchmark compares with. Runs before anything is installed,
  * so it is plain JavaScript for Node 20. Quick when there is nothing to do.
  */
 import { spawnSync } from 'node:child_process'
@@ -38,12 +38,7 @@ const LAB_PACKAGES = {
 }
 /** Where the kernel has AppArmor, an Engine starts no container without its tool. */
 const APPARMOR_PACKAGES = isAppArmorOn() ? { apparmor_parser: 'apparmor' } : {}
-const BENCH_PACKAGES = {
-  wrk: 'wrk',
-  haproxy: 'haproxy',
-  etcd: 'etcd-server',
-  etcdctl: 'etcd-client',
-}
+const BENCH_PACKAGES = { etcd: 'etcd-server' }
 
 const wanted = new Set(process.argv.slice(2))
 const unknown = [...wanted].filter((flag) => flag !== '--lab' && flag !== '--bench')

@@ -39,8 +39,6 @@ export interface Service extends Meta {
     /** Version of the last change of `Spec` by a user: what a task was made from, and what an update is checked against. */
     SpecVersion: number
     PreviousSpecVersion?: number
-    /** Set by `service rm`: the tasks are drained and removed first, then the object; invisible to the API. */
-    PendingDelete?: boolean
     /** Of a service whose spec has a schedule. */
     ScheduleStatus?: ScheduleStatus
     Autoscaled?: Autoscaled

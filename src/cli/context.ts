@@ -3,7 +3,7 @@ import { Client, DEFAULT_HOST } from './client.ts'
 import type { Output } from './output.ts'
 import type { Terminal } from './terminal.ts'
 
-/** What the process gives to the CLI; `runDaemon` and `startDaemon` come from the executable. */
+/** What the process gives to the CLI. */
 export interface CliHost {
   output: Output
   /** For commands that carry bytes through. */

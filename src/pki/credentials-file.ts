@@ -1,8 +1,8 @@
-import { readFile, unlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { z } from 'zod'
 import { SwarmctlError } from '../api/errors.ts'
-import { syncDirectory, writeFileAtomic } from './atomic-file.ts'
+import { writeFileAtomic } from './atomic-file.ts'
 import {
   type Credentials,
   type CredentialsPem,
@@ -103,15 +103,4 @@ const parse = (path: string, text: string): CredentialsFile => {
   const file = CredentialsFile.safeParse(value)
   if (file.success) return file.data
   throw damaged(path, file.error)
-}
-
-/** Removes the stored credentials: the node is in no cluster any more. */
-export const removeCredentials = async (directory: string): Promise<void> => {
-  const path = credentialsPath(directory)
-  try {
-    await unlink(path)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-  }
-  await syncDirectory(dirname(path))
 }

@@ -11,7 +11,7 @@ import { SegmentWriter } from './wal-segment-writer.ts'
 
 /** Frames end here, but for one entry that is larger: long enough to carry many, short to sync. */
 const FRAME_BYTES_MAX = 1024 * 1024
-/** One entry must fit a frame, and a frame a segment. etcd refuses requests above the same 1.5 MiB. */
+/** A larger entry gets a frame of its own, which must fit a segment. etcd refuses requests above the same 1.5 MiB. */
 export const ENTRY_BYTES_MAX = 1536 * 1024
 /**
  * A segment is read whole at start, zeroed whole when it is first allocated, and kept until all of

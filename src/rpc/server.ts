@@ -127,13 +127,6 @@ export class RpcServer {
     this.#server?.setSecureContext(secureContext(credentials))
   }
 
-  /** Ends the connections of a node that was removed, without waiting for the next ping. */
-  closeConnectionsOf(nodeId: string): void {
-    for (const connection of [...this.#connections]) {
-      if (connection.peer?.nodeId === nodeId) connection.close()
-    }
-  }
-
   #judge(socket: TLSSocket): PeerVerdict {
     const verdict = judgeClient(socket, this.#deps.clock.nowMs())
     if (verdict.kind !== 'node') return verdict

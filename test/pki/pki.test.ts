@@ -8,7 +8,6 @@ import { checkValidity, LOCKED_KEY, readCredentials } from '../../src/pki/creden
 import {
   credentialsPath,
   loadCredentials,
-  removeCredentials,
   storeCredentials,
 } from '../../src/pki/credentials-file.ts'
 import { createKeyAndCsr, readCsr } from '../../src/pki/csr.ts'
@@ -154,9 +153,6 @@ t.test('credentials on disk', async (t) => {
     await writeFile(credentialsPath(path), damaged)
     await t.rejects(loadCredentials(path), { code: 'UNAUTHENTICATED', message: /join it again/ })
   }
-  await removeCredentials(path)
-  await removeCredentials(path)
-  t.equal(await loadCredentials(path), undefined)
 })
 
 t.test('the data key', async (t) => {

@@ -171,8 +171,7 @@ export class Autoscaler {
   }
 }
 
-const isScaled = ({ Spec, Swarmctl }: Service): boolean =>
-  Spec.Swarmctl?.Autoscale !== undefined && Swarmctl.PendingDelete !== true
+const isScaled = ({ Spec }: Service): boolean => Spec.Swarmctl?.Autoscale !== undefined
 
 /** Writes a change, or nothing when the service is not any more as it was looked at. No user's change: `SpecVersion` stays. */
 const applyChange = (tx: Tx, change: ScaleChange): void => {

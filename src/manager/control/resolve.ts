@@ -36,8 +36,8 @@ export const find = <K extends Resolvable>(
   reference: string,
 ): ObjectByKind[K] | undefined => {
   const byId = view.get(kind, reference)
-  if (byId !== undefined && isVisible(kind, byId)) return byId
-  const all = view.list(kind).filter((object) => isVisible(kind, object))
+  if (byId !== undefined) return byId
+  const all = view.list(kind)
   const byName = all.filter((object) => nameOf[kind](object) === reference)
   if (byName.length > 0) return only(byName, kind, reference)
   if (reference === '') return undefined
@@ -48,12 +48,9 @@ export const find = <K extends Resolvable>(
   )
 }
 
-const only = <T>(matches: T[], kind: Kind, reference: string): T | undefined => {
+const only = <T>(matches: readonly T[], kind: Kind, reference: string): T | undefined => {
   if (matches.length > 1) {
     throw invalid(`${kind} ${reference} is ambiguous (${matches.length} matches found)`)
   }
   return matches[0]
 }
-
-const isVisible = <K extends Kind>(kind: K, object: ObjectByKind[K]): boolean =>
-  kind !== 'service' || (object as ObjectByKind['service']).Swarmctl.PendingDelete !== true

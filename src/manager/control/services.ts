@@ -135,7 +135,6 @@ export class Services {
       .list('service')
       .filter(
         (service) =>
-          service.Swarmctl.PendingDelete !== true &&
           matchesPrefix(filters.id, service.ID) &&
           matchesPrefix(filters.name, service.Spec.Name) &&
           matchesLabels(filters.label, service.Spec.Labels) &&

@@ -3,7 +3,7 @@
 /**
  * After a change of leader, nodes have this long to register before they count as down. Agents whose connection broke are back within
  * 0.2 s; those of a leader that vanished silently notice within 3 s of its end, some of which the election took. Short enough that
- * the tasks of a lost leader's own node run elsewhere within 5 s.
+ * the tasks of a lost leader's own node run elsewhere after some 5 s.
  */
 export const REGISTER_GRACE_MS = 4000
 

@@ -15,7 +15,6 @@ export type Operation =
   | { kind: 'set-update-status'; serviceId: string; specVersion: number; status: UpdateStatus }
   /** Makes the previous spec the current one. */
   | { kind: 'roll-back'; serviceId: string; specVersion: number; status: UpdateStatus }
-  | { kind: 'remove-service'; serviceId: string }
   | StartRun
 
 /** The next run of a scheduled job. Its due time is stored with it, so that no leader starts it twice. */
@@ -63,8 +62,6 @@ export const formatOperation = (operation: Operation): string => {
       return `service ${operation.serviceId}: ${operation.status.State} (${operation.status.Message})`
     case 'roll-back':
       return `service ${operation.serviceId}: back to the previous spec (${operation.status.Message})`
-    case 'remove-service':
-      return `remove service ${operation.serviceId}`
     case 'start-run':
       return `service ${operation.serviceId}: starts the run that is due at ${operation.due}`
     default:
@@ -100,11 +97,6 @@ export const applyOperation = (tx: Tx, operation: Operation): void => {
       return
     case 'roll-back':
       changeService(tx, operation, (service) => rollBack(service, operation.status))
-      return
-    case 'remove-service':
-      if (tx.get('service', operation.serviceId)?.Swarmctl.PendingDelete === true) {
-        tx.remove('service', operation.serviceId)
-      }
       return
     case 'start-run':
       changeService(tx, operation, (service) => startRun(service, operation))

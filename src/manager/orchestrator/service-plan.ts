@@ -10,13 +10,7 @@ import type { UpdateProgress } from './update-progress.ts'
 
 /** All that one service needs now: its scale, restarts and update. */
 export const planService = (state: ServiceState, progress: UpdateProgress): Plan => {
-  const { service, tasks } = state
-  if (service.Swarmctl.PendingDelete === true) {
-    const { operations } = planRemoved(tasks)
-    return tasks.length > 0
-      ? { operations }
-      : { operations: [{ kind: 'remove-service', serviceId: service.ID }] }
-  }
+  const { service } = state
   const scale = planScale(state)
   // A job's update is a new iteration, not a rolling update.
   if (isJob(service)) {

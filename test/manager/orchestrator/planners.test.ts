@@ -190,11 +190,6 @@ t.test('one slot, table', async (t) => {
     [],
     'unless the brake holds it',
   )
-  const removed = { ...webService(), Swarmctl: { SpecVersion: 2, PendingDelete: true } }
-  t.strictSame(plan([webTask('t1', 'running')], removed).lines, [
-    'task t1: desired remove (its service was removed)',
-  ])
-  t.strictSame(plan([], removed).lines, ['remove service web'])
 })
 
 t.test('an update starts in one step, and with the old task still there', async (t) => {
