@@ -59,6 +59,11 @@ const createBody = async (
   }
 }
 
+const CREATE_EXAMPLES = {
+  secret: 'printf s3cret | swarmctl secret create db-password -',
+  config: 'swarmctl config create site.conf ./site.conf',
+} as const
+
 const createVerb = (noun: Command, run: Runner, kind: 'secret' | 'config'): void => {
   const command = noun
     .command('create')
@@ -72,8 +77,12 @@ const createVerb = (noun: Command, run: Runner, kind: 'secret' | 'config'): void
         .choices(['golang'])
         .argParser((driver: string) => driver),
     )
-    .addHelpText('after', `\nExample:\n  printf s3cret | swarmctl ${kind} create db-password -\n`)
-  if (kind === 'secret') command.option('-d, --driver <driver>', 'Secret driver')
+    .addHelpText('after', `\nExample:\n  ${CREATE_EXAMPLES[kind]}\n`)
+  if (kind === 'secret')
+    command.option(
+      '-d, --driver <driver>',
+      'Secret driver; managers refuse it, since there is none',
+    )
   command.action(
     run(async (context, name: string, file: string | undefined, options: CreateOptions) => {
       const created = await context.client.call<{ ID: string }>({

@@ -18,6 +18,7 @@ const usageLine = (text: string): string => {
     .replace(/^error: /, '')
     .trim()
     .replaceAll('\n', ' ')
+    .replace(/\.$/, '')
   return `swarmctl: ${message}; --help shows the flags and an example\n`
 }
 

@@ -7,6 +7,7 @@ import {
   readStack,
   STACK_ARGUMENT,
   stackName,
+  tellWarnings,
   withFiles,
 } from './stack-input.ts'
 
@@ -21,6 +22,7 @@ export const stackConvertVerb = (noun: Command, run: Runner): void => {
     .action(
       run(async (context, given: string | undefined, options: FileOptions) => {
         const loaded = await readStack(context, options)
+        tellWarnings(context, loaded)
         const bodies = bodiesOf(await convertFiles(loaded, stackName(given, loaded)))
         context.output.write(`${JSON.stringify(bodies, null, 2)}\n`)
       }),

@@ -58,7 +58,7 @@ export const initVerb = (parent: Command, run: Runner, launcher: DaemonLauncher)
     .addOption(availabilityFlag())
     .option(
       '--default-addr-pool <cidr>',
-      'Pool for overlay networks (several times)',
+      'Pool for overlay networks (several times, or with commas)',
       collectListed,
     )
     .option(

@@ -24,7 +24,7 @@ export const joinVerb = (parent: Command, run: Runner, launcher: DaemonLauncher)
   const command = parent
     .command('join')
     .description('Join a swarm as a worker or manager, as the token says')
-    .argument('<addr>', 'A manager: HOST:PORT')
+    .argument('<addr>', `A manager: HOST[:PORT], port ${DEFAULT_PORT} by default`)
     .requiredOption('--token <token>', 'Token from "swarmctl join-token worker" or "… manager"')
   withNodeAddresses(command)
     .addOption(availabilityFlag())

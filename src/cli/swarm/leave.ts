@@ -6,7 +6,7 @@ export const leaveVerb = (parent: Command, run: Runner): void => {
   parent
     .command('leave')
     .description('Leave the swarm and remove everything that it made on this machine')
-    .option('-f, --force', 'Leave even if this node is a manager')
+    .option('-f, --force', 'Leave even if this node is a manager, or its Engine is down')
     .addHelpText('after', '\nExample:\n  swarmctl leave\n')
     .action(
       run(async ({ client, output }, options: { force?: boolean }) => {
