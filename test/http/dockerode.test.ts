@@ -3,7 +3,7 @@ import t from 'tap'
 import { type ApiNode, startNode } from '../support/http/api-node.ts'
 import { sampleTask } from '../support/objects.ts'
 
-// Issue "Drop-in", other clients: every method that dockerode has for a swarm.
+// Other clients: every method that dockerode has for a swarm.
 
 const text = async (stream: NodeJS.ReadableStream): Promise<string> => {
   let all = ''

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { startWithFullSpec } from '../support/http/full-spec.ts'
 
-// Issue "Drop-in": a spec that an API client sent comes back unchanged from inspect, also what nobody acts on, which is warned of.
+// A spec that an API client sent comes back unchanged from inspect, also what nobody acts on, which is warned of.
 
 t.test('a service’s spec comes back field for field', async (t) => {
   const { node, spec } = await startWithFullSpec(t)

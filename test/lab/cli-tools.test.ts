@@ -9,7 +9,7 @@ import { eventually } from '../support/lab/eventually.ts'
 import type { LabHost } from '../support/lab/host.ts'
 import { labTest } from '../support/lab/lab-test.ts'
 
-// Issue "drop-in", The CLI: what reaches into tasks on other nodes and tells why something does not run.
+// The CLI: what reaches into tasks on other nodes and tells why something does not run.
 
 const CREATE = [
   ...['service', 'create', '--quiet', '--no-resolve-image', '--update-monitor', '1s'],

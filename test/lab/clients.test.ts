@@ -10,7 +10,7 @@ import { eventually } from '../support/lab/eventually.ts'
 import type { LabHost } from '../support/lab/host.ts'
 import { labTest } from '../support/lab/lab-test.ts'
 
-// Issue "Drop-in", other clients: Debian's packages, unmodified, and the calls that Traefik and Portainer make.
+// Other clients: Debian's packages, unmodified, and the calls that Traefik and Portainer make.
 
 type Test = typeof t
 

@@ -2,7 +2,7 @@ import t from 'tap'
 import { CHAPTERS, COMPAT_HOSTS, compareWithSwarm } from '../../compat/against-swarm.ts'
 import { labTest } from '../support/lab/lab-test.ts'
 
-// Issue "Drop-in": Debian's docker CLI, command by command, against Docker Swarm on the next hosts. `npm run compat` takes further CLIs.
+// Debian's docker CLI, command by command, against Docker Swarm on the next hosts. `npm run compat` takes further CLIs.
 
 /** What makes and ends clusters in the middle of a run takes the longest: `npm run compat` has it. */
 const CHAPTERS_HERE = CHAPTERS.filter(({ name }) => !['swarm settings', 'leave'].includes(name))

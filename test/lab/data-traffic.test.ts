@@ -7,7 +7,7 @@ import type { LabHost } from '../support/lab/host.ts'
 import { labTest } from '../support/lab/lab-test.ts'
 import type { LabMachine } from '../support/lab/machine.ts'
 
-// Issue "a swarm that runs", Overlay: the whole product under traffic, on both data planes. What the embedded proxy can't do
+// Overlay: the whole product under traffic, on both data planes. What the embedded proxy can't do
 // (design §8) stands here by name: it hides the client's address, and it answers names with addresses instead of VIPs.
 
 const CREATE = ['service', 'create', '--quiet', '--no-resolve-image']

@@ -6,7 +6,7 @@ import { type CommandOptions, runCommand } from '../support/lab/command.ts'
 import type { LabHost } from '../support/lab/host.ts'
 import { labTest } from '../support/lab/lab-test.ts'
 
-// Issue "a swarm that runs", Two commands: `npm run demo` from start to `--down`, on three nodes and on one.
+// Two commands: `npm run demo` from start to `--down`, on three nodes and on one.
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const DEMO_TIMEOUT_MS = 280_000

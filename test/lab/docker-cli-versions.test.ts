@@ -8,7 +8,7 @@ import { eventually } from '../support/lab/eventually.ts'
 import type { LabHost } from '../support/lab/host.ts'
 import { labTest } from '../support/lab/lab-test.ts'
 
-// Issue "a swarm that runs", The Engine API: a day's work with each docker CLI on this machine, Debian's (20.10) and, where
+// The Engine API: a day's work with each docker CLI on this machine, Debian's (20.10) and, where
 // there is one, a newer: they send and expect different things. docker-cli.test.ts has every verb, at every kind of node.
 
 const DEBIAN = '/usr/bin/docker'

@@ -8,7 +8,7 @@ import { eventually } from '../support/lab/eventually.ts'
 import type { LabHost } from '../support/lab/host.ts'
 import { labTest } from '../support/lab/lab-test.ts'
 
-// Issue "a swarm that runs", The Engine API: the unmodified docker CLI on the daemon's socket, at the leader, at a follower and at a worker.
+// The Engine API: the unmodified docker CLI on the daemon's socket, at the leader, at a follower and at a worker.
 
 const IMAGE = 'swarmctl-test:1'
 const WEB = resolve(import.meta.dirname, '../../examples/web.yml')

@@ -14,7 +14,7 @@ import { labTest } from '../support/lab/lab-test.ts'
 import { expiredCredentials, readRootCA } from '../support/lab/root-key.ts'
 import { daemonsLive, nodeLine, untilNodeLine, untilPs } from '../support/lab/waits.ts'
 
-// Issue "a swarm that runs", Bad input and faults: one clear line, the API's right status, nothing changed, no daemon
+// Bad input and faults: one clear line, the API's right status, nothing changed, no daemon
 // ended. Wrong tokens, a wrong CA in the token and an unreachable manager are in nodes.test.ts.
 
 const IMAGE = 'swarmctl-test:1'

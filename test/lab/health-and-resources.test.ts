@@ -7,7 +7,7 @@ import { eventually } from '../support/lab/eventually.ts'
 import type { LabHost } from '../support/lab/host.ts'
 import { labTest } from '../support/lab/lab-test.ts'
 
-// Issue "a swarm that runs", Health and Resources: what decides that a task runs, and what it may use.
+// Health and Resources: what decides that a task runs, and what it may use.
 
 const CREATE = [
   ...['service', 'create', '--quiet', '--no-resolve-image', '--update-monitor', '1s'],

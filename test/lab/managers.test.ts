@@ -5,7 +5,7 @@ import { eventually } from '../support/lab/eventually.ts'
 import type { LabHost } from '../support/lab/host.ts'
 import { labTest } from '../support/lab/lab-test.ts'
 
-// Issue "a swarm that runs", Replicated managers: quorum, forwarding, failover, snapshots, promote and demote.
+// Replicated managers: quorum, forwarding, failover, snapshots, promote and demote.
 
 interface Created {
   name: string

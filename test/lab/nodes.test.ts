@@ -5,7 +5,7 @@ import { eventually } from '../support/lab/eventually.ts'
 import type { LabHost } from '../support/lab/host.ts'
 import { labTest } from '../support/lab/lab-test.ts'
 
-// Issue "a swarm that runs", Nodes: daemon, init, join, tokens, leave, node verbs, resume, reboot.
+// Nodes: daemon, init, join, tokens, leave, node verbs, resume, reboot.
 
 const CREATE = ['service', 'create', '--quiet', '--no-resolve-image']
 

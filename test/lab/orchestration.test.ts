@@ -13,7 +13,7 @@ import { eventually } from '../support/lab/eventually.ts'
 import type { LabHost } from '../support/lab/host.ts'
 import { labTest } from '../support/lab/lab-test.ts'
 
-// Issue "a swarm that runs", Orchestration: placement, restarts, updates, dead nodes. Drain is in nodes.test.ts.
+// Orchestration: placement, restarts, updates, dead nodes. Drain is in nodes.test.ts.
 
 const IMAGE = 'swarmctl-test:1'
 const BAD = 'swarmctl-test:bad'

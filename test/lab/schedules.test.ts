@@ -6,7 +6,7 @@ import { eventually } from '../support/lab/eventually.ts'
 import type { LabHost } from '../support/lab/host.ts'
 import { labTest } from '../support/lab/lab-test.ts'
 
-// Issue "drop-in", CronJob: jobs that run by a schedule, on real daemons and over the death of a leader.
+// CronJob: jobs that run by a schedule, on real daemons and over the death of a leader.
 
 const IMAGE = 'swarmctl-test:1'
 const EVERY_3_S = '*/3 * * * * *'

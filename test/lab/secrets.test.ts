@@ -9,7 +9,7 @@ import type { LabHost } from '../support/lab/host.ts'
 import { labTest } from '../support/lab/lab-test.ts'
 import { disguises, filesWith, isInMemory } from '../support/lab/needle.ts'
 
-// Issue "a swarm that runs", Secrets and configs: how they get into the container, and where they must never be.
+// Secrets and configs: how they get into the container, and where they must never be.
 
 const SECRET = 'Plaintext-of-the-password-7Qm2xV9'
 const ROTATED = 'Plaintext-of-its-successor-4Rt8bK1'

@@ -16,7 +16,7 @@ import type { LabHost } from '../support/lab/host.ts'
 import { labTest } from '../support/lab/lab-test.ts'
 import { INSECURE_REGISTRY, startRegistry } from '../support/lab/registry.ts'
 
-// Issue "a swarm that runs", Services: every verb and flag of `service`; what a flag says is read back from the container.
+// Services: every verb and flag of `service`; what a flag says is read back from the container.
 
 const IMAGE = 'swarmctl-test:1'
 const CREATE = ['service', 'create', '--quiet', '--no-resolve-image', '--update-monitor', '1s']

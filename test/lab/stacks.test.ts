@@ -13,7 +13,7 @@ import { eventually } from '../support/lab/eventually.ts'
 import type { LabHost } from '../support/lab/host.ts'
 import { labTest } from '../support/lab/lab-test.ts'
 
-// Issue "a swarm that runs", Stacks: every verb of `stack`, with the files of examples/ as users have them.
+// Stacks: every verb of `stack`, with the files of examples/ as users have them.
 
 const EXAMPLES = resolve(import.meta.dirname, '../../examples')
 const WEB = join(EXAMPLES, 'web.yml')

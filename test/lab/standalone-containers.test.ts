@@ -8,7 +8,7 @@ import { eventually } from '../support/lab/eventually.ts'
 import type { LabHost } from '../support/lab/host.ts'
 import { labTest } from '../support/lab/lab-test.ts'
 
-// Issue "drop-in": `docker run --network` and `network connect` on an attachable overlay give the container an address of the cluster's,
+// `docker run --network` and `network connect` on an attachable overlay give the container an address of the cluster's,
 // names and reach. A manager and a worker, on both data planes, by the unmodified docker CLI.
 
 const IMAGE = 'swarmctl-test:1'
