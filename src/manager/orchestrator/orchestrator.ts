@@ -6,10 +6,12 @@ import type { ObjectChange } from '../../api/object.ts'
 import type { Task } from '../../api/task.ts'
 import { TASK_STATE_ORDER } from '../../api/task-state.ts'
 import type { Store } from '../store/store.ts'
+import { crowdedOut } from './crowding.ts'
 import { type Brake, planBrake } from './node-brake.ts'
 import { applyOperation, formatOperation, type Operation, type Plan } from './operation.ts'
 import { ReconcileLoop, type ReconcilerDeps } from './reconcile-loop.ts'
 import { planRemoved, planService } from './service-plan.ts'
+import type { ServiceState } from './service-state.ts'
 import { UpdateProgress } from './update-progress.ts'
 
 /**
@@ -27,6 +29,8 @@ export class Orchestrator {
   readonly #loop: ReconcileLoop
   /** Services that may need something. */
   readonly #dirty = new Set<string>()
+  /** Nodes whose tasks may not fit any more. */
+  readonly #tight = new Set<string>()
   readonly #progress = new Map<string, UpdateProgress>()
   readonly #wakeups = new Map<string, () => void>()
   #cancelBrake: (() => void) | undefined
@@ -48,6 +52,7 @@ export class Orchestrator {
   /** Looks at everything once, then at what changes. */
   start(): void {
     this.#markAll()
+    for (const { ID } of this.#store.view().list('node')) this.#tight.add(ID)
     this.#unwatch = this.#store.watch((changes) => this.#onChanges(changes))
     this.#loop.start()
   }
@@ -61,6 +66,7 @@ export class Orchestrator {
     this.#cancelBrake = undefined
     await this.#loop.stop()
     this.#dirty.clear()
+    this.#tight.clear()
     this.#progress.clear()
   }
 
@@ -68,6 +74,12 @@ export class Orchestrator {
     const view = this.#store.view()
     for (const service of view.list('service')) this.#dirty.add(service.ID)
     for (const task of view.list('task')) this.#dirty.add(task.ServiceID)
+  }
+
+  /** A node's state can matter to any service: one with tasks there, a global one, the brake's. */
+  #markNode(id: string): void {
+    this.#tight.add(id)
+    this.#markAll()
   }
 
   #onChanges(changes: readonly ObjectChange[]): void {
@@ -87,8 +99,7 @@ export class Orchestrator {
         }
         return
       case 'node':
-        // A node's state can matter to any service: one with tasks there, a global one, the brake's.
-        this.#markAll()
+        this.#markNode((change.object ?? change.old).ID)
         return
       case 'cluster':
       case 'network':
@@ -107,7 +118,8 @@ export class Orchestrator {
     const view = this.#store.view()
     const nodes = new Map(view.list('node').map((node) => [node.ID, node]))
     const brake = this.#brake([...nodes.values()], nowMs)
-    const operations = dirty.flatMap((id) => this.#plan(id, nodes, brake, nowMs).operations)
+    const seen = { nodes, held: brake.held, crowded: this.#crowded(nodes), nowMs }
+    const operations = dirty.flatMap((id) => this.#plan(id, seen).operations)
     if (operations.length === 0) return
     for (const operation of operations) this.#log.debug({}, formatOperation(operation))
     try {
@@ -118,7 +130,20 @@ export class Orchestrator {
     }
   }
 
-  #plan(id: string, nodes: Map<string, Node>, brake: Brake, nowMs: number): Plan {
+  /** Whose node has too little for them. A node is looked at after each change of it, and until all fits. */
+  #crowded(nodes: ReadonlyMap<string, Node>): Map<string, string> {
+    const view = this.#store.view()
+    const crowded = new Map<string, string>()
+    for (const id of this.#tight) {
+      const node = nodes.get(id)
+      const missing = node && crowdedOut(node, view.tasksByNode(id))
+      if (missing === undefined || missing.size === 0) this.#tight.delete(id)
+      else for (const [taskId, lack] of missing) crowded.set(taskId, lack)
+    }
+    return crowded
+  }
+
+  #plan(id: string, seen: Pick<ServiceState, 'nodes' | 'held' | 'crowded' | 'nowMs'>): Plan {
     const view = this.#store.view()
     const service = view.get('service', id)
     const tasks = view.tasksByService(id)
@@ -131,9 +156,9 @@ export class Orchestrator {
     }
     const progress = this.#progress.get(id) ?? new UpdateProgress()
     this.#progress.set(id, progress)
-    const state = { service, tasks, nodes, held: brake.held, cluster: view.cluster(), nowMs }
-    const plan = planService({ ...state, newId: this.#newId }, progress)
-    if (plan.wakeAtMs !== undefined) this.#wakeAt(id, plan.wakeAtMs, nowMs)
+    const state = { ...seen, service, tasks, cluster: view.cluster(), newId: this.#newId }
+    const plan = planService(state, progress)
+    if (plan.wakeAtMs !== undefined) this.#wakeAt(id, plan.wakeAtMs, seen.nowMs)
     return plan
   }
 

@@ -14,6 +14,8 @@ export interface ServiceState {
   nodes: ReadonlyMap<string, Node>
   /** Nodes that are down but whose tasks are left alone for now (`node-brake.ts`). */
   held: ReadonlySet<string>
+  /** Ids of tasks that their node's resources no longer suffice for, with what is missing (`crowding.ts`). */
+  crowded: ReadonlyMap<string, string>
   cluster: Cluster | undefined
   nowMs: number
   newId: NewId

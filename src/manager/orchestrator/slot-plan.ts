@@ -2,7 +2,6 @@ import type { Node } from '../../api/node.ts'
 import type { Service } from '../../api/service.ts'
 import type { Task } from '../../api/task.ts'
 import { isTerminal, isWanted } from '../../api/task-state.ts'
-import { offersGiven } from '../scheduler/generic-resources.ts'
 import { isDirty, satisfiesPlacement } from './dirty-task.ts'
 import { newTask } from './new-task.ts'
 import { earliest, type Operation, type Plan } from './operation.ts'
@@ -149,10 +148,11 @@ const lossOf = (task: Task, state: ServiceState): Loss | undefined => {
   if (node.Spec.Availability === 'pause') return undefined
   const isDrained = node.Spec.Availability === 'drain'
   const isMet = mayStay(task, node, state.service)
-  if (!isDrained && isMet && offersGiven(node, task)) return undefined
+  const lack = state.crowded.get(task.ID)
+  if (!isDrained && isMet && lack === undefined) return undefined
   const reason = isDrained
     ? 'its node is drained'
-    : `its node no longer ${isMet ? 'offers its generic resources' : 'meets its constraints'}`
+    : `its node no longer ${isMet ? `has the ${lack} that it reserves` : 'meets its constraints'}`
   return { kind: mayOverlap(task, state.service) ? 'leaving' : 'lost', reason }
 }
 

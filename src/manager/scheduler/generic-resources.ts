@@ -1,4 +1,3 @@
-import type { Node } from '../../api/node.ts'
 import type { GenericResource } from '../../api/service-spec.ts'
 import type { Task } from '../../api/task.ts'
 
@@ -35,17 +34,17 @@ export const takeGeneric = (free: GenericAmounts, given: readonly GenericResourc
   }
 }
 
-/** Whether the node still offers each of what the task was given. While its Engine does not answer nobody knows. */
-export const offersGiven = ({ Description }: Node, { GenericResources = [] }: Task): boolean => {
-  if (GenericResources.length === 0 || Description.Swarmctl.EngineError !== '') return true
-  const offered = genericAmounts(Description.Resources.GenericResources)
-  return GenericResources.every(({ NamedResourceSpec: named, DiscreteResourceSpec: discrete }) => {
+/** Whether all that a task was given is in `offered`. */
+export const offersGiven = (
+  offered: GenericAmounts,
+  given: readonly GenericResource[] = [],
+): boolean =>
+  given.every(({ NamedResourceSpec: named, DiscreteResourceSpec: discrete }) => {
     const amount = offered.get((named ?? discrete)?.Kind ?? '')
     return named
       ? Array.isArray(amount) && amount.includes(named.Value)
       : typeof amount === 'number' && amount >= (discrete?.Value ?? 0)
   })
-}
 
 /** Has this task asked for generic resources? Most have not. */
 export const wantsGeneric = (task: Task): boolean => wantedBy(task).length > 0

@@ -147,3 +147,95 @@ t.test('a paused node of a global service is updated when it is active again', a
   t.strictSame(images(world.running('each')), ['ok2', 'ok2'])
   t.equal(world.service('each').UpdateStatus?.State, 'completed')
 })
+
+const shrink = (world: World, id: string, memoryGb: number, cpus = 4) =>
+  world.changeNode(id, ({ Description }) => ({
+    Description: {
+      ...Description,
+      Resources: { ...Description.Resources, MemoryBytes: memoryGb * 1e9, NanoCPUs: cpus * 1e9 },
+    },
+  }))
+
+const reserving = (MemoryBytes: number, NanoCPUs = 0) => ({
+  TaskTemplate: { Resources: { Reservations: { MemoryBytes, NanoCPUs } } },
+})
+
+t.test('a node that has less than its tasks reserve loses the newest of them', async (t) => {
+  const world = await World.start(1)
+  await shrink(world, 'n1', 8)
+  for (const name of ['old', 'mid', 'new']) {
+    await world.createService(name, reserving(2e9))
+    await world.clock.advance(1000)
+  }
+  await world.createService('free')
+  await world.clock.advance(1000)
+  const running = () => ['old', 'mid', 'new', 'free'].filter((name) => world.running(name).length)
+  t.strictSame(running(), ['old', 'mid', 'new', 'free'])
+  await shrink(world, 'n1', 6)
+  await world.clock.advance(10_000)
+  t.strictSame(running(), ['old', 'mid', 'new', 'free'], 'all fit exactly')
+  await shrink(world, 'n1', 5)
+  await world.clock.advance(10_000)
+  t.strictSame(running(), ['old', 'mid', 'free'])
+  const [waiting] = world.wanted('new')
+  t.equal(waiting?.Status.Err, 'no suitable node (node host-1: insufficient memory)')
+  await shrink(world, 'n1', 8)
+  await world.clock.advance(10_000)
+  t.strictSame(running(), ['old', 'mid', 'new', 'free'])
+})
+
+t.test('tasks go to another node when their own has fewer CPUs, by a new leader too', async (t) => {
+  const world = await World.start(2)
+  await world.setAvailability('n2', 'drain')
+  await world.createService('web', { replicas: 2, ...reserving(0, 2e9) })
+  await world.clock.advance(1000)
+  t.strictSame(nodes(world.running('web')), ['n1', 'n1'])
+  await world.setAvailability('n2', 'active')
+  await world.stopLoops()
+  await shrink(world, 'n1', 8, 3)
+  world.startLoops()
+  await world.clock.advance(10_000)
+  t.strictSame(nodes(world.running('web')), ['n1', 'n2'])
+})
+
+t.test('what a node has is not known while it or its Engine is away', async (t) => {
+  const world = await World.start(1)
+  await world.createService('web', { replicas: 2, ...reserving(2e9) })
+  await world.clock.advance(1000)
+  const setError = (EngineError: string) =>
+    world.changeNode('n1', ({ Description }) => ({
+      Description: { ...Description, Swarmctl: { ...Description.Swarmctl, EngineError } },
+    }))
+  const ids = () => world.wanted('web').map(({ ID }) => ID)
+  const before = ids()
+  await setError('does not answer')
+  await shrink(world, 'n1', 2)
+  await world.clock.advance(10_000)
+  t.strictSame(ids(), before)
+  await shrink(world, 'n1', 0)
+  await setError('')
+  await world.clock.advance(10_000)
+  t.strictSame(ids(), before, 'an Engine that says 0 does not know')
+  await world.setAvailability('n1', 'pause')
+  await shrink(world, 'n1', 2)
+  await world.clock.advance(10_000)
+  t.strictSame(ids(), before, 'a paused node keeps what runs')
+  await world.setAvailability('n1', 'active')
+  await world.clock.advance(10_000)
+  t.equal(world.running('web').length, 1)
+})
+
+t.test('a start-first task stays on a node with too little until its successor runs', async (t) => {
+  const world = await World.start(1)
+  await world.createService('web', {
+    UpdateConfig: { Order: 'start-first' },
+    ...reserving(2e9),
+  })
+  await world.clock.advance(1000)
+  await shrink(world, 'n1', 1)
+  await world.clock.advance(10_000)
+  t.equal(world.running('web').length, 1)
+  await world.addNode(2)
+  await world.clock.advance(10_000)
+  t.strictSame(nodes(world.running('web')), ['n2'])
+})

@@ -48,6 +48,7 @@ const plan = (tasks: Task[], service = webService(), change: Partial<ServiceStat
     tasks,
     nodes: nodeMap(),
     held: new Set<string>(),
+    crowded: new Map(),
     cluster: undefined,
     nowMs,
     newId: () => `new${++ids}`,
