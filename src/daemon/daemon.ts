@@ -124,6 +124,7 @@ export class Daemon implements SwarmPort {
     this.#departure.stop()
     this.#addressWatch.stop()
     await this.#member?.stop()
+    this.#surface.closeHijacked()
     this.#server?.closeAllConnections()
     await new Promise((resolve) => (this.#server ? this.#server.close(resolve) : resolve(null)))
     await rm(this.#options.socket, { force: true })

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Agent, request as httpsRequest } from 'node:https'
 import type { Clock } from '../api/clock.ts'
 import { unavailable } from '../api/errors.ts'
+import { answerHeaders } from '../http/engine-proxy.ts'
 import { sendError } from '../http/reply.ts'
 import type { Credentials } from '../pki/credentials.ts'
 import { splitHostPort } from './addresses.ts'
@@ -52,6 +53,8 @@ export class Forwarder {
     body?: Buffer,
   ): Promise<void> {
     const { host, port } = splitHostPort(target.addr, 2377)
+    // It went away while the leader was looked for: nobody would end what is begun for it.
+    if (response.destroyed) return Promise.resolve()
     return new Promise((resolve) => {
       const upstream = httpsRequest({
         agent: this.#agentOf(),
@@ -81,7 +84,7 @@ export class Forwarder {
       })
       upstream.on('response', (answer) => {
         cancelLimit()
-        response.writeHead(answer.statusCode ?? 502, answer.headers)
+        response.writeHead(answer.statusCode ?? 502, answerHeaders(answer))
         response.flushHeaders()
         answer.pipe(response)
         answer.on('error', () => response.destroy())

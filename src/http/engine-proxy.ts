@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { request as httpRequest, STATUS_CODES } from 'node:http'
 import { createConnection } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -25,6 +25,13 @@ interface Instead {
   url?: string
 }
 
+/** Of one connection alone (RFC 9110, 7.6.1): the Engine's says nothing about the client's, which may be of HTTP/1.0. */
+const CONNECTION_HEADERS = new Set(['connection', 'keep-alive', 'transfer-encoding'])
+
+/** The headers of an Engine's answer that are meant for its reader. */
+export const answerHeaders = ({ headers }: IncomingMessage): IncomingHttpHeaders =>
+  Object.fromEntries(Object.entries(headers).filter(([name]) => !CONNECTION_HEADERS.has(name)))
+
 /** Passes a request on to the local Engine, both bodies streamed. */
 export const proxyToEngine = (
   engine: EnginePort,
@@ -39,14 +46,24 @@ export const proxyToEngine = (
     headers: request.headers,
     agent: false,
   })
+  let isAnswered = false
   upstream.on('response', (answer) => {
-    response.writeHead(answer.statusCode ?? 502, answer.headers)
+    isAnswered = true
+    response.writeHead(answer.statusCode ?? 502, answerHeaders(answer))
     // Streams such as `logs --follow` show their head before the first line.
     response.flushHeaders()
     answer.pipe(response)
     answer.on('error', () => response.destroy())
   })
-  upstream.on('error', (error) => sendError(response, engineUnavailable(error)))
+  upstream.on('error', (error) => {
+    // An Engine that refuses a large body answers and closes: what it did not read must not cost the client the answer.
+    if (!isAnswered) sendError(response, engineUnavailable(error))
+  })
+  upstream.on('close', () => {
+    // Who still sends reads the answer after that.
+    request.unpipe(upstream)
+    request.resume()
+  })
   response.on('close', () => upstream.destroy())
   if (body) return void upstream.end(body)
   // Ended apart from its head it could meet an Engine that has answered and closed already, and fail for nothing.
@@ -65,11 +82,16 @@ export const passToEngine = (
 const hasBody = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 
-/** Rebuilds a request's head as it came in. */
-const requestHead = (request: IncomingMessage): string => {
-  const lines = [`${request.method} ${request.url} HTTP/1.1`]
-  for (let at = 0; at < request.rawHeaders.length; at += 2) {
-    lines.push(`${request.rawHeaders[at]}: ${request.rawHeaders[at + 1]}`)
+/**
+ * Rebuilds a request's head as it came in. An Engine that does not hijack the connection is to close it with its answer: what a client sent
+ * over it later would be the Engine's to answer, whatever it asks for.
+ */
+const requestHead = ({ method, url, rawHeaders }: IncomingMessage): string => {
+  const lines = [`${method} ${url} HTTP/1.1`]
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? ''
+    const isConnection = name.toLowerCase() === 'connection'
+    lines.push(`${name}: ${rawHeaders[at + 1]}${isConnection ? ', close' : ''}`)
   }
   return `${lines.join('\r\n')}\r\n\r\n`
 }

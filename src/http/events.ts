@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { request as httpRequest } from 'node:http'
-import { engineUnavailable } from './engine-proxy.ts'
+import { answerHeaders, engineUnavailable } from './engine-proxy.ts'
 import type { EventHistory } from './event-history.ts'
 import { parseFilters } from './filters.ts'
 import { sendError } from './reply.ts'
@@ -26,7 +26,7 @@ export const streamEvents = (exchange: Exchange, history: EventHistory): void =>
   const upstream = httpRequest({ ...engine.address(), path: engineUrl, agent: false })
   upstream.on('error', (error) => sendError(response, engineUnavailable(error)))
   upstream.on('response', (answer) => {
-    response.writeHead(answer.statusCode ?? 502, answer.headers)
+    response.writeHead(answer.statusCode ?? 502, answerHeaders(answer))
     response.flushHeaders()
     if (answer.statusCode !== 200) return answer.pipe(response)
     const send = (event: SwarmEvent | undefined) => {

@@ -59,6 +59,8 @@ export class Surface {
   }
   readonly #router = findMyWay({ ignoreTrailingSlash: true, maxParamLength: 500 })
   readonly #routes = new Map<unknown, Route>()
+  /** Connections of clients that the Engine has hijacked. */
+  readonly #hijacked = new Set<Duplex>()
 
   constructor(deps: SurfaceDeps) {
     this.#deps = deps
@@ -90,6 +92,8 @@ export class Surface {
     // `docker logs -f`, `events` and `service create` may stay open for as long as they like.
     server.requestTimeout = 0
     server.timeout = 0
+    // As Docker's: clients keep connections for later, and one that is closed as they use it again fails their call.
+    server.keepAliveTimeout = 0
     return server
   }
 
@@ -131,6 +135,8 @@ export class Surface {
     const { port, clock } = this.#deps
     this.#history.follow()
     const engineVersion = await engine.apiVersion()
+    // Nobody would end what is begun for a client that went away meanwhile: 'close' is told once.
+    if (response.destroyed) return
     const [pathname, search] = splitUrl(request.url ?? '/')
     response.setHeader('Api-Version', advertisedApiVersion(engineVersion))
     response.setHeader('Ostype', 'linux')
@@ -178,7 +184,14 @@ export class Surface {
     }
   }
 
+  /** Ends what the server does not know any more, and would wait for when it is closed. */
+  closeHijacked(): void {
+    for (const socket of this.#hijacked) socket.destroy()
+  }
+
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#hijacked.add(socket)
+    socket.on('close', () => this.#hijacked.delete(socket))
     proxyUpgrade(this.#deps.engine, request, socket, head)
   }
 

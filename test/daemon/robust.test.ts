@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import {
   createServer,
@@ -7,7 +8,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
@@ -59,7 +60,7 @@ const forwarding = async (t: Test, leader: RequestListener) => {
     node.closeAllConnections()
     node.close()
   })
-  return { forwarder, credentials, sockets, port: (node.address() as AddressInfo).port }
+  return { forwarder, target, credentials, sockets, port: (node.address() as AddressInfo).port }
 }
 
 t.test('a request that waits for a lost leader ends when there is another', async (t) => {
@@ -95,6 +96,43 @@ t.test('requests under way outlive a change of the certificate', async (t) => {
   t.equal(await (await slow).text(), 'slow')
   await eventually(() => sockets.size === 1, { what: 'then its connection is closed' })
 })
+
+t.test(
+  'an old client gets no chunks, and one that has gone costs the leader nothing',
+  async (t) => {
+    const asked: (string | undefined)[] = []
+    const { forwarder, target, port } = await forwarding(t, (request, response) => {
+      asked.push(request.url)
+      response.write('some ')
+      response.end('more')
+    })
+    const socket = createConnection({ host: '127.0.0.1', port })
+    let text = ''
+    socket.on('data', (chunk) => {
+      text += chunk
+    })
+    socket.write('GET /x HTTP/1.0\r\n\r\n')
+    await once(socket, 'end')
+    t.match(text, /\r\n\r\nsome more$/)
+    t.notMatch(text, /transfer-encoding/i)
+    const late = createServer(async (request, response) => {
+      client.destroy()
+      await once(response, 'close')
+      await forwarder.send(target, request, response)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      asked.push('nobody')
+    })
+    await new Promise<void>((resolve) => late.listen(0, '127.0.0.1', resolve))
+    t.teardown(() => void late.close())
+    const client = createConnection({
+      host: '127.0.0.1',
+      port: (late.address() as AddressInfo).port,
+    })
+    client.write('GET /y HTTP/1.1\r\nHost: node\r\n\r\n')
+    await eventually(() => asked.includes('nobody'), { what: 'it is over' })
+    t.strictSame(asked, ['/x', 'nobody'])
+  },
+)
 
 interface OnDisk {
   clusterId: string

@@ -42,18 +42,20 @@ export class ApiNode {
   readonly engine: StandInEngine
   readonly socketPath: string
   readonly #dir = mkdtempSync(join(tmpdir(), 'swarmctl-api-'))
+  readonly #surface: Surface
   readonly #server: Server
 
   private constructor({ engineVersion, clock }: StartOptions) {
     this.engine = new StandInEngine(join(this.#dir, 'engine.sock'), engineVersion)
     this.socketPath = join(this.#dir, 'docker.sock')
     const { swarm, engine } = this
-    this.#server = new Surface({
+    this.#surface = new Surface({
       port: swarm,
       engine,
       clock: clock ?? swarm.clock,
       log: silentLog,
-    }).createServer()
+    })
+    this.#server = this.#surface.createServer()
   }
 
   static async start(options: StartOptions = {}): Promise<ApiNode> {
@@ -66,6 +68,7 @@ export class ApiNode {
   }
 
   async stop(): Promise<void> {
+    this.#surface.closeHijacked()
     this.#server.closeAllConnections()
     await new Promise((resolve) => this.#server.close(resolve))
     await this.engine.stop()
