@@ -101,6 +101,11 @@ const judge = (
   if (strongest?.Replicas === undefined) {
     return rest(`stays at ${current}: the use of its tasks is not known (yet)`)
   }
+  const unknown = metrics.find(({ Replicas }) => Replicas === undefined)
+  // It might call for more (Kubernetes' `computeReplicasForMetrics`).
+  if (unknown !== undefined && strongest.Replicas < current) {
+    return rest(`stays at ${current}: ${metricText(unknown)}`)
+  }
   return decide(bounds, current, strongest, strongest.Replicas, history, nowMs)
 }
 

@@ -56,7 +56,10 @@ const targetsOf = (spec: ServiceSpec): NamedTarget[] => {
   ]
 }
 
-/** Each of the service's targets, with what was measured and how many tasks it calls for. */
+/**
+ * Each of the service's targets, with what was measured and how many tasks it calls for. No task runs without memory: a kernel that does not count it
+ * (a Raspberry Pi's as it comes) says 0.
+ */
 export const measure = (
   spec: ServiceSpec,
   uses: readonly TaskUse[],
@@ -65,8 +68,9 @@ export const measure = (
   const reported = uses.filter((use) => use.kind === 'reported')
   return targetsOf(spec).map((target) => {
     const { Name, Unit, given, useOf, perTask } = target
-    const known = reported.map(useOf)
-    const wanted = propose(target, known, counts)
+    const known = reported.map(useOf).filter((use) => Name === 'cpu' || use > 0)
+    const unknown = counts.unknown + reported.length - known.length
+    const wanted = propose(target, known, { ...counts, unknown })
     if (wanted === undefined) return { Name, Unit, Target: given }
     const average = known.reduce((sum, use) => sum + use, 0) / known.length
     return {

@@ -60,6 +60,8 @@ export class UseTable {
 
   #read(entry: Entry, usage: TaskUsage, nodeAtMs: number, atMs: number): void {
     const { last } = entry
+    // Whoever runs has used some: an Engine that has no cgroups (rootless without systemd) says 0 of all, which is no use to go by.
+    if (usage.CPUTotal === 0 && usage.Memory === 0) return
     const reading = { nodeAtMs, atMs, cpuTotal: usage.CPUTotal }
     if (last === undefined || !isSameRun(last, reading)) {
       entry.last = reading

@@ -57,7 +57,11 @@ class Meters {
   }
 
   #report(NodeID: string, tasks: readonly string[]): NodeUsage {
-    const used = (TaskID: string) => ({ TaskID, CPUTotal: this.#total.get(TaskID) ?? 0, Memory: 0 })
+    const used = (TaskID: string) => ({
+      TaskID,
+      CPUTotal: this.#total.get(TaskID) ?? 0,
+      Memory: 1e6,
+    })
     return sampleUsage(NodeID, this.#world.clock.nowMs(), tasks.map(used))
   }
 }

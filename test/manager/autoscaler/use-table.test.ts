@@ -74,6 +74,15 @@ t.test('a daemon that was started anew counts its time from 0', async (t) => {
   }
 })
 
+t.test('an Engine that counts nothing says 0, which is no use', async (t) => {
+  const table = watched('a')
+  for (const atMs of [0, 10_000, 20_000]) {
+    const { Tasks, ...rest } = report(atMs, { a: 0 })
+    table.record({ ...rest, Tasks: Tasks.map((one) => ({ ...one, Memory: 0 })) }, atMs)
+  }
+  t.strictSame(table.useOf(task('a'), 31 * SECOND), { kind: 'unknown' })
+})
+
 t.test('what is not watched is not kept', async (t) => {
   const table = watched('a')
   table.record(report(0, { a: 0, b: 0 }), 0)
