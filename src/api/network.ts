@@ -47,7 +47,7 @@ export interface Network extends Meta {
   Spec: {
     Name: string
     Labels: Record<string, string>
-    /** `overlay` is ours; `host`, `bridge` and `none` are predefined node-local ones that tasks may name. */
+    /** `overlay` is ours; others are node-local (node-local-network.ts), or `host`, `bridge` and `none`, which every Engine has. */
     DriverConfiguration: { Name: string; Options: Record<string, string> }
     IPv6Enabled: boolean
     Internal: boolean
@@ -57,6 +57,8 @@ export interface Network extends Meta {
       Driver?: { Name: string; Options?: Record<string, string> }
       Configs: { Subnet?: string; Range?: string; Gateway?: string }[]
     }
+    /** Of a node-local network: the Engine's network, of each node, that it has its settings from. */
+    ConfigFrom?: { Network: string }
     Scope: 'swarm'
   }
   DriverState: { Name: string; Options: Record<string, string> }

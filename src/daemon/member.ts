@@ -24,8 +24,10 @@ import { Agent } from '../worker/agent.ts'
 import { Attachments } from '../worker/attachments.ts'
 import { DockerContainerNetworks } from '../worker/docker/docker-container-networks.ts'
 import { DockerExecutor } from '../worker/docker/docker-executor.ts'
+import { EngineLocalNetworks } from '../worker/docker/engine-local-networks.ts'
 import { FileDisk } from '../worker/file-disk.ts'
 import { ATTACH_WAIT_MAX_MS } from '../worker/limits.ts'
+import { NodeNetworks } from '../worker/node-networks.ts'
 import { SecretsTmpfs } from '../worker/secrets-tmpfs.ts'
 import { ownAddress } from './addresses.ts'
 import { serveAgentCalls } from './agent-calls.ts'
@@ -91,6 +93,7 @@ export class Member {
   readonly #tunnelPool: RpcPool
   readonly #server: RpcServer
   readonly #overlay: Overlay
+  readonly #networks: NodeNetworks
   readonly #hostSubnets: HostSubnets
   readonly #tunnel: TunnelLink
   readonly #relayLink: ClusterRelayLink
@@ -168,9 +171,13 @@ export class Member {
       },
       { dataDir: options.dataDir },
     )
+    this.#networks = new NodeNetworks({
+      ...{ clock, log, overlay: this.#overlay },
+      local: new EngineLocalNetworks({ engine: deps.engine.client }),
+    })
     this.attachments = new Attachments({
       containers: new DockerContainerNetworks({ engine: deps.engine.client }),
-      overlay: this.#overlay,
+      overlay: this.#networks,
       attach: (request) => this.#attach(request),
       ...{ clock, log, newId },
     })
@@ -226,7 +233,7 @@ export class Member {
     await this.#certificate.stop()
     await this.#manager.stop()
     await this.agent.stop()
-    await this.#overlay.close()
+    await this.#networks.close()
     await this.#close()
   }
 
@@ -298,7 +305,7 @@ export class Member {
     return new Agent(
       {
         executor: new DockerExecutor({ engine: engine.client }),
-        overlay: this.#overlay,
+        overlay: this.#networks,
         attachments: this.attachments,
         files: new SecretsTmpfs({ path: join(this.#options.runDir, 'secrets') }),
         disk: new FileDisk({ log }, { path: join(this.#options.dataDir, 'agent') }),

@@ -7,6 +7,7 @@ import type {
 import { type Resolver, withRecord } from '../api/attachment-record.ts'
 import { invalid } from '../api/errors.ts'
 import { parseIpv6 } from '../api/ipv6.ts'
+import { isNodeLocalName } from '../api/node-local-network.ts'
 import { speltAs } from './spelling.ts'
 
 const strings = z.array(z.string()).nullish()
@@ -101,7 +102,10 @@ const requireTwin = (
 const granted = (value: unknown, { endpoint }: GrantedAttachment): unknown => {
   const settings = settingsOf(value)
   if (settings === undefined) return value
-  const { Aliases: _, IPAMConfig, DriverOpts, ...others } = settings
+  const DriverOpts = withRecord(settings.DriverOpts, endpoint.record)
+  // Its addresses and names are the Engine's.
+  if (isNodeLocalName(endpoint.dockerNetwork)) return { ...settings, DriverOpts }
+  const { Aliases: _, IPAMConfig, ...others } = settings
   requireTwin(IPAMConfig?.IPv6Address, endpoint)
   return {
     ...others,
@@ -110,7 +114,7 @@ const granted = (value: unknown, { endpoint }: GrantedAttachment): unknown => {
       IPv4Address: endpoint.address,
       ...(endpoint.ipv6Address && { IPv6Address: endpoint.ipv6Address }),
     },
-    DriverOpts: withRecord(DriverOpts, endpoint.record),
+    DriverOpts,
   }
 }
 
@@ -119,7 +123,9 @@ export const withGrants = (
   body: ContainerCreate,
   grants: ReadonlyMap<string, GrantedAttachment>,
 ): object => {
-  const [first] = grants.values()
+  // Only an overlay's servers know the cluster's names.
+  const all = [...grants.values()]
+  const first = all.find(({ endpoint }) => !isNodeLocalName(endpoint.dockerNetwork)) ?? all[0]
   const given = Object.entries(endpointsOf(body))
   const mode = grants.get(String(body.HostConfig?.NetworkMode))
   const missing = mode && !Object.hasOwn(endpointsOf(body), String(body.HostConfig?.NetworkMode))

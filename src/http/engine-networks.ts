@@ -1,8 +1,9 @@
-import { type ErrorCode, invalid } from '../api/errors.ts'
+import { type ErrorCode, invalid, notFound, toSwarmctlError } from '../api/errors.ts'
+import { OVERLAY_BRIDGE_LABEL } from '../api/overlay-bridge.ts'
 import { engineJson } from './engine-proxy.ts'
 import { orUndefined } from './or-undefined.ts'
 import type { EnginePort } from './ports.ts'
-import { type LocalNetwork, OVERLAY_BRIDGE_LABEL, renderBridge } from './render-network.ts'
+import { type LocalNetwork, renderBridge } from './render-network.ts'
 
 /** The Engine is down or not ours, or what was asked for has just gone. */
 const NOT_TO_BE_HAD: readonly ErrorCode[] = ['ENGINE_UNAVAILABLE', 'PERMISSION_DENIED', 'NOT_FOUND']
@@ -19,12 +20,29 @@ export const overlayBridges = async (
   return (found ?? []) as LocalNetwork[]
 }
 
-/** The containers that this node's Engine has on an overlay's bridge, as `GET /networks/{id}` shows them. */
-export const localContainers = async (engine: EnginePort, networkId: string): Promise<object> => {
+/** What this node's Engine has for one of the cluster's networks; undefined: nothing. */
+export const localPart = async (
+  engine: EnginePort,
+  networkId: string,
+): Promise<(LocalNetwork & { Containers?: object }) | undefined> => {
   const [bridge] = await overlayBridges(engine, networkId)
-  if (bridge === undefined) return {}
+  if (bridge === undefined) return undefined
   const whole = await orUndefined(engineJson(engine, `/networks/${bridge.Id}`), NOT_TO_BE_HAD)
-  return (whole as { Containers?: object } | undefined)?.Containers ?? {}
+  return whole as LocalNetwork | undefined
+}
+
+/** @throws SwarmctlError NOT_FOUND in moby's words; an Engine that can't be asked is no reason to refuse */
+export const requireConfigNetwork = async (engine: EnginePort, name: string): Promise<void> => {
+  const path = `/networks/${encodeURIComponent(name)}`
+  try {
+    const found = (await engineJson(engine, path)) as LocalNetwork & { ConfigOnly?: boolean }
+    if (found.ConfigOnly === true && found.Name === name) return
+  } catch (thrown) {
+    const { code } = toSwarmctlError(thrown)
+    if (code !== 'NOT_FOUND' && NOT_TO_BE_HAD.includes(code)) return
+    if (code !== 'NOT_FOUND') throw thrown
+  }
+  throw notFound(`configuration network "${name}" does not exist`)
 }
 
 /** The whole bridge of the overlay that a worker was asked for by name, id or the beginning of the id. */

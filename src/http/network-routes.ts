@@ -1,16 +1,19 @@
 import { SwarmctlError } from '../api/errors.ts'
 import { type Filters, matchesAny, matchesPattern, requireFilterKeys } from '../api/filters.ts'
 import { type Network, NetworkCreate } from '../api/network.ts'
-import { PREDEFINED_NETWORKS } from '../api/validate/network.ts'
+import { isNodeLocal } from '../api/node-local-network.ts'
+import { OVERLAY_DRIVER, PREDEFINED_NETWORKS } from '../api/validate/network.ts'
 import { isOlder } from './api-version.ts'
 import { parseJson, readBody, requireJsonType } from './body.ts'
+import { callEngine, sendAnswer } from './engine-call.ts'
 import {
   findOverlayBridge,
   hasLocalNetwork,
-  localContainers,
+  localPart,
   overlayBridges,
   parseNames,
   pruneEngine,
+  requireConfigNetwork,
 } from './engine-networks.ts'
 import { engineJson, passToEngine } from './engine-proxy.ts'
 import { parseFilters } from './filters.ts'
@@ -63,10 +66,14 @@ const matchesList = (filters: Filters, { Id, Name, Driver }: LocalNetwork): bool
 const sendSwarmNetwork = async (exchange: Exchange, network: Network): Promise<void> => {
   const use = exchange.port.control().networkUse(network)
   const isVerbose = queryBool(exchange.query, 'verbose')
+  const local = await localPart(exchange.engine, network.ID)
+  // Peers are an overlay's.
+  const isOwn = isNodeLocal(network)
   sendJson(exchange.response, 200, {
     ...renderNetwork(network, exchange.version),
-    Containers: await localContainers(exchange.engine, network.ID),
-    ...(use.Peers.length > 0 && { Peers: use.Peers }),
+    ...(isOwn && local && renderBridge(local)),
+    Containers: local?.Containers ?? {},
+    ...(use.Peers.length > 0 && !isOwn && { Peers: use.Peers }),
     ...(isVerbose && { Services: use.Services }),
   })
 }
@@ -98,7 +105,7 @@ const inspect = async (exchange: Exchange): Promise<void> => {
 /** Whether a create request is for the cluster: Docker's overlay driver, or any with the swarm's scope. Mere settings are local. */
 const isSwarmScoped = (body: unknown): boolean => {
   const { Driver, Scope, ConfigOnly } = (body ?? {}) as Record<string, unknown>
-  return (Driver === 'overlay' && ConfigOnly !== true) || Scope === 'swarm'
+  return ConfigOnly !== true && (Driver === 'overlay' || Scope === 'swarm')
 }
 
 /** @throws SwarmctlError with Docker's texts */
@@ -142,6 +149,14 @@ const knownBody = (body: unknown, version: string | undefined): unknown => {
   return known
 }
 
+/** Mere settings have no driver, but an Engine that is no manager refuses the overlay's for them too (moby `daemon/network.go`). */
+const createLocally = async (exchange: Exchange, body: unknown, bytes: Buffer): Promise<void> => {
+  const { Driver } = (body ?? {}) as Partial<NetworkCreate>
+  if (Driver !== OVERLAY_DRIVER) return passToEngine(exchange, bytes)
+  const settings = { ...(body as object), Driver: 'bridge' }
+  sendAnswer(exchange.response, await callEngine(exchange, { body: settings }))
+}
+
 /** The body tells whose network it will be, so it is read before the request goes anywhere. */
 const create = async (exchange: Exchange): Promise<void> => {
   const bytes = await readBody(exchange.request)
@@ -149,11 +164,15 @@ const create = async (exchange: Exchange): Promise<void> => {
   const name = String((body as { Name?: unknown } | null)?.Name ?? '')
   if (!isSwarmScoped(body)) {
     await requireFreeName(exchange, name, 'local')
-    return passToEngine(exchange, bytes)
+    return createLocally(exchange, body, bytes)
   }
   requireJsonType(exchange.request)
   requireCreator(exchange.port.status())
   await requireFreeName(exchange, name, 'swarm')
+  const { ConfigFrom, Driver } = (body ?? {}) as Partial<NetworkCreate>
+  const from = ConfigFrom?.Network
+  // An overlay takes none, whether it is there or not.
+  if (from && Driver !== OVERLAY_DRIVER) await requireConfigNetwork(exchange.engine, from)
   return atLeader(
     exchange,
     async () => {

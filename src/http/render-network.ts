@@ -1,13 +1,10 @@
 import type { Network } from '../api/network.ts'
+import { CONFIG_FROM_LABEL, isNodeLocal, isNodeLocalName } from '../api/node-local-network.ts'
+import { OVERLAY_BRIDGE_LABEL, OVERLAY_NAME_LABEL } from '../api/overlay-bridge.ts'
 import { isOlder } from './api-version.ts'
 
 /** Older clients know no network without IPv4. */
 export const IPV4_SINCE = '1.48'
-
-/** Label of the local bridge networks that implement an overlay on this node (`overlay/names.ts`); its value is the overlay's id. */
-export const OVERLAY_BRIDGE_LABEL = 'swarmctl.network'
-/** The overlay's name, on the same bridges. */
-const OVERLAY_NAME_LABEL = 'com.docker.swarm.network.name'
 
 /** A network as the Engine lists it. */
 export interface LocalNetwork {
@@ -18,16 +15,19 @@ export interface LocalNetwork {
   Labels?: Record<string, string> | null
 }
 
-/** An overlay's bridge as what it stands for: all that a worker knows of the overlay. */
-export const renderBridge = (bridge: LocalNetwork) => ({
-  ...bridge,
-  Id: bridge.Labels?.[OVERLAY_BRIDGE_LABEL] ?? '',
-  Name: bridge.Labels?.[OVERLAY_NAME_LABEL] ?? '',
-  Driver: 'overlay',
-  Scope: 'swarm',
-  Options: {},
-  Labels: {},
-})
+/** A network that the node made as what it stands for: all that a worker knows of the cluster's. A node-local one is as its Engine has it. */
+export const renderBridge = (bridge: LocalNetwork) => {
+  const {
+    [OVERLAY_BRIDGE_LABEL]: Id = '',
+    [OVERLAY_NAME_LABEL]: Name = '',
+    [CONFIG_FROM_LABEL]: from = '',
+    ...Labels
+  } = bridge.Labels ?? {}
+  const shown = { ...bridge, Id, Name, Scope: 'swarm' }
+  return isNodeLocalName(bridge.Name)
+    ? { ...shown, ConfigFrom: { Network: from }, Labels }
+    : { ...shown, Driver: 'overlay', Options: {}, Labels: {} }
+}
 
 export const isBridge = ({ Labels }: LocalNetwork): boolean =>
   Labels?.[OVERLAY_BRIDGE_LABEL] !== undefined
@@ -42,8 +42,8 @@ export const renderNetwork = (network: Network, version: string | undefined) => 
   ...(!isOlder(version, IPV4_SINCE) && { EnableIPv4: true }),
   EnableIPv6: network.Spec.IPv6Enabled,
   IPAM: {
-    Driver: network.Spec.IPAMOptions.Driver?.Name ?? 'default',
-    Options: network.Spec.IPAMOptions.Driver?.Options ?? null,
+    Driver: isNodeLocal(network) ? '' : (network.Spec.IPAMOptions.Driver?.Name ?? 'default'),
+    Options: isNodeLocal(network) ? null : (network.Spec.IPAMOptions.Driver?.Options ?? null),
     Config: network.IPAMOptions.Configs.map((config) => ({
       Subnet: config.Subnet,
       ...(config.Range !== undefined && { IPRange: config.Range }),
@@ -53,9 +53,9 @@ export const renderNetwork = (network: Network, version: string | undefined) => 
   Internal: network.Spec.Internal,
   Attachable: network.Spec.Attachable,
   Ingress: network.Spec.Ingress,
-  ConfigFrom: { Network: '' },
+  ConfigFrom: { Network: network.Spec.ConfigFrom?.Network ?? '' },
   ConfigOnly: false,
   Containers: {},
-  Options: network.Spec.DriverConfiguration.Options,
+  Options: isNodeLocal(network) ? null : network.Spec.DriverConfiguration.Options,
   Labels: network.Spec.Labels,
 })

@@ -1,6 +1,7 @@
 import { SwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
-import { OVERLAY_BRIDGE_PREFIX } from '../api/overlay-bridge.ts'
+import { isNodeLocalName } from '../api/node-local-network.ts'
+import { OVERLAY_BRIDGE_PREFIX, OVERLAY_NAME_LABEL } from '../api/overlay-bridge.ts'
 import type { TableNetwork } from './forwarding-table.ts'
 import { bridgeName, dockerNetworkName, NETWORK_LABEL } from './names.ts'
 import { type Proc, setSysctl, sysctlPath } from './proc.ts'
@@ -51,7 +52,7 @@ export const createBody = (
   CheckDuplicate: true,
   Internal: network.internal,
   ...(network.ipv6 && { EnableIPv6: true }),
-  Labels: { [NETWORK_LABEL]: network.id, 'com.docker.swarm.network.name': network.name },
+  Labels: { [NETWORK_LABEL]: network.id, [OVERLAY_NAME_LABEL]: network.name },
   IPAM: {
     Driver: 'default',
     Config: [
@@ -160,6 +161,8 @@ export class Bridges {
     const networks = await this.#docker.listNetworks({ filters: { label: [NETWORK_LABEL] } })
     let isClean = true
     for (const network of networks) {
+      // Those are removed where they are made (worker/node-networks.ts).
+      if (isNodeLocalName(network.Name)) continue
       const index = Number(network.Name.slice(OVERLAY_BRIDGE_PREFIX.length))
       if (isWanted(network.Labels?.[NETWORK_LABEL] ?? '', index)) continue
       try {

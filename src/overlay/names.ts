@@ -1,6 +1,6 @@
 import assert from 'node:assert'
 import { createHash } from 'node:crypto'
-import { OVERLAY_BRIDGE_PREFIX } from '../api/overlay-bridge.ts'
+import { OVERLAY_BRIDGE_LABEL, OVERLAY_BRIDGE_PREFIX } from '../api/overlay-bridge.ts'
 
 /**
  * Everything that the overlay calls by name or number in the kernel and in Docker. A host runs one daemon per network
@@ -60,7 +60,7 @@ export const OUR_BRIDGE = /^sw-br\d+$/
 export const dockerNetworkName = (networkIndex: number): string =>
   `${OVERLAY_BRIDGE_PREFIX}${networkIndex}`
 /** Label on our Docker networks; its value is the network's id. */
-export const NETWORK_LABEL = 'swarmctl.network'
+export const NETWORK_LABEL = OVERLAY_BRIDGE_LABEL
 
 /** A node's address on its VXLAN device: next hop of its blocks and source of what the host itself sends. Link-local, so it takes no room in any pool. */
 export const vtepAddress = (nodeIndex: number): string => {

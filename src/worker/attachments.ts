@@ -9,6 +9,7 @@ import { type Clock, timestamp } from '../api/clock.ts'
 import { type ErrorCode, SwarmctlError, toSwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
 import { type AttachRequest, attachedContainer } from '../api/network-attachment.ts'
+import { isNodeLocalName } from '../api/node-local-network.ts'
 import type { Task, TaskStatus } from '../api/task.ts'
 import { isTerminal } from '../api/task-state.ts'
 import type { AttachedContainer, ContainerNetworks } from './container-networks.ts'
@@ -336,7 +337,7 @@ export class Attachments {
     const task = this.#asIs(container, endpoint) ?? (await this.#ask(container, wish, how))
     const granted = await this.#wire(task, record, patiently)
     const isSame =
-      granted.endpoint.address === address &&
+      isPlace(task, endpoint) &&
       granted.endpoint.dockerNetwork === dockerNetwork &&
       (container.phase === 'up' || (await containers.isCurrent(container.id, dockerNetwork)))
     if (!isSame) {
@@ -351,11 +352,12 @@ export class Attachments {
   }
 
   /** The attachment that is held, when it is just what the endpoint is. */
-  #asIs({ id, name }: AttachedContainer, { address, record }: AttachedEndpoint): Task | undefined {
+  #asIs({ id, name }: AttachedContainer, endpoint: AttachedEndpoint): Task | undefined {
+    const { record } = endpoint
     return this.#heldBy(id).find(
       ({ task }) =>
         networkOf(task)?.ID === record.networkId &&
-        addressOf(task) === address &&
+        isPlace(task, endpoint) &&
         task.Swarmctl.ContainerName === name &&
         isDeepStrictEqual(task.NetworksAttachments?.[0]?.Aliases, namesOf(id, record.aliases)),
     )?.task
@@ -461,6 +463,10 @@ const networkOf = (task: Task) => task.NetworksAttachments?.[0]?.Network
 
 const addressOf = (task: Task): string =>
   (task.NetworksAttachments?.[0]?.Addresses[0] ?? '').replace(/\/\d+$/, '')
+
+/** Whether the endpoint has the attachment's address; on a node-local network the Engine gives them. */
+const isPlace = (task: Task, { address, dockerNetwork }: AttachedEndpoint): boolean =>
+  isNodeLocalName(dockerNetwork) || addressOf(task) === address
 
 /** What others may call the container on a network, besides its name. */
 const namesOf = (containerId: string, aliases: readonly string[]): string[] => [

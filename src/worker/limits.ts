@@ -88,3 +88,10 @@ export const ATTACH_WAIT_MAX_MS = 5000
 
 /** Between attempts to attach a container. */
 export const ATTACH_RETRY_MS = 200
+
+/** A node-local network that nothing needs but a container is still on is looked at again after this time, each time twice as long, up to the latter. */
+export const LOCAL_NETWORK_REMOVE_MS = 2000
+export const LOCAL_NETWORK_REMOVE_MAX_MS = 300_000
+
+/** From the start until what an earlier run left is looked for: the Engine starts containers by itself after a reboot. */
+export const LOCAL_NETWORK_START_MS = 60_000

@@ -1,11 +1,12 @@
 import type { OverlayMessage } from '../api/assignment.ts'
 import type { Task } from '../api/task.ts'
 
-/** What a container's create request needs to be on its overlays. */
+/** What a container's create request needs to be on the cluster's networks. */
 export interface TaskWiring {
   /** In the order of the task's attachments; the first one is the container's primary network. */
   networks: {
     dockerNetwork: string
+    /** Empty: the Engine gives one. */
     ipv4Address: string
     ipv6Address?: string
     aliases: string[]
@@ -26,7 +27,7 @@ export interface OverlayPort {
   held(): Promise<void>
   setSelf(node: { nodeId: string; index: number }): Promise<void>
   /**
-   * Before a container is created: the bridges exist. Called for tasks with addresses only; again after a restart of the daemon.
+   * Before a container is created: the bridges exist. Called for tasks only that need any; again after a restart of the daemon.
    * Rejects with UNAVAILABLE while the tables lack the network: it is called again when they change.
    */
   attach(task: Task): Promise<TaskWiring>

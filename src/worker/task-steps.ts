@@ -3,6 +3,7 @@ import { DRAIN_LIMIT_NS } from '../api/defaults.ts'
 import { notFound, toSwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
 import type { NodeDescription } from '../api/node.ts'
+import { nodeLocalNetworks } from '../api/node-local-network.ts'
 import type { Task } from '../api/task.ts'
 import { templateContext } from '../api/task-template.ts'
 import type { Executor, ObservedContainer } from './executor.ts'
@@ -29,6 +30,9 @@ export interface StepsOptions {
 }
 
 const imageOf = (task: Task): string => task.Spec.ContainerSpec?.Image ?? ''
+
+/** Whether the node has something to make for the task to be on its networks. */
+const hasNetworks = (task: Task): boolean => hasOverlay(task) || nodeLocalNetworks(task).length > 0
 
 const isPinned = (task: Task): boolean => imageOf(task).includes('@sha256:')
 
@@ -64,14 +68,14 @@ export class TaskSteps {
     const content = taskFiles(task, dependencies, templateContext(task, node()))
     const [written, wiring] = await Promise.all([
       files.write(task.ID, content),
-      hasOverlay(task) ? this.#attaches.run(() => overlay.attach(task)) : undefined,
+      hasNetworks(task) ? this.#attaches.run(() => overlay.attach(task)) : undefined,
     ])
     this.#prepared.set(task.ID, { files: written, wiring })
   }
 
   /** After a restart of the daemon: the running container's networks are made known again. False: not yet possible. */
   async adopt(task: Task): Promise<boolean> {
-    if (!hasOverlay(task)) return true
+    if (!hasNetworks(task)) return true
     try {
       await this.#attaches.run(() => this.#deps.overlay.attach(task))
       return true
@@ -173,7 +177,7 @@ export class TaskSteps {
   async release(task: Task): Promise<void> {
     this.#prepared.delete(task.ID)
     await this.#deps.files.remove(task.ID)
-    if (hasOverlay(task)) await this.#deps.overlay.detach(task.ID)
+    if (hasNetworks(task)) await this.#deps.overlay.detach(task.ID)
   }
 
   remove(containerId: string): Promise<void> {

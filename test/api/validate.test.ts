@@ -334,11 +334,25 @@ t.test('the largest secret and config that fit', async (t) => {
 
 const network = (change: object) => ({ Name: 'net', Driver: 'overlay', ...change })
 const ipam = (...Config: object[]) => network({ IPAM: { Config } })
+const local = (change: object) => ({ Name: 'net', Driver: 'macvlan', Scope: 'swarm', ...change })
+const FROM = { ConfigFrom: { Network: 'conf' } }
+const SETTINGS_TWICE = /^user-specified configurations are not supported if the network depends/
 refuses('networks', parseNetworkCreate, [
   ['predefined', network({ Name: 'host' }), /^network with name host already exists/, 403],
   ['name', network({ Name: 'a b' }), /DNS name component/],
   ['no IPv4', network({ EnableIPv4: false }), /IPv4 cannot be disabled in a Swarm scoped network/],
-  ['driver', network({ Driver: 'macvlan' }), /invalid driver macvlan/],
+  ['driver', network({ Driver: 'null' }), /invalid driver null.*bridge, host, ipvlan, macvlan/],
+  ['local ingress', local({ Ingress: true }), /^Ingress network can only be global scope/, 403],
+  ['settings twice', local({ ...FROM, EnableIPv6: true }), SETTINGS_TWICE, 403],
+  ['labels twice', local({ ...FROM, Labels: { a: 'b' } }), SETTINGS_TWICE, 403],
+  ['subnets twice', local({ ...FROM, IPAM: { Config: [{}] } }), SETTINGS_TWICE, 403],
+  ['IPAM drivers twice', local({ ...FROM, IPAM: { Driver: 'x' } }), SETTINGS_TWICE, 403],
+  [
+    'options twice',
+    local({ ...FROM, Options: { parent: 'eth0' } }),
+    /^network driver options are not supported if the network depends/,
+    403,
+  ],
   [
     'attachable ingress',
     network({ Ingress: true, Attachable: true }),
@@ -379,6 +393,14 @@ t.test('what of a network has no effect is said', async (t) => {
     /10.0.0.9 is unused/,
   )
   t.equal(parseNetworkCreate(network({ Options: null, Labels: null })).warning, '')
+  const unused = /subnets and driver options are not used, as with Swarm/
+  t.match(parseNetworkCreate(local({ Options: { parent: 'eth0' } })).warning, unused)
+  t.match(
+    parseNetworkCreate(local({ IPAM: { Config: [{ Subnet: '10.0.0.0/8' }] } })).warning,
+    unused,
+  )
+  t.equal(parseNetworkCreate(local({ IPAM: { Driver: 'default' } })).warning, '')
+  t.equal(parseNetworkCreate(local(FROM)).warning, '')
   const warning = (EnableIPv6: boolean, ...Config: object[]) =>
     parseNetworkCreate(network({ EnableIPv6, IPAM: { Config } })).warning
   const both = [{ Subnet: 'fd00:1::/120' }, { Subnet: '10.0.0.0/24' }]

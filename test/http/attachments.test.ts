@@ -16,6 +16,8 @@ class GrantingAgent implements NetworkAttachments {
   readonly calls: string[] = []
   refusal: SwarmctlError | undefined
   ipv6Address: string | undefined
+  /** The networks of these names are node-local. */
+  readonly nodeLocal = new Set<string>()
   /** Whether the container that is started is on the network. */
   isAttached = true
 
@@ -23,6 +25,17 @@ class GrantingAgent implements NetworkAttachments {
     this.wishes.push(wish)
     if (this.refusal) throw this.refusal
     const { address, aliases, resolver } = wish
+    if (this.nodeLocal.has(wish.network)) {
+      const record = { networkId: 'm1', networkName: wish.network, isFixed: address !== '' }
+      return {
+        taskId: `t${this.wishes.length}`,
+        endpoint: {
+          ...{ dockerNetwork: 'swarmctl-local-m1', address },
+          record: { ...record, aliases: [...aliases] },
+        },
+        ...{ dns: resolver?.nameservers ?? [], dnsSearch: [] },
+      }
+    }
     return {
       taskId: `t${this.wishes.length}`,
       endpoint: {
@@ -347,6 +360,27 @@ t.test('on a worker the leader is asked, unless its Engine knows the network', a
   node.engine.answers.set('POST /networks/swarmctl-1/disconnect', { status: 200, body: '' })
   const body = { Container: 'alone' }
   t.equal((await node.call('POST', '/networks/back/disconnect', { body })).status, 200)
+})
+
+t.test('on a node-local network addresses and names are the Engine’s', async (t) => {
+  const { node, agent } = await start(t)
+  const network = { Name: 'mv', Driver: 'macvlan', Scope: 'swarm', Attachable: true }
+  await node.call('POST', '/networks/create', { body: network })
+  agent.nodeLocal.add('mv')
+  const wanted = { IPAMConfig: { IPv4Address: '192.168.50.9' }, Aliases: ['me'] }
+  const EndpointsConfig = { mv: wanted, back: {} }
+  await node.call('POST', '/containers/create?name=alone', {
+    body: { Image: 'a', HostConfig: { NetworkMode: 'mv' }, NetworkingConfig: { EndpointsConfig } },
+  })
+  const body = sent(node, /^\/containers\/create/)
+  t.match(body.HostConfig, { NetworkMode: 'swarmctl-local-m1', Dns: ['10.0.1.1'] })
+  const place = body.NetworkingConfig.EndpointsConfig['swarmctl-local-m1']
+  t.match(place, wanted)
+  t.match(JSON.parse(place.DriverOpts[ATTACHMENT_OPTION]), { networkName: 'mv', aliases: ['me'] })
+  const connected = { Container: 'alone', EndpointConfig: { Aliases: ['you'] } }
+  node.engine.answers.set('POST /networks/swarmctl-local-m1/connect', { status: 200, body: {} })
+  t.equal((await node.call('POST', '/networks/mv/connect', { body: connected })).status, 200)
+  t.match(sent(node, '/networks/swarmctl-local-m1/connect'), connected)
 })
 
 t.test('containers are shown on the networks that their users named', async (t) => {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { OVERLAY_BRIDGE_LABEL } from '../../src/http/render-network.ts'
+import { OVERLAY_BRIDGE_LABEL } from '../../src/api/overlay-bridge.ts'
 import { NETWORK_LABEL } from '../../src/overlay/names.ts'
 import { serviceBody, startNode } from '../support/http/api-node.ts'
 import { NODE_ID } from '../support/http/memory-swarm.ts'
@@ -100,6 +100,8 @@ t.test('networks: who uses one, and the removal of those that nobody does', asyn
   t.equal((await node.call('POST', '/networks/prune?filters={"colour":["x"]}')).status, 400)
   const settings = { Name: 'mere', Driver: 'overlay', ConfigOnly: true }
   t.equal((await node.call('POST', '/networks/create', { body: settings })).body.Id[0], 'd')
+  const passed = JSON.parse(node.engine.requests('POST', '/networks/create').at(-1)!.body)
+  t.strictSame(passed, { ...settings, Driver: 'bridge' }, 'an Engine without a swarm takes it')
   node.swarm.state.role = 'worker'
   const refused = await create('x')
   t.match(refused, {
@@ -155,6 +157,67 @@ t.test('a follower has its own Engine’s networks pruned and the leader the swa
   const { body } = await follower.call('POST', '/networks/prune')
   t.strictSame(body, { NetworksDeleted: ['idle', 'unused'] })
   t.equal(leader.engine.requests('POST', /prune/).length, 0)
+})
+
+const TWIN = {
+  ...{ Id: 'f'.repeat(64), Name: 'swarmctl-local-m1', Driver: 'macvlan', Scope: 'local' },
+  ...{ IPAM: { Config: [{ Subnet: '192.168.50.0/24' }] }, Options: { parent: 'eth0' } },
+  Labels: {
+    ...{ 'swarmctl.network': 'm1', 'com.docker.swarm.network.name': 'mv' },
+    ...{ 'swarmctl.config-from': 'conf', rack: '7' },
+  },
+}
+
+t.test('a node-local network is the swarm’s, and shown as this node has it', async (t) => {
+  const node = await startNode(t)
+  const { answers } = node.engine
+  const ConfigFrom = { Network: 'conf' }
+  const wanted = { Name: 'mv', Driver: 'macvlan', Scope: 'swarm', ConfigFrom, Attachable: true }
+  const create = (body: object) => node.call('POST', '/networks/create', { body })
+  const absent = { status: 404, body: { message: 'configuration network "conf" does not exist' } }
+  t.match(await create(wanted), absent)
+  answers.set('GET /networks/conf', { status: 200, body: { Name: 'conf', ConfigOnly: false } })
+  t.match(await create(wanted), absent)
+  answers.set('GET /networks/conf', { status: 200, body: { Name: 'conf', ConfigOnly: true } })
+  const { Id } = (await create(wanted)).body
+  t.match((await node.call('GET', '/networks/mv')).body, {
+    ...{ Id, Name: 'mv', Driver: 'macvlan', Scope: 'swarm', Attachable: true, ConfigFrom },
+    ...{ IPAM: { Driver: '', Options: null, Config: [] }, Options: null },
+  })
+  const labels = { ...TWIN.Labels, 'swarmctl.network': Id }
+  const twin = { ...TWIN, Name: `swarmctl-local-${Id}`, Labels: labels }
+  answers.set('GET /networks', { status: 200, body: [twin] })
+  answers.set(`GET /networks/${twin.Id}`, {
+    status: 200,
+    body: { ...twin, Containers: { c1: { Name: 'web.1.t1' } } },
+  })
+  const shown = (await node.call('GET', '/networks/mv')).body
+  t.match(shown, {
+    ...{ Id, Name: 'mv', Driver: 'macvlan', Scope: 'swarm', Attachable: true, ConfigFrom },
+    ...{ IPAM: TWIN.IPAM, Options: TWIN.Options, Containers: { c1: { Name: 'web.1.t1' } } },
+  })
+  t.strictSame(shown.Labels, { rack: '7' })
+  const listed = (await node.call('GET', '/networks')).body as { Name: string }[]
+  t.strictSame(listed.map(({ Name }) => Name).sort(), ['ingress', 'mv'], 'the twin is no other')
+  answers.clear()
+  node.engine.isDown = true
+  t.equal((await create({ ...wanted, Name: 'other' })).status, 201, 'nobody to ask')
+  node.engine.isDown = false
+  const settings = { Name: 'c2', Scope: 'swarm', ConfigOnly: true }
+  t.equal((await create(settings)).body.Id[0], 'd', 'the Engine’s to refuse')
+})
+
+t.test('a worker shows the node-local networks that it has made', async (t) => {
+  const node = await startNode(t)
+  node.swarm.state.role = 'worker'
+  node.engine.answers.set('GET /networks', { status: 200, body: [TWIN] })
+  node.engine.answers.set(`GET /networks/${TWIN.Id}`, { status: 200, body: TWIN })
+  const asMade = {
+    ...{ Id: 'm1', Name: 'mv', Driver: 'macvlan', Scope: 'swarm', IPAM: TWIN.IPAM },
+    ...{ Options: TWIN.Options, ConfigFrom: { Network: 'conf' }, Labels: { rack: '7' } },
+  }
+  t.strictSame((await node.call('GET', '/networks')).body, [asMade])
+  t.strictSame((await node.call('GET', '/networks/mv')).body, asMade)
 })
 
 t.test('a worker shows the overlays that it has a part of', async (t) => {

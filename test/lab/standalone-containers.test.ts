@@ -311,3 +311,105 @@ labTest(
     await reaches(h1, 'back', 'stays')
   },
 )
+
+/** The networks that the host's Engine has, by its own names. */
+const engineNetworks = async (host: LabHost): Promise<string[]> => {
+  const networks = (await host.engineRequest('/networks')).json() as { Name: string }[]
+  return networks.map(({ Name }) => Name)
+}
+
+/** The container of the service's task on the host. */
+const taskContainer = (host: LabHost, service: string): Promise<string> =>
+  docker(host, ['ps', '-q', '--filter', `label=com.docker.swarm.service.name=${service}`])
+
+labTest(t, 'networks that each node makes by itself', { hosts: 2 }, async (t, lab) => {
+  const [h1, h2] = lab.hosts as [LabHost, LabHost]
+  await formCluster(lab, { managers: 1 })
+  const config = (host: LabHost, subnet: string) =>
+    docker(host, ['network', 'create', '--config-only', '--subnet', subnet, 'conf'])
+  const create = ['network', 'create', '-d', 'bridge', '--scope', 'swarm', '--attachable']
+  const make = [...create, '--config-from', 'conf', 'own']
+  t.match(await refusal(h1, make), /configuration network "conf" does not exist/)
+  await config(h1, '192.168.51.0/24')
+  await docker(h1, make)
+  await docker(h1, ['network', 'create', '-d', 'overlay', '--attachable', 'front'])
+  const service = ['service', 'create', '--detach', '--no-resolve-image', '--mode', 'global']
+  const networks = ['--network', 'own', '--network', 'front', '--publish', '8085:80']
+  await docker(h1, [...service, ...networks, '--name', 'web', IMAGE])
+
+  await t.test(
+    'a node that can’t make it rejects the task, with the Engine’s reason',
+    async (t) => {
+      await untilRunning(h1, 'web', 1)
+      await eventually(
+        async () =>
+          (await docker(h1, ['service', 'ps', '--no-trunc', '--format', '{{.Error}}', 'web']))
+            .split('\n')
+            .some((line) => line.includes('configuration network "conf" does not exist')),
+        { what: 'the task on the other node is rejected' },
+      )
+      await config(h2, '192.168.52.0/24')
+      await untilRunning(h1, 'web', 2)
+      t.equal(
+        (await engineNetworks(h2)).filter((name) => name.startsWith('swarmctl-local-')).length,
+        1,
+      )
+    },
+  )
+
+  await t.test('each node gives its own addresses, and overlays are as ever', async (t) => {
+    for (const [host, subnet] of [
+      [h1, /^192\.168\.51\./],
+      [h2, /^192\.168\.52\./],
+    ] as const) {
+      const container = await taskContainer(host, 'web')
+      t.match(await addressOf(host, container, 'own'), subnet)
+      t.match(await docker(host, ['network', 'inspect', 'own']), new RegExp(container))
+      const shown = ['network', 'ls', '--format', '{{.Name}} {{.Driver}} {{.Scope}}']
+      const listed = (await docker(host, shown)).split('\n')
+      t.strictSame(
+        listed.filter((line) => /own|local-/.test(line)),
+        ['own bridge swarm'],
+      )
+      await reaches(host, container, 'tasks.web')
+      await reaches(host, container, 'web')
+    }
+    const run = ['run', '-d', '--name', 'near', '--network', 'own', '--network-alias', 'me', IMAGE]
+    await docker(h2, run)
+    await reaches(h2, 'near', await addressOf(h2, await taskContainer(h2, 'web'), 'own'))
+    await reaches(h2, await taskContainer(h2, 'web'), 'me')
+    await docker(h2, ['network', 'connect', 'front', 'near'])
+    await reaches(h1, await taskContainer(h1, 'web'), 'near')
+    await docker(h2, ['restart', '-t', '1', 'near'])
+    await reaches(h2, await taskContainer(h2, 'web'), 'me')
+    for (const host of [h1, h2])
+      t.match(
+        (await host.exec('curl', ['-s', '-m', '5', `http://${host.ip}:8085/`])).stdout,
+        /host/,
+      )
+  })
+
+  await t.test('it goes with the last container on it', async (t) => {
+    t.match(await refusal(h1, ['network', 'rm', 'own']), /is in use by service/)
+    await h2.kill9Daemon()
+    await h2.spawnDaemon()
+    await docker(h1, ['service', 'rm', 'web'])
+    await eventually(
+      async () => !(await engineNetworks(h1)).some((name) => name.includes('local-')),
+      { what: 'the manager has it no more' },
+    )
+    await docker(h2, ['stop', '-t', '1', 'near'])
+    await docker(h2, ['start', 'near'])
+    t.match(await addressOf(h2, 'near', 'own'), /^192\.168\.52\./)
+    await docker(h2, ['rm', '-f', 'near'])
+    await eventually(
+      async () => !(await engineNetworks(h2)).some((name) => name.includes('local-')),
+      { what: 'nor has the worker' },
+    )
+    await docker(h2, ['run', '-d', '--name', 'near', '--network', 'own', IMAGE])
+    t.match(await refusal(h1, ['network', 'rm', 'own']), /is in use by task/)
+    await docker(h2, ['swarm', 'leave'])
+    t.notOk((await engineNetworks(h2)).some((name) => name.startsWith('swarmctl-')))
+    t.ok((await engineNetworks(h2)).includes('conf'))
+  })
+})

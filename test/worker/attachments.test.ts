@@ -11,6 +11,8 @@ import { settle, VirtualClock } from '../support/orchestration/virtual-clock.ts'
 import { MemoryContainerNetworks } from '../support/worker/memory-container-networks.ts'
 import { CollectedLog } from '../support/worker/memory-stream.ts'
 
+const LOCAL = 'swarmctl-local-net1'
+
 /** A node's attachments, an Engine in memory, and a leader that hands out addresses in order. */
 class Bench {
   readonly clock = new VirtualClock()
@@ -26,6 +28,8 @@ class Bench {
   failure: SwarmctlError | undefined
   /** Why the network's bridge can't be had. */
   wireFailure: SwarmctlError | undefined
+  /** The network's addresses are the Engine's. */
+  isNodeLocal = false
   attachments = this.run()
   #count = 0
 
@@ -57,6 +61,10 @@ class Bench {
   wire(task: Task): TaskWiring {
     if (this.wireFailure) throw this.wireFailure
     this.overlay.push(`attach ${task.ID}`)
+    if (this.isNodeLocal) {
+      const place = { dockerNetwork: LOCAL, ipv4Address: '', aliases: [] }
+      return { networks: [place], dns: [], dnsSearch: [], dnsOptions: [] }
+    }
     const ipv4Address = task.NetworksAttachments![0]!.Addresses[0]!.replace(/\/.*/, '')
     const dns = ['10.5.1.1', ...(task.Spec.ContainerSpec?.DNSConfig?.Nameservers ?? [])]
     const networks = [{ dockerNetwork: 'swarmctl-5', ipv4Address, aliases: [] }]
@@ -82,7 +90,9 @@ class Bench {
       NetworksAttachments: [
         {
           Network: sampleNetwork('net1', 'back'),
-          Addresses: present?.NetworksAttachments?.[0]?.Addresses ?? [`${free}/16`],
+          Addresses: this.isNodeLocal
+            ? []
+            : (present?.NetworksAttachments?.[0]?.Addresses ?? [`${free}/16`]),
           Aliases: aliases,
         },
       ],
@@ -204,6 +214,28 @@ t.test('two requests for one container at a time: the end of one is not the othe
   attachments.onEvent({ kind: 'changed', containerId: 'c1' })
   await settle()
   t.equal(bench.said.at(-1), 't1 complete', 'nothing goes on any more')
+})
+
+t.test('on a node-local network any address will do', async (t) => {
+  const bench = new Bench()
+  bench.isNodeLocal = true
+  const granted = await bench.attachments.claim({ network: 'back', address: '', aliases: ['me'] })
+  t.match(granted, { endpoint: { dockerNetwork: LOCAL, address: '' }, dns: [] })
+  const { record } = granted.endpoint
+  const endpoints = [{ dockerNetwork: LOCAL, address: '192.168.50.2', record }]
+  bench.container('c1', { endpoints })
+  await bench.attachments.refresh('c1')
+  await bench.attachments.refresh('c1')
+  t.equal(bench.said.at(-1), 't2 running')
+  t.equal(bench.asked.length, 2, 'what is held is not asked for again')
+  bench.container('c1', { phase: 'ended', endpoints })
+  await bench.attachments.refresh('c1')
+  t.equal(bench.said.at(-1), 't2 complete')
+  await bench.attachments.prepareStart('c1')
+  t.strictSame(bench.containers.calls, [], 'it keeps what the Engine gave it')
+  bench.containers.renewed.add(LOCAL)
+  await bench.attachments.prepareStart('c1')
+  t.strictSame(bench.containers.calls, [`disconnect c1 ${LOCAL}`, `connect c1 ${LOCAL} `])
 })
 
 t.test('an address that somebody else has by now', async (t) => {

@@ -1,7 +1,10 @@
 import t from 'tap'
 import { ATTACHMENT_OPTION } from '../../src/api/attachment-record.ts'
 import { containerEvent } from '../../src/worker/docker/container-events.ts'
-import { attachedContainer } from '../../src/worker/docker/docker-container-networks.ts'
+import {
+  attachedContainer,
+  DockerContainerNetworks,
+} from '../../src/worker/docker/docker-container-networks.ts'
 
 const record = { networkId: 'n1', networkName: 'back', aliases: ['me'], isFixed: true }
 
@@ -57,4 +60,17 @@ t.test('what the Engine’s events say', async (t) => {
   })
   t.equal(event('container', 'die', task('n2')), undefined, 'of another node on this Engine')
   t.match(event('container', 'start', task('n1')), { kind: 'started', taskId: 't1' })
+})
+
+t.test('on a node-local network addresses and names are the Engine’s', async (t) => {
+  const bodies: object[] = []
+  const engine = { request: async ({ body }: { body: object }) => void bodies.push(body) }
+  const networks = new DockerContainerNetworks({ engine: engine as never })
+  await networks.connect('c1', { dockerNetwork: 'swarmctl-local-m1', address: '', record })
+  await networks.connect('c1', { dockerNetwork: 'swarmctl-1', address: '10.0.1.7', record })
+  const DriverOpts = { [ATTACHMENT_OPTION]: JSON.stringify(record) }
+  t.strictSame(bodies, [
+    { Container: 'c1', EndpointConfig: { Aliases: ['me'], DriverOpts } },
+    { Container: 'c1', EndpointConfig: { IPAMConfig: { IPv4Address: '10.0.1.7' }, DriverOpts } },
+  ])
 })

@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { SwarmctlError } from '../../src/api/errors.ts'
+import { containerBody, endpointSettings } from '../../src/worker/docker/container-body.ts'
 import { DockerExecutor } from '../../src/worker/docker/docker-executor.ts'
 import {
   EngineClient,
@@ -58,6 +59,17 @@ t.test('a container that can’t be finished is not left behind', async (t) => {
     'POST /networks/swarmctl-3/connect',
     'DELETE /containers/c1',
   ])
+})
+
+t.test('on a node-local network the Engine gives the address', async (t) => {
+  const place = { dockerNetwork: 'swarmctl-local-m1', ipv4Address: '', aliases: [] }
+  const local = { ...plan, wiring: { ...plan.wiring!, networks: [place, network(1)] } }
+  t.match(containerBody(local), {
+    HostConfig: { NetworkMode: place.dockerNetwork },
+    NetworkingConfig: { EndpointsConfig: { [place.dockerNetwork]: {} } },
+  })
+  t.strictSame(endpointSettings(place), {})
+  t.strictSame(endpointSettings(network(1)), { IPAMConfig: { IPv4Address: '10.1.1.2' } })
 })
 
 t.test('one that an Engine left half made, as it went away, is finished', async (t) => {

@@ -13,6 +13,9 @@ export const PREDEFINED_LABEL = 'com.docker.swarm.predefined'
 /** Ours, in `DriverConfiguration.Name`. */
 export const OVERLAY_DRIVER = 'overlay'
 
+/** The Engine's drivers whose networks each node makes by itself (libnetwork `cnmallocator/drivers_network_linux.go`). */
+const NODE_LOCAL_DRIVERS: readonly string[] = ['bridge', 'host', 'ipvlan', 'macvlan']
+
 /** The Engine's option for a network's MTU. */
 export const MTU_OPTION = 'com.docker.network.driver.mtu'
 
@@ -35,18 +38,53 @@ export const parseNetworkCreate = (body: unknown): CheckedNetwork => {
     )
   }
   requireDnsName(request.Name)
-  if (request.Driver !== OVERLAY_DRIVER) {
-    throw invalid(`invalid driver ${request.Driver}: a swarm-scoped network is an overlay`)
+  if (request.Driver !== OVERLAY_DRIVER && !NODE_LOCAL_DRIVERS.includes(request.Driver)) {
+    throw invalid(
+      `invalid driver ${request.Driver}: a swarm-scoped network is an overlay, or each node's own of driver ${NODE_LOCAL_DRIVERS.join(', ')}`,
+    )
   }
   if (request.EnableIPv4 === false)
     throw invalid('IPv4 cannot be disabled in a Swarm scoped network')
   if (request.Ingress && request.Attachable) throw invalid('ingress network cannot be attachable')
+  if (request.Driver !== OVERLAY_DRIVER) return parseNodeLocal(request)
   if (request.ConfigFrom?.Network) {
     throw unimplemented('an overlay takes its settings from no configuration-only network')
   }
   requireIpv6Mtu(request)
   const unused = requireIpam(request)
   return { request, warning: unused.map((one) => `network ${request.Name}: ${one}`).join('; ') }
+}
+
+const refused = (message: string): SwarmctlError => new SwarmctlError('PERMISSION_DENIED', message)
+
+const hasIpam = ({ IPAM }: NetworkCreate): boolean =>
+  (IPAM?.Config ?? []).length > 0 || Object.keys(IPAM?.Options ?? {}).length > 0
+
+const hasOptions = ({ Options }: NetworkCreate): boolean => Object.keys(Options).length > 0
+
+/** One that each node makes by itself: the checks, and their words, are libnetwork's (`controller.go`, `network.go`). */
+const parseNodeLocal = (request: NetworkCreate): CheckedNetwork => {
+  if (request.Ingress) throw refused('Ingress network can only be global scope network')
+  if (request.ConfigFrom?.Network) {
+    const isOwn = hasIpam(request) || request.EnableIPv6 || Object.keys(request.Labels).length > 0
+    if (isOwn || (request.IPAM?.Driver ?? 'default') !== 'default') {
+      throw refused(
+        'user-specified configurations are not supported if the network depends on a configuration network',
+      )
+    }
+    if (hasOptions(request)) {
+      throw refused(
+        'network driver options are not supported if the network depends on a configuration network',
+      )
+    }
+    return { request, warning: '' }
+  }
+  // Swarm drops them without a word (`cnmallocator/networkallocator.go`, `Allocate`): one subnet can't be every node's.
+  const warning =
+    hasIpam(request) || hasOptions(request)
+      ? `network ${request.Name}: subnets and driver options are not used, as with Swarm: every node takes them from a network of its own that --config-from names`
+      : ''
+  return { request, warning }
 }
 
 /** Smallest MTU of IPv6, bytes (RFC 8200 §5). */

@@ -3,6 +3,7 @@ import { formatCidr, type Ipv4Block } from '../../api/ipv4.ts'
 import { formatIpv6Cidr, type Ipv6Block, overlapsIpv6 } from '../../api/ipv6.ts'
 import { canMirror } from '../../api/ipv6-mirror.ts'
 import type { Network } from '../../api/network.ts'
+import { isNodeLocal } from '../../api/node-local-network.ts'
 import { isTerminal } from '../../api/task-state.ts'
 import type { View } from '../store/view.ts'
 
@@ -39,8 +40,9 @@ export const ipv6Conflict = (
   if (overlapsIpv6(site, subnet)) {
     return `subnet ${formatIpv6Cidr(subnet)} overlaps ${formatIpv6Cidr(site)}, which networks without a subnet of their own get theirs from`
   }
-  for (const { ID, Spec, IPAMOptions } of view.list('network')) {
-    if (ID === exceptId || !Spec.IPv6Enabled) continue
+  for (const network of view.list('network')) {
+    const { ID, Spec, IPAMOptions } = network
+    if (ID === exceptId || !Spec.IPv6Enabled || isNodeLocal(network)) continue
     const others = [ipv6SubnetOf(IPAMOptions.Configs), ipv6SubnetOf(Spec.IPAMOptions.Configs)]
     const other = others.find((one) => one !== undefined && overlapsIpv6(one, subnet))
     if (other === undefined) continue

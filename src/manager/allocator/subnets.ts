@@ -13,6 +13,7 @@ import {
 import { formatIpv6, formatIpv6Cidr } from '../../api/ipv6.ts'
 import { mirrorAddress } from '../../api/ipv6-mirror.ts'
 import type { Network } from '../../api/network.ts'
+import { isNodeLocal } from '../../api/node-local-network.ts'
 import type { Cluster } from '../../api/swarm.ts'
 import { isTerminal } from '../../api/task-state.ts'
 import { NETWORK_INDEX_SCOPE } from '../store/claims.ts'
@@ -61,7 +62,9 @@ const occupiedBlocks = (
   }
   for (const network of view.list('network')) {
     if (network.ID === exceptId) continue
-    const requested = options.withRequested ? network.Spec.IPAMOptions.Configs : []
+    // Each node's own networks are none of the cluster's addresses.
+    const isAsked = options.withRequested && !isNodeLocal(network)
+    const requested = isAsked ? network.Spec.IPAMOptions.Configs : []
     const configs = [...network.IPAMOptions.Configs, ...requested]
     for (const { Subnet } of configs) add(Subnet, `network ${network.Spec.Name}`)
   }

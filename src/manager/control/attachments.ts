@@ -7,6 +7,7 @@ import {
   attachedContainer,
   isAttachment,
 } from '../../api/network-attachment.ts'
+import { isNodeLocal } from '../../api/node-local-network.ts'
 import type { Task } from '../../api/task.ts'
 import { isTerminal } from '../../api/task-state.ts'
 import { PREDEFINED_LABEL } from '../../api/validate/network.ts'
@@ -66,7 +67,7 @@ const requireAttachable = (view: View, reference: string): Network => {
   if (!network.Spec.Attachable) {
     throw new SwarmctlError('PERMISSION_DENIED', `network ${reference} not manually attachable`)
   }
-  if (poolOf(network) === undefined) {
+  if (!isNodeLocal(network) && poolOf(network) === undefined) {
     throw unavailable(`network ${network.Spec.Name} has no subnet yet: try again`)
   }
   return network

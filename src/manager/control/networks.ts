@@ -76,13 +76,7 @@ export class Networks {
           `ingress network (${ingress.ID}) is already present`,
         )
       }
-      const pools = request.IPAM?.Config ?? []
-      const subnet = ipv4SubnetOf(pools)
-      const subnet6 = request.EnableIPv6 ? ipv6SubnetOf(pools) : undefined
-      const conflict =
-        (subnet && subnetConflict(tx, subnet, id, { withRequested: true })) ??
-        (subnet6 && ipv6Conflict(tx, subnet6, id))
-      if (conflict !== undefined) throw precondition(`invalid pool request: ${conflict}`)
+      if (request.Driver === OVERLAY_DRIVER) requireFreeSubnets(tx, id, request)
       tx.put('network', newNetwork(id, request))
     })
     return { Id: id, Warning: warning }
@@ -195,6 +189,17 @@ const userOf = (view: View, network: Network): string | undefined => {
   return task === undefined ? undefined : `task ${task.ID}`
 }
 
+/** @throws SwarmctlError FAILED_PRECONDITION */
+const requireFreeSubnets = (view: View, id: string, request: NetworkCreate): void => {
+  const pools = request.IPAM?.Config ?? []
+  const subnet = ipv4SubnetOf(pools)
+  const subnet6 = request.EnableIPv6 ? ipv6SubnetOf(pools) : undefined
+  const conflict =
+    (subnet && subnetConflict(view, subnet, id, { withRequested: true })) ??
+    (subnet6 && ipv6Conflict(view, subnet6, id))
+  if (conflict !== undefined) throw precondition(`invalid pool request: ${conflict}`)
+}
+
 type AskedPool = NonNullable<NonNullable<NetworkCreate['IPAM']>['Config']>[number]
 
 /** A pool that the user asked for, with its host bits cleared. */
@@ -212,7 +217,7 @@ const newNetwork = (id: string, request: NetworkCreate): Network => ({
   Spec: {
     Name: request.Name,
     Labels: request.Labels,
-    DriverConfiguration: { Name: OVERLAY_DRIVER, Options: request.Options },
+    DriverConfiguration: { Name: request.Driver, Options: request.Options },
     IPv6Enabled: request.EnableIPv6 === true,
     Internal: request.Internal,
     Attachable: request.Attachable,
@@ -224,9 +229,13 @@ const newNetwork = (id: string, request: NetworkCreate): Network => ({
       },
       Configs: (request.IPAM?.Config ?? []).flatMap(askedPool),
     },
+    ...(request.ConfigFrom?.Network && { ConfigFrom: { Network: request.ConfigFrom.Network } }),
     Scope: 'swarm',
   },
-  DriverState: { Name: OVERLAY_DRIVER, Options: request.Options },
+  DriverState: {
+    Name: request.Driver,
+    Options: request.Driver === OVERLAY_DRIVER ? request.Options : {},
+  },
   IPAMOptions: { Configs: [] },
   Swarmctl: { Index: 0, Plan: 'blocks', Gateways: {} },
 })

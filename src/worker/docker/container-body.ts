@@ -90,10 +90,10 @@ const resources = ({ Resources }: TaskSpec) => {
   }
 }
 
-/** The Engine network that is the container's first: an overlay's, or one of the predefined that the spec names. */
+/** The Engine network that is the container's first: one that the node made, or one of the predefined that the spec names. */
 const networkMode = (task: Task, wiring: TaskWiring | undefined): string | undefined => {
-  const overlay = wiring?.networks[0]?.dockerNetwork
-  if (overlay !== undefined) return overlay
+  const made = wiring?.networks[0]?.dockerNetwork
+  if (made !== undefined) return made
   for (const { Network, Addresses } of task.NetworksAttachments ?? []) {
     if (Addresses.length > 0) continue
     const driver = Network.Spec.DriverConfiguration.Name
@@ -103,13 +103,15 @@ const networkMode = (task: Task, wiring: TaskWiring | undefined): string | undef
   return undefined
 }
 
-/** The endpoint settings of one overlay. */
+/** The endpoint settings of one network. */
 export const endpointSettings = ({
   ipv4Address,
   ipv6Address,
   aliases,
 }: TaskWiring['networks'][number]): object => ({
-  IPAMConfig: { IPv4Address: ipv4Address, ...(ipv6Address && { IPv6Address: ipv6Address }) },
+  ...(ipv4Address && {
+    IPAMConfig: { IPv4Address: ipv4Address, ...(ipv6Address && { IPv6Address: ipv6Address }) },
+  }),
   ...(aliases.length === 0 ? {} : { Aliases: aliases }),
 })
 

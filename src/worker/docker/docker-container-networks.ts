@@ -1,6 +1,7 @@
 import type { AttachedEndpoint } from '../../api/attachment-grant.ts'
 import { readRecord, withRecord } from '../../api/attachment-record.ts'
 import { toSwarmctlError } from '../../api/errors.ts'
+import { isNodeLocalName } from '../../api/node-local-network.ts'
 import { OVERLAY_BRIDGE_PREFIX } from '../../api/overlay-bridge.ts'
 import type { AttachedContainer, ContainerNetworks } from '../container-networks.ts'
 import { NODE_ID_LABEL } from './container-body.ts'
@@ -108,7 +109,10 @@ export class DockerContainerNetworks implements ContainerNetworks {
       body: {
         Container: containerId,
         EndpointConfig: {
-          IPAMConfig: { IPv4Address: address, ...(ipv6Address && { IPv6Address: ipv6Address }) },
+          ...(address && {
+            IPAMConfig: { IPv4Address: address, ...(ipv6Address && { IPv6Address: ipv6Address }) },
+          }),
+          ...(isNodeLocalName(dockerNetwork) && { Aliases: record.aliases }),
           DriverOpts: withRecord(undefined, record),
         },
       },

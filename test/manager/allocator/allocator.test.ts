@@ -47,6 +47,42 @@ t.test('a new cluster gets its networks once, and a removed ingress stays remove
   await allocator.stop()
 })
 
+t.test('node-local networks get nothing, and tasks on them no addresses', async (t) => {
+  const { store, allocator } = newAllocator()
+  const nodeLocal = (id: string, subnet?: string) => {
+    const made = network(id, subnet)
+    const DriverConfiguration = { Name: 'macvlan', Options: {} }
+    return { ...made, Spec: { ...made.Spec, DriverConfiguration, IPv6Enabled: true } }
+  }
+  const alone = service('alone', ['mv'])
+  const both = service('both', ['mv', 'net'])
+  await store.update((tx) => {
+    tx.put('cluster', sampleCluster())
+    tx.put('node', sampleNode('n1', 1))
+    tx.put('network', nodeLocal('mv'))
+    tx.put('network', nodeLocal('asked', '10.0.0.0/9'))
+    tx.put('network', network('net'))
+    for (const one of [alone, both]) tx.put('service', one)
+    for (const one of [alone, both]) tx.put('task', taskOf(`t-${one.ID}`, one))
+  })
+  allocator.start()
+  await settle(store)
+  for (const id of ['mv', 'asked']) {
+    const { IPAMOptions, Swarmctl } = store.view().get('network', id)!
+    t.match([IPAMOptions.Configs, Swarmctl.Index], [[], 0])
+  }
+  t.match(store.view().get('network', 'net')?.IPAMOptions.Configs, [{ Subnet: /^10\.\d\./ }])
+  t.notOk(store.view().get('service', 'alone')!.Endpoint.VirtualIPs)
+  t.match(store.view().get('service', 'both')!.Endpoint.VirtualIPs, [{ NetworkID: 'net' }])
+  for (const id of ['t-alone', 't-both']) await assign(store, id, 'n1')
+  t.strictSame(addressesOf(store, 't-alone'), [])
+  t.match(store.view().get('task', 't-alone')!.NetworksAttachments, [
+    { Network: { ID: 'mv' }, Aliases: ['alias-alone'] },
+  ])
+  t.equal(addressesOf(store, 't-both').length, 1)
+  await allocator.stop()
+})
+
 t.test('subnets: of the pool, beside other networks and what hosts route', async (t) => {
   const { store, allocator } = newAllocator()
   await store.update((tx) => {

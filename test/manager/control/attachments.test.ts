@@ -47,6 +47,24 @@ const addressOf = (task: Task) => task.NetworksAttachments?.[0]?.Addresses[0]
 const report = (store: Store, { ID, NodeID }: Task, State: TaskState) =>
   store.update((tx) => applyStatus(tx, NodeID, ID, { Timestamp: '', State, Message: '' }))
 
+t.test('on a node-local network the node gives the addresses', async (t) => {
+  const { store, attach } = await start()
+  const made = network('mv', '')
+  const DriverConfiguration = { Name: 'macvlan', Options: {} }
+  await store.update((tx) =>
+    tx.put('network', { ...made, Spec: { ...made.Spec, DriverConfiguration } }),
+  )
+  const task = await attach('n1', { network: 'mv' })
+  t.match(task.NetworksAttachments, [{ Network: { ID: 'mv' }, Addresses: [], Aliases: ['me'] }])
+  t.strictSame(task.Spec.Networks, [{ Target: 'mv' }])
+  const fixed = { network: 'mv', containerId: 'c2', address: '192.168.50.9', isFixed: true }
+  t.strictSame((await attach('n1', fixed)).Spec.Networks, [
+    { Target: 'mv', Swarmctl: { IPv4Address: '192.168.50.9' } },
+  ])
+  const given = { network: 'mv', containerId: 'c3', address: '192.168.50.10' }
+  t.strictSame((await attach('n1', given)).Spec.Networks, [{ Target: 'mv' }], 'the Engine’s word')
+})
+
 t.test('a container gets an address of its node, and holds it until it has ended', async (t) => {
   const { store, attach } = await start()
   const task = await attach('n1')

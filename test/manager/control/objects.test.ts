@@ -35,6 +35,38 @@ t.test(
   },
 )
 
+t.test('networks: node-local ones are the nodes’, and kept while in use', async (t) => {
+  const { control, store } = newControl()
+  await store.update((tx) => tx.put('cluster', sampleCluster()))
+  const create = (body: object) =>
+    control.createNetwork({ Driver: 'macvlan', Scope: 'swarm', ...body })
+  const ConfigFrom = { Network: 'mv-conf' }
+  const { Id, Warning } = await create({ Name: 'mv', ConfigFrom, Attachable: true })
+  t.equal(Warning, '')
+  t.match(await control.getNetwork('mv'), {
+    Spec: {
+      ...{ Scope: 'swarm', Attachable: true, ConfigFrom },
+      DriverConfiguration: { Name: 'macvlan', Options: {} },
+    },
+    DriverState: { Name: 'macvlan', Options: {} },
+    IPAMOptions: { Configs: [] },
+  })
+  const Options = { parent: 'eth0' }
+  const IPAM = { Config: [{ Subnet: '10.9.0.0/24' }, { Subnet: 'fd00:1::/64' }] }
+  const plain = await create({ Name: 'plain', Options, IPAM, EnableIPv6: true })
+  t.match(plain.Warning, /are not used, as with Swarm/)
+  t.match(await control.getNetwork('plain'), {
+    Spec: { DriverConfiguration: { Options }, IPAMOptions: { Configs: [{}, {}] } },
+    DriverState: { Options: {} },
+  })
+  const overlay = { Name: 'same', Driver: 'overlay', EnableIPv6: true, IPAM }
+  t.equal((await control.createNetwork(overlay)).Warning, '', 'its subnets are nobody’s')
+  t.equal((await create({ Name: 'again', IPAM })).Warning, plain.Warning.replace('plain', 'again'))
+  const TaskTemplate = { ContainerSpec: { Image: 'web:1' }, Networks: [{ Target: 'mv' }] }
+  await control.createService(spec('web', { TaskTemplate }))
+  await rejects(t, control.removeNetwork('mv'), 400, new RegExp(`^network ${Id} is in use by serv`))
+})
+
 t.test('networks: resolved by name, kept while in use', async (t) => {
   const { control, store } = newControl()
   await store.update((tx) => {
