@@ -1,13 +1,15 @@
 /** The embedded proxy over real sockets on loopback. */
-import { createSocket } from 'node:dgram'
+import { createSocket, type RemoteInfo } from 'node:dgram'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { type Duplex, duplexPair } from 'node:stream'
 import t from 'tap'
 import type { PublishedEndpoint, PublishedPort } from '../../src/overlay/forwarding-table.ts'
 import { DatagramReader, frameDatagram } from '../../src/overlay/proxy/datagram-frames.ts'
+import { Dialer } from '../../src/overlay/proxy/dialer.ts'
 import { proxyHeader } from '../../src/overlay/proxy/proxy-header.ts'
 import { PublishedPorts } from '../../src/overlay/proxy/published-ports.ts'
 import { isTunnelTarget, serveTunnel, type Tunnel } from '../../src/overlay/proxy/tunnel.ts'
+import { UdpListener } from '../../src/overlay/proxy/udp-listener.ts'
 
 const clock = {
   nowMs: () => 0,
@@ -126,7 +128,10 @@ t.test('connections to an address that died are ended', async (t) => {
   await ports.set(wanted, new Set())
   const socket = connect(port, '127.0.0.1')
   const closed = new Promise((resolve) => socket.on('close', resolve))
-  socket.on('error', () => {})
+  let code: string | undefined
+  socket.on('error', (error: NodeJS.ErrnoException) => {
+    code = error.code
+  })
   const reached = new Promise((resolve) => server.on('connection', resolve))
   socket.write('x')
   await reached
@@ -134,7 +139,42 @@ t.test('connections to an address that died are ended', async (t) => {
   await new Promise((resolve) => setTimeout(resolve, 20))
   await ports.set(wanted, new Set(['127.0.0.1']))
   await closed
-  t.pass('ended')
+  t.equal(code, 'ECONNRESET')
+  ports.close()
+  server.close()
+})
+
+t.test('what an endpoint breaks off is no complete answer for its client', async (t) => {
+  const server = createServer((socket) => {
+    socket.on('error', quiet)
+    socket.on('data', (data) => {
+      socket.write('half of it')
+      setTimeout(() => {
+        if (String(data) === 'all') socket.end()
+        else socket.resetAndDestroy()
+      }, 20)
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const behind = (server.address() as { port: number }).port
+  const port = await freePort()
+  const ports = portsWith(localTunnel)
+  const ask = (text: string): Promise<string> =>
+    new Promise((resolve) => {
+      const socket = connect({ host: '127.0.0.1', port })
+      let answer = ''
+      socket.on('data', (data) => {
+        answer += data
+      })
+      socket.on('error', (error: NodeJS.ErrnoException) => resolve(`${answer} ${error.code}`))
+      socket.on('end', () => resolve(`${answer} end`))
+      socket.write(text)
+    })
+  for (const nodeId of ['n1', 'n2']) {
+    await ports.set([published(port, [target(behind, nodeId)])], new Set())
+    t.equal(await ask('all'), 'half of it end', nodeId)
+    t.equal(await ask('break'), 'half of it ECONNRESET', nodeId)
+  }
   ports.close()
   server.close()
 })
@@ -262,6 +302,41 @@ t.test('UDP: a session per client, directly and through the tunnel', async (t) =
     ports.close()
   }
   echo.close()
+})
+
+t.test('UDP: of too many clients the one that was silent longest makes room', async (t) => {
+  const echo = createSocket('udp4')
+  const sources = new Map<string, RemoteInfo>()
+  echo.on('message', (datagram, from) => {
+    sources.set(String(datagram), from)
+    echo.send(datagram, from.port, from.address)
+  })
+  await new Promise<void>((resolve) => echo.bind(0, '127.0.0.1', resolve))
+  const dialer = new Dialer({ selfId: () => 'n1', tunnel: null })
+  const listener = new UdpListener({ dialer }, { isIpv6: false, sessionsMax: 2 })
+  const port = await freePort()
+  await listener.listen(port, '127.0.0.1')
+  listener.set({ endpoints: [target(echo.address().port)] })
+  const clients = { a: createSocket('udp4'), b: createSocket('udp4'), c: createSocket('udp4') }
+  const answer = (name: keyof typeof clients) =>
+    new Promise((resolve) => clients[name].once('message', resolve))
+  const ask = async (name: keyof typeof clients) => {
+    const answered = answer(name)
+    clients[name].send(name, port, '127.0.0.1')
+    await answered
+    return sources.get(name)!.port
+  }
+  const first = await ask('a')
+  const second = await ask('b')
+  // The server has more to say to the first, who is silent: it is in use.
+  const told = answer('a')
+  echo.send('more', first, '127.0.0.1')
+  await told
+  await ask('c')
+  t.equal(await ask('a'), first, 'its session goes on')
+  t.not(await ask('b'), second, 'a new one')
+  for (const one of [...Object.values(clients), echo]) one.close()
+  listener.close()
 })
 
 t.test('datagrams in a byte stream', async (t) => {

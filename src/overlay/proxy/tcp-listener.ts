@@ -2,7 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { PublishedPort } from '../forwarding-table.ts'
 import type { Dialer } from './dialer.ts'
-import { joinStreams } from './join.ts'
+import { cutOff, joinStreams } from './join.ts'
 import { EndpointRing } from './pick.ts'
 import { proxyHeader } from './proxy-header.ts'
 
@@ -49,16 +49,16 @@ export class TcpListener {
 
   /** Ends the connections to addresses whose node or container is gone. */
   reset(addresses: ReadonlySet<string>): void {
-    for (const addr of addresses) {
-      for (const stream of this.#upstreams.get(addr) ?? []) stream.destroy()
-    }
+    // Few have connections through this process, and each port is asked at each change of the cluster.
+    for (const [addr, streams] of this.#upstreams)
+      if (addresses.has(addr)) for (const stream of streams) stream.destroy()
   }
 
   /** Gives the port back. Established connections go on only when `keep` is set. */
   close(keep = false): void {
     this.#server.close()
     if (keep) return
-    for (const client of this.#clients) client.destroy()
+    for (const client of this.#clients) cutOff(client)
   }
 
   async #onConnection(client: Socket): Promise<void> {

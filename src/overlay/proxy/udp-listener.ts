@@ -7,7 +7,7 @@ import type { Dialer } from './dialer.ts'
 import { EndpointRing } from './pick.ts'
 import { UDP_IDLE_TIMEOUT_MS } from './tunnel.ts'
 
-/** Clients at a time per published port; further ones are dropped until others fall silent. */
+/** Clients at a time per published port; a further one takes the place of the one that was silent longest. */
 const SESSIONS_MAX = 4096
 /** Datagrams that wait while a session opens. */
 const PENDING_MAX = 16
@@ -24,11 +24,14 @@ export class UdpListener {
   readonly #dialer: Dialer
   readonly #socket: Socket
   readonly #ring = new EndpointRing()
+  readonly #sessionsMax: number
+  /** By client, the one that was silent longest first. */
   readonly #sessions = new Map<string, Session>()
   #isClosed = false
 
-  constructor(deps: { dialer: Dialer }, options: { isIpv6: boolean }) {
+  constructor(deps: { dialer: Dialer }, options: { isIpv6: boolean; sessionsMax?: number }) {
     this.#dialer = deps.dialer
+    this.#sessionsMax = options.sessionsMax ?? SESSIONS_MAX
     this.#socket = createSocket({ type: options.isIpv6 ? 'udp6' : 'udp4' })
     this.#socket.on('message', (datagram, from) => this.#onDatagram(datagram, from))
   }
@@ -70,13 +73,27 @@ export class UdpListener {
     let session = this.#sessions.get(client)
     if (session === undefined) {
       const endpoint = this.#ring.candidates()[0]
-      if (endpoint === undefined || this.#sessions.size >= SESSIONS_MAX) return
+      if (endpoint === undefined) return
+      // A question and its answer are a session too: those that are over must not keep others out.
+      const [oldest] = this.#sessions
+      if (oldest !== undefined && this.#sessions.size >= this.#sessionsMax) this.#end(...oldest)
       session = this.#open(client, endpoint, (answer) => {
-        if (!this.#isClosed) this.#socket.send(answer, from.port, from.address, () => {})
+        if (this.#isClosed) return
+        this.#onUse(client)
+        this.#socket.send(answer, from.port, from.address, () => {})
       })
     }
-    session.timer.refresh()
+    this.#onUse(client)
     session.send(datagram)
+  }
+
+  /** In either direction, as conntrack has it: who has asked once may be told for long. */
+  #onUse(client: string): void {
+    const session = this.#sessions.get(client)
+    if (session === undefined) return
+    session.timer.refresh()
+    this.#sessions.delete(client)
+    this.#sessions.set(client, session)
   }
 
   #open(client: string, endpoint: PublishedEndpoint, reply: (answer: Buffer) => void): Session {
