@@ -5,14 +5,17 @@ import { NFT_TABLE } from './names.ts'
 import type { NftTable } from './nft-model.ts'
 import { differenceScript, fullScript, type NftLayout, removalScript } from './nft-script.ts'
 import { type Proc, sysctlPath } from './proc.ts'
+import { answeringAddresses, endedFlows, removalArgs } from './udp-flows.ts'
 
 /** Room for the flows of a busy mesh: the default of 262144 fills at about 2200 new connections a second. */
 const CONNTRACK_MAX = 1_048_576
 /** Seconds; the kernel's default is 120. Long enough for late segments (2 × a minute is for the Internet's worst case). */
 const TIME_WAIT_SECONDS = 30
 
-/** Addresses per conntrack run come one by one: the tool takes one filter. Bounded, the rest times out by itself. */
+/** Runs of conntrack, which takes one filter each and reads all flows of the host for it. Bounded, the rest times out by itself. */
 const FLOW_REMOVALS_MAX = 512
+/** With more of them it is looked first which have flows at all: a node that fails takes hundreds of addresses along. */
+const FLOW_REMOVALS_UNSEEN = 4
 
 /** The nftables table of one family: applies a model as the difference to the last one, or in full. */
 export class KernelTables {
@@ -87,20 +90,22 @@ export class KernelTables {
     return false
   }
 
-  /** UDP "connections" last as long as someone sends: those to an address that left rotation must be picked anew. */
   async #forgetFlows(before: NftTable, after: NftTable): Promise<void> {
-    const targets = (model: NftTable) =>
-      new Set([
-        ...(model.maps.vip_ep?.values() ?? []),
-        ...[...(model.maps.udp_ep?.values() ?? [])].map((value) => value.split(' ')[0] ?? ''),
-      ])
-    const still = targets(after)
-    const gone = [...targets(before)].filter((addr) => !still.has(addr))
-    for (const addr of gone.slice(0, FLOW_REMOVALS_MAX)) {
-      // Exit code 1 says that there were none.
-      const family = this.#layout.family === 'ip6' ? ['-f', 'ipv6'] : []
-      await this.#exec.run('conntrack', ['-D', ...family, '-p', 'udp', '-r', addr])
-    }
+    const ended = endedFlows(before, after)
+    if (ended.length === 0) return
+    const isIpv6 = this.#layout.family === 'ip6'
+    const here = ended.length > FLOW_REMOVALS_UNSEEN ? await this.#answering(isIpv6) : null
+    const removals = ended.filter(({ from }) => here?.has(from) ?? true)
+    // Exit code 1 says that there were none.
+    for (const one of removals.slice(0, FLOW_REMOVALS_MAX))
+      await this.#exec.run('conntrack', removalArgs(one, isIpv6))
+  }
+
+  /** Where this host's UDP flows lead; null when that can't be told. */
+  async #answering(isIpv6: boolean): Promise<ReadonlySet<string> | null> {
+    const family = isIpv6 ? ['-f', 'ipv6'] : []
+    const { code, stdout } = await this.#exec.run('conntrack', ['-L', ...family, '-p', 'udp'])
+    return code === 0 ? answeringAddresses(stdout) : null
   }
 
   /** Best effort: only the initial network namespace may change the maximum. */
