@@ -14,6 +14,8 @@ import { FROM_CHAINS, fromRules, VXLAN_CHAINS, vxlanRules } from './sender-chain
 const CHAIN = 'SWARMCTL'
 const NAT_CHAIN = 'SWARMCTL-NAT'
 const DNS_CHAIN = 'SWARMCTL-DNS'
+/** What goes from an overlay to another one ends here. */
+const BETWEEN_CHAIN = 'SWARMCTL-BETWEEN'
 
 /** The proxy plane's chains: where they are and which of the kernel's chains goes through them. */
 const PROXY_CHAINS: readonly Jump[] = [
@@ -21,6 +23,7 @@ const PROXY_CHAINS: readonly Jump[] = [
   { table: 'nat', from: ['POSTROUTING'], chain: NAT_CHAIN },
   { table: 'nat', from: ['PREROUTING'], chain: DNS_CHAIN },
   ...FROM_CHAINS,
+  { table: 'filter', from: [], chain: BETWEEN_CHAIN },
   ...VXLAN_CHAINS,
 ]
 
@@ -36,19 +39,17 @@ export const proxyChains = (
     if (network.internal) continue
     nat.push(`-A ${NAT_CHAIN} -s ${network.local} ! -o ${ANY_VXLAN} -j MASQUERADE`)
   }
-  const drops = table.networks.flatMap((from) =>
-    table.networks
-      .filter((to) => to !== from)
-      .map((to) => `-A ${CHAIN} -s ${from.subnet} -d ${to.subnet} -j DROP`),
-  )
   return [
     '*filter',
     `:${CHAIN} - [0:0]`,
     ...vxlanRules(CHAIN, dataPathAddresses(table), vxlanPort),
     ...fromRules(CHAIN, table.networks),
     `-A ${CHAIN} -m conntrack --ctdir REPLY -i ${ANY_VXLAN} -j ACCEPT`,
-    ...drops,
     ...forward,
+    // Two rules a network: every pair of them would be a million for a thousand.
+    `:${BETWEEN_CHAIN} - [0:0]`,
+    ...table.networks.map(({ subnet }) => `-A ${CHAIN} -s ${subnet} -j ${BETWEEN_CHAIN}`),
+    ...table.networks.map(({ subnet }) => `-A ${BETWEEN_CHAIN} -d ${subnet} -j DROP`),
     `-A ${CHAIN} -i ${ANY_VXLAN} -o ${ANY_BRIDGE} -j ACCEPT`,
     `-A ${CHAIN} -m conntrack --ctdir REPLY -o ${ANY_VXLAN} -j ACCEPT`,
     'COMMIT',
@@ -90,26 +91,32 @@ export class Firewall {
   }
 
   async syncKernel(): Promise<void> {
-    await this.#ensure('filter', 'DOCKER-USER', ACCEPT_RULE)
+    this.#tell(await this.#ensure('filter', 'DOCKER-USER', ACCEPT_RULE))
     await this.#removeProxyChains()
   }
 
   async syncProxy(table: ForwardingTable, resolvers: ReadonlyMap<string, string>): Promise<void> {
+    this.#tell(await this.#syncChains(table, resolvers))
+  }
+
+  /** Returns what does not work, or ''. */
+  async #syncChains(
+    table: ForwardingTable,
+    resolvers: ReadonlyMap<string, string>,
+  ): Promise<string> {
     const script = proxyChains(table, { resolvers, vxlanPort: this.#vxlanPort })
     if (script !== this.#last || !(await this.#iptables.hasChain('filter', CHAIN))) {
       const result = await this.#iptables.restore(script)
-      if (result.code !== 0) {
-        this.#tell(this.#iptables.complaint(result))
-        return
-      }
+      if (result.code !== 0) return this.#iptables.complaint(result)
       this.#last = script
     }
-    await this.#ensureJumps(PROXY_CHAINS)
+    const missing = await this.#ensureJumps(PROXY_CHAINS)
     await this.#iptables.remove('filter', 'DOCKER-USER', ACCEPT_RULE)
-    await this.#syncGuards(table)
+    const unguarded = await this.#syncGuards(table)
+    return missing || unguarded
   }
 
-  async #syncGuards(table: ForwardingTable): Promise<void> {
+  async #syncGuards(table: ForwardingTable): Promise<string> {
     const subnets = table.encryptedSubnets.ipv4
     const isNeeded = subnets.length > 0
     const script = guardChains(subnets, encryptedPort(this.#vxlanPort))
@@ -119,10 +126,10 @@ export class Firewall {
       this.#lastGuards = result.code === 0 ? script : ''
       if (result.code !== 0 && isNeeded) {
         const complaint = result.stderr.trim().split('\n')[0]
-        this.#tell(`encrypted networks: only routes keep them off other ways: ${complaint}`)
+        return `encrypted networks: only routes keep them off other ways: ${complaint}`
       }
     }
-    if (isNeeded) await this.#ensureJumps(GUARD_CHAINS)
+    return isNeeded ? await this.#ensureJumps(GUARD_CHAINS) : ''
   }
 
   async destroy(): Promise<void> {
@@ -137,16 +144,24 @@ export class Firewall {
     this.#lastGuards = ''
   }
 
-  async #ensureJumps(jumps: readonly Jump[]): Promise<void> {
+  /** Returns what the first that can't be had means, or ''. */
+  async #ensureJumps(jumps: readonly Jump[]): Promise<string> {
+    let problem = ''
     for (const { table, from, chain } of jumps)
-      for (const hook of from) await this.#ensure(table, hook, ['-j', chain])
+      for (const hook of from) {
+        const one = await this.#ensure(table, hook, ['-j', chain])
+        problem ||= one
+      }
+    return problem
   }
 
-  async #ensure(table: string, chain: string, rule: readonly string[]): Promise<void> {
-    if (await this.#iptables.has(table, chain, rule)) return
+  async #ensure(table: string, chain: string, rule: readonly string[]): Promise<string> {
+    if (await this.#iptables.has(table, chain, rule)) return ''
     const code = await this.#iptables.insert(table, chain, rule)
-    if (code === 0) this.note = ''
-    else if (chain === 'DOCKER-USER') this.#tell(this.#chainNote(code))
+    if (code === 0) return ''
+    return chain === 'DOCKER-USER'
+      ? this.#chainNote(code)
+      : `iptables takes no rule in ${chain} of table ${table} (exit code ${code}): the proxy data plane needs it`
   }
 
   #chainNote(code: number): string {
@@ -156,7 +171,7 @@ export class Firewall {
   }
 
   #tell(note: string): void {
-    if (this.note !== note) this.#log.warn({}, note)
+    if (note !== '' && this.note !== note) this.#log.warn({}, note)
     this.note = note
   }
 }

@@ -1,126 +1,15 @@
 /** The overlay's order of things, with the kernel and the Engine as recordings. */
 import { statSync, writeFileSync } from 'node:fs'
 import t from 'tap'
-import type { OverlayMessage } from '../../src/api/assignment.ts'
 import type { Network } from '../../src/api/network.ts'
-import type { OverlayView } from '../../src/api/overlay-view.ts'
 import type { Task } from '../../src/api/task.ts'
-import { createBody, type DockerNetworks } from '../../src/overlay/bridges.ts'
-import type { ExecResult } from '../../src/overlay/exec.ts'
+import { createBody } from '../../src/overlay/bridges.ts'
 import { proxyChains } from '../../src/overlay/firewall.ts'
 import { bridgeNetwork, forwardingTable } from '../../src/overlay/forwarding-table.ts'
-import { Overlay } from '../../src/overlay/overlay.ts'
 import { probeDataPlane } from '../../src/overlay/probe.ts'
 import { RetiredAddresses } from '../../src/overlay/retired-addresses.ts'
+import { apply, FakeHost, message, started } from '../support/overlay/fake-host.ts'
 import { endpoint, network, node, service, view } from '../support/overlay/views.ts'
-
-const quiet = () => {}
-const log = { debug: quiet, info: quiet, warn: quiet, error: quiet, child: () => log }
-
-/** A host that records what is run on it and answers as an empty one would. */
-class FakeHost {
-  readonly ran: { command: string; input: string }[] = []
-  readonly bridges: string[] = []
-  readonly networks = new Map<string, object>()
-  /** Answers instead of the host, when not null. */
-  answer: (command: string, input: string) => Partial<ExecResult> | null = () => null
-  now = 0
-  readonly timers: (() => void)[] = []
-
-  readonly clock = {
-    nowMs: () => this.now,
-    schedule: (_delayMs: number, run: () => void) => {
-      this.timers.push(run)
-      return () => {
-        const at = this.timers.indexOf(run)
-        if (at >= 0) this.timers.splice(at, 1)
-      }
-    },
-  }
-
-  readonly exec = {
-    run: async (program: string, args: readonly string[], input = ''): Promise<ExecResult> => {
-      const command = [program, ...args].join(' ')
-      this.ran.push({ command, input })
-      await new Promise((resolve) => setImmediate(resolve))
-      return { code: 0, stderr: '', stdout: this.#output(command), ...this.answer(command, input) }
-    },
-    watch: () => ({ stop: quiet }),
-  }
-
-  /** Kernel settings below /proc/sys/net, and every write to them. */
-  readonly settings = new Map<string, string>()
-  readonly writes: string[] = []
-  devices: string[] = []
-  /** What `ip addr` shows. */
-  readonly links: object[] = [
-    {
-      ifname: 'eth0',
-      mtu: 1500,
-      address: '',
-      addr_info: [{ local: '192.168.0.1', prefixlen: 24 }],
-    },
-  ]
-
-  readonly proc = {
-    read: async (path: string) =>
-      path === '/proc/net/dev'
-        ? this.bridges.map((name) => `${name}: 0 0\n`).join('')
-        : (this.settings.get(path.replace('/proc/sys/net/', '')) ?? null),
-    write: async (path: string, text: string) => {
-      const name = path.replace('/proc/sys/net/', '')
-      this.writes.push(`${name}=${text}`)
-      this.settings.set(name, text)
-    },
-    list: async () => this.devices,
-  }
-
-  readonly docker: DockerNetworks = {
-    listNetworks: async () => [],
-    createNetwork: async (body) => {
-      const name = (body as { Name: string }).Name
-      this.networks.set(name, body)
-      this.bridges.push(name.replace('swarmctl-', 'sw-br'))
-    },
-    getNetwork: () => ({
-      inspect: () =>
-        Promise.reject(Object.assign(new Error('no such network'), { statusCode: 404 })),
-      remove: async () => {},
-    }),
-    version: async () => ({ Version: '28.2.2' }),
-  }
-
-  overlay(viewPath?: string, settingsPath?: string): Overlay {
-    const options = {
-      dataPlane: 'kernel',
-      ...(viewPath === undefined ? {} : { viewPath }),
-      ...(settingsPath === undefined ? {} : { settingsPath }),
-    } as const
-    const relayLink = { open: () => Promise.reject(new Error('no peer here')) }
-    return new Overlay({ ...this, log, tunnel: null, relayLink }, options)
-  }
-
-  nft(): string[] {
-    return this.ran.filter((one) => one.command === 'nft -f -').map((one) => one.input)
-  }
-
-  #output(command: string): string {
-    if (command === 'ip -j -d addr') return JSON.stringify(this.links)
-    return ''
-  }
-}
-
-const message = (of: OverlayView, version = 1): OverlayMessage => ({
-  kind: 'overlay',
-  complete: true,
-  version,
-  change: {
-    nodes: { put: [...of.nodes.values()], remove: [] },
-    networks: { put: [...of.networks.values()], remove: [] },
-    services: { put: [...of.services.values()], remove: [] },
-    endpoints: { put: [...of.endpoints.values()], remove: [] },
-  },
-})
 
 const webWith = (addrs: string[], nodes = [node(1), node(2)]) =>
   view({
@@ -129,19 +18,6 @@ const webWith = (addrs: string[], nodes = [node(1), node(2)]) =>
     services: [service('web', { vips: [{ networkId: 'front', addr: '10.1.0.5' }] })],
     endpoints: addrs.map((addr) => endpoint(`t${addr}`, 'web', 'n2', { front: addr })),
   })
-
-const apply = (overlay: Overlay, taken: OverlayMessage): Promise<void> => {
-  overlay.take(taken)
-  return overlay.held()
-}
-
-const started = async (host: FakeHost) => {
-  const overlay = host.overlay()
-  await overlay.start()
-  await overlay.setSelf({ nodeId: 'n1', index: 1 })
-  host.ran.length = 0
-  return overlay
-}
 
 t.test(
   'a burst of changes is two transactions: the first, and one with all the rest',
@@ -480,9 +356,11 @@ t.test("the proxy plane's rules", async (t) => {
         `-A SWARMCTL-DNS -s 172.17.0.3 -d 192.168.0.53 -p ${protocol} --dport 53 -j DNAT --to-destination 10.1.1.1`,
       ),
     )
-  t.ok(lines.includes('-A SWARMCTL -s 10.1.0.0/16 -d 10.2.0.0/16 -j DROP'))
+  const between = lines.indexOf('-A SWARMCTL -s 10.1.0.0/16 -j SWARMCTL-BETWEEN')
+  t.ok(lines.includes('-A SWARMCTL-BETWEEN -d 10.2.0.0/16 -j DROP'))
   const accepts = lines.indexOf('-A SWARMCTL -s 10.1.0.0/16 -d 10.1.0.0/16 -j ACCEPT')
   const asks = lines.indexOf('-A SWARMCTL -i sw-br+ -m conntrack --ctdir ORIGINAL -j SWARMCTL-FROM')
+  t.ok(accepts < between && between < lines.indexOf('-A SWARMCTL -i sw-vx+ -o sw-br+ -j ACCEPT'))
   t.ok(0 < asks && asks < accepts, 'the sender is asked for before anything is accepted')
   const own = lines.indexOf('-A SWARMCTL-FROM -i sw-br1 -s 10.1.0.0/16 -j RETURN')
   t.ok(0 < own && own < lines.indexOf('-A SWARMCTL-FROM -s 10.1.0.0/16 -j DROP'))
