@@ -94,8 +94,8 @@ export class Bridges {
     return new Set([...devices.matchAll(/^\s*sw-br(\d+):/gm)].map((match) => Number(match[1])))
   }
 
-  /** Makes the bridge unless it is there as wanted. @throws SwarmctlError when the Engine refuses */
-  async ensure(network: TableNetwork, mtu: number): Promise<void> {
+  /** Makes the bridge unless it is there as wanted; resolves with whether it had to. @throws SwarmctlError when the Engine refuses */
+  async ensure(network: TableNetwork, mtu: number): Promise<boolean> {
     const { gateway } = network
     if (gateway === null) {
       throw new SwarmctlError(
@@ -112,7 +112,8 @@ export class Bridges {
       )
       await this.#removeOther(current, network)
     }
-    if (current === null || !this.#isAsWanted(current, network)) {
+    const isMade = current === null || !this.#isAsWanted(current, network)
+    if (isMade) {
       const { Version } = await this.#docker.version()
       const body = createBody({ ...network, gateway }, { mtu, engineVersion: Version })
       try {
@@ -129,6 +130,7 @@ export class Bridges {
       }
     }
     await this.tune(network)
+    return isMade
   }
 
   /** Kernel settings of a bridge; safe to repeat. */

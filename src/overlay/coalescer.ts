@@ -29,8 +29,9 @@ export class Coalescer {
     this.#retryMs = options.retryMs
   }
 
-  get isBusy(): boolean {
-    return this.#isRunning
+  /** Resolves when the run that is under way, if any, has ended. */
+  settled(): Promise<void> {
+    return this.#idle
   }
 
   /** Resolves when a run that began after this call has succeeded; rejects when closed before. */

@@ -382,7 +382,10 @@ export const forwardingTable = (
   const self = selfNode === undefined ? null : peerOf(selfNode)
   if (self === null) return null
   const problems: string[] = []
-  const nodes = [...view.nodes.values()].sort((a, b) => a.index - b.index)
+  // A machine that was set up anew has the address, and so the MAC, of the node that it was: the live one has the last word on it.
+  const nodes = [...view.nodes.values()].sort(
+    (a, b) => Number(a.live) - Number(b.live) || a.index - b.index,
+  )
   const peers: Peer[] = []
   for (const node of nodes) {
     if (node.id === selfId) continue

@@ -51,7 +51,8 @@ export class LinkItems {
     this.items.set(`rule ${pref}`, {
       tool: 'ip',
       add: `rule add pref ${pref} ${how}`,
-      remove: `rule del pref ${pref}`,
+      // In full: somebody else's rule may have the same number.
+      remove: `rule del pref ${pref} ${how}`,
     })
   }
 
@@ -97,6 +98,28 @@ export class LinkItems {
     this.rule(number, `fwmark ${mark}/${mask} lookup ${number}`)
     this.route(String(number), 'default', `via ${vtepAddr} dev ${device} onlink`)
   }
+}
+
+/** A routing rule as `ip -j rule` tells it. */
+export interface RuleJson {
+  priority?: number
+  fwmark?: string
+  fwmask?: string
+  table?: string
+  goto?: number
+  nop?: null
+}
+
+/** How a rule that exists was made, when it is one of ours: the numbers are not only ours to use (an administrator's 1000). */
+export const ownRule = (rule: RuleJson): string | undefined => {
+  const { priority = 0, fwmark, fwmask, table } = rule
+  if (priority === RETURN_END_PREF) return 'nop' in rule ? 'nop' : undefined
+  if (fwmask !== mask) return undefined
+  if (priority === RETURN_SKIP_PREF)
+    return rule.goto === RETURN_END_PREF ? `fwmark 0/${mask} goto ${RETURN_END_PREF}` : undefined
+  const index = priority - RETURN_TABLE_BASE
+  const isOurs = index > 0 && priority < RETURN_END_PREF && Number(fwmark) === index << 16
+  return isOurs && table !== undefined ? `fwmark ${fwmark}/${mask} lookup ${table}` : undefined
 }
 
 /** `ip route` prints a /32 without its mask, and so do the keys. */

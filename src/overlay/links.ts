@@ -3,14 +3,19 @@ import type { Log } from '../api/log.ts'
 import { type Exec, mustRun } from './exec.ts'
 import { type ForwardingTable, hasEncrypted } from './forwarding-table.ts'
 import type { HostSettings } from './host-settings.ts'
-import { type LinkItem, type LinkModel, linkDifference, linkModel } from './link-model.ts'
+import {
+  type LinkItem,
+  type LinkModel,
+  linkDifference,
+  linkModel,
+  ownRule,
+  type RuleJson,
+} from './link-model.ts'
 import { type Ipv6LinkInputs, ipv6LinkModel } from './link-model-ipv6.ts'
 import {
   ENCRYPTED_DEVICE,
   encryptedPort,
   OUR_BRIDGE,
-  RETURN_END_PREF,
-  RETURN_SKIP_PREF,
   ROUTE_PROTOCOL,
   VXLAN_DEVICE,
   VXLAN_OVERHEAD_BYTES,
@@ -52,10 +57,11 @@ const existingItems = async (exec: Exec, withIpv6: boolean): Promise<Map<string,
     const remove = `route del ${dst} proto ${ROUTE_PROTOCOL}${where}`
     items.set(`route ${table} ${dst}`, { tool: 'ip', add: '', remove })
   }
-  for (const { priority } of rules) {
-    if (typeof priority !== 'number') continue
-    if (priority < RETURN_SKIP_PREF || priority > RETURN_END_PREF) continue
-    items.set(`rule ${priority}`, { tool: 'ip', add: '', remove: `rule del pref ${priority}` })
+  for (const rule of rules as unknown as RuleJson[]) {
+    const how = ownRule(rule)
+    if (how === undefined) continue
+    const remove = `rule del pref ${rule.priority} ${how}`
+    items.set(`rule ${rule.priority}`, { tool: 'ip', add: '', remove })
   }
   for (const [at, device] of [VXLAN_DEVICE, ENCRYPTED_DEVICE].entries()) {
     for (const { dst } of devices[2 * at] ?? []) {
@@ -84,6 +90,9 @@ const encryptedMtu = ({ networks }: ForwardingTable, mtu: number): number =>
     networks.reduce((max, one) => (one.encrypted ? Math.max(max, one.mtu || mtu) : max), 0),
   )
 
+const without = (all: ReadonlySet<number>, some: ReadonlySet<number>): ReadonlySet<number> =>
+  new Set([...all].filter((one) => !some.has(one)))
+
 /** The VXLAN devices and the node's neighbours, routes and rules: both planes need them. */
 export class Links {
   readonly #exec: Exec
@@ -94,6 +103,9 @@ export class Links {
   #applied: LinkModel | null = null
   #devices = ''
   #ipv6Problem = ''
+  #bridgeProblem = ''
+  /** Networks (by index) whose bridge lacked the gateway since the last resync. */
+  #unsound: ReadonlySet<number> = new Set()
   /** MTU of the overlay, bytes: the underlay's minus VXLAN's overhead. */
   mtu = UNDERLAY_MTU_DEFAULT - VXLAN_OVERHEAD_BYTES
   /** Why encrypted networks stand still on this node; empty otherwise. The others don't wait for them. */
@@ -132,30 +144,84 @@ export class Links {
     }
     const relayPort = this.problem === '' ? options.relayPort : null
     const ipv6 = ipv6LinkModel(table, { ...inputs, isRelayed: relayPort !== null })
-    const wanted = new Map([...linkModel(table, inputs.bridges, relayPort), ...ipv6])
+    const model = (bridges: ReadonlySet<number>) => linkModel(table, bridges, relayPort)
+    if (resync) this.#unsound = new Set()
+    let ipv4 = model(without(inputs.bridges, this.#unsound))
     const isFull = this.#applied === null
     const before = isFull
       ? await existingItems(this.#exec, ipv6.size > 0)
       : (this.#applied ?? new Map())
-    const { remove, add } = linkDifference(before, wanted)
-    // The kernel lists no text to compare rules by, so on a resync those that exist stay: their text is a function of their key.
-    const fresh = add.filter((item) => !isFull || !this.#existsAsRule(item, before))
+    const difference = linkDifference(before, new Map([...ipv4, ...ipv6]))
     this.#applied = null
-    await this.#batch(remove, 'remove')
+    await this.#batch(difference.remove, 'remove')
+    try {
+      await this.#add(ipv4, before)
+      if (resync) this.#bridgeProblem = ''
+    } catch (error) {
+      const unsound = await this.#unsoundBridges(table, inputs.bridges)
+      if (unsound.size === this.#unsound.size) throw error
+      this.#unsound = unsound
+      ipv4 = model(without(inputs.bridges, unsound))
+      // What came before the refusal is there.
+      await this.#add(ipv4, await existingItems(this.#exec, false))
+    }
+    this.#applied = ipv4
     const own = new Set(ipv6.values())
-    await this.#batch(
-      fresh.filter((item) => !own.has(item)),
-      'add',
-    )
-    this.#applied = new Map([...wanted].filter(([key]) => !ipv6.has(key)))
     if (ipv6.size === 0) this.#ipv6Problem = ''
-    else if (!(await this.#addIpv6(fresh.filter((item) => own.has(item))))) return
-    this.#applied = wanted
+    else if (!(await this.#addIpv6(difference.add.filter((item) => own.has(item))))) return
+    this.#applied = new Map([...ipv4, ...ipv6])
   }
 
-  /** What of the links does not work, one line. */
+  /** What of the links does not work, one line each. */
   problems(): string[] {
-    return this.#ipv6Problem === '' ? [] : [this.#ipv6Problem]
+    return [this.#bridgeProblem, this.#ipv6Problem].filter((one) => one !== '')
+  }
+
+  /** Whether the rules by which answers go back to the node that a flow entered through are all there; true before the first sync. */
+  async hasRules(): Promise<boolean> {
+    const wanted = [...(this.#applied?.keys() ?? [])].filter((key) => key.startsWith('rule '))
+    if (wanted.length === 0) return true
+    const { code, stdout } = await this.#exec.run('ip', ['-j', 'rule', 'show'])
+    if (code !== 0 || stdout.trim() === '') return true
+    const there = new Set(
+      (JSON.parse(stdout) as RuleJson[])
+        .filter((rule) => ownRule(rule) !== undefined)
+        .map(({ priority }) => `rule ${priority}`),
+    )
+    return wanted.every((key) => there.has(key))
+  }
+
+  /** Whether a device is there and up. */
+  async hasDevice(device: string): Promise<boolean> {
+    const { code, stdout } = await this.#exec.run('ip', ['-o', 'link', 'show', 'up', 'dev', device])
+    return code === 0 && stdout.includes(device)
+  }
+
+  /**
+   * The bridges that lack this node's gateway. One may be left of another swarm, or the Engine is just making it: routes that are to
+   * speak from its address are refused then, and `ip -batch` stops at the first, which must not keep the other networks down.
+   */
+  async #unsoundBridges(
+    table: ForwardingTable,
+    bridges: ReadonlySet<number>,
+  ): Promise<ReadonlySet<number>> {
+    const links = JSON.parse(await mustRun(this.#exec, 'ip', ['-j', '-d', 'addr'])) as LinkJson[]
+    const isWrong = ({ index, bridge, gateway }: ForwardingTable['networks'][number]) =>
+      bridges.has(index) &&
+      gateway !== null &&
+      !links.some(
+        (link) => link.ifname === bridge && link.addr_info?.some(({ local }) => local === gateway),
+      )
+    const wrong = table.networks.filter(isWrong)
+    const problem = wrong
+      .map(
+        ({ name, bridge, gateway }) =>
+          `network ${name}: the bridge ${bridge} does not have this node's gateway ${gateway}; if containers of an earlier swarm are on it, remove them`,
+      )
+      .join('; ')
+    if (problem !== '' && problem !== this.#bridgeProblem) this.#log.warn({}, problem)
+    this.#bridgeProblem = problem
+    return new Set(wrong.map(({ index }) => index))
   }
 
   /** What the kernel refuses of IPv6 (a bridge may have gone meanwhile) is a problem of IPv6 alone. */
@@ -186,9 +252,11 @@ export class Links {
     this.invalidate()
   }
 
-  #existsAsRule(item: LinkItem, before: LinkModel): boolean {
-    const pref = /^rule add pref (\d+) /.exec(item.add)?.[1]
-    return pref !== undefined && before.has(`rule ${pref}`)
+  /** The kernel lists no text to compare rules by, so those that exist stay: their text is a function of their key. */
+  async #add(wanted: LinkModel, before: LinkModel): Promise<void> {
+    const isThere = (key: string) => key.startsWith('rule ') && before.has(key)
+    const missing = new Map([...wanted].filter(([key]) => !isThere(key)))
+    await this.#batch(linkDifference(before, missing).add, 'add')
   }
 
   async #batch(items: LinkItem[], how: 'add' | 'as far as it goes' | 'remove'): Promise<void> {

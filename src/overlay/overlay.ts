@@ -23,9 +23,10 @@ import { Ipv6Plane } from './ipv6-plane.ts'
 import { KernelTables } from './kernel-tables.ts'
 import { Links } from './links.ts'
 import { engineNameservers, NameClients } from './name-clients.ts'
-import { ENCRYPTED_DEVICE, VXLAN_PORT } from './names.ts'
+import { VXLAN_PORT } from './names.ts'
 import { nftModel } from './nft-model.ts'
 import { IPV4_LAYOUT } from './nft-script.ts'
+import { Presence } from './presence.ts'
 import { type DataPlaneChoice, type DataPlaneProbe, probeDataPlane } from './probe.ts'
 import type { Proc } from './proc.ts'
 import { PublishedPorts } from './proxy/published-ports.ts'
@@ -138,10 +139,16 @@ export class Overlay {
       },
     })
     this.#sync = new Coalescer(deps, { run: () => this.#runSync(), retryMs: RETRY_MS })
+    const presence = new Presence(
+      { log: deps.log, tables: this.#tables, ipv6: this.#ipv6, links: this.#links },
+      { settled: () => this.#sync.settled(), repair: () => this.#repair() },
+    )
+    const watched = (run: Promise<void>) => void run.catch((error) => this.#warn(error))
     this.#watcher = new Watcher(deps, {
-      onLinks: () => void this.#bridgePorts.sync().catch((error) => this.#warn(error)),
-      onRules: () => void this.#checkRules(),
-      onDevice: (device) => this.#onDevice(device),
+      onLinks: () => watched(this.#bridgePorts.sync()),
+      onRules: () => watched(presence.onTable()),
+      onDevice: (device) => watched(presence.onDevice(device)),
+      onRoutingRule: () => watched(presence.onRoutingRule()),
     })
   }
 
@@ -243,14 +250,17 @@ export class Overlay {
       for (const network of attachment.overlayNetworks) {
         const bridge = bridgeNetwork(network, self)
         if (bridge === null) throw unavailable(`network ${network.name} has no subnet yet`)
-        await this.#bridges.ensure(bridge, this.#links.mtu)
+        // One that was there and is made anew took the routes along that speak from its address.
+        const isMade = await this.#bridges.ensure(bridge, this.#links.mtu)
         const isKnown = this.#view.networks.has(network.id)
-        if (!present.has(network.index) || !isKnown) this.#needsResync = true
+        if (isMade || !present.has(network.index) || !isKnown) this.#needsResync = true
       }
     } catch (error) {
       this.#attachments.delete(task.ID)
       throw error
     }
+    // An Engine that was down at the last look has its chains by now.
+    if (this.#firewall.note !== '') this.#needsResync = true
     // Routes take the bridge's address as source, the DNS server listens on it.
     if (this.#needsResync) await this.#sync.request()
     return attachment
@@ -369,8 +379,11 @@ export class Overlay {
       await this.#program(table, this.#ports, isResync)
     } catch (error) {
       this.#needsResync = true
-      this.#problems = [toSwarmctlError(error).message]
-      this.#deps.log.error({ error: toSwarmctlError(error).message }, 'overlay sync failed')
+      const { message } = toSwarmctlError(error)
+      // It is tried again each second: said once.
+      if (this.#problems.join() !== message)
+        this.#deps.log.error({ error: message }, 'overlay sync failed')
+      this.#problems = [message]
       throw error
     }
     if (table.problems.join() !== this.#problems.join()) {
@@ -417,10 +430,14 @@ export class Overlay {
   /** An Engine that is down keeps its networks until the next look. */
   async #removeOldBridges(table: ForwardingTable): Promise<void> {
     if (!this.#isComplete) return
-    const networks = [...table.networks, ...this.#attached()]
-    const wanted = new Set(networks.map((network) => `${network.id} ${network.index}`))
+    const served = new Set(table.networks.map(({ id, index }) => `${id} ${index}`))
+    // Asked for each bridge: a task may attach meanwhile, and says so before its bridge is made.
+    const isAttached = (id: string, index: number) =>
+      this.#attached().some((network) => network.id === id && network.index === index)
     try {
-      await this.#bridges.removeUnwanted((id, index) => wanted.has(`${id} ${index}`))
+      await this.#bridges.removeUnwanted(
+        (id, index) => served.has(`${id} ${index}`) || isAttached(id, index),
+      )
     } catch (error) {
       this.#deps.log.debug({ error: (error as Error).message }, 'bridges: the Engine is away')
     }
@@ -470,22 +487,7 @@ export class Overlay {
     })
   }
 
-  async #checkRules(): Promise<void> {
-    if (this.#isClosed || this.#sync.isBusy) return
-    if ((await this.#tables.isPresent()) && (await this.#ipv6.isPresent())) return
-    this.#resync('the nftables rules were removed by someone else')
-  }
-
-  #onDevice(device: string): void {
-    // The last encrypted network went, and its device with it.
-    if (device === ENCRYPTED_DEVICE && !this.#links.isEncrypting) return
-    this.#resync(`the VXLAN device ${device} was removed or shut by someone else`)
-  }
-
-  #resync(reason: string): void {
-    // What we remove ourselves while syncing (a new data path address) is no news.
-    if (this.#isClosed || this.#sync.isBusy) return
-    this.#deps.log.warn({}, `${reason}: putting them back`)
+  #repair(): void {
     this.#needsResync = true
     this.#requestSync()
   }

@@ -1,6 +1,12 @@
 import type { Clock } from '../api/clock.ts'
 import type { Exec } from './exec.ts'
-import { ENCRYPTED_DEVICE, NFT_TABLE, VXLAN_DEVICE } from './names.ts'
+import {
+  ENCRYPTED_DEVICE,
+  NFT_TABLE,
+  RETURN_END_PREF,
+  RETURN_SKIP_PREF,
+  VXLAN_DEVICE,
+} from './names.ts'
 
 /** Milliseconds after a change in the kernel before it is looked at: changes come in bursts. */
 const DEBOUNCE_MS = 50
@@ -22,9 +28,11 @@ export interface WatcherCallbacks {
   onRules: () => void
   /** A VXLAN device was removed or shut, and with it the routes of every other node. */
   onDevice: (device: string) => void
+  /** A routing rule with a number of ours was removed. */
+  onRoutingRule: () => void
 }
 
-/** Follows the kernel's own notifications: ports on bridges, and devices or nftables tables of ours that someone removes. */
+/** Follows the kernel's own notifications: ports on bridges, and devices, routing rules or nftables tables of ours that someone removes. */
 export class Watcher {
   readonly #exec: Exec
   readonly #clock: Clock
@@ -40,7 +48,8 @@ export class Watcher {
   }
 
   start(withRules: boolean): void {
-    this.#watch('links', 'ip', ['-o', 'monitor', 'link'], (line) => {
+    this.#watch('links', 'ip', ['-o', 'monitor', 'link', 'rule'], (line) => {
+      if (isRuleGone(line)) this.#soon('routing', this.#on.onRoutingRule)
       if (/ master sw-br\d/.test(line)) this.#soon('links', this.#on.onLinks)
       for (const device of [VXLAN_DEVICE, ENCRYPTED_DEVICE]) {
         if (isDeviceGone(line, device)) this.#soon(device, () => this.#on.onDevice(device))
@@ -75,6 +84,12 @@ export class Watcher {
     this.#pending.get(`${name} change`)?.()
     this.#pending.set(`${name} change`, this.#clock.schedule(DEBOUNCE_MS, run))
   }
+}
+
+/** Lines are `Deleted 901:<tab>from all fwmark …`. */
+const isRuleGone = (line: string): boolean => {
+  const pref = Number(/^Deleted (\d+):\s+from /.exec(line)?.[1])
+  return pref >= RETURN_SKIP_PREF && pref <= RETURN_END_PREF
 }
 
 /** Lines are `3: sw-vx0: <BROADCAST,UP,…> … qdisc noqueue`, the last one `Deleted 3: …`. One that was never up (noop) is being made. */

@@ -211,7 +211,7 @@ t.test('routes: a block per node, a /32 for what lies outside its block', async 
   )
   const { remove, add: added } = linkDifference(items, without)
   t.strictSame(added, [])
-  t.ok(remove.some((one) => one.remove === 'rule del pref 903'))
+  t.ok(remove.some((one) => one.remove === 'rule del pref 903 fwmark 0x30000/0xfff0000 lookup 903'))
   t.ok(remove.some((one) => one.remove === 'route del 10.1.3.0/24 proto 94'))
 })
 
