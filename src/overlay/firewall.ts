@@ -14,6 +14,13 @@ import { FROM_CHAINS, fromRules, VXLAN_CHAINS, vxlanRules } from './sender-chain
 const CHAIN = 'SWARMCTL'
 const NAT_CHAIN = 'SWARMCTL-NAT'
 const DNS_CHAIN = 'SWARMCTL-DNS'
+/** Questions for names reach our server on the bridges' gateways here, whatever the host's INPUT policy (ufw: DROP). */
+const NAMES_CHAIN = 'SWARMCTL-NAMES'
+const NAMES_PROTOCOLS = ['udp', 'tcp'] as const
+/** The same in the kernel plane: those that nftables marked. */
+const NAMES_RULES = NAMES_PROTOCOLS.map(
+  (protocol) => ['-p', protocol, '--dport', '53', ...ACCEPT_RULE] as const,
+)
 /** What goes from an overlay to another one ends here. */
 const BETWEEN_CHAIN = 'SWARMCTL-BETWEEN'
 
@@ -22,6 +29,7 @@ const PROXY_CHAINS: readonly Jump[] = [
   { table: 'filter', from: ['DOCKER-USER'], chain: CHAIN },
   { table: 'nat', from: ['POSTROUTING'], chain: NAT_CHAIN },
   { table: 'nat', from: ['PREROUTING'], chain: DNS_CHAIN },
+  { table: 'filter', from: ['INPUT'], chain: NAMES_CHAIN },
   ...FROM_CHAINS,
   { table: 'filter', from: [], chain: BETWEEN_CHAIN },
   ...VXLAN_CHAINS,
@@ -52,6 +60,11 @@ export const proxyChains = (
     ...table.networks.map(({ subnet }) => `-A ${BETWEEN_CHAIN} -d ${subnet} -j DROP`),
     `-A ${CHAIN} -i ${ANY_VXLAN} -o ${ANY_BRIDGE} -j ACCEPT`,
     `-A ${CHAIN} -m conntrack --ctdir REPLY -o ${ANY_VXLAN} -j ACCEPT`,
+    `:${NAMES_CHAIN} - [0:0]`,
+    ...table.networks.flatMap(({ subnet, gateway }) =>
+      gateway === null ? [] : namesRules(subnet, gateway),
+    ),
+    ...[...resolvers].flatMap(([key, to]) => namesRules(key.split(' . ')[0] ?? '', to)),
     'COMMIT',
     '*nat',
     `:${NAT_CHAIN} - [0:0]`,
@@ -64,6 +77,12 @@ export const proxyChains = (
     '',
   ].join('\n')
 }
+
+/** From whoever may ask a gateway. */
+const namesRules = (from: string, gateway: string): string[] =>
+  NAMES_PROTOCOLS.map(
+    (protocol) => `-A ${NAMES_CHAIN} -s ${from} -d ${gateway} -p ${protocol} --dport 53 -j ACCEPT`,
+  )
 
 /** From a container to a server: to ours instead. */
 const dnsRules = ([key, to]: [string, string]): string[] => {
@@ -92,6 +111,8 @@ export class Firewall {
 
   async syncKernel(): Promise<void> {
     this.#tell(await this.#ensure('filter', 'DOCKER-USER', ACCEPT_RULE))
+    // Without iptables there is no such policy, and the line above says so.
+    for (const rule of NAMES_RULES) await this.#ensure('filter', 'INPUT', rule)
     await this.#removeProxyChains()
   }
 
@@ -111,7 +132,7 @@ export class Firewall {
       this.#last = script
     }
     const missing = await this.#ensureJumps(PROXY_CHAINS)
-    await this.#iptables.remove('filter', 'DOCKER-USER', ACCEPT_RULE)
+    await this.#removeKernelRules()
     const unguarded = await this.#syncGuards(table)
     return missing || unguarded
   }
@@ -133,8 +154,13 @@ export class Firewall {
   }
 
   async destroy(): Promise<void> {
-    await this.#iptables.remove('filter', 'DOCKER-USER', ACCEPT_RULE)
+    await this.#removeKernelRules()
     await this.#removeProxyChains()
+  }
+
+  async #removeKernelRules(): Promise<void> {
+    await this.#iptables.remove('filter', 'DOCKER-USER', ACCEPT_RULE)
+    for (const rule of NAMES_RULES) await this.#iptables.remove('filter', 'INPUT', rule)
   }
 
   async #removeProxyChains(): Promise<void> {

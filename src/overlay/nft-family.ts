@@ -8,7 +8,7 @@ const addressType = { ip: 'ipv4_addr', ip6: 'ipv6_addr' } as const
 
 /** The marks as nft text. */
 export const OWNED = `0x${MARK_OWNED.toString(16)}`
-const ACCEPT = `0x${MARK_ACCEPT.toString(16)}`
+export const ACCEPT = `0x${MARK_ACCEPT.toString(16)}`
 
 /** Declarations by name. */
 export const commonSetTypes = (family: NftFamily): Record<CommonSetName, string> => {

@@ -4,6 +4,7 @@
  */
 import { BRIDGES, MARK_NODE_MASK, NFT_TABLE, RELAY_ADDRESS, VXLAN_DEVICES } from './names.ts'
 import {
+  ACCEPT,
   ASTRAY_CHAIN,
   clearMarkChain,
   commonSetTypes,
@@ -103,6 +104,7 @@ chain sent {
 }
 chain received {
   type filter hook input priority -5
+  ip daddr @overlay meta l4proto { tcp, udp } th dport 53 meta mark set meta mark | ${ACCEPT}
   ct state new ip daddr != @overlay meta l4proto . th dport @empty_ports meta l4proto tcp reject with tcp reset
   ct state new ip daddr != @overlay meta l4proto . th dport @empty_ports reject
 }

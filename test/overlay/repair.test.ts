@@ -251,6 +251,37 @@ t.test('the proxy plane says what it lacks as long as it lacks it', async (t) =>
   t.equal(firewall.note, '')
 })
 
+t.test("questions for names pass a host's INPUT policy, and nothing else does", async (t) => {
+  const ran: string[] = []
+  const run = async (program: string, args: readonly string[], input = '') => {
+    ran.push([program, ...args, input].join(' '))
+    return { code: args.includes('-C') ? 1 : 0, stdout: '', stderr: '' }
+  }
+  const exec = { run, watch: () => ({ stop: () => {} }) }
+  const firewall = new Firewall({ exec, log: new FakeHost().log }, { vxlanPort: 4789 })
+  await firewall.syncKernel()
+  for (const protocol of ['udp', 'tcp'])
+    t.match(
+      ran.join('\n'),
+      `-I INPUT -p ${protocol} --dport 53 -m mark --mark 0x40000000/0x40000000 -j ACCEPT`,
+    )
+  const host = new FakeHost()
+  const overlay = await started(host)
+  await apply(overlay, message(two))
+  t.match(host.nft()[0], /ip daddr @overlay .* th dport 53 meta mark set meta mark \| 0x40000000/)
+  await overlay.close()
+
+  ran.length = 0
+  const resolvers = new Map([['172.17.0.3 . 192.168.0.53', '10.1.1.1']])
+  await firewall.syncProxy(forwardingTable(two, 'n1')!, resolvers)
+  t.match(ran.join('\n'), '-I INPUT -j SWARMCTL-NAMES')
+  for (const source of ['10.1.0.0/16', '172.17.0.3'])
+    t.match(
+      ran.join('\n'),
+      `-A SWARMCTL-NAMES -s ${source} -d 10.1.1.1 -p udp --dport 53 -j ACCEPT`,
+    )
+})
+
 t.test('of two nodes with one address the live one is meant', async (t) => {
   const old = node(5, { dataPathAddr: '192.168.0.2', live: false })
   const table = forwardingTable(view({ nodes: [node(1), node(2), old] }), 'n1')!
