@@ -49,6 +49,12 @@ export interface OverlayService {
   ports: PortConfig[]
 }
 
+/** How `targets` of an endpoint names a port. */
+export const publishedKey = ({
+  Protocol,
+  PublishedPort,
+}: Pick<PortConfig, 'Protocol' | 'PublishedPort'>): string => `${Protocol}/${PublishedPort}`
+
 /** `starting` has addresses but gets nothing yet; `ready` is in rotation; `draining` gets no new connections. */
 export type EndpointState = 'starting' | 'ready' | 'draining'
 
@@ -63,6 +69,11 @@ export interface OverlayEndpoint {
   slot?: number
   /** Its running container's, which is also its hostname unless it got another one. */
   shortId?: string
+  /**
+   * The ports that its task was made to serve, `tcp/8080` (published) → its own port: the service's may be others by now. Absent: none,
+   * or a manager that does not tell.
+   */
+  targets?: Record<string, number>
   /** Of a container that is no task's: it has an endpoint for each of its networks, and sees the names of all of them. */
   containerId?: string
   /** Addresses without mask. */

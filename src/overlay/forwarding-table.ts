@@ -10,12 +10,14 @@ import {
 } from '../api/ipv4.ts'
 import { formatIpv6Cidr, type Ipv6Block, overlapsIpv6 } from '../api/ipv6.ts'
 import type { DataPlaneKind } from '../api/node.ts'
-import type {
-  OverlayEndpoint,
-  OverlayNetwork,
-  OverlayNode,
-  OverlayView,
+import {
+  type OverlayEndpoint,
+  type OverlayNetwork,
+  type OverlayNode,
+  type OverlayView,
+  publishedKey,
 } from '../api/overlay-view.ts'
+import type { PortConfig } from '../api/service-spec.ts'
 import { type EncryptedSubnets, encryptedSubnets } from './encrypted-subnets.ts'
 import {
   bridgeName,
@@ -278,6 +280,25 @@ const publishedAddress = (endpoint: OverlayEndpoint, networks: Map<string, Table
   )
 }
 
+/** Where a task takes a port's connections: where it was made to, whatever an update says since. Undefined when it does not know such a port. */
+const targetOf = ({ targets }: OverlayEndpoint, port: PortConfig): number | undefined => {
+  if (targets === undefined) return port.TargetPort
+  const own = targets[publishedKey(port)]
+  if (own !== undefined) return own
+  // Only what clients call it changed.
+  const isServed = Object.entries(targets).some(
+    ([key, target]) => target === port.TargetPort && key.startsWith(`${port.Protocol}/`),
+  )
+  return isServed ? port.TargetPort : undefined
+}
+
+/** Tasks from before a port was added may not serve it: those that know it go first, and without any all are tried. */
+const knowing = <E extends { port: number | undefined }>(endpoints: E[], target: number) => {
+  const all = endpoints.map((one) => ({ ...one, port: one.port ?? target }))
+  const able = all.filter((_, at) => endpoints[at]?.port !== undefined)
+  return able.length > 0 ? able : all
+}
+
 const publishedOf = (
   view: OverlayView,
   ready: Map<string, OverlayEndpoint[]>,
@@ -293,13 +314,14 @@ const publishedOf = (
         problems.push(`port ${key} of service ${service.name} is published by another service`)
         continue
       }
-      const endpoints = (ready.get(service.id) ?? []).flatMap((endpoint) => {
+      const serving = (ready.get(service.id) ?? []).flatMap((endpoint) => {
         const address = publishedAddress(endpoint, networks)
         if (address === undefined) return []
         const { taskId, nodeId } = endpoint
         const { networkId, addr } = address
-        return [{ taskId, nodeId, networkId, addr, port: port.TargetPort }]
+        return [{ taskId, nodeId, networkId, addr, port: targetOf(endpoint, port) }]
       })
+      const endpoints = knowing(serving, port.TargetPort)
       endpoints.sort((a, b) => compareAddress(a.addr, b.addr))
       ports.set(key, {
         protocol: port.Protocol,

@@ -166,6 +166,38 @@ t.test('what can not be taken is named, the rest goes on', async (t) => {
   ])
 })
 
+t.test('a published port leads each task where it was made to listen', async (t) => {
+  const targetsWith = (targets: (Record<string, number> | undefined)[], published = 8080) =>
+    tableOf(
+      view({
+        networks: [front],
+        services: [
+          service('web', {
+            ports: [
+              {
+                ...{ Protocol: 'tcp', PublishMode: 'ingress' },
+                ...{ TargetPort: 8000, PublishedPort: published },
+              },
+            ],
+          }),
+        ],
+        endpoints: targets.map((one, at) =>
+          endpoint(`t${at}`, 'web', 'n2', { front: `10.1.2.${at + 1}` }, one && { targets: one }),
+        ),
+      }),
+    ).published[0]?.endpoints.map(({ addr, port }) => `${addr}:${port}`)
+  const [old, fresh] = [{ 'tcp/8080': 80 }, { 'tcp/8080': 8000 }]
+  t.strictSame(targetsWith([old, fresh]), ['10.1.2.1:80', '10.1.2.2:8000'], 'during an update')
+  t.strictSame(targetsWith([undefined, old]), ['10.1.2.1:8000', '10.1.2.2:80'], 'not told')
+  t.strictSame(targetsWith([fresh, fresh], 9090), ['10.1.2.1:8000', '10.1.2.2:8000'], 'renamed')
+  t.strictSame(
+    targetsWith([old, { 'tcp/9090': 8000 }], 9090),
+    ['10.1.2.2:8000'],
+    'the old ones may not serve what is added',
+  )
+  t.strictSame(targetsWith([old, { 'udp/9': 8000 }], 9090), ['10.1.2.1:8000', '10.1.2.2:8000'])
+})
+
 t.test('routes: a block per node, a /32 for what lies outside its block', async (t) => {
   const flat = network('flat', 4, '10.9.9.16/28', {
     plan: 'flat',

@@ -1,13 +1,14 @@
 import { isEncrypted, type Network } from '../../api/network.ts'
 import { attachedContainer, isAttachment } from '../../api/network-attachment.ts'
 import type { Node } from '../../api/node.ts'
-import type {
-  EndpointState,
-  OverlayEndpoint,
-  OverlayNetwork,
-  OverlayNode,
-  OverlayService,
-  OverlayView,
+import {
+  type EndpointState,
+  type OverlayEndpoint,
+  type OverlayNetwork,
+  type OverlayNode,
+  type OverlayService,
+  type OverlayView,
+  publishedKey,
 } from '../../api/overlay-view.ts'
 import type { Service } from '../../api/service.ts'
 import type { Task } from '../../api/task.ts'
@@ -111,7 +112,19 @@ export const overlayEndpoint = (
     state: endpointState(task),
     hostname: isAttachment(task) ? attachedHostname(task) : taskHostname(task, node.Description),
     ...(isAttachment(task) ? { containerId: attachedContainer(task) } : taskNames(task)),
+    ...targetsOf(task),
     addresses,
+  }
+}
+
+/** During an update that changes a published port's target, its tasks serve different ones. */
+const targetsOf = ({ Swarmctl }: Task): Pick<OverlayEndpoint, 'targets'> => {
+  const ports = (Swarmctl.Endpoint?.Ports ?? []).filter(
+    (port) => port.PublishMode === 'ingress' && (port.PublishedPort ?? 0) > 0,
+  )
+  if (ports.length === 0) return {}
+  return {
+    targets: Object.fromEntries(ports.map((port) => [publishedKey(port), port.TargetPort])),
   }
 }
 

@@ -12,8 +12,8 @@ export class EndpointRing {
     this.#endpoints = endpoints
   }
 
-  has(addr: string): boolean {
-    return this.#endpoints.some((one) => one.addr === addr)
+  has({ addr, port }: Pick<PublishedEndpoint, 'addr' | 'port'>): boolean {
+    return this.#endpoints.some((one) => one.addr === addr && one.port === port)
   }
 
   /** The endpoints that a new connection is to try, in this order; none when there is none. */

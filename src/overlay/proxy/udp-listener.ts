@@ -13,7 +13,7 @@ const SESSIONS_MAX = 4096
 const PENDING_MAX = 16
 
 interface Session {
-  addr: string
+  endpoint: PublishedEndpoint
   send(datagram: Buffer): void
   close(): void
   timer: NodeJS.Timeout
@@ -57,7 +57,7 @@ export class UdpListener {
   set({ endpoints }: Pick<PublishedPort, 'endpoints'>): void {
     this.#ring.set(endpoints)
     for (const [client, session] of this.#sessions) {
-      if (!this.#ring.has(session.addr)) this.#end(client, session)
+      if (!this.#ring.has(session.endpoint)) this.#end(client, session)
     }
   }
 
@@ -105,7 +105,7 @@ export class UdpListener {
       ? directChannel(endpoint, reply, end)
       : tunnelChannel(this.#dialer.open(endpoint, 'udp'), reply, end)
     const timer = setTimeout(end, UDP_IDLE_TIMEOUT_MS)
-    const session = { addr: endpoint.addr, timer, ...channel }
+    const session = { endpoint, timer, ...channel }
     this.#sessions.set(client, session)
     return session
   }

@@ -66,6 +66,13 @@ t.test('where an endpoint stands', async (t) => {
   }
   t.match(ran('running'), { slot: 1, shortId: '0123456789ab' })
   t.equal(ran('starting')?.shortId, undefined, 'no change of its own')
+  t.equal(ran('running')?.targets, undefined)
+  const serving = at('running', 'running')
+  const port = (PublishMode: 'ingress' | 'host', PublishedPort: number) => ({
+    ...{ Protocol: 'tcp' as const, TargetPort: 80, PublishMode, PublishedPort },
+  })
+  serving.Swarmctl.Endpoint = { Ports: [port('ingress', 8080), port('host', 81)] }
+  t.strictSame(overlayEndpoint(serving, sampleNode('n1', 1))?.targets, { 'tcp/8080': 80 })
 })
 
 t.test('services and networks', async (t) => {
