@@ -3,6 +3,7 @@ import { ForecastRequest, type ServiceForecast } from '../../api/forecast.ts'
 import type { Node } from '../../api/node.ts'
 import { withReplicasOf } from '../../api/replicas.ts'
 import type { Service } from '../../api/service.ts'
+import { isJob } from '../../api/service-defaults.ts'
 import type { ServiceSpec } from '../../api/service-spec.ts'
 import type { Task } from '../../api/task.ts'
 import { isTerminal, isWanted } from '../../api/task-state.ts'
@@ -83,18 +84,27 @@ const planOf = (
   )
   const seats = seatsOf(service, [...nodes.values()])
   const cluster = view.cluster()
+  const places = new Set(seats.map(({ nodeId }) => nodeId))
+  const isKept = (task: Task): boolean =>
+    isJob(spec) ? isScheduled(spec) : !isDirty(task, { service, cluster }, nodes.get(task.NodeID))
   const keeps = live
-    .filter((task) => !isDirty(task, { service, cluster }, nodes.get(task.NodeID)))
+    .filter(({ Slot, NodeID }) => Slot !== undefined || places.has(NodeID))
+    .filter(isKept)
     .slice(0, seats.length)
   const kept = new Set(keeps.map(keyOf))
   const origin = { service, cluster, newId, nowMs: clock.nowMs() }
   const makes = seats
     .filter((seat) => !kept.has(seat.nodeId ?? String(seat.slot)))
+    // Numbers have gaps after some were taken away, which nobody fills.
+    .slice(0, seats.length - keeps.length)
     .map((seat) => newTask(origin, seat, 'running'))
   const keptIds = new Set(keeps.map(({ ID }) => ID))
   const ends = live.filter(({ ID }) => !keptIds.has(ID)).map(({ ID }) => ID)
   return { name: spec.Name, wanted: seats.length, ends, keeps, makes }
 }
+
+/** Each update of a job does all its work again, but one with a schedule goes on, whatever its next run will be. */
+const isScheduled = ({ Swarmctl }: ServiceSpec): boolean => Swarmctl?.Schedule !== undefined
 
 const keyOf = (task: Task): string => (task.Slot === undefined ? task.NodeID : String(task.Slot))
 
@@ -129,7 +139,8 @@ const seatsOf = ({ Spec }: Service, nodes: readonly Node[]): Seat[] => {
     ? Math.min(concurrentMax, total)
     : (Mode.Replicated?.Replicas ?? 1)
   if (count > TASKS_MAX) throw invalid(`a forecast of more than ${TASKS_MAX} tasks`)
-  return Array.from({ length: count }, (_, index) => ({ slot: index + 1 }))
+  const first = Mode.ReplicatedJob ? 0 : 1
+  return Array.from({ length: count }, (_, index) => ({ slot: first + index }))
 }
 
 const forecastOf = (

@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { Task } from '../../../src/api/task.ts'
 import { newControl, spec } from '../../support/control/control-fixture.ts'
 import { sampleNode, sampleSecret, sampleTask } from '../../support/objects.ts'
 
@@ -98,6 +99,66 @@ t.test('a service that exists', async (t) => {
     message: /mismatched Runtime/,
   })
   await t.rejects(forecast(spec('x', replicas(1e6))), { message: /more than 20000 tasks/ })
+})
+
+t.test('slots with gaps, jobs, and nodes out of use', async (t) => {
+  const { store, control } = newControl()
+  await store.update((tx) => {
+    for (const index of [1, 2, 3]) tx.put('node', sampleNode(`n${index}`, index))
+  })
+  const run = async (
+    name: string,
+    change: Record<string, unknown>,
+    seats: Partial<Task>[],
+    next = change,
+  ) => {
+    const { ID } = await control.createService(spec(name, change))
+    await store.update((tx) => {
+      const { Spec, Swarmctl } = tx.get('service', ID)!
+      for (const seat of seats)
+        tx.put(
+          'task',
+          sampleTask(`${name}-${seat.Slot ?? seat.NodeID}`, ID, {
+            ...seat,
+            Spec: Spec.TaskTemplate,
+            Status: { Timestamp: '', State: 'running', Message: '' },
+            Swarmctl: {
+              ...sampleTask('', '').Swarmctl,
+              SpecVersion: Swarmctl.SpecVersion,
+              Endpoint: { Mode: 'vip' },
+            },
+          }),
+        )
+    })
+    const body = { Services: [spec(name, next)] }
+    const [answer] = await control.forecast(body)
+    return [answer?.Replaced, answer?.Placed.reduce((sum, { Tasks }) => sum + Tasks, 0)]
+  }
+  const two = [
+    { Slot: 2, NodeID: 'n1' },
+    { Slot: 3, NodeID: 'n2' },
+  ]
+  t.strictSame(await run('web', replicas(2), two), [0, 2], 'the first was scaled away')
+  const Mode = { ReplicatedJob: { MaxConcurrent: 2, TotalCompletions: 5 } }
+  const work = [
+    { Slot: 0, NodeID: 'n1' },
+    { Slot: 1, NodeID: 'n2' },
+  ]
+  t.strictSame(await run('job', { Mode }, work), [2, 2], 'a job is run anew')
+  const scheduled = { Mode, Swarmctl: { Schedule: { Cron: '@daily' } } }
+  t.strictSame(await run('nightly', scheduled, work), [0, 2], 'but not by its schedule')
+  const later = {
+    ...scheduled,
+    Labels: { a: 'b' },
+    TaskTemplate: { ContainerSpec: { Image: 'x' } },
+  }
+  t.strictSame(await run('weekly', scheduled, work, later), [0, 2], 'its run goes on')
+  await store.update((tx) => {
+    const node = tx.get('node', 'n1')!
+    tx.put('node', { ...node, Spec: { ...node.Spec, Availability: 'drain' } })
+  })
+  const everywhere = ['n1', 'n2', 'n3'].map((NodeID) => ({ NodeID }))
+  t.strictSame(await run('each', { Mode: { Global: {} } }, everywhere), [0, 2])
 })
 
 t.test('a secret’s digest is told, its data is not', async (t) => {
