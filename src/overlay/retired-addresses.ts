@@ -6,7 +6,7 @@ const RETIRED_MS = 15 * 60_000
 /** Addresses kept; the oldest go first. */
 const RETIRED_MAX = 4096
 
-/** Addresses of tasks that left the view, until another task has them or their time is over. */
+/** Addresses of tasks that left the view, until another task or a gateway has them or their time is over. */
 export class RetiredAddresses {
   readonly #clock: Clock
   /** Address → end, in order of retirement. */
@@ -24,6 +24,9 @@ export class RetiredAddresses {
     const used = new Set<string>()
     for (const endpoint of after.endpoints.values())
       for (const { addr } of endpoint.addresses) used.add(addr)
+    // A node got it as its own: what its host asks and the answers to that are no task's.
+    for (const { gateways } of after.networks.values())
+      for (const addr of Object.values(gateways)) used.add(addr)
     for (const addr of this.#until.keys()) if (used.has(addr)) this.#until.delete(addr)
     for (const [taskId, endpoint] of before.endpoints) {
       if (after.endpoints.has(taskId)) continue

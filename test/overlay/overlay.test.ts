@@ -330,6 +330,12 @@ t.test('addresses of tasks that are gone are remembered for a time', async (t) =
   t.strictSame(retired.addresses(), [], 'used again')
   retired.onViews(two, none)
   t.equal(retired.addresses().length, 2)
+  const gateways = { n3: '10.1.2.1' }
+  retired.onViews(none, {
+    ...none,
+    networks: new Map([['front', network('front', 1, '10.1.0.0/16', { plan: 'flat', gateways })]]),
+  })
+  t.strictSame(retired.addresses(), ['10.1.2.2'], "a node's gateway now")
   host.now = 16 * 60_000
   t.strictSame(retired.addresses(), [])
   retired.onViews(two, { ...none, networks: new Map() })
