@@ -1,8 +1,9 @@
-import { invalid } from '../api/errors.ts'
+import { invalid, SwarmctlError, toSwarmctlError } from '../api/errors.ts'
 import type { Service } from '../api/service.ts'
 import { ServiceSpec } from '../api/service-spec.ts'
 import { isOlder } from './api-version.ts'
 import { readJson } from './body.ts'
+import { hasLocalNetwork } from './engine-networks.ts'
 import { parseFilters } from './filters.ts'
 import { LogStream, parseLogQuery } from './logs.ts'
 import { withoutNewerFields } from './newer-fields.ts'
@@ -50,9 +51,26 @@ const withName = (spec: unknown): unknown => {
   return { ...spec, Name: randomName() }
 }
 
+/** What the swarm does not have may be a network of this Engine's: moby says why it will not do (`daemon/cluster/networks.go`). */
+const explained = async <T>({ engine }: Exchange, asked: Promise<T>): Promise<T> => {
+  try {
+    return await asked
+  } catch (thrown) {
+    const { code, message } = toSwarmctlError(thrown)
+    const name = /^network (.+) not found$/.exec(message)?.[1] ?? ''
+    if (code !== 'NOT_FOUND' || !(await hasLocalNetwork(engine, name))) throw thrown
+    throw new SwarmctlError(
+      'PERMISSION_DENIED',
+      `The network ${name} cannot be used with services. Only networks scoped to the swarm can be used, such as those created with the overlay driver.`,
+      { cause: thrown },
+    )
+  }
+}
+
 const createService = async (exchange: Exchange): Promise<void> => {
   const spec = withName(await readSpec(exchange))
-  const created = await exchange.port.control().createService(spec, registryAuth(exchange))
+  const control = exchange.port.control()
+  const created = await explained(exchange, control.createService(spec, registryAuth(exchange)))
   sendJson(exchange.response, 201, created)
 }
 
@@ -84,14 +102,16 @@ const updateService = async (exchange: Exchange): Promise<void> => {
   )
   const version = versionOf(query, 'service')
   const spec = await readSpec(exchange)
-  const updated = await exchange.port
-    .control()
-    .updateService(param(exchange, 'id'), version, spec, {
+  const control = exchange.port.control()
+  const updated = await explained(
+    exchange,
+    control.updateService(param(exchange, 'id'), version, spec, {
       ...registryAuth(exchange),
       ...(registryAuthFrom && { registryAuthFrom }),
       ...(rollback && { rollback }),
       keepsExtensions: exchange.version !== undefined,
-    })
+    }),
+  )
   sendJson(exchange.response, 200, updated)
 }
 

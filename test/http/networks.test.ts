@@ -133,6 +133,21 @@ t.test('a name is one network’s, the swarm’s or the Engine’s', async (t) =
   t.equal((await node.call('POST', '/v1.47/networks/create', six)).status, 201, 'not known there')
 })
 
+t.test('a service that names a network of the Engine’s is told why not', async (t) => {
+  const node = await startNode(t)
+  const create = (Target: string) =>
+    node.call('POST', '/services/create', { body: serviceBody('web', { Networks: [{ Target }] }) })
+  t.match(await create('st_mv'), { status: 404, body: { message: 'network st_mv not found' } })
+  const body = { Name: 'st_mv', Id: 'e'.repeat(64), Driver: 'macvlan', Scope: 'local' }
+  node.engine.answers.set('GET /networks/st_mv', { status: 200, body })
+  t.match(await create('st_mv'), {
+    status: 403,
+    body: { message: /^The network st_mv cannot be used with services. Only networks scoped to/ },
+  })
+  node.engine.isDown = true
+  t.equal((await create('st_mv')).status, 404)
+})
+
 t.test('a whole name of the Engine’s is meant before a part of an id of the swarm’s', async (t) => {
   const node = await startNode(t)
   const body = { Name: 'back', Driver: 'overlay' }
