@@ -364,7 +364,9 @@ labTest(t, 'networks that each node makes by itself', { hosts: 2 }, async (t, la
     ] as const) {
       const container = await taskContainer(host, 'web')
       t.match(await addressOf(host, container, 'own'), subnet)
-      t.match(await docker(host, ['network', 'inspect', 'own']), new RegExp(container))
+      const shownHere = await docker(host, ['network', 'inspect', 'own'])
+      t.match(shownHere, new RegExp(container))
+      t.match(shownHere, /"Attachable": true/)
       const shown = ['network', 'ls', '--format', '{{.Name}} {{.Driver}} {{.Scope}}']
       const listed = (await docker(host, shown)).split('\n')
       t.strictSame(

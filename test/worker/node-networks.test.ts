@@ -188,7 +188,8 @@ t.test('the Engine’s network has the settings of the node', async (t) => {
   await networks.ensure(from)
   t.strictSame(requests.at(-1)?.body, {
     ...{ Name: 'swarmctl-local-m1', CheckDuplicate: true, Driver: 'macvlan', Internal: false },
-    ...{ EnableIPv6: true, EnableIPv4: false, IPAM, Options: { parent: 'eth0' } },
+    ...{ Attachable: true, EnableIPv6: true, EnableIPv4: false, IPAM },
+    Options: { parent: 'eth0' },
     Labels: {
       ...{ rack: '7', 'swarmctl.network': 'm1', 'com.docker.swarm.network.name': 'name-m1' },
       'swarmctl.config-from': 'conf',
@@ -202,7 +203,7 @@ t.test('the Engine’s network has the settings of the node', async (t) => {
   await networks.ensure(plain)
   t.strictSame(requests.at(-1)?.body, {
     ...{ Name: 'swarmctl-local-m2', CheckDuplicate: true, Driver: 'bridge', Internal: true },
-    ...{ EnableIPv6: true, Options: {} },
+    ...{ Attachable: false, EnableIPv6: true, Options: {} },
     Labels: { a: 'b', 'swarmctl.network': 'm2', 'com.docker.swarm.network.name': 'name-m2' },
   })
   const there = engineWith({ 'GET /networks/swarmctl-local-m1': { Name: 'swarmctl-local-m1' } })

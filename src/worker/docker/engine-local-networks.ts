@@ -31,6 +31,7 @@ export const localNetworkBody = (
     CheckDuplicate: true,
     Driver: Spec.DriverConfiguration.Name,
     Internal: Spec.Internal,
+    Attachable: Spec.Attachable,
     EnableIPv6: settings ? settings.EnableIPv6 === true : Spec.IPv6Enabled,
     ...(settings?.EnableIPv4 === false && { EnableIPv4: false }),
     ...(settings?.IPAM && { IPAM: settings.IPAM }),
