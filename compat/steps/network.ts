@@ -44,7 +44,6 @@ export const network: Chapter = {
     // Each node makes it by itself.
     { run: 'network create --config-only --subnet 172.30.10.0/24 conf' },
     { run: 'network create --config-only --subnet 172.30.11.0/24 conf', on: 'worker' },
-    { run: 'network create --driver bridge --scope swarm --config-from absent each' },
     { run: 'network create --driver bridge --scope swarm --config-from conf --ingress each' },
     { run: 'network create --driver bridge --scope swarm --config-from conf --opt a=b each' },
     { run: 'network create --driver bridge --scope swarm --config-from conf --attachable each' },
