@@ -110,8 +110,8 @@ export class Daemon implements SwarmPort {
     if (await isMember(dataDir)) this.#state = 'pending'
     const server = this.#surface.createServer()
     await listenPrivately(server, socket)
-    await openToGroup(socket)
     this.#server = server
+    await openToGroup(socket)
     this.#deps.log.info({ socket }, 'API socket open')
     await this.#departure.start()
     this.#addressWatch.start()

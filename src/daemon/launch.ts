@@ -68,10 +68,13 @@ export const startUnit = async (
   return { description: `systemd unit ${UNIT}, log: journalctl -u ${UNIT}` }
 }
 
+/** The log of a daemon in the background, in its run directory. */
+export const logFileIn = (runDir: string): string => join(runDir, 'daemon.log')
+
 const startDetached = (args: readonly string[], runDir: string): { description: string } => {
   // As the daemon makes it: group docker has to reach the socket in it.
   mkdirSync(runDir, { recursive: true, mode: 0o711 })
-  const logFile = join(runDir, 'daemon.log')
+  const logFile = logFileIn(runDir)
   const log = openSync(logFile, 'a', 0o600)
   const [command, ...first] = selfCommand()
   const child = spawn(command, [...first, 'daemon', ...args], {
