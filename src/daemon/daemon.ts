@@ -19,26 +19,23 @@ import { checkEngine } from '../worker/docker/docker-executor.ts'
 import { AddressWatch } from './address-watch.ts'
 import { splitHostPort } from './addresses.ts'
 import { createBackup } from './backup.ts'
+import { currentRecord } from './current-record.ts'
 import type { DaemonDeps } from './daemon-deps.ts'
 import { Departure } from './departure.ts'
 import { Engine } from './engine.ts'
 import { forcedStart } from './force-new-cluster.ts'
 import { FORWARDED_HEADER } from './forward.ts'
+import { hasLogOnDisk } from './manager-recovery.ts'
 import type { ManagerRuntime } from './manager-runtime.ts'
 import { Member, type MemberStart } from './member.ts'
 import { availabilityOf, newCluster } from './new-cluster.ts'
-import { joiningAddresses, movedRecord, nodeAddresses } from './node-addresses.ts'
-import {
-  isMember,
-  loadNodeRecord,
-  NodeFile,
-  type NodeRecord,
-  removeNodeFiles,
-} from './node-file.ts'
+import { joiningAddresses, nodeAddresses } from './node-addresses.ts'
+import { isMember, NodeFile, type NodeRecord, removeNodeFiles } from './node-file.ts'
 import { NodeKeys } from './node-keys.ts'
 import type { DaemonOptions } from './options.ts'
 import { NO_LEADER } from './raft-proposer.ts'
 import {
+  credentialsGone,
   JOIN_TIMEOUT,
   LEAVE_LOCKED,
   LEAVE_MANAGER,
@@ -232,11 +229,13 @@ export class Daemon implements SwarmPort {
   leave(force: boolean): Promise<void> {
     return this.#exclusively(async () => {
       requireSwarm(this.status())
+      const { dataDir } = this.#options
       const member = this.#member
       // Also one that can't resume for now: its log may be the last copy of the swarm's state.
       if (this.#state === 'locked' && !force) throw unavailable(LEAVE_LOCKED)
       const role = member?.role ?? this.#stalled?.credentials.role
-      if (role === 'manager' && !force) throw unavailable(LEAVE_MANAGER)
+      const isManager = role === undefined ? await hasLogOnDisk(dataDir) : role === 'manager'
+      if (isManager && !force) throw unavailable(LEAVE_MANAGER)
       if (!force) await this.#departure.requireEngine()
       if (member?.runtime) await stepDown(member.runtime, member.record.nodeId, this.#deps)
       await this.#forget()
@@ -246,7 +245,7 @@ export class Daemon implements SwarmPort {
   unlock(key: string): Promise<void> {
     return this.#exclusively(async () => {
       if (this.#state !== 'locked') throw new SwarmctlError('ALREADY_EXISTS', NOT_LOCKED)
-      const record = await this.#loadRecord()
+      const record = await currentRecord(this.#options.dataDir, networkInterfaces(), this.#deps.log)
       const stored = await NodeKeys.open(this.#options.dataDir, key)
       if (!record || stored?.kind !== 'open') throw new SwarmctlError('ALREADY_EXISTS', NOT_LOCKED)
       this.#state = 'pending'
@@ -316,12 +315,14 @@ export class Daemon implements SwarmPort {
     this.#isChanging = true
     const { dataDir } = this.#options
     try {
-      const record = await this.#loadRecord()
-      const stored = record && (await NodeKeys.open(dataDir))
-      if (!stored) {
+      const record = await currentRecord(this.#options.dataDir, networkInterfaces(), this.#deps.log)
+      if (!record) {
         this.#state = 'inactive'
         return
       }
+      const stored = await NodeKeys.open(dataDir)
+      // Written before the record and removed after it: it was lost, and what is still there may be the last copy of a swarm.
+      if (!stored) throw credentialsGone(dataDir)
       const { credentials } = stored
       // Whoever unlocked it need not do so again because a port was taken or its address changed.
       if (stored.kind === 'locked' && this.#stalled?.keys) {
@@ -354,19 +355,6 @@ export class Daemon implements SwarmPort {
       this.#isChanging = false
     })
     await this.#resume()
-  }
-
-  /** The node's record, with the addresses that it has now. */
-  async #loadRecord(): Promise<NodeRecord | undefined> {
-    const { dataDir } = this.#options
-    const stored = await loadNodeRecord(dataDir)
-    if (!stored) return undefined
-    const record = movedRecord(stored, networkInterfaces())
-    const [before, now] = [stored.advertiseAddr, record.advertiseAddr]
-    if (before === now) return stored
-    this.#deps.log.info({ before, now }, 'this node has another address')
-    await new NodeFile(dataDir).store(record)
-    return record
   }
 
   /** Takes part as what was stored; what prevents it for now is told, and tried again. */
@@ -410,11 +398,12 @@ export class Daemon implements SwarmPort {
       if (isRestored)
         await seedManager(dataDir, origin, { clock: this.#deps.clock, dataKey: keys.dataKey })
       const bootstrap = isRestored ? undefined : origin
-      await this.#run({ record, credentials, keys, ...(bootstrap && { bootstrap }) })
+      await this.#run({ record, credentials, keys, isNew: true, ...(bootstrap && { bootstrap }) })
       // What the cluster begins with is in the log before a restart could ask for it.
       if (origin) await this.#untilLeading(NOT_WRITTEN)
       // The record last: without it a crash in between leaves a node that is in no swarm.
-      await keys.storeCredentials(credentials)
+      // It may have been given another certificate already.
+      await keys.storeCredentials(this.#member?.start.credentials ?? credentials)
       await this.#member?.storeRecord()
     } catch (error) {
       await this.#forget()
@@ -479,10 +468,12 @@ export class Daemon implements SwarmPort {
     this.#stalled = undefined
     try {
       if (member) await this.#departure.leave(member)
+      else await this.#departure.remember()
     } finally {
       await removeNodeFiles(this.#options.dataDir)
       this.#state = 'inactive'
       this.#error = ''
+      this.#departure.look()
     }
   }
 

@@ -6,6 +6,7 @@ import { checkEngine, DockerExecutor } from '../worker/docker/docker-executor.ts
 import type { Engine } from './engine.ts'
 import { Leftovers } from './leftovers.ts'
 import type { Member } from './member.ts'
+import { loadNodeRecord } from './node-file.ts'
 import { LEFT_CONTAINERS, leaveWithoutEngine } from './refusals.ts'
 
 export interface DepartureDeps {
@@ -19,10 +20,12 @@ export interface DepartureDeps {
 /** How a node leaves: nothing that it made stays behind for good, whether or not its Engine answers. */
 export class Departure {
   readonly #deps: DepartureDeps
+  readonly #dataDir: string
   readonly #leftovers: Leftovers
 
   constructor(deps: DepartureDeps, options: { dataDir: string }) {
     this.#deps = deps
+    this.#dataDir = options.dataDir
     const { engine, isInactive, clock, log } = deps
     this.#leftovers = new Leftovers(
       {
@@ -65,6 +68,16 @@ export class Departure {
     } finally {
       this.#leftovers.look()
     }
+  }
+
+  /** Of a node that can't be a member any more, by what its disk lost, the containers are remembered; `look` removes them. */
+  async remember(): Promise<void> {
+    const { nodeId } = (await loadNodeRecord(this.#dataDir).catch(() => undefined)) ?? {}
+    if (typeof nodeId === 'string') await this.#leftovers.add(nodeId)
+  }
+
+  look(): void {
+    this.#leftovers.look()
   }
 
   async #whyEngineIsDown(): Promise<string | undefined> {

@@ -35,6 +35,7 @@ export class Leftovers {
   #nodeIds: readonly string[] = []
   #cancel: () => void = () => {}
   #isBusy = false
+  #isStopped = false
 
   constructor(deps: LeftoversDeps, options: { dataDir: string }) {
     this.#deps = deps
@@ -48,6 +49,7 @@ export class Leftovers {
   }
 
   stop(): void {
+    this.#isStopped = true
     this.#cancel()
   }
 
@@ -76,7 +78,7 @@ export class Leftovers {
           )
         }
         this.#cancel()
-        this.#cancel = this.#deps.clock.schedule(RETRY_MS, () => this.look())
+        if (!this.#isStopped) this.#cancel = this.#deps.clock.schedule(RETRY_MS, () => this.look())
       })
       .finally(() => {
         this.#isBusy = false

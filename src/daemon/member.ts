@@ -77,6 +77,8 @@ export interface MemberStart {
   /** Of a locked manager there are none: it can only leave. */
   keys: NodeKeys | undefined
   bootstrap?: { cluster: Cluster; node: Node }
+  /** It is just beginning, and nothing resumes it before `storeRecord`: a crash leaves a node that is in no swarm. */
+  isNew?: boolean
 }
 
 /** This node as a member of a cluster: cluster port, agent, overlay, and while it is a manager the manager's runtime. */
@@ -107,6 +109,7 @@ export class Member {
   /** The managers' words to a manager that they removed. */
   #refusal = ''
   #isStopped = false
+  #isNew: boolean
 
   constructor(deps: MemberDeps, options: DaemonOptions, start: MemberStart) {
     this.#deps = deps
@@ -114,6 +117,7 @@ export class Member {
     this.#start = start
     // The swarm's port was compared when this node joined, and is for every start after.
     this.#record = { dataPathPort: options.dataPathPort, ...start.record }
+    this.#isNew = start.isNew ?? false
     this.#file = new NodeFile(options.dataDir)
     const { clock, log, random } = deps
     const peerDeps = { handlers: this.#handlers, clock, log }
@@ -164,7 +168,7 @@ export class Member {
         record: () => this.#record,
         setRecord: (record) => {
           this.#record = record
-          return this.storeRecord()
+          return this.#storeChange()
         },
         onLeader: (nodeId) => this.forwarder.onLeader(nodeId),
         external: new CfsslClient({ credentials: () => this.#certificate.current }),
@@ -251,7 +255,12 @@ export class Member {
 
   /** Makes this node resume after a restart. */
   storeRecord(): Promise<void> {
+    this.#isNew = false
     return this.#file.store(this.#record)
+  }
+
+  async #storeChange(): Promise<void> {
+    if (!this.#isNew) await this.storeRecord()
   }
 
   /** What the data plane can't do for now (a published port that another process holds) is no event: it is looked at. */
@@ -266,7 +275,7 @@ export class Member {
 
   /** How this membership would begin again. */
   get start(): MemberStart {
-    const { bootstrap: _once, ...start } = this.#start
+    const { bootstrap: _once, isNew: _was, ...start } = this.#start
     return { ...start, record: this.#record, credentials: this.#certificate.current }
   }
 
@@ -404,7 +413,7 @@ export class Member {
 
   #setManagers({ managers, asOf }: ManagersList): void {
     this.#record = { ...this.#record, managers, managersAsOf: asOf }
-    this.storeRecord().catch((error: Error) =>
+    this.#storeChange().catch((error: Error) =>
       this.#deps.log.warn({ error: error.message }, 'could not store the list of managers'),
     )
   }

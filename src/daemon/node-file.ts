@@ -52,7 +52,7 @@ export const loadNodeRecord = async (dataDir: string): Promise<NodeRecord | unde
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
-  const { format, ...record } = JSON.parse(text) as NodeRecord & { format: number }
+  const { format, ...record } = parse(path, text)
   if (format !== FORMAT) {
     throw new SwarmctlError(
       'INTERNAL',
@@ -60,6 +60,22 @@ export const loadNodeRecord = async (dataDir: string): Promise<NodeRecord | unde
     )
   }
   return record
+}
+
+const parse = (path: string, text: string): NodeRecord & { format: unknown } => {
+  let content: unknown
+  try {
+    content = JSON.parse(text)
+  } catch {
+    content = undefined
+  }
+  if (typeof content === 'object' && content !== null) {
+    return content as NodeRecord & { format: unknown }
+  }
+  throw new SwarmctlError(
+    'INTERNAL',
+    `${path} is damaged: put it back from a copy of the data directory, or run "swarmctl leave --force" and join again`,
+  )
 }
 
 /** Whether the node is in a swarm. A record that can't be read is one all the same: resuming says what is wrong with it. */

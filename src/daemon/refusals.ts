@@ -1,5 +1,7 @@
 // What the daemon answers when it does not do what it was asked: Docker's words where Docker has some.
 
+import { SwarmctlError } from '../api/errors.ts'
+
 export const JOIN_TIMEOUT =
   'Timeout was reached before node joined. The attempt to join the swarm will continue in the background. Use the "docker info" command to see the current swarm status of your node.'
 
@@ -26,3 +28,9 @@ export const LEFT_CONTAINERS =
 
 export const leaveWithoutEngine = (why: string): string =>
   `${why}: the containers of the swarm can't be removed now. Start the Engine and leave again; with --force this node leaves at once, and its containers go when the Engine is back`
+
+export const credentialsGone = (dataDir: string): SwarmctlError =>
+  new SwarmctlError(
+    'INTERNAL',
+    `the credentials of this node are gone from ${dataDir}: put credentials.json back from a copy of the data directory, or run "swarmctl leave --force" and join again`,
+  )
