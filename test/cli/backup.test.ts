@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { lstat, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -36,6 +37,30 @@ t.test('a backup is a file of its own, whole or not there', async (t) => {
   await writeFile(passphrase, 'x')
   const nowhere = await run(['backup', '--passphrase-file', passphrase, '/nowhere/x'])
   t.match(nowhere, { code: 1, err: /no backup was written: ENOENT/ })
+})
+
+t.test('what is no ordinary file stays what it is', async (t) => {
+  const { directory, run, passphrase, file } = await start(t)
+  const args = ['backup', '--passphrase-file', passphrase]
+  const piped = await run([...args, '-'])
+  t.match(piped, { code: 0, out: 'sealed with open sesame' }, 'standard output has the bytes alone')
+  t.match(piped.err, /^Backup of swarm c1 as of change 7 written to standard output/)
+  t.match(await run([...args, '-'], { isTerminal: true }), { code: 1, err: /not for a terminal/ })
+  t.match(await run([...args, directory]), { code: 1, err: /is a directory: name a file in it\n$/ })
+
+  const fifo = join(directory, 'fifo')
+  spawnSync('mkfifo', [fifo])
+  const read = readFile(fifo, 'utf8')
+  t.match(await run([...args, fifo]), { code: 0, out: '' })
+  t.equal(await read, 'sealed with open sesame')
+  t.ok((await stat(fifo)).isFIFO())
+
+  const link = join(directory, 'link')
+  await writeFile(file, 'old')
+  await symlink('swarm.backup', link)
+  t.match(await run([...args, link]), { code: 0 })
+  t.ok((await lstat(link)).isSymbolicLink())
+  t.equal(await readFile(file, 'utf8'), 'sealed with open sesame')
 })
 
 t.test('the passphrase: from a file, from standard input, or typed', async (t) => {
