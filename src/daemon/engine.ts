@@ -14,12 +14,15 @@ const VERSION_RETRY_MS = 1000
 /** How long it may take to say its version: every request waits for that. */
 const VERSION_LIMIT_MS = 2000
 
+const PORT_MAX = 65_535
+
 /** Reads `--docker-host`. */
 export const parseEngineAddress = (dockerHost: string): EngineAddress => {
   const unix = /^unix:\/\/(\/.+)$/.exec(dockerHost)
   if (unix) return { socketPath: unix[1] as string }
   const tcp = /^(?:tcp|http):\/\/([^:/]+):(\d+)\/?$/.exec(dockerHost)
-  if (tcp) return { host: tcp[1] as string, port: Number(tcp[2]) }
+  const port = Number(tcp?.[2])
+  if (tcp && port >= 1 && port <= PORT_MAX) return { host: tcp[1] as string, port }
   throw invalid(
     `invalid --docker-host "${dockerHost}": unix:///path/to/docker.sock or tcp://host:port`,
   )

@@ -1,4 +1,4 @@
-import { chmod, chown, mkdir, readFile, rm } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir, readFile, rm } from 'node:fs/promises'
 import { createConnection, type Server } from 'node:net'
 import { dirname } from 'node:path'
 import { precondition } from '../api/errors.ts'
@@ -20,19 +20,24 @@ const answers = (path: string): Promise<boolean> =>
       socket.destroy()
       resolve(true)
     })
-    // Who may not ask can't know that nobody is there.
-    socket.on('error', ({ code }: NodeJS.ErrnoException) =>
-      resolve(code === 'EACCES' || code === 'EPERM'),
+    // Who may not ask can't know that nobody is there, nor who finds a queue that is full (connect(2)).
+    socket.on('error', ({ code = '' }: NodeJS.ErrnoException) =>
+      resolve(['EACCES', 'EPERM', 'EAGAIN'].includes(code)),
     )
   })
 
-/** Makes the path free: a socket that a dead daemon left is removed, one that answers is another daemon's. */
+/** Makes the path free: a socket that a dead daemon left is removed, one that answers is another daemon's. @throws SwarmctlError FAILED_PRECONDITION */
 export const claimSocket = async (path: string): Promise<void> => {
   await mkdir(dirname(path), { recursive: true, mode: 0o711 })
   if (await answers(path)) {
     throw precondition(
       `another daemon answers at ${path}: stop it first, or give this one its own --socket, --run-dir and --data-dir`,
     )
+  }
+  const found = await lstat(path).catch(() => undefined)
+  // Whoever named it meant another path.
+  if (found && !found.isSocket() && !found.isSymbolicLink()) {
+    throw precondition(`${path} is no socket: name another --socket, or remove it`)
   }
   await rm(path, { force: true })
 }

@@ -53,6 +53,14 @@ t.test('a run directory of its own holds the socket, unless a host is named', as
   t.match(named.begun[0]!.join(' '), `--run-dir /r --socket ${named.dir}/a.sock `)
 })
 
+t.test('directories are absolute: systemd starts the daemon elsewhere', async (t) => {
+  const { dir, begun, run } = await startMachine(t)
+  const relative = ['--data-dir', 'data', '--run-dir', './run']
+  t.match(await run(['init', '--socket', `${dir}/a.sock`, ...relative]), { code: 0 })
+  const cwd = process.cwd()
+  t.match(begun[0]!.join(' '), `--data-dir ${cwd}/data --run-dir ${cwd}/run --socket `)
+})
+
 t.test('another user’s daemon is none to start one beside', async (t) => {
   const { dir, begun, run } = await startMachine(t)
   const host = `unix://${dir}/docker.sock`

@@ -160,6 +160,17 @@ t.test('daemon flags', async (t) => {
   t.throws(() => parseDaemonOptions({ ...raw, socket: `/${'x'.repeat(120)}` }), /longer than 107/)
   t.strictSame(parseEngineAddress('tcp://h:2375'), { host: 'h', port: 2375 })
   t.throws(() => parseEngineAddress('ssh://h'), /--docker-host/)
+  t.throws(() => parseEngineAddress('tcp://h:99999'), /--docker-host "tcp:\/\/h:99999"/)
+  t.throws(
+    () => parseDaemonOptions({ ...raw, dockerHost: 'unix:///r/docker.sock' }),
+    /--docker-host .* this daemon's own socket/,
+  )
+  const here = { ...raw, runDir: 'run', dataDir: './data' }
+  t.match(parseDaemonOptions(here), {
+    runDir: join(process.cwd(), 'run'),
+    dataDir: join(process.cwd(), 'data'),
+  })
+  t.throws(() => parseDaemonOptions({ ...raw, dataDir: '' }), /--data-dir "": a directory/)
 })
 
 t.test("the node's record", async (t) => {

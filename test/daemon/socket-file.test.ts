@@ -44,3 +44,15 @@ t.test('the socket is nobody else’s before it is opened to the group', async (
   t.equal(process.umask(), 0)
   await new Promise((resolve) => server.close(resolve))
 })
+
+t.test('what is no socket is not removed', async (t) => {
+  const dir = t.testdir({ file: 'precious', directory: {} })
+  for (const name of ['file', 'directory']) {
+    const path = join(dir, name)
+    await t.rejects(claimSocket(path), {
+      code: 'FAILED_PRECONDITION',
+      message: `${path} is no socket: name another --socket, or remove it`,
+    })
+    t.ok(existsSync(path))
+  }
+})

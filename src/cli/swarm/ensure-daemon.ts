@@ -27,6 +27,9 @@ const socketToServe = (host: string): string => {
   )
 }
 
+/** An empty name stays one, for the daemon to refuse. */
+const absolute = (path: unknown): string => (path === '' ? '' : resolve(String(path)))
+
 /** The client of the daemon at the host that is meant, which is started when none answers at a socket of this machine. */
 export const ensureDaemon = async (
   context: CliContext,
@@ -38,8 +41,10 @@ export const ensureDaemon = async (
   parseHost(client.host)
   if (await client.isAlive()) return client
   const socket = socketToServe(client.host)
-  const args = daemonArguments({ ...options, socket })
-  const { description } = await launcher.start(args, String(options.runDir))
+  // Absolute: systemd starts it elsewhere.
+  const [dataDir, runDir] = [absolute(options.dataDir), absolute(options.runDir)]
+  const args = daemonArguments({ ...options, dataDir, runDir, socket })
+  const { description } = await launcher.start(args, runDir)
   context.output.writeError(`Started the swarmctl daemon (${description})\n`)
   for (let waitedMs = 0; waitedMs < START_LIMIT_MS; waitedMs += START_POLL_MS) {
     if (await client.isAlive()) return client
