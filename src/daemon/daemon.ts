@@ -21,6 +21,7 @@ import { splitHostPort } from './addresses.ts'
 import { createBackup } from './backup.ts'
 import { currentRecord } from './current-record.ts'
 import type { DaemonDeps } from './daemon-deps.ts'
+import { lockData } from './data-lock.ts'
 import { Departure } from './departure.ts'
 import { Engine } from './engine.ts'
 import { forcedStart } from './force-new-cluster.ts'
@@ -66,6 +67,7 @@ export class Daemon implements SwarmPort {
   readonly #engine: Engine
   readonly #surface: Surface
   #server: Server | undefined
+  #unlockData = async (): Promise<void> => {}
   #member: Member | undefined
   /** A membership that can't be resumed for now. */
   #stalled: MemberStart | undefined
@@ -103,6 +105,7 @@ export class Daemon implements SwarmPort {
     await mkdir(dataDir, { recursive: true, mode: 0o700 })
     await mkdir(runDir, { recursive: true, mode: 0o711 })
     await claimSocket(socket)
+    this.#unlockData = await lockData(dataDir)
     // Who asks from the first moment on must not take this node for one without a swarm, and make it join another.
     if (await isMember(dataDir)) this.#state = 'pending'
     const server = this.#surface.createServer()
@@ -123,8 +126,13 @@ export class Daemon implements SwarmPort {
     await this.#member?.stop()
     this.#surface.closeHijacked()
     this.#server?.closeAllConnections()
-    await new Promise((resolve) => (this.#server ? this.#server.close(resolve) : resolve(null)))
-    await rm(this.#options.socket, { force: true })
+    const server = this.#server
+    // Without one the socket is another daemon's, which refused this start.
+    if (server) {
+      await new Promise((resolve) => server.close(resolve))
+      await rm(this.#options.socket, { force: true })
+    }
+    await this.#unlockData()
   }
 
   status(): NodeStatus {

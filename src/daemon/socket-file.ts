@@ -13,7 +13,8 @@ const groupId = async (name: string): Promise<number | undefined> => {
   return line === undefined ? undefined : Number(line.split(':')[2])
 }
 
-const answers = (path: string): Promise<boolean> =>
+/** Whether a process listens at the path, or may. */
+export const answers = (path: string): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = createConnection(path)
     socket.on('connect', () => {
