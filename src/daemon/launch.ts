@@ -6,6 +6,12 @@ import { isSea } from 'node:sea'
 import { promisify } from 'node:util'
 import { precondition } from '../api/errors.ts'
 
+/** What the command line is told of the daemon (`LaunchedDaemon` there). */
+interface Launched {
+  readonly description: string
+  hasEnded(): Promise<boolean>
+}
+
 /** Where systemd's presence shows (sd_booted(3)). */
 const SYSTEMD_BOOTED = '/run/systemd/system'
 const UNIT = 'swarmctl'
@@ -49,15 +55,15 @@ export interface Systemd {
 export const startUnit = async (
   args: readonly string[],
   { unitPath, systemctl }: Systemd,
-): Promise<{ description: string }> => {
+): Promise<Launched> => {
   const text = unitText(args)
   const before = await readFile(unitPath, 'utf8').catch(() => text)
-  const isActive = (): Promise<boolean> =>
-    systemctl('is-active', '--quiet', UNIT).then(
+  const is = (state: 'active' | 'failed'): Promise<boolean> =>
+    systemctl(`is-${state}`, '--quiet', UNIT).then(
       () => true,
       () => false,
     )
-  if (before !== text && (await isActive())) {
+  if (before !== text && (await is('active'))) {
     throw precondition(
       `the systemd unit ${UNIT} runs another daemon of this machine: start this one yourself: swarmctl daemon ${args.join(' ')}`,
     )
@@ -65,13 +71,17 @@ export const startUnit = async (
   await writeFile(unitPath, text)
   await systemctl('daemon-reload')
   await systemctl('enable', '--now', UNIT)
-  return { description: `systemd unit ${UNIT}, log: journalctl -u ${UNIT}` }
+  // systemd starts it again a few times before it calls it failed.
+  return {
+    description: `systemd unit ${UNIT}, log: journalctl -u ${UNIT}`,
+    hasEnded: () => is('failed'),
+  }
 }
 
 /** The log of a daemon in the background, in its run directory. */
 export const logFileIn = (runDir: string): string => join(runDir, 'daemon.log')
 
-const startDetached = (args: readonly string[], runDir: string): { description: string } => {
+const startDetached = (args: readonly string[], runDir: string): Launched => {
   // As the daemon makes it: group docker has to reach the socket in it.
   mkdirSync(runDir, { recursive: true, mode: 0o711 })
   const logFile = logFileIn(runDir)
@@ -81,15 +91,19 @@ const startDetached = (args: readonly string[], runDir: string): { description: 
     detached: true,
     stdio: ['ignore', log, log],
   })
+  let isOver = false
+  child.once('error', () => {
+    isOver = true
+  })
+  child.once('exit', () => {
+    isOver = true
+  })
   child.unref()
-  return { description: `log file ${logFile}` }
+  return { description: `log file ${logFile}`, hasEnded: async () => isOver }
 }
 
 /** Starts the daemon in the background: as a systemd unit where systemd runs, else detached from this terminal. */
-export const launchDaemon = async (
-  args: readonly string[],
-  runDir: string,
-): Promise<{ description: string }> =>
+export const launchDaemon = async (args: readonly string[], runDir: string): Promise<Launched> =>
   existsSync(SYSTEMD_BOOTED)
     ? startUnit(args, {
         unitPath: UNIT_PATH,

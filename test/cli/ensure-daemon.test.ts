@@ -16,7 +16,7 @@ const startMachine = async (t: { teardown(end: () => void | Promise<void>): void
     async start(args: string[]) {
       begun.push(args)
       symlinkSync(node.socketPath, args[args.indexOf('--socket') + 1]!)
-      return { description: 'log file /run/x/daemon.log' }
+      return { description: 'log file /run/x/daemon.log', hasEnded: async () => false }
     },
   }
   const run = (args: string[], options: RunOptions = {}) => runCli(args, { launcher, ...options })
@@ -59,6 +59,18 @@ t.test('directories are absolute: systemd starts the daemon elsewhere', async (t
   t.match(await run(['init', '--socket', `${dir}/a.sock`, ...relative]), { code: 0 })
   const cwd = process.cwd()
   t.match(begun[0]!.join(' '), `--data-dir ${cwd}/data --run-dir ${cwd}/run --socket `)
+})
+
+t.test('a daemon that ends right after its start is not waited for', async (t) => {
+  const { dir } = await startMachine(t)
+  const launcher = {
+    start: async () => ({ description: 'log file /run/x/daemon.log', hasEnded: async () => true }),
+  }
+  const sleep = () => Promise.reject(new Error('waited'))
+  t.match(await runCli(['init', '--socket', `${dir}/a.sock`], { launcher, sleep }), {
+    code: 1,
+    err: /\nswarmctl: the daemon ended right after its start: see log file \/run\/x\/daemon.log\n$/,
+  })
 })
 
 t.test('another user’s daemon is none to start one beside', async (t) => {

@@ -420,7 +420,7 @@ t.test('init starts a daemon where none answers, join and leave', async (t) => {
   const launcher = {
     async start(args: string[]) {
       begun.push(args)
-      return { description: '/run/x/daemon.log' }
+      return { description: '/run/x/daemon.log', hasEnded: async () => false }
     },
   }
   const sleep = async () => {}

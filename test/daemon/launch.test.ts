@@ -7,16 +7,23 @@ t.test('the unit of a daemon', async (t) => {
   const unitPath = join(t.testdir(), 'swarmctl.service')
   const calls: string[] = []
   let isActive = false
+  let isFailed = false
   const systemd = {
     unitPath,
     async systemctl(...args: string[]) {
       calls.push(args.join(' '))
       if (args[0] === 'is-active' && !isActive) throw new Error('inactive')
+      if (args[0] === 'is-failed' && !isFailed) throw new Error('not failed')
     },
   }
   const first = ['--data-dir', '/var/lib/a b', '--socket', '/run/100%.sock']
-  t.match(await startUnit(first, systemd), { description: /systemd unit swarmctl, log: / })
+  const launched = await startUnit(first, systemd)
+  t.match(launched.description, /systemd unit swarmctl, log: /)
   t.strictSame(calls.splice(0), ['daemon-reload', 'enable --now swarmctl'])
+  t.equal(await launched.hasEnded(), false)
+  isFailed = true
+  t.equal(await launched.hasEnded(), true)
+  t.strictSame(calls.splice(0), ['is-failed --quiet swarmctl', 'is-failed --quiet swarmctl'])
   const text = await readFile(unitPath, 'utf8')
   t.match(
     text,

@@ -44,10 +44,17 @@ export const ensureDaemon = async (
   // Absolute: systemd starts it elsewhere.
   const [dataDir, runDir] = [absolute(options.dataDir), absolute(options.runDir)]
   const args = daemonArguments({ ...options, dataDir, runDir, socket })
-  const { description } = await launcher.start(args, runDir)
+  const launched = await launcher.start(args, runDir)
+  const { description } = launched
   context.output.writeError(`Started the swarmctl daemon (${description})\n`)
   for (let waitedMs = 0; waitedMs < START_LIMIT_MS; waitedMs += START_POLL_MS) {
     if (await client.isAlive()) return client
+    if (await launched.hasEnded()) {
+      throw new SwarmctlError(
+        'UNAVAILABLE',
+        `the daemon ended right after its start: see ${description}`,
+      )
+    }
     await context.sleep(START_POLL_MS)
   }
   throw new SwarmctlError(
