@@ -24,9 +24,11 @@ labTest(t, 'nodes join, work, resume and leave', { hosts: 3 }, async (t, lab) =>
     t.match(init.stderr, /log file \/run\/other\/daemon\.log/)
     t.match((await run(['node', 'ls'])).stdout, /h3 +Ready +Active +Leader/)
     await run(['leave', '--force'])
-    t.equal((await h3.exec('ls', ['/run/other-state'])).stdout, '', 'nothing is left of it')
+    const left = async () => (await h3.exec('ls', ['/run/other-state'])).stdout
+    t.equal(await left(), 'daemon.lock\n', 'nothing is left of it; its daemon runs on')
     // The brackets keep the pattern from finding its own command line.
     await h3.exec('pkill', ['-f', '[d]aemon --data-dir /run/other-state'])
+    await eventually(async () => (await left()) === '', { what: 'its daemon has ended' })
   })
 
   await h3.spawnDaemon([])
