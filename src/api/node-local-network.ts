@@ -24,3 +24,13 @@ export const isNodeLocal = ({ Spec }: Network): boolean =>
 /** Those of a task's networks that its node makes by itself. */
 export const nodeLocalNetworks = (task: { NetworksAttachments?: NetworkAttachment[] }): Network[] =>
   (task.NetworksAttachments ?? []).map((one) => one.Network).filter((one) => isNodeLocal(one))
+
+/** Whether an Engine's network is the configuration-only one of this very name: the Engine also finds by the beginning of an id, libnetwork's reference is a name. */
+export const isConfigNetwork = (
+  found: { Name: string; ConfigOnly?: boolean } | undefined,
+  name: string,
+): boolean => found?.ConfigOnly === true && found.Name === name
+
+/** What is wrong when there is none, in moby's words. */
+export const noConfigNetwork = (name: string): string =>
+  `configuration network "${name}" does not exist`

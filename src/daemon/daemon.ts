@@ -323,7 +323,7 @@ export class Daemon implements SwarmPort {
     this.#isChanging = true
     const { dataDir } = this.#options
     try {
-      const record = await currentRecord(this.#options.dataDir, networkInterfaces(), this.#deps.log)
+      const record = await currentRecord(dataDir, networkInterfaces(), this.#deps.log)
       if (!record) {
         this.#state = 'inactive'
         return

@@ -6,12 +6,6 @@ import { isSea } from 'node:sea'
 import { promisify } from 'node:util'
 import { precondition } from '../api/errors.ts'
 
-/** What the command line is told of the daemon (`LaunchedDaemon` there). */
-interface Launched {
-  readonly description: string
-  hasEnded(): Promise<boolean>
-}
-
 /** Where systemd's presence shows (sd_booted(3)). */
 const SYSTEMD_BOOTED = '/run/systemd/system'
 const UNIT = 'swarmctl'
@@ -52,10 +46,7 @@ export interface Systemd {
  * Writes the unit and starts it. There is one: that of another daemon which runs must not be lost.
  * @throws SwarmctlError FAILED_PRECONDITION
  */
-export const startUnit = async (
-  args: readonly string[],
-  { unitPath, systemctl }: Systemd,
-): Promise<Launched> => {
+export const startUnit = async (args: readonly string[], { unitPath, systemctl }: Systemd) => {
   const text = unitText(args)
   const before = await readFile(unitPath, 'utf8').catch(() => text)
   const is = (state: 'active' | 'failed'): Promise<boolean> =>
@@ -81,7 +72,7 @@ export const startUnit = async (
 /** The log of a daemon in the background, in its run directory. */
 export const logFileIn = (runDir: string): string => join(runDir, 'daemon.log')
 
-const startDetached = (args: readonly string[], runDir: string): Launched => {
+const startDetached = (args: readonly string[], runDir: string) => {
   // As the daemon makes it: group docker has to reach the socket in it.
   mkdirSync(runDir, { recursive: true, mode: 0o711 })
   const logFile = logFileIn(runDir)
@@ -103,7 +94,7 @@ const startDetached = (args: readonly string[], runDir: string): Launched => {
 }
 
 /** Starts the daemon in the background: as a systemd unit where systemd runs, else detached from this terminal. */
-export const launchDaemon = async (args: readonly string[], runDir: string): Promise<Launched> =>
+export const launchDaemon = async (args: readonly string[], runDir: string) =>
   existsSync(SYSTEMD_BOOTED)
     ? startUnit(args, {
         unitPath: UNIT_PATH,

@@ -1,4 +1,5 @@
 import { type ErrorCode, invalid, notFound, toSwarmctlError } from '../api/errors.ts'
+import { isConfigNetwork, noConfigNetwork } from '../api/node-local-network.ts'
 import { OVERLAY_BRIDGE_LABEL } from '../api/overlay-bridge.ts'
 import { engineJson } from './engine-proxy.ts'
 import { orUndefined } from './or-undefined.ts'
@@ -36,13 +37,13 @@ export const requireConfigNetwork = async (engine: EnginePort, name: string): Pr
   const path = `/networks/${encodeURIComponent(name)}`
   try {
     const found = (await engineJson(engine, path)) as LocalNetwork & { ConfigOnly?: boolean }
-    if (found.ConfigOnly === true && found.Name === name) return
+    if (isConfigNetwork(found, name)) return
   } catch (thrown) {
     const { code } = toSwarmctlError(thrown)
     if (code !== 'NOT_FOUND' && NOT_TO_BE_HAD.includes(code)) return
     if (code !== 'NOT_FOUND') throw thrown
   }
-  throw notFound(`configuration network "${name}" does not exist`)
+  throw notFound(noConfigNetwork(name))
 }
 
 /** The whole bridge of the overlay that a worker was asked for by name, id or the beginning of the id. */

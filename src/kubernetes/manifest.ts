@@ -83,12 +83,8 @@ const readDocument = (
 ): Manifest[] => {
   const broken = problemOf(document)
   if (broken !== undefined) {
-    const reason = broken.reason.split('\n')[0]?.replace(/( at line \d+, column \d+)?:$/, '')
-    throw manifestError(
-      { file, line: lineAt(broken.offset) },
-      `not valid YAML: ${reason}`,
-      broken.cause,
-    )
+    const { reason, offset, cause } = broken
+    throw manifestError({ file, line: lineAt(offset) }, `not valid YAML: ${reason}`, cause)
   }
   const root = document.contents as Node
   const tree = treeOf(file, document, lineAt(root?.range?.[0] ?? 0))

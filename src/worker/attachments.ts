@@ -10,6 +10,7 @@ import { type ErrorCode, SwarmctlError, toSwarmctlError } from '../api/errors.ts
 import type { Log } from '../api/log.ts'
 import { type AttachRequest, attachedContainer } from '../api/network-attachment.ts'
 import { isNodeLocalName } from '../api/node-local-network.ts'
+import { shortIdOf } from '../api/short-id.ts'
 import type { Task, TaskStatus } from '../api/task.ts'
 import { isTerminal } from '../api/task-state.ts'
 import type { AttachedContainer, ContainerNetworks } from './container-networks.ts'
@@ -48,9 +49,6 @@ const notAttached = (network: string, thrown: unknown): SwarmctlError => {
     cause: thrown,
   })
 }
-
-/** Digits of a container's id by which others may call it, as on the Engine's own networks. */
-const SHORT_ID_LENGTH = 12
 
 /**
  * The containers on this node that are nobody's tasks and are on networks of the cluster. The Engine says which there are; each that is
@@ -470,7 +468,7 @@ const isPlace = (task: Task, { address, dockerNetwork }: AttachedEndpoint): bool
 
 /** What others may call the container on a network, besides its name. */
 const namesOf = (containerId: string, aliases: readonly string[]): string[] => [
-  ...new Set([...aliases, containerId.slice(0, SHORT_ID_LENGTH)]),
+  ...new Set([...aliases, shortIdOf(containerId)]),
 ]
 
 const recordOf = (

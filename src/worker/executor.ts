@@ -29,6 +29,17 @@ export interface ObservedContainer {
   ports: PortConfig[]
 }
 
+/** A container that was made and never ran. */
+export const createdContainer = (id: string, taskId: string): ObservedContainer => ({
+  id,
+  taskId,
+  status: 'created',
+  pid: 0,
+  exitCode: 0,
+  health: 'none',
+  ports: [],
+})
+
 /** What the Engine tells while it runs. */
 export type ContainerEvent =
   | { kind: 'started'; taskId: string; containerId: string }

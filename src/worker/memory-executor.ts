@@ -1,14 +1,15 @@
 import type { LogMessage } from '../api/assignment.ts'
 import { notFound, SwarmctlError } from '../api/errors.ts'
 import type { Task } from '../api/task.ts'
-import type {
-  ContainerEvent,
-  ContainerHealth,
-  ContainerPlan,
-  EngineFacts,
-  Executor,
-  ObservedContainer,
-  ProcessState,
+import {
+  type ContainerEvent,
+  type ContainerHealth,
+  type ContainerPlan,
+  createdContainer,
+  type EngineFacts,
+  type Executor,
+  type ObservedContainer,
+  type ProcessState,
 } from './executor.ts'
 
 const FACTS: EngineFacts = {
@@ -83,15 +84,9 @@ export class MemoryExecutor implements Executor {
     this.calls.push(`create ${task.ID}`)
     const id = `container${++this.#serial}`
     this.containers.set(id, {
-      id,
-      taskId: task.ID,
+      ...createdContainer(id, task.ID),
       nodeId: task.NodeID,
       plan,
-      status: 'created',
-      pid: 0,
-      exitCode: 0,
-      health: 'none',
-      ports: [],
     })
     return id
   }

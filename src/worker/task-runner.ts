@@ -6,6 +6,7 @@ import type { Task, TaskStatus } from '../api/task.ts'
 import { compareTaskStates, isTerminal, isWanted } from '../api/task-state.ts'
 import {
   containerAfter,
+  createdContainer,
   EXIT_CODE_LOST,
   EXIT_CODE_UNKNOWN,
   type ObservedContainer,
@@ -64,15 +65,7 @@ const isBehind = (said: ObservedContainer, known: ObservedContainer): boolean =>
 const unobserved = (
   taskId: string,
   { id, pid }: { id: string; pid: number },
-): ObservedContainer => ({
-  id,
-  taskId,
-  status: 'running',
-  pid,
-  exitCode: 0,
-  health: 'none',
-  ports: [],
-})
+): ObservedContainer => ({ ...createdContainer(id, taskId), status: 'running', pid })
 
 /** Takes one task from step to step: asks `nextStep`, does it, asks again; rests when there is something to wait for. */
 export class TaskRunner {

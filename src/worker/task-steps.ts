@@ -6,7 +6,7 @@ import type { NodeDescription } from '../api/node.ts'
 import { nodeLocalNetworks } from '../api/node-local-network.ts'
 import type { Task } from '../api/task.ts'
 import { templateContext } from '../api/task-template.ts'
-import type { Executor, ObservedContainer } from './executor.ts'
+import { createdContainer, type Executor, type ObservedContainer } from './executor.ts'
 import { ENGINE_HOLD_MS, STOP_CONCURRENCY } from './limits.ts'
 import type { OverlayPort, TaskWiring } from './overlay-port.ts'
 import { Semaphore } from './semaphore.ts'
@@ -134,15 +134,7 @@ export class TaskSteps {
     const { executor, node } = this.#deps
     const prepared = this.#prepared.get(task.ID) ?? { files: { mounts: [] }, wiring: undefined }
     const id = await this.#engine.run(() => executor.create({ task, node: node(), ...prepared }))
-    return {
-      id,
-      taskId: task.ID,
-      status: 'created',
-      pid: 0,
-      exitCode: 0,
-      health: 'none',
-      ports: [],
-    }
+    return createdContainer(id, task.ID)
   }
 
   start(containerId: string, task: Task): Promise<ObservedContainer> {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { convert } from '../support/kubernetes/convert.ts'
+import { convert, deploymentOf } from '../support/kubernetes/convert.ts'
 
 const deployment = (container = '', pod = '', spec = '', metadata = 'name: web') => `
 apiVersion: apps/v1
@@ -20,16 +20,7 @@ t.test('texts that YAML 1.1 has dates and clock times for', async (t) => {
 t.test(
   'lines of flow collections and quoted texts begin at any column, as for kubectl',
   async (t) => {
-    const text = `
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      containers:
+    const pod = `containers:
       - image: "nginx:1.27"
         args: [
 "-c",
@@ -37,8 +28,8 @@ spec:
 "a
 b"
 ]
-        env: [{name: MODE, value: "x"}]
----
+        env: [{name: MODE, value: "x"}]`
+    const text = `${deploymentOf(pod)}---
 apiVersion: v1
 kind: Widget
 metadata: {name: here}

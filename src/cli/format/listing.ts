@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { sortedEntries } from '../../api/go-template/go-values.ts'
 import { HEAD_FUNCTIONS } from '../../api/go-template/template-functions.ts'
+import { shortIdOf } from '../../api/short-id.ts'
 import type { Output, Row } from '../output.ts'
 import { renderTable } from '../output.ts'
 import { compileFormat } from './compile-format.ts'
@@ -39,12 +40,9 @@ const HEADS: Record<string, string> = {
   IPv6: 'IPV6',
 }
 
-/** Docker's length of a shown id. */
-const SHORT_ID_LENGTH = 12
-
 /** An id as lists show it. */
 export const shortId = (id: string, options: ListOptions): string =>
-  options.trunc === false ? id : id.slice(0, SHORT_ID_LENGTH)
+  options.trunc === false ? id : shortIdOf(id)
 
 /** An image as lists show it: without its digest where a tag says what it is, unless everything is asked for. */
 export const shortImage = (image: string, options: ListOptions): string =>

@@ -11,6 +11,7 @@ import {
   publishedKey,
 } from '../../api/overlay-view.ts'
 import type { Service } from '../../api/service.ts'
+import { shortIdOf } from '../../api/short-id.ts'
 import type { Task } from '../../api/task.ts'
 import { isTerminal, isWanted } from '../../api/task-state.ts'
 import { taskHostname } from '../../api/task-template.ts'
@@ -21,9 +22,6 @@ import type { View } from '../store/view.ts'
  * What the nodes' forwarding tables are computed from, object by object. Everything here is a pure function of the applied state;
  * `undefined` means that the object has no place in the tables (yet, or any more).
  */
-
-/** Digits of a container's id that the Engine makes its hostname of. */
-const SHORT_ID_LENGTH = 12
 
 /** The address of `10.0.3.7/16`. */
 export const withoutMask = (cidr: string): string => cidr.split('/', 1)[0] ?? ''
@@ -133,7 +131,7 @@ const taskNames = ({ Slot, Status }: Task): Pick<OverlayEndpoint, 'slot' | 'shor
   const id = Status.State === 'running' ? Status.ContainerStatus?.ContainerID : undefined
   return {
     ...(Slot !== undefined && { slot: Slot }),
-    ...(id && { shortId: id.slice(0, SHORT_ID_LENGTH) }),
+    ...(id && { shortId: shortIdOf(id) }),
   }
 }
 

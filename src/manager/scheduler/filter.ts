@@ -8,6 +8,8 @@ import {
 import type { Task } from '../../api/task.ts'
 import { claimGeneric, wantsGeneric } from './generic-resources.ts'
 import {
+  hasCpus,
+  hasMemory,
   hostPortsOf,
   hostPortText,
   isHostPortTaken,
@@ -128,13 +130,9 @@ const plugin: Filter = {
 }
 
 const missingResources = (task: Task, info: NodeInfo): string[] => {
-  const wanted = task.Spec.Resources?.Reservations
-  const { NanoCPUs, MemoryBytes } = info.node.Description.Resources
   const missing: string[] = []
-  if (wanted?.NanoCPUs && info.reservedNanoCpus + wanted.NanoCPUs > NanoCPUs) missing.push('CPU')
-  if (wanted?.MemoryBytes && info.reservedMemoryBytes + wanted.MemoryBytes > MemoryBytes) {
-    missing.push('memory')
-  }
+  if (!hasCpus(info, task)) missing.push('CPU')
+  if (!hasMemory(info, task)) missing.push('memory')
   if (wantsGeneric(task) && claimGeneric(info.freeGeneric, task) === undefined) {
     missing.push('generic resources')
   }

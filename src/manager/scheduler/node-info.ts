@@ -42,7 +42,11 @@ export const buildNodeInfos = (
   return infos
 }
 
-const emptyInfo = (node: Node, failureCounts: NodeInfo['failureCounts'] = new Map()): NodeInfo => ({
+/** A node of which nothing is taken. */
+export const emptyInfo = (
+  node: Node,
+  failureCounts: NodeInfo['failureCounts'] = new Map(),
+): NodeInfo => ({
   node,
   reservedNanoCpus: 0,
   reservedMemoryBytes: 0,
@@ -52,6 +56,18 @@ const emptyInfo = (node: Node, failureCounts: NodeInfo['failureCounts'] = new Ma
   serviceTaskCounts: new Map(),
   failureCounts,
 })
+
+/** Whether the node still has the CPUs that the task reserves. */
+export const hasCpus = ({ node, reservedNanoCpus }: NodeInfo, { Spec }: Task): boolean => {
+  const wanted = Spec.Resources?.Reservations?.NanoCPUs
+  return !wanted || reservedNanoCpus + wanted <= node.Description.Resources.NanoCPUs
+}
+
+/** Whether the node still has the memory that the task reserves. */
+export const hasMemory = ({ node, reservedMemoryBytes }: NodeInfo, { Spec }: Task): boolean => {
+  const wanted = Spec.Resources?.Reservations?.MemoryBytes
+  return !wanted || reservedMemoryBytes + wanted <= node.Description.Resources.MemoryBytes
+}
 
 /** Adds what the task holds on the node. */
 export const addTask = (info: NodeInfo, task: Task): void => {

@@ -9,6 +9,7 @@ import { containsIpv6 } from '../../api/ipv6.ts'
 import { mirroredAddress } from '../../api/ipv6-mirror.ts'
 import type { DataPlaneKind } from '../../api/node.ts'
 import type { OverlayEndpoint, OverlayService, OverlayView } from '../../api/overlay-view.ts'
+import { SHORT_ID_LENGTH } from '../../api/short-id.ts'
 import { type DualSubnets, dualSubnets, twinAddress } from '../twins.ts'
 
 /** Suffix of names for containers whose resolver options keep single-label names from being asked (ndots ≥ 1). */
@@ -46,7 +47,7 @@ export type Resolution =
   | { kind: 'refused' }
 
 /** What the Engine gives a container as its hostname when nobody else does, in lower case. */
-const SHORT_ID = /^[\da-f]{12}$/
+const SHORT_ID = new RegExp(`^[\\da-f]{${SHORT_ID_LENGTH}}$`)
 
 const containerKey = ({ nodeId, containerId, taskId }: OverlayEndpoint): string =>
   containerId === undefined ? `task ${taskId}` : `${nodeId} ${containerId}`

@@ -1,5 +1,5 @@
 import type { PortConfig } from '../../api/service-spec.ts'
-import type { ContainerHealth, ObservedContainer } from '../executor.ts'
+import { type ContainerHealth, createdContainer, type ObservedContainer } from '../executor.ts'
 import { TASK_ID_LABEL } from './container-body.ts'
 import type { FoundMount } from './volume-folders.ts'
 
@@ -30,15 +30,8 @@ export interface ListedContainer {
 }
 
 /** A listed container that never ran. */
-export const createdContainer = ({ Id, Labels }: ListedContainer): ObservedContainer => ({
-  id: Id,
-  taskId: Labels?.[TASK_ID_LABEL] ?? '',
-  status: 'created',
-  pid: 0,
-  exitCode: 0,
-  health: 'none',
-  ports: [],
-})
+export const listedContainer = ({ Id, Labels }: ListedContainer): ObservedContainer =>
+  createdContainer(Id, Labels?.[TASK_ID_LABEL] ?? '')
 
 const STATUS: Record<string, ObservedContainer['status']> = {
   created: 'created',

@@ -15,8 +15,8 @@ import { containerBody, endpointSettings, NODE_ID_LABEL, TASK_ID_LABEL } from '.
 import { containerEvent, EVENT_FILTERS, jsonLines } from './container-events.ts'
 import {
   type ContainerJson,
-  createdContainer,
   type ListedContainer,
+  listedContainer,
   observedContainer,
 } from './container-inspect.ts'
 import { logMessages } from './container-logs.ts'
@@ -67,7 +67,7 @@ export class DockerExecutor implements Executor {
     // One that never ran has nothing more to tell, and the Engine answers no question about it while it starts it, which may hang.
     const observed = await Promise.all(
       found.map((listed) =>
-        listed.State === 'created' ? createdContainer(listed) : this.inspect(listed.Id),
+        listed.State === 'created' ? listedContainer(listed) : this.inspect(listed.Id),
       ),
     )
     const containers = observed.filter((container) => container !== undefined)

@@ -1,6 +1,12 @@
 import { SwarmctlError, toSwarmctlError } from '../../api/errors.ts'
 import type { Network } from '../../api/network.ts'
-import { CONFIG_FROM_LABEL, isNodeLocalName, nodeLocalName } from '../../api/node-local-network.ts'
+import {
+  CONFIG_FROM_LABEL,
+  isConfigNetwork,
+  isNodeLocalName,
+  noConfigNetwork,
+  nodeLocalName,
+} from '../../api/node-local-network.ts'
 import { OVERLAY_BRIDGE_LABEL, OVERLAY_NAME_LABEL } from '../../api/overlay-bridge.ts'
 import type { LocalNetworks } from '../node-networks.ts'
 import { NODE_ID_LABEL } from './container-body.ts'
@@ -112,9 +118,8 @@ export class EngineLocalNetworks implements LocalNetworks {
     const from = Spec.ConfigFrom?.Network
     if (from === undefined) return undefined
     const found = await this.#inspect(from)
-    // The Engine also finds by the beginning of an id; libnetwork's reference is a name.
-    if (found?.ConfigOnly === true && found.Name === from) return found
-    throw refusal(`configuration network "${from}" does not exist`)
+    if (isConfigNetwork(found, from)) return found
+    throw refusal(noConfigNetwork(from))
   }
 
   async #inspect(name: string): Promise<NetworkSettingsJson | undefined> {

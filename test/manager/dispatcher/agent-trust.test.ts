@@ -3,22 +3,12 @@ import type { TaskStatus } from '../../../src/api/task.ts'
 import { Liveness } from '../../../src/manager/dispatcher/liveness.ts'
 import { Rotation } from '../../../src/manager/dispatcher/rotation.ts'
 import { StatusWriter } from '../../../src/manager/dispatcher/status-writer.ts'
-import { Bench, overlay, taskOn } from '../../support/dispatcher/bench.ts'
+import { Bench, overlay, startBench, taskOn } from '../../support/dispatcher/bench.ts'
 import { sampleCluster, sampleNode } from '../../support/objects.ts'
 import { settle } from '../../support/orchestration/virtual-clock.ts'
 import { quietLog } from '../../support/orchestration/world.ts'
 
 const nested = (levels: number): unknown => (levels === 0 ? 1 : [nested(levels - 1)])
-
-const bench = async (): Promise<Bench> => {
-  const b = new Bench()
-  await b.store.update((tx) => {
-    tx.put('cluster', sampleCluster())
-    tx.put('node', sampleNode('n1', 1, { Status: { State: 'unknown', Addr: '' } }))
-  })
-  b.dispatcher.start()
-  return b
-}
 
 t.test('what an agent says of itself reaches no script of the others unchecked', async (t) => {
   const good = sampleNode('n1', 1).Description
@@ -37,13 +27,13 @@ t.test('what an agent says of itself reaches no script of the others unchecked',
     ['without an end', { description: { ...good, novelty: nested(1000) } }],
   ]
   for (const [name, change] of bad) {
-    const b = await bench()
+    const b = await startBench()
     const agent = b.connect('n1', change as never)
     await b.settle()
     t.match(await agent.ended, /not valid/, name)
     t.equal(b.store.view().get('node', 'n1')?.Status.State, 'unknown', name)
   }
-  const b = await bench()
+  const b = await startBench()
   const agent = b.connect('n1')
   await b.settle()
   await agent.say({ kind: 'description', ...withSwarmctl({ DataPathAddr: 'x' }) } as never)
@@ -58,7 +48,7 @@ t.test('what an agent says of itself reaches no script of the others unchecked',
 })
 
 t.test('a status that no transaction could hold costs no other node its session', async (t) => {
-  const b = await bench()
+  const b = await startBench()
   await b.store.update((tx) => {
     tx.put('node', sampleNode('n2', 2))
     for (const at of [1, 2]) tx.put('task', taskOn(`t${at}`, `n${at}`))
@@ -82,7 +72,7 @@ t.test('a status that no transaction could hold costs no other node its session'
 })
 
 t.test('what a node says of the tasks of another hides nothing that this one says', async (t) => {
-  const { store } = await bench()
+  const { store } = await startBench()
   await store.update((tx) => tx.put('task', taskOn('t1', 'n1')))
   const statuses = new StatusWriter({ store, log: quietLog, onLost: () => {} })
   const say = (nodeId: string, State: TaskStatus['State']) =>
@@ -148,7 +138,7 @@ t.test(
 )
 
 t.test('an Engine that describes itself strangely is one all the same', async (t) => {
-  const b = await bench()
+  const b = await startBench()
   const good = sampleNode('n1', 1).Description
   const description = {
     ...good,

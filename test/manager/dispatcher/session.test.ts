@@ -3,19 +3,9 @@ import type { DispatcherMessage } from '../../../src/api/assignment.ts'
 import { emptyAssignmentSet } from '../../../src/manager/dispatcher/assignment-set.ts'
 import { emptyOverlayChange } from '../../../src/manager/dispatcher/overlay-change.ts'
 import { Session } from '../../../src/manager/dispatcher/session.ts'
-import { Bench } from '../../support/dispatcher/bench.ts'
-import { sampleCluster, sampleNode } from '../../support/objects.ts'
+import { type Bench, startBench } from '../../support/dispatcher/bench.ts'
+import { sampleNode } from '../../support/objects.ts'
 import { settle } from '../../support/orchestration/virtual-clock.ts'
-
-const startBench = async (): Promise<Bench> => {
-  const b = new Bench()
-  await b.store.update((tx) => {
-    tx.put('cluster', sampleCluster())
-    tx.put('node', sampleNode('n1', 1, { Status: { State: 'unknown', Addr: '' } }))
-  })
-  b.dispatcher.start()
-  return b
-}
 
 /** The store's updates wait from now on until the returned function is called. */
 const holdUpdates = (b: Bench): (() => void) => {

@@ -9,7 +9,7 @@ import { Dispatcher } from '../../../src/manager/dispatcher/dispatcher.ts'
 import { MemoryProposer } from '../../../src/manager/store/memory-proposer.ts'
 import { StoreState } from '../../../src/manager/store/state.ts'
 import { Store } from '../../../src/manager/store/store.ts'
-import { sampleNetwork, sampleNode, sampleTask } from '../objects.ts'
+import { sampleCluster, sampleNetwork, sampleNode, sampleTask } from '../objects.ts'
 import { settle, VirtualClock } from '../orchestration/virtual-clock.ts'
 import { CollectedLog, MemoryStream } from '../worker/memory-stream.ts'
 
@@ -115,4 +115,15 @@ export class Bench {
     await this.clock.advance(6)
     for (let i = 0; i < 5; i++) await settle()
   }
+}
+
+/** A bench with a cluster and one node, whose agent has not come yet. */
+export const startBench = async (): Promise<Bench> => {
+  const b = new Bench()
+  await b.store.update((tx) => {
+    tx.put('cluster', sampleCluster())
+    tx.put('node', sampleNode('n1', 1, { Status: { State: 'unknown', Addr: '' } }))
+  })
+  b.dispatcher.start()
+  return b
 }
