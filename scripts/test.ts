@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { tapFailures } from './tap-failures.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const BIN = join(ROOT, 'node_modules/.bin')
@@ -32,6 +33,9 @@ interface Section {
   readonly flags: readonly string[]
   run(): Tally
 }
+
+/** What failed, told again at the end of everything. */
+const failures: string[] = []
 
 const NOTHING: Tally = { passed: 0, failed: 0, skipped: 0 }
 const files = globSync('test/**/*.test.ts', { cwd: ROOT }).sort()
@@ -91,6 +95,7 @@ function runAll(sections: readonly Section[]): number {
   if (total.skipped > 0) {
     say(`\n${total.skipped} skipped${IS_CI ? ': a failure here, where CI=true' : ''}`)
   }
+  for (const failure of failures) say(`\nFAILED ${failure}`)
   const failed = total.failed + (IS_CI ? total.skipped : 0)
   say(`\n${total.passed} passed, ${failed} failed`)
   return isGood ? 0 : 1
@@ -136,6 +141,7 @@ function tap(paths: readonly string[], options: TapOptions): Tally {
     const text = existsSync(output) ? readFileSync(output, 'utf8') : ''
     const tally = readTally(text)
     if (options.tellsFiles) tellFiles(text, options.onFailed)
+    failures.push(...tapFailures(text))
     return status !== 0 && tally.failed === 0 ? { ...tally, failed: 1 } : tally
   } finally {
     rmSync(folder, { recursive: true, force: true })
