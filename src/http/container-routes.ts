@@ -93,37 +93,29 @@ const usage = async ({ port, response, clock }: Exchange): Promise<void> => {
   }
 }
 
+/** A call may wait for the node or its command for long, and says nothing meanwhile: it is one for as long as its client sends. */
+const call = (
+  method: Route['method'],
+  path: string,
+  handle: (exchange: Exchange) => Promise<void>,
+): Route => ({ method, path, place: 'leader', endsWithClient: true, handle })
+
 /** `/tasks/{id}/…` beyond the Engine API, `/services/{id}/placement` and `/swarmctl/usage`. */
 export const containerRoutes: readonly Route[] = [
-  {
-    method: 'GET',
-    path: '/tasks/:id/container',
-    place: 'leader',
-    handle: (exchange) => passOn(exchange, { kind: 'inspect' }),
-  },
-  { method: 'POST', path: '/tasks/:id/exec', place: 'leader', handle: execCreate },
-  { method: 'POST', path: '/tasks/:id/exec/:exec/start', place: 'leader', handle: execStart },
-  { method: 'POST', path: '/tasks/:id/exec/:exec/resize', place: 'leader', handle: resize },
-  {
-    method: 'GET',
-    path: '/tasks/:id/exec/:exec/json',
-    place: 'leader',
-    handle: (exchange) =>
-      passOn(exchange, { kind: 'exec-inspect', execId: param(exchange, 'exec') }),
-  },
-  {
-    method: 'HEAD',
-    path: '/tasks/:id/archive',
-    place: 'leader',
-    handle: (exchange) => passOn(exchange, { kind: 'archive-stat', path: requirePath(exchange) }),
-  },
-  {
-    method: 'GET',
-    path: '/tasks/:id/archive',
-    place: 'leader',
-    handle: (exchange) => passOn(exchange, { kind: 'archive-get', path: requirePath(exchange) }),
-  },
-  { method: 'PUT', path: '/tasks/:id/archive', place: 'leader', handle: archivePut },
+  call('GET', '/tasks/:id/container', (exchange) => passOn(exchange, { kind: 'inspect' })),
+  call('POST', '/tasks/:id/exec', execCreate),
+  call('POST', '/tasks/:id/exec/:exec/start', execStart),
+  call('POST', '/tasks/:id/exec/:exec/resize', resize),
+  call('GET', '/tasks/:id/exec/:exec/json', (exchange) =>
+    passOn(exchange, { kind: 'exec-inspect', execId: param(exchange, 'exec') }),
+  ),
+  call('HEAD', '/tasks/:id/archive', (exchange) =>
+    passOn(exchange, { kind: 'archive-stat', path: requirePath(exchange) }),
+  ),
+  call('GET', '/tasks/:id/archive', (exchange) =>
+    passOn(exchange, { kind: 'archive-get', path: requirePath(exchange) }),
+  ),
+  call('PUT', '/tasks/:id/archive', archivePut),
   { method: 'GET', path: '/swarmctl/usage', place: 'leader', handle: usage },
   {
     method: 'GET',

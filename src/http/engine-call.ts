@@ -1,5 +1,6 @@
 import { request as httpRequest, type ServerResponse } from 'node:http'
 import { engineUnavailable } from './engine-proxy.ts'
+import { passHalfClose } from './half-close.ts'
 import type { Exchange } from './routes.ts'
 
 /** A whole answer of the Engine to a request that is not passed on as it is. */
@@ -48,6 +49,7 @@ export const callEngine = (
     })
     upstream.on('error', fail)
     response.on('close', onClose)
+    passHalfClose(request, response, upstream)
     upstream.end(body)
   })
 

@@ -3,6 +3,7 @@ import { request as httpRequest, STATUS_CODES } from 'node:http'
 import { createConnection } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { SwarmctlError } from '../api/errors.ts'
+import { passHalfClose } from './half-close.ts'
 import type { EnginePort } from './ports.ts'
 import { sendError } from './reply.ts'
 import type { Exchange } from './routes.ts'
@@ -65,6 +66,7 @@ export const proxyToEngine = (
     request.resume()
   })
   response.on('close', () => upstream.destroy())
+  passHalfClose(request, response, upstream)
   if (body) return void upstream.end(body)
   // Ended apart from its head it could meet an Engine that has answered and closed already, and fail for nothing.
   if (!hasBody(request)) return void upstream.end()

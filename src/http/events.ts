@@ -3,6 +3,7 @@ import { request as httpRequest } from 'node:http'
 import { answerHeaders, engineUnavailable } from './engine-proxy.ts'
 import type { EventHistory } from './event-history.ts'
 import { parseFilters } from './filters.ts'
+import { passHalfClose } from './half-close.ts'
 import { sendError } from './reply.ts'
 import type { Exchange } from './routes.ts'
 import { eventMatches, type SwarmEvent, swarmEvent } from './swarm-events.ts'
@@ -15,7 +16,7 @@ const MANAGER_POLL_MS = 200
 
 /** `GET /events`: the swarm's past events that are asked for, then the Engine's own stream with the swarm's new ones between its lines. */
 export const streamEvents = (exchange: Exchange, history: EventHistory): void => {
-  const { engine, engineUrl, response, query } = exchange
+  const { engine, engineUrl, request, response, query } = exchange
   const filters = parseFilters(query.get('filters'))
   const write = (text: string | Buffer) => {
     // The Engine's stream may have ended while a slow client still reads: to write then would be an error that nobody handles.
@@ -38,6 +39,7 @@ export const streamEvents = (exchange: Exchange, history: EventHistory): void =>
     return undefined
   })
   response.on('close', () => upstream.destroy())
+  passHalfClose(request, response, upstream)
   upstream.end()
 }
 

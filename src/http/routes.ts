@@ -35,6 +35,8 @@ export interface Route {
   method: HTTPMethod
   path: string
   place: Place
+  /** It may wait for long without writing anything, and so must end when its client ends its sending half. */
+  endsWithClient?: true
   handle(exchange: Exchange): Promise<void> | void
 }
 

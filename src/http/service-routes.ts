@@ -192,7 +192,13 @@ export const serviceRoutes: readonly Route[] = [
       sendEmpty(exchange.response, 200)
     },
   },
-  { method: 'GET', path: '/services/:id/logs', place: 'leader', handle: serviceLogs },
+  {
+    method: 'GET',
+    path: '/services/:id/logs',
+    place: 'leader',
+    endsWithClient: true,
+    handle: serviceLogs,
+  },
   {
     method: 'GET',
     path: '/tasks',
@@ -213,5 +219,11 @@ export const serviceRoutes: readonly Route[] = [
       sendJson(exchange.response, 200, task)
     },
   },
-  { method: 'GET', path: '/tasks/:id/logs', place: 'leader', handle: taskLogs },
+  {
+    method: 'GET',
+    path: '/tasks/:id/logs',
+    place: 'leader',
+    endsWithClient: true,
+    handle: taskLogs,
+  },
 ]

@@ -20,6 +20,7 @@ import { proxyToEngine, proxyUpgrade } from './engine-proxy.ts'
 import { EventHistory } from './event-history.ts'
 import { streamEvents } from './events.ts'
 import { forecastRoutes } from './forecast-routes.ts'
+import { onHalfClose } from './half-close.ts'
 import { info, swarmHeader, version } from './info.ts'
 import { atLeader } from './leader.ts'
 import { localContainerRoutes } from './local-container-routes.ts'
@@ -88,6 +89,8 @@ export class Surface {
       }
       void this.handle(request, response)
     })
+    // Node's own name for it, beside `allowHalfOpen` of its sockets: without it who ends its half gets nothing of what is not written yet.
+    Object.assign(server, { httpAllowHalfOpen: true })
     server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
     // `docker logs -f`, `events` and `service create` may stay open for as long as they like.
     server.requestTimeout = 0
@@ -165,6 +168,8 @@ export class Surface {
   }
 
   async #place(route: Route, exchange: Exchange): Promise<void> {
+    const { request, response } = exchange
+    if (route.endsWithClient) onHalfClose(request, response, () => response.destroy())
     switch (route.place) {
       case 'local':
         if (exchange.engine === this.#notThisEngine) throw notForwarded()

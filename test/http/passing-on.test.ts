@@ -1,6 +1,7 @@
-import { Agent, request } from 'node:http'
-import { createConnection, createServer, type Socket } from 'node:net'
+import { Agent, createServer as createHttpServer, request } from 'node:http'
+import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net'
 import t from 'tap'
+import { passHalfClose } from '../../src/http/half-close.ts'
 import { ApiNode, startNode, until } from '../support/http/api-node.ts'
 import { sampleService } from '../support/objects.ts'
 
@@ -141,7 +142,9 @@ t.test('an answer is of the HTTP version that the client speaks', async (t) => {
 })
 
 t.test('an Engine is not asked for a client that has gone', async (t) => {
-  const { node, sockets } = await nodeWithEngine(t, () => {})
+  const { node, sockets } = await nodeWithEngine(t, (socket) => {
+    socket.resume().on('end', () => socket.end())
+  })
   let goOn = (): void => {}
   let isAsked = false
   node.engine.apiVersion = () =>
@@ -158,6 +161,76 @@ t.test('an Engine is not asked for a client that has gone', async (t) => {
     goOn()
     await new Promise((resolve) => setTimeout(resolve, 50))
     t.equal(sockets.size, 0, path)
+  }
+})
+
+t.test('a client that ends its sending half is answered', async (t) => {
+  const { node, sockets } = await nodeWithEngine(t, (socket) => {
+    socket.once('data', () => {
+      setTimeout(() => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi\n'), 100)
+    })
+  })
+  await node.swarm.store.update((tx) => tx.put('service', sampleService('web1', 'web')))
+  const paths = ['/images/json', '/containers/json', '/v1.41/containers/x/json', '/services']
+  for (const version of ['1.0', '1.1']) {
+    for (const path of paths) {
+      const { socket, state } = talk(node.socketPath, '')
+      socket.end(`GET ${path} HTTP/${version}\r\nHost: docker\r\n\r\n`)
+      await until(() => state.isEnded)
+      t.match(state.text, /^HTTP\/1.1 200 OK\r\n[\s\S]*("web"|hi\n)/, `${version} ${path}`)
+      await until(() => sockets.size === 0)
+    }
+  }
+})
+
+t.test('an Engine sees what its client ended', async (t) => {
+  const got: string[] = []
+  // As Go's server: the end of the client's half cancels what is under way.
+  const { node, sockets } = await nodeWithEngine(t, (socket) => {
+    socket.on('data', (chunk) => got.push(String(chunk)))
+    socket.on('end', () => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nended\n'))
+  })
+  const { socket, state } = talk(node.socketPath, '')
+  socket.end('POST /containers/x/wait HTTP/1.1\r\nHost: docker\r\nContent-Length: 4\r\n\r\nbody')
+  await until(() => state.isEnded)
+  t.match(got.join(''), /body$/, 'after the whole request')
+  t.match(state.text, /ended\n$/)
+  await until(() => sockets.size === 0)
+})
+
+t.test('an Engine that hangs keeps no connections of clients that may have gone', async (t) => {
+  const engine = createServer({ allowHalfOpen: true }, (socket) => {
+    socket.resume().on('error', () => {})
+  })
+  const front = createHttpServer((incoming, answer) => {
+    const upstream = request({ port: (engine.address() as AddressInfo).port, agent: false })
+    upstream.on('error', () => answer.destroy())
+    passHalfClose(incoming, answer, upstream, 50)
+    upstream.end()
+  })
+  Object.assign(front, { httpAllowHalfOpen: true })
+  for (const server of [engine, front]) {
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    t.teardown(() => server.close())
+  }
+  const socket = createConnection((front.address() as AddressInfo).port)
+  socket.end('GET / HTTP/1.1\r\nHost: docker\r\n\r\n')
+  await new Promise((resolve) => socket.once('close', resolve))
+  t.pass('it is over')
+})
+
+t.test('what only waits ends with the half of its client', async (t) => {
+  const { node, sockets } = await nodeWithEngine(t, (socket) => {
+    socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
+    socket.resume().on('end', () => socket.end('0\r\n\r\n'))
+  })
+  await node.swarm.store.update((tx) => tx.put('service', sampleService('web1', 'web')))
+  for (const path of ['/events', '/services/web1/logs?stdout=1&follow=1']) {
+    const { socket, state } = talk(node.socketPath, `GET ${path} HTTP/1.1\r\nHost: docker\r\n\r\n`)
+    await until(() => state.text.includes('200 OK'))
+    t.notOk(state.isEnded)
+    socket.end()
+    await until(() => state.isEnded && sockets.size === 0)
   }
 })
 
