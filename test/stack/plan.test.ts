@@ -330,7 +330,7 @@ t.test('a review says what changes, with hashes for data', async (t) => {
     `Stack demo
 + config demo_d
     Data: sha256:b79606fb3afe
-~ service demo_job  (tasks are replaced)
+~ service demo_job  (runs again)
     Labels.com.docker.stack.image: alpine → alpine:2
     TaskTemplate.ContainerSpec.Env.A: (none) → 1
     TaskTemplate.ContainerSpec.Image: alpine:latest@sha256:${'0'.repeat(64)} → alpine:2
@@ -342,13 +342,19 @@ Placement
   demo_web: h1 ×1
     ! 2 of 3 tasks can't be placed: no suitable node (2 nodes: is down)
 
-1 to create, 2 to change (2 with new tasks), 0 to remove.
+1 to create, 2 to change (2 with new tasks), 0 to remove, 1 to run again.
 Deploy exactly this with: swarmctl stack deploy --plan-index 42 … demo
 `,
   )
   const same = reviewPlan('demo', 42, await plan(FILE, existing), [], KEY)
-  t.equal(same.Changed, false)
-  t.match(formatReview(same), /\n\nNo changes\.\n$/)
+  t.equal(same.Changed, true, 'a job does its work with each deployment')
+  t.match(same.Objects[0], { Name: 'demo_job', Action: 'none', Fields: [], RunsAgain: true })
+  t.match(formatReview(same), /^= service demo_job {2}\(runs again\)$/m)
+  t.match(formatReview(same), /^0 to create, 0 to change, 0 to remove, 1 to run again\.$/m)
+  const without = FILE.replace(/^ {2}job.*\n/m, '')
+  const still = reviewPlan('demo', 42, await plan(without, await deployed(without)), [], KEY)
+  t.equal(still.Changed, false)
+  t.match(formatReview(still), /\n\nNo changes\.\n$/)
 })
 
 t.test('a printed plan lets nobody guess its secrets', async (t) => {

@@ -1,4 +1,5 @@
 import type { ServiceForecast } from '../../api/forecast.ts'
+import { isJob } from '../../api/service-defaults.ts'
 import { digestText, secretText } from './digest.ts'
 import type { FieldChange } from './field-changes.ts'
 import { valueText } from './field-changes.ts'
@@ -14,6 +15,8 @@ export interface ReviewedObject {
   Fields: { Path: string; Before: unknown; After: unknown }[]
   /** Whether running tasks are ended and made anew. */
   ReplacesTasks: boolean
+  /** Whether a job does its work again, which each update of one makes it do, also one that changes nothing. */
+  RunsAgain: boolean
 }
 
 /** A plan as `stack plan --format json` prints it. */
@@ -39,7 +42,7 @@ export const reviewPlan = (
   return {
     Stack: stack,
     Index: index,
-    Changed: Objects.some(({ Action }) => Action !== 'none'),
+    Changed: Objects.some(({ Action, RunsAgain }) => Action !== 'none' || RunsAgain),
     Objects,
     Placement: [...forecasts],
     Notes: [...notes],
@@ -52,13 +55,14 @@ const reviewOperation = (operation: StackOperation, secretKey: Uint8Array): Revi
     Kind: ReviewedObject['Kind'],
     Action: ReviewedObject['Action'],
     fields: readonly FieldChange[] = [],
-    ReplacesTasks = false,
+    { ReplacesTasks = false, RunsAgain = false } = {},
   ): ReviewedObject => ({
     Kind,
     Name,
     Action,
     Fields: fields.map(({ path, before, after }) => ({ Path: path, Before: before, After: after })),
     ReplacesTasks,
+    RunsAgain,
   })
   switch (operation.kind) {
     case 'create-network':
@@ -76,11 +80,14 @@ const reviewOperation = (operation: StackOperation, secretKey: Uint8Array): Revi
     case 'update-config':
       return object('config', 'update', operation.fields)
     case 'update-service': {
-      const { fields } = operation
+      const { fields, body } = operation
       const action = fields.length > 0 ? 'update' : 'none'
       // A job with a schedule has its new spec with its next run.
-      const isScheduled = operation.body.Swarmctl?.Schedule !== undefined
-      return object('service', action, fields, !isScheduled && fields.some(replacesTasks))
+      const isScheduled = body.Swarmctl?.Schedule !== undefined
+      return object('service', action, fields, {
+        ReplacesTasks: !isScheduled && fields.some(replacesTasks),
+        RunsAgain: !isScheduled && isJob(body),
+      })
     }
     case 'remove-service':
       return object('service', 'remove')
@@ -122,11 +129,17 @@ const HASH_LENGTH = 12
 const shown = (value: unknown): string =>
   valueText(value).replace(/^(sha256:[0-9a-f]+)$/, (hash) => hash.slice(0, 7 + HASH_LENGTH))
 
+const tasksNote = ({ ReplacesTasks, RunsAgain }: ReviewedObject): string => {
+  if (RunsAgain) return '  (runs again)'
+  return ReplacesTasks ? '  (tasks are replaced)' : ''
+}
+
 /** A review as lines for people. */
 export const formatReview = (review: StackReview): string => {
   const lines = [`Stack ${review.Stack}`]
-  for (const { Kind, Name, Action, Fields, ReplacesTasks } of review.Objects) {
-    lines.push(`${SIGNS[Action]} ${Kind} ${Name}${ReplacesTasks ? '  (tasks are replaced)' : ''}`)
+  for (const object of review.Objects) {
+    const { Kind, Name, Action, Fields } = object
+    lines.push(`${SIGNS[Action]} ${Kind} ${Name}${tasksNote(object)}`)
     for (const { Path, Before, After } of Fields) {
       const from = Action === 'create' ? '' : `${shown(Before)} → `
       lines.push(`    ${Path}: ${from}${shown(After)}`)
@@ -149,9 +162,11 @@ const totals = ({ Objects, Index, Stack, Changed }: StackReview): string => {
     Objects.filter(({ Action }) => Action === action).length
   if (!Changed) return 'No changes.'
   const replaced = Objects.filter(({ ReplacesTasks }) => ReplacesTasks).length
+  const again = Objects.filter(({ RunsAgain }) => RunsAgain).length
   return [
     `${count('create')} to create, ${count('update')} to change` +
-      `${replaced > 0 ? ` (${replaced} with new tasks)` : ''}, ${count('remove')} to remove.`,
+      `${replaced > 0 ? ` (${replaced} with new tasks)` : ''}, ${count('remove')} to remove` +
+      `${again > 0 ? `, ${again} to run again` : ''}.`,
     `Deploy exactly this with: swarmctl stack deploy --plan-index ${Index} … ${Stack}`,
   ].join('\n')
 }
