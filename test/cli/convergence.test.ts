@@ -45,9 +45,16 @@ const onlySsd = (Mode: ServiceMode): Service => {
   one.Spec.TaskTemplate.Placement = { Constraints: ['node.labels.disk==ssd'] }
   return one
 }
+const onPlatform = (Architecture: string): Service => {
+  const one = service({ Global: {} })
+  one.Spec.TaskTemplate.Placement = { Platforms: [{ OS: 'linux', Architecture }] }
+  return one
+}
+const second = sampleNode('n2', 2)
+second.Description.Platform = { OS: 'linux', Architecture: 'aarch64' }
 const nodes: Node[] = [
   sampleNode('n1', 1),
-  sampleNode('n2', 2),
+  second,
   sampleNode('n3', 3, { Spec: { Labels: {}, Role: 'worker', Availability: 'drain' } }),
   sampleNode('n4', 4, { Status: { State: 'down', Addr: '' } }),
 ]
@@ -161,6 +168,20 @@ const CASES: [
     '2 out of 2 tasks',
   ],
   ['global, no node fits', onlySsd({ Global: {} }), [], 'running', '0 out of 0 tasks'],
+  [
+    'global, a node of another platform',
+    onPlatform('amd64'),
+    [task('n1', 'running'), task('n2', 'pending')],
+    'running',
+    '1 out of 1 tasks',
+  ],
+  [
+    'global, all nodes of another platform',
+    onPlatform('s390x'),
+    [task('n1', 'pending'), task('n2', 'pending')],
+    'progressing',
+    '0 out of 2 tasks',
+  ],
   ['global job, nothing yet', service({ GlobalJob: {} }), [], 'progressing', '0 out of 2 tasks'],
   [
     'global job, done',

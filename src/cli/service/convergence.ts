@@ -1,5 +1,6 @@
 import { parseConstraints, unmetConstraint } from '../../api/constraint.ts'
 import type { Node } from '../../api/node.ts'
+import { ofPlatform } from '../../api/platform.ts'
 import type { Service } from '../../api/service.ts'
 import type { Task } from '../../api/task.ts'
 import { compareTaskStates, isTerminal, isWanted } from '../../api/task-state.ts'
@@ -40,11 +41,9 @@ const newestBySlot = (tasks: readonly Task[]): Map<string, Task> => {
 /** Nodes that a global service runs on: as the orchestrator chooses them. */
 const eligibleNodes = (service: Service, nodes: readonly Node[]): Node[] => {
   const constraints = parseConstraints(service.Spec.TaskTemplate.Placement?.Constraints)
-  return nodes.filter(
-    (node) =>
-      node.Spec.Availability === 'active' &&
-      node.Status.State === 'ready' &&
-      unmetConstraint(constraints, node) === undefined,
+  const allowed = nodes.filter((node) => unmetConstraint(constraints, node) === undefined)
+  return ofPlatform(service.Spec.TaskTemplate, allowed).filter(
+    (node) => node.Spec.Availability === 'active' && node.Status.State === 'ready',
   )
 }
 

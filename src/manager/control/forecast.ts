@@ -1,6 +1,7 @@
 import { invalid } from '../../api/errors.ts'
 import { ForecastRequest, type ServiceForecast } from '../../api/forecast.ts'
 import type { Node } from '../../api/node.ts'
+import { ofPlatform } from '../../api/platform.ts'
 import { withReplicasOf } from '../../api/replicas.ts'
 import type { Service } from '../../api/service.ts'
 import { isJob } from '../../api/service-defaults.ts'
@@ -125,13 +126,9 @@ const withIds = (view: View, spec: ServiceSpec): ServiceSpec => ({
 const seatsOf = ({ Spec }: Service, nodes: readonly Node[]): Seat[] => {
   const { Mode = {} } = Spec
   if (Mode.Global !== undefined || Mode.GlobalJob !== undefined) {
-    return nodes
-      .filter(
-        (node) =>
-          node.Status.State === 'ready' &&
-          node.Spec.Availability === 'active' &&
-          satisfiesPlacement(Spec.TaskTemplate, node),
-      )
+    const allowed = nodes.filter((node) => satisfiesPlacement(Spec.TaskTemplate, node))
+    return ofPlatform(Spec.TaskTemplate, allowed)
+      .filter((node) => node.Status.State === 'ready' && node.Spec.Availability === 'active')
       .map(({ ID }) => ({ nodeId: ID }))
   }
   const { concurrentMax, total } = jobCounts(Mode.ReplicatedJob)

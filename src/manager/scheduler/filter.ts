@@ -5,6 +5,7 @@ import {
   parseConstraint,
   unmetConstraint,
 } from '../../api/constraint.ts'
+import { hasPlatform } from '../../api/platform.ts'
 import type { Task } from '../../api/task.ts'
 import { claimGeneric, wantsGeneric } from './generic-resources.ts'
 import {
@@ -83,19 +84,7 @@ const constraint: Filter = {
 
 const platform: Filter = {
   name: 'platform',
-  check: (task, { node }) => {
-    const platforms = task.Spec.Placement?.Platforms ?? []
-    const { OS, Architecture } = node.Description.Platform
-    return (
-      platforms.length === 0 ||
-      platforms.some(
-        (wanted) =>
-          (!wanted.OS || wanted.OS.toLowerCase() === OS.toLowerCase()) &&
-          (!wanted.Architecture ||
-            normalArchitecture(wanted.Architecture) === normalArchitecture(Architecture)),
-      )
-    )
-  },
+  check: (task, { node }) => hasPlatform(task.Spec, node),
   explain: (_task, { node }) =>
     `unsupported platform ${node.Description.Platform.OS}/${normalArchitecture(node.Description.Platform.Architecture)}`,
 }

@@ -89,6 +89,10 @@ t.test('a service that exists', async (t) => {
   t.match(changed, { Replaced: 1, Placed: [{ Tasks: 1 }], Unplaced: [] }, 'its old task makes room')
   const everywhere = spec('agent', { Mode: { Global: {} } })
   t.match(await forecast(everywhere), { Wanted: 2, Placed: [{ Tasks: 1 }, { Tasks: 1 }] })
+  const agent = spec('foreign', { Mode: { Global: {} } })
+  const Placement = { Platforms: [{ OS: 'linux', Architecture: 's390x' }] }
+  const foreign = { ...agent, TaskTemplate: { ...agent.TaskTemplate, Placement } }
+  t.match(await forecast(foreign), { Wanted: 2, Unplaced: [{ Reason: /platform/ }] })
   const Mode = { ReplicatedJob: { MaxConcurrent: 2, TotalCompletions: 5 } }
   t.match(await forecast(spec('job', { Mode })), { Wanted: 2, Replaced: 2 })
   const unset = { ReplicatedJob: { MaxConcurrent: 0, TotalCompletions: 5 } }

@@ -148,6 +148,49 @@ t.test('a paused node of a global service is updated when it is active again', a
   t.equal(world.service('each').UpdateStatus?.State, 'completed')
 })
 
+t.test('a global service leaves out nodes of platforms that its image is not for', async (t) => {
+  const world = await World.start(3)
+  await world.changeNode('n2', ({ Description }) => ({
+    Description: { ...Description, Platform: { OS: 'linux', Architecture: 'aarch64' } },
+  }))
+  const platform = (...names: string[]) => ({
+    Placement: { Platforms: names.map((Architecture) => ({ OS: 'linux', Architecture })) },
+  })
+  const Mode = { Global: {} }
+  await world.createService('each', { Mode, TaskTemplate: platform('amd64') })
+  await world.clock.advance(5000)
+  t.strictSame(nodes(world.tasks('each')), ['n1', 'n3'])
+  await world.updateService('each', { Mode, image: 'ok2', TaskTemplate: platform('amd64') })
+  await world.clock.advance(60_000)
+  t.strictSame(images(world.running('each')), ['ok2', 'ok2'])
+  t.equal(world.service('each').UpdateStatus?.State, 'completed', 'nothing is waited for')
+  await world.updateService('each', { Mode, TaskTemplate: platform('amd64', 'arm64') })
+  await world.clock.advance(60_000)
+  t.strictSame(nodes(world.running('each')), ['n1', 'n2', 'n3'])
+  const ids = world.running('each').map(({ ID }) => ID)
+  await world.updateService('each', { Mode, TaskTemplate: platform('amd64') })
+  await world.clock.advance(60_000)
+  t.strictSame(
+    world.running('each').map(({ ID }) => ID),
+    ids,
+    'what runs goes on',
+  )
+  await world.updateService('each', { Mode, image: 'ok3', TaskTemplate: platform('amd64') })
+  await world.clock.advance(60_000)
+  t.strictSame(images(world.running('each')), ['ok3', 'ok3'])
+  t.strictSame(nodes(world.running('each')), ['n1', 'n3'])
+})
+
+t.test('a global service that no node’s platform fits has tasks that say so', async (t) => {
+  const world = await World.start(2)
+  const Placement = { Platforms: [{ OS: 'linux', Architecture: 's390x' }] }
+  await world.createService('each', { Mode: { Global: {} }, TaskTemplate: { Placement } })
+  await world.clock.advance(5000)
+  const waiting = world.tasks('each')
+  t.equal(waiting.length, 2)
+  for (const { Status } of waiting) t.match(Status, { State: 'pending' })
+})
+
 const shrink = (world: World, id: string, memoryGb: number, cpus = 4) =>
   world.changeNode(id, ({ Description }) => ({
     Description: {
