@@ -1,4 +1,5 @@
 import type { OverlayMessage } from '../api/assignment.ts'
+import { withoutRecord } from '../api/attachment-record.ts'
 import type { Clock } from '../api/clock.ts'
 import { toSwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
@@ -157,7 +158,10 @@ const wiringOf = (task: Task, overlay: TaskWiring | undefined): TaskWiring => {
       if (!isNodeLocal(Network)) return []
       const asked = task.Spec.Networks?.find(({ Target }) => Target === Network.ID)
       const ipv4Address = asked?.Swarmctl?.IPv4Address ?? ''
-      return [{ dockerNetwork: nodeLocalName(Network.ID), ipv4Address, aliases: [] }]
+      // The Engine's driver has them, as moby's executor passes them on; a record is of a single container's attachment, never of a task's.
+      const driverOpts = withoutRecord(asked?.DriverOpts ?? {})
+      const dockerNetwork = nodeLocalName(Network.ID)
+      return [{ dockerNetwork, ipv4Address, aliases: [], ...(driverOpts && { driverOpts }) }]
     }),
   }
 }

@@ -10,6 +10,8 @@ export interface TaskWiring {
     ipv4Address: string
     ipv6Address?: string
     aliases: string[]
+    /** Of the Engine's driver, on node-local networks alone: an overlay's bridge has none for an endpoint. */
+    driverOpts?: Record<string, string>
   }[]
   /** The overlay's server, then the spec's: these three hold what the spec asks for as well. */
   dns: string[]

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { startNode } from '../support/http/api-node.ts'
 import { startWithFullSpec } from '../support/http/full-spec.ts'
 
 // A spec that an API client sent comes back unchanged from inspect, also what nobody acts on, which is warned of.
@@ -9,8 +10,8 @@ t.test('a service’s spec comes back field for field', async (t) => {
   const created = await node.call('POST', '/services/create', { body: sent })
   t.equal(created.status, 201, created.body.message)
   t.strictSame(created.body.Warnings, [
-    'TaskTemplate.Networks.0.DriverOpts: kept, but without effect: overlay networks have no options for an attachment',
     'TaskTemplate.ContainerSpec.Privileges.CredentialSpec: kept, but without effect: it is for containers of Windows',
+    'TaskTemplate.Networks.0.DriverOpts: kept, but without effect: overlay networks have no options for an attachment',
   ])
   const inspected = await node.call('GET', '/services/full')
   t.strictSame(inspected.body.Spec, spec)
@@ -26,6 +27,38 @@ t.test('a service’s spec comes back field for field', async (t) => {
   t.strictSame((await node.call('POST', path, { body: changed })).body, { Warnings })
   const after = (await node.call('GET', '/services/full')).body
   t.strictSame([after.Spec, after.PreviousSpec], [changed, spec])
+})
+
+t.test('options of an attachment are warned of where no driver gets them', async (t) => {
+  const node = await startNode(t)
+  for (const [Name, Driver] of [
+    ['over', 'overlay'],
+    ['lan', 'macvlan'],
+  ]) {
+    const body = { Name, Driver, Scope: 'swarm' }
+    t.equal((await node.call('POST', '/networks/create', { body })).status, 201)
+  }
+  const Networks = ['over', 'lan', 'host'].map((Target) => ({ Target, DriverOpts: { a: 'b' } }))
+  const withNetworks = (Name: string, indexes: number[]) => ({
+    Name,
+    TaskTemplate: {
+      ContainerSpec: { Image: 'a' },
+      Networks: indexes.map((index) => Networks[index]),
+    },
+  })
+  const warnings = async (path: string, body: object) =>
+    ((await node.call('POST', path, { body })).body.Warnings ?? []).map((text: string) =>
+      text.slice(0, 33),
+    )
+  t.strictSame(await warnings('/services/create', withNetworks('a', [1, 0])), [
+    'TaskTemplate.Networks.1.DriverOpt',
+  ])
+  t.strictSame(await warnings('/services/create', withNetworks('b', [1])), [])
+  const { Version } = (await node.call('GET', '/services/b')).body
+  t.strictSame(
+    await warnings(`/services/b/update?version=${Version.Index}`, withNetworks('b', [2])),
+    ['TaskTemplate.Networks.0.DriverOpt'],
+  )
 })
 
 t.test('what no schema knows is kept at every level and warned of', async (t) => {

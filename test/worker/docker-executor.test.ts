@@ -69,6 +69,7 @@ t.test('on a node-local network the Engine gives the address', async (t) => {
     NetworkingConfig: { EndpointsConfig: { [place.dockerNetwork]: {} } },
   })
   t.strictSame(endpointSettings(place), {})
+  t.strictSame(endpointSettings({ ...place, driverOpts: { a: 'b' } }), { DriverOpts: { a: 'b' } })
   t.strictSame(endpointSettings(network(1)), { IPAMConfig: { IPv4Address: '10.1.1.2' } })
 })
 

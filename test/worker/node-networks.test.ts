@@ -101,6 +101,17 @@ t.test('a task is on all of its networks, in their order', async (t) => {
   const alone = await bench.networks.attach(taskOn('t2', nodeLocal('m1')))
   t.match(alone, { networks: [{ dockerNetwork: nodeLocalName('m1') }], dns: ['9.9.9.9'] })
   t.strictSame(bench.calls, ['attach t1'], 'the overlay has nothing to do for the second')
+  const task3 = taskOn('t3', nodeLocal('m1'))
+  const DriverOpts = { 'com.docker.network.x': '1', 'swarmctl.attachment': '{}' }
+  const { networks } = await bench.networks.attach({
+    ...task3,
+    Spec: { ...task3.Spec, Networks: [{ Target: 'm1', DriverOpts }] },
+  })
+  t.strictSame(
+    networks[0]?.driverOpts,
+    { 'com.docker.network.x': '1' },
+    'what its driver is told, as the service says it',
+  )
 })
 
 t.test('a network goes with the last that is on it', async (t) => {

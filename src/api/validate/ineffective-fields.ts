@@ -5,7 +5,6 @@ const WARNINGS_MAX = 20
 
 /** Known fields that nothing acts on, with why; `*` stands for every item of a list. Empty values mean nothing and are passed over. */
 const WITHOUT_EFFECT: readonly [path: string, why: string][] = [
-  ['TaskTemplate.Networks.*.DriverOpts', 'overlay networks have no options for an attachment'],
   ['TaskTemplate.ContainerSpec.Privileges.CredentialSpec', 'it is for containers of Windows'],
 ]
 

@@ -1,5 +1,6 @@
 import { invalid, notFound, precondition } from '../../api/errors.ts'
 import type { Network } from '../../api/network.ts'
+import { isNodeLocal } from '../../api/node-local-network.ts'
 import type { Service } from '../../api/service.ts'
 import { needsIngress } from '../../api/service-defaults.ts'
 import type { ServiceSpec } from '../../api/service-spec.ts'
@@ -123,3 +124,19 @@ const publishedPorts = (service: Service) =>
   [...(service.Spec.EndpointSpec?.Ports ?? []), ...(service.Endpoint.Ports ?? [])].filter(
     (port) => (port.PublishedPort ?? 0) > 0,
   )
+
+/** Overlays that one answer names; one that attaches to hundreds must not get as many lines. */
+const IGNORED_OPTIONS_MAX = 20
+
+/** A warning for each attachment with options that no driver of an Engine gets to see: on overlays and on predefined networks. */
+export const ignoredOptions = (view: View, { TaskTemplate }: ServiceSpec): string[] =>
+  (TaskTemplate.Networks ?? [])
+    .flatMap(({ Target, DriverOpts = {} }, index) => {
+      if (Object.keys(DriverOpts).length === 0) return []
+      const network = find(view, 'network', Target)
+      if (network !== undefined && isNodeLocal(network)) return []
+      return [
+        `TaskTemplate.Networks.${index}.DriverOpts: kept, but without effect: overlay networks have no options for an attachment`,
+      ]
+    })
+    .slice(0, IGNORED_OPTIONS_MAX)

@@ -19,7 +19,7 @@ import { afterUpdate, newJobStatus, newScheduleStatus, scheduleLoss } from './jo
 import { withKeptExtensions } from './kept-extensions.ts'
 import { redactService } from './redact.ts'
 import { find, resolve } from './resolve.ts'
-import { requireFreePorts, resolveReferences } from './service-references.ts'
+import { ignoredOptions, requireFreePorts, resolveReferences } from './service-references.ts'
 import { serviceStatus } from './service-status.ts'
 
 export interface CreateServiceOptions {
@@ -56,7 +56,7 @@ export class Services {
     const { spec: asked, warnings } = parseServiceRequest(body)
     const spec = withCredentials(asked, options.registryAuth)
     const id = newId()
-    await store.update((tx) => {
+    const ignored = await store.update((tx) => {
       requireFreePorts(tx, spec, id)
       tx.put('service', {
         ...newMeta(id),
@@ -65,8 +65,9 @@ export class Services {
         ...newJobStatus(spec, now),
         Swarmctl: { SpecVersion: THIS_TRANSACTION, ...newScheduleStatus(spec, now) },
       })
+      return ignoredOptions(tx, spec)
     })
-    return { ID: id, Warnings: warnings }
+    return { ID: id, Warnings: [...warnings, ...ignored] }
   }
 
   async update(
@@ -93,7 +94,11 @@ export class Services {
         Spec: resolveReferences(tx, changed.Spec),
       })
       if (request === undefined) return []
-      return [...autoscalerLoss(service, request), ...scheduleLoss(service.Spec, request.spec)]
+      return [
+        ...ignoredOptions(tx, changed.Spec),
+        ...autoscalerLoss(service, request),
+        ...scheduleLoss(service.Spec, request.spec),
+      ]
     })
     return { Warnings: [...(request?.warnings ?? []), ...losses] }
   }

@@ -108,11 +108,13 @@ export const endpointSettings = ({
   ipv4Address,
   ipv6Address,
   aliases,
+  driverOpts,
 }: TaskWiring['networks'][number]): object => ({
   ...(ipv4Address && {
     IPAMConfig: { IPv4Address: ipv4Address, ...(ipv6Address && { IPv6Address: ipv6Address }) },
   }),
   ...(aliases.length === 0 ? {} : { Aliases: aliases }),
+  ...(driverOpts && { DriverOpts: driverOpts }),
 })
 
 const logConfig = (Type = '', Config: Record<string, string> = {}): object | undefined =>
