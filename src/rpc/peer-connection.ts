@@ -162,8 +162,13 @@ export class PeerConnection implements RpcConnection {
     else run(this.#closeReason)
   }
 
-  close(): void {
-    this.#shut(CLOSE_NORMAL, 'closed by this node')
+  /** Whether the peer waits for an answer of this node. */
+  get isServing(): boolean {
+    return this.#served.isBusy
+  }
+
+  close(reason = 'closed by this node'): void {
+    this.#shut(CLOSE_NORMAL, reason)
   }
 
   #takeId(): number {

@@ -34,6 +34,11 @@ export class ServedCalls {
     return this.#running.has(id)
   }
 
+  /** Whether the peer waits for an answer. */
+  get isBusy(): boolean {
+    return this.#running.size > 0
+  }
+
   request(id: number, bytes: Uint8Array): void {
     if (this.#running.size + this.#givenUp.size >= this.#served.requestsMax) {
       const error = unavailable('this node serves too many requests of this peer already')

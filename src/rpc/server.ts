@@ -52,6 +52,8 @@ export class RpcServer {
   readonly #deps: RpcServerDeps
   readonly #options: RpcServerOptions
   readonly #connections = new Set<PeerConnection>()
+  /** Those of peers without a certificate, the oldest first. */
+  readonly #anonymous = new Set<PeerConnection>()
   readonly #webSockets = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
@@ -62,7 +64,6 @@ export class RpcServer {
   })
   #credentials: TlsCredentials
   #server: Server | undefined
-  #anonymousCount = 0
 
   constructor(deps: RpcServerDeps, options: RpcServerOptions) {
     this.#deps = deps
@@ -186,13 +187,21 @@ export class RpcServer {
       const { message } = verdict.error
       this.#deps.log.info({ from: socket.remoteAddress, message }, 'refused a connection')
       refuse(socket, verdict.error.httpStatus, verdict.error)
-    } else if (verdict.kind === 'anonymous' && this.#anonymousCount >= ANONYMOUS_CONNECTIONS_MAX) {
+    } else if (verdict.kind === 'anonymous' && !this.#makeRoom()) {
       refuse(socket, 503, unavailable('too many nodes are joining at once: try again'))
     } else {
       this.#webSockets.handleUpgrade(request, socket, head, (webSocket) =>
         this.#open(verdict, webSocket, socket),
       )
     }
+  }
+
+  /** Whether one more without a certificate may come: the oldest that waits for no answer gives way, since a joining node asks at once. */
+  #makeRoom(): boolean {
+    if (this.#anonymous.size < ANONYMOUS_CONNECTIONS_MAX) return true
+    const idle = [...this.#anonymous].find((connection) => !connection.isServing)
+    idle?.close('others are joining and this connection was idle: try again')
+    return idle !== undefined
   }
 
   #open(
@@ -220,10 +229,10 @@ export class RpcServer {
           : undefined
       },
     })
-    if (!peer) this.#anonymousCount += 1
+    if (!peer) this.#anonymous.add(connection)
     this.#connections.add(connection)
     connection.onClose(() => {
-      if (!peer) this.#anonymousCount -= 1
+      this.#anonymous.delete(connection)
       this.#connections.delete(connection)
     })
   }

@@ -25,6 +25,11 @@ const handlers = new RpcHandlers({
   roleOf: ({ nodeId, role }) => (demoted.has(nodeId) ? 'worker' : role),
 })
 handlers.onRequest('public', async () => 'hello', { anonymous: true })
+let goOn = (): void => {}
+const held = new Promise<void>((resolve) => {
+  goOn = resolve
+})
+handlers.onRequest('held', () => held, { anonymous: true })
 handlers.onRequest('echo', async (body) => body)
 handlers.onRequest('managers', async () => 'secret', { roles: ['manager'] })
 handlers.onRequest('raft', async () => 'said', { roles: ['manager'], trustsCertificate: true })
@@ -355,6 +360,35 @@ t.test('who asks without a certificate and does not read is cut off', async (t) 
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
   t.ok(isClosed, `${asked} requests were taken`)
+})
+
+t.test('an idle connection without a certificate gives way to a newcomer', async (t) => {
+  const { addr } = await serve(t)
+  const enter = async () => {
+    const options = { ...deps, handlers: new RpcHandlers(), rootCAPem: cluster.root.certPem }
+    const connection = await connectAnonymously(addr, options)
+    t.teardown(() => connection.close())
+    return connection
+  }
+  const all: Awaited<ReturnType<typeof enter>>[] = []
+  for (let count = 0; count < 64; count++) all.push(await enter())
+  const answers = [all[0]!.request('held', null)]
+  await all[0]!.request('public', null)
+  const why = new Promise<string>((resolve) => all[1]!.onClose(resolve))
+  all.push(await enter())
+  t.equal(await all.at(-1)!.request('public', null), 'hello')
+  t.match(await why, /^others are joining and this connection was idle/)
+  await t.rejects(all[1]!.request('public', null), { code: 'UNAVAILABLE' })
+  t.equal(all.filter(({ isOpen }) => isOpen).length, 64, 'the oldest idle one alone')
+
+  for (const connection of all.slice(2)) {
+    answers.push(connection.request('held', null))
+    await connection.request('public', null)
+  }
+  await t.rejects(enter(), { code: 'UNAVAILABLE', message: /too many nodes are joining at once/ })
+  goOn()
+  await Promise.all(answers)
+  t.equal(answers.length, 64, 'nobody who waited lost his answer')
 })
 
 t.test('plain HTTPS is for managers alone', async (t) => {
