@@ -43,6 +43,8 @@ export interface NodeDescription {
     IPv6?: boolean
     /** IPv4 networks (CIDR) that this host already routes: overlay subnets must not overlap them. */
     HostSubnets: string[]
+    /** The same of IPv6. Absent: the daemon is too old to say. */
+    HostSubnets6?: string[]
   }
 }
 

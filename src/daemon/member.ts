@@ -339,6 +339,7 @@ export class Member {
           DataPathAddr: record.dataPathAddr,
           IPv6: this.#overlay.hasIpv6,
           HostSubnets: this.#hostSubnets.current,
+          HostSubnets6: this.#hostSubnets.current6,
           TLSInfo: this.#certificate.tlsInfo,
         }),
         onCluster: ({ role, ...list }) => this.#onCluster(role, list),

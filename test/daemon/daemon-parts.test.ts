@@ -13,7 +13,7 @@ import {
   splitHostPort,
 } from '../../src/daemon/addresses.ts'
 import { parseEngineAddress } from '../../src/daemon/engine.ts'
-import { HostSubnets, subnetsOfRoutes } from '../../src/daemon/host-subnets.ts'
+import { HostSubnets, subnetsOfIpv6Routes, subnetsOfRoutes } from '../../src/daemon/host-subnets.ts'
 import { joiningAddresses, nodeAddresses } from '../../src/daemon/node-addresses.ts'
 import { loadNodeRecord, NodeFile, type NodeRecord } from '../../src/daemon/node-file.ts'
 import { parseDaemonOptions } from '../../src/daemon/options.ts'
@@ -135,6 +135,28 @@ t.test("the host's own subnets", async (t) => {
   await subnets.refresh()
   t.strictSame(subnets.current, expected)
   t.strictSame(subnetsOfRoutes(''), [], 'no /proc/net/route')
+  const route = (to: string, prefix: string, device: string, nextHop = '0'.repeat(32)) =>
+    `${to.padEnd(32, '0')} ${prefix} ${'0'.repeat(32)} 00 ${nextHop} 00000100 00000001 00000000 00000001 ${device.padStart(8)}`
+  const table6 = [
+    route('', '00', 'lo'),
+    route('', '00', 'eth0', `fe80${'0'.repeat(27)}1`),
+    route('20010db8', '20', 'eth0', `fe80${'0'.repeat(27)}1`),
+    route('20010db80001', '40', 'eth0'),
+    route('20010db80001', '40', 'eth1'),
+    route(`20010db80001${'0'.repeat(19)}2`, '80', 'eth0'),
+    route('fd00', '3c', 'br-1'),
+    route('fd00000100000000', '40', 'sw-br1'),
+    route('fe80', '40', 'eth0'),
+    route('ff00', '08', 'eth0'),
+    route('2000', '03', 'wg0'),
+    'junk',
+    '',
+  ].join('\n')
+  const expected6 = ['2001:db8:1::/64', 'fd00::/60']
+  t.strictSame(subnetsOfIpv6Routes(table6), expected6, 'nor what each link has, nor one address')
+  const both = new HostSubnets({ read: async (path) => (path.includes('6') ? table6 : table) })
+  await both.refresh()
+  t.strictSame([both.current, both.current6], [expected, expected6])
 })
 
 t.test('host:port', async (t) => {

@@ -1,6 +1,6 @@
 import { ipv6SubnetOf } from '../../api/ipam-pools.ts'
 import { formatCidr, type Ipv4Block } from '../../api/ipv4.ts'
-import { formatIpv6Cidr, type Ipv6Block, overlapsIpv6 } from '../../api/ipv6.ts'
+import { formatIpv6Cidr, type Ipv6Block, overlapsIpv6, parseIpv6Cidr } from '../../api/ipv6.ts'
 import { canMirror } from '../../api/ipv6-mirror.ts'
 import type { Network } from '../../api/network.ts'
 import { isNodeLocal } from '../../api/node-local-network.ts'
@@ -47,6 +47,14 @@ export const ipv6Conflict = (
     const other = others.find((one) => one !== undefined && overlapsIpv6(one, subnet))
     if (other === undefined) continue
     return `subnet ${formatIpv6Cidr(subnet)} overlaps ${formatIpv6Cidr(other)}, network ${Spec.Name}`
+  }
+  for (const { Description } of view.list('node')) {
+    const routes = (Description.Swarmctl.HostSubnets6 ?? []).flatMap(
+      (text) => parseIpv6Cidr(text) ?? [],
+    )
+    const route = routes.find((one) => overlapsIpv6(one, subnet))
+    if (route === undefined) continue
+    return `subnet ${formatIpv6Cidr(subnet)} overlaps ${formatIpv6Cidr(route)}, a route of node ${Description.Hostname}`
   }
   const left = abandoned(view).find((one) => overlapsIpv6(one, subnet))
   return (

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { AgentMessage, SessionRequest } from '../../api/assignment.ts'
 import { invalid } from '../../api/errors.ts'
 import { parseCidr, parseIpv4 } from '../../api/ipv4.ts'
+import { parseIpv6Cidr } from '../../api/ipv6.ts'
 import { isTooDeep, NESTING_MAX } from '../../api/nesting.ts'
 import { GenericResources } from '../../api/service-spec.ts'
 import { TASK_STATE_ORDER, type TaskState } from '../../api/task-state.ts'
@@ -33,6 +34,7 @@ const amount = z.number().min(0).catch(0)
 const count = z.number().or(z.nan())
 const ipv4 = z.string().refine((value) => value === '' || parseIpv4(value) !== undefined)
 const cidr = z.string().refine((value) => parseCidr(value) !== undefined)
+const ipv6Cidr = z.string().refine((value) => parseIpv6Cidr(value) !== undefined)
 /** `host:port` without anything that a URL, a command or a script could take for more. */
 const address = z
   .string()
@@ -73,6 +75,7 @@ const Description = z.looseObject({
     DataPlaneNote: text,
     IPv6: z.boolean().optional(),
     HostSubnets: z.array(cidr).max(LIST_MAX),
+    HostSubnets6: z.array(ipv6Cidr).max(LIST_MAX).optional(),
   }),
 })
 

@@ -465,6 +465,13 @@ t.test('IPv6: the subnet of twins, asked for or of the cluster’s own prefix', 
     tx.put('task', task('draining', 'running', 'fd00:4::/64'))
     tx.put('task', task('ended', 'complete', 'fd00:5::/64'))
   })
+  await store.update((tx) => {
+    const node = sampleNode('n9', 9)
+    const Swarmctl = { ...node.Description.Swarmctl, HostSubnets6: ['fd00:6:0:8::/61'] }
+    tx.put('node', { ...node, Description: { ...node.Description, Swarmctl } })
+  })
+  t.match(conflict('fd00:6:0:9::/64'), /overlaps fd00:6:0:8::\/61, a route of node host-9$/)
+  t.equal(conflict('fd00:6::/64'), undefined)
   t.match(conflict('fd00:4::/48'), /overlaps fd00:4::\/64, a task that still ends/)
   t.equal(conflict('fd00:5::/64'), undefined)
   await allocator.stop()
