@@ -342,7 +342,9 @@ secrets: { word: { environment: WORD } }
 
     const plan = (args: readonly string[]) =>
       stack(['plan', ...args, '-c', file], { env, check: false })
-    t.match(await plan([]), { code: 0, stdout: /No changes\.\n$/ })
+    const unchanged =
+      /^= service beyond_prepare {2}\(runs again\)$[\s\S]*^0 to create, 0 to change, 0 to remove, 1 to run again\.$/m
+    t.match(await plan([]), { code: 2, stdout: unchanged })
     const bigger = write(
       'bigger.yml',
       'services: { one: { mem_limit: 96m, deploy: { placement: { constraints: [node.role==none] } } } }',
