@@ -1,5 +1,21 @@
 /** Enumerations as clients of the Engine API write them, before a schema reads them. */
 
+const CHOICES = [
+  'Condition',
+  'FailureAction',
+  'Mode',
+  'Order',
+  'Propagation',
+  'Protocol',
+  'PublishMode',
+  'Type',
+] as const
+
+/** A field of which one of a few words is chosen. */
+export type Choice = (typeof CHOICES)[number]
+
+export const isChoice = (key: string): boolean => (CHOICES as readonly string[]).includes(key)
+
 type Entry = [key: string, value: unknown]
 
 const changeEntries = (value: unknown, change: (entry: Entry) => Entry[]): unknown =>

@@ -11,14 +11,13 @@ const said = <T extends object>(over: T | undefined, mayBeZero: readonly (keyof 
 
 /**
  * The settings in force once a client has sent `spec`: what it leaves out, or sends as Go's zero value, stays as in `current` (moby
- * `convert.MergeSwarmSpecToGRPC`). Autolock, the CA's rotation and external CAs are taken as sent.
+ * `convert.MergeSwarmSpecToGRPC`). Labels, autolock, the CA's rotation and external CAs are taken as sent.
  */
 export const mergeSwarmSpec = (spec: SwarmSpec, current: SwarmSpec): SwarmSpec => {
   const { ForceRotate: _, ExternalCAs: __, ...ca } = current.CAConfig ?? {}
   return {
     ...spec,
     Name: spec.Name === '' ? current.Name : spec.Name,
-    Labels: Object.keys(spec.Labels).length > 0 ? spec.Labels : current.Labels,
     Orchestration: {
       ...current.Orchestration,
       ...said(spec.Orchestration, ['TaskHistoryRetentionLimit']),

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { Autoscale } from './autoscale.ts'
 import { ContainerExtension } from './container-extension.ts'
-import { inLowerCase, withoutEmpty } from './enumeration-words.ts'
+import { type Choice, inLowerCase, withoutEmpty } from './enumeration-words.ts'
+import { int64 } from './int64.ts'
 import { Schedule } from './schedule-spec.ts'
 
 /**
@@ -9,18 +10,18 @@ import { Schedule } from './schedule-spec.ts'
  * Go clients send it for empty slices and maps. Durations are nanoseconds, memory is bytes, CPUs are 1e-9 of a core.
  */
 const labels = z.record(z.string(), z.string())
-const durationNs = z.number().int()
+const durationNs = int64
 const strings = z.array(z.string())
 
 /** The object's schema, for which `""` in one of `keys` is the same as absent. */
 const emptyAsAbsent = <S extends z.ZodObject>(
-  keys: readonly (keyof S['shape'] & string)[],
+  keys: readonly (keyof S['shape'] & Choice)[],
   schema: S,
 ) => z.preprocess((value) => withoutEmpty(value, keys), schema)
 
 /** As `emptyAsAbsent`, for words that Docker takes in any case. */
 const emptyAsAbsentAnyCase = <S extends z.ZodObject>(
-  keys: readonly (keyof S['shape'] & string)[],
+  keys: readonly (keyof S['shape'] & Choice)[],
   schema: S,
 ) => z.preprocess((value) => inLowerCase(withoutEmpty(value, keys), keys), schema)
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { int64 } from './int64.ts'
 import type { Meta } from './meta.ts'
 
 /** A certificate signer outside the cluster. */
@@ -32,10 +33,10 @@ export const SwarmSpec = z.object({
       HeartbeatTick: z.number().int().optional(),
     })
     .optional(),
-  Dispatcher: z.object({ HeartbeatPeriod: z.number().int().optional() }).optional(),
+  Dispatcher: z.object({ HeartbeatPeriod: int64.optional() }).optional(),
   CAConfig: z
     .object({
-      NodeCertExpiry: z.number().int().optional(),
+      NodeCertExpiry: int64.optional(),
       ExternalCAs: z.array(ExternalCA).optional(),
       SigningCACert: z.string().optional(),
       SigningCAKey: z.string().optional(),

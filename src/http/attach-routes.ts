@@ -10,7 +10,7 @@ import {
   withGrant,
   withGrants,
 } from './attachment-bodies.ts'
-import { parseJson, readBody } from './body.ts'
+import { asWritten, parseJson, readBody } from './body.ts'
 import { callEngine, type EngineAnswer, sendAnswer } from './engine-call.ts'
 import { findOverlayBridge, overlayBridges } from './engine-networks.ts'
 import { engineJson, passToEngine } from './engine-proxy.ts'
@@ -112,7 +112,7 @@ const inspect = async ({ engine }: Exchange, reference: string) => {
 
 const create = async (exchange: Exchange): Promise<void> => {
   const bytes = await readBody(exchange.request)
-  const body = (parseJson(bytes, ContainerCreate) ?? {}) as ContainerCreate
+  const body = (parseJson(bytes, ContainerCreate, asWritten) ?? {}) as ContainerCreate
   const names = networksOf(body)
   const attachments = await attachmentsFor(exchange, names)
   if (attachments === undefined) return passToEngine(exchange, bytes)
@@ -158,7 +158,7 @@ const bind = async (
 }
 
 const memberOf = (bytes: Buffer): NetworkMember => {
-  const body = (parseJson(bytes, NetworkMember) ?? {}) as Partial<NetworkMember>
+  const body = (parseJson(bytes, NetworkMember, asWritten) ?? {}) as Partial<NetworkMember>
   return { ...body, Container: String(body.Container ?? '') }
 }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { z } from 'zod'
-import { invalid, unavailable } from '../api/errors.ts'
+import { invalid, SwarmctlError, unavailable } from '../api/errors.ts'
 import { isTooDeep, NESTING_MAX } from '../api/nesting.ts'
 import { speltAs } from './spelling.ts'
 
@@ -58,17 +58,44 @@ export const requireJsonType = ({ headers }: IncomingMessage): void => {
   throw invalid(`unsupported Content-Type header (${type}): must be 'application/json'`)
 }
 
-/** As `readJson`, for a body that was read. */
-export const parseJson = (body: Buffer, schema: z.ZodType): unknown => {
+/** What stands for a whole number that a double does not hold, as it is written. */
+type Inexact = (digits: string) => unknown
+
+const refuseInexact: Inexact = (digits) => {
+  throw invalid(`the number ${digits} can't be kept exactly: give a smaller or a rounder one`)
+}
+
+/** For what is passed on in another form: `JSON.stringify` puts the digits back. */
+export const asWritten: Inexact = (JSON as unknown as { rawJSON: Inexact }).rawJSON
+
+/** As `readJson`, for a body that was read. A number that would come back as another one is refused. */
+export const parseJson = (
+  body: Buffer,
+  schema: z.ZodType,
+  inexact: Inexact = refuseInexact,
+): unknown => {
   const text = body.toString('utf8')
   if (text.trim() === '') return {}
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (error) {
-    throw invalid(`invalid JSON: ${(error as Error).message}`)
-  }
+  const value = parseText(text, inexact)
   if (value === null) return {}
   if (isTooDeep(value)) throw invalid(`the request body has more than ${NESTING_MAX} levels`)
   return speltAs(schema, value)
 }
+
+/** As many digits as a double may not have all of. */
+const LONG_NUMBER = /\d{16}/
+
+/** @throws SwarmctlError INVALID_ARGUMENT */
+export const parseText = (text: string, inexact: Inexact): unknown => {
+  const revive = (_key: string, value: unknown, { source = '' } = {}) =>
+    typeof value === 'number' && isInexact(value, source) ? inexact(source) : value
+  try {
+    return LONG_NUMBER.test(text) ? JSON.parse(text, revive) : JSON.parse(text)
+  } catch (error) {
+    if (error instanceof SwarmctlError) throw error
+    throw invalid(`invalid JSON: ${(error as Error).message}`)
+  }
+}
+
+const isInexact = (value: number, source: string): boolean =>
+  /^-?[1-9]\d{15,}$/.test(source) && String(value) !== source

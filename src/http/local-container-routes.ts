@@ -1,5 +1,6 @@
 // The local Engine's own containers, which it has on the bridges of the cluster's networks: clients see the networks.
 import { OVERLAY_BRIDGE_PREFIX } from '../api/overlay-bridge.ts'
+import { asWritten, parseText } from './body.ts'
 import { callEngine, sendAnswer } from './engine-call.ts'
 import { overlayBridges } from './engine-networks.ts'
 import { passToEngine } from './engine-proxy.ts'
@@ -26,7 +27,7 @@ const show = async (
   const answer = await callEngine(exchange, { url })
   if (answer.status !== 200 || !answer.body.includes(BRIDGE_IN_JSON))
     return sendAnswer(exchange.response, answer)
-  const whole = JSON.parse(answer.body.toString())
+  const whole = parseText(answer.body.toString(), asWritten)
   const body = shown(whole, known ?? (await overlaysHere(exchange)))
   sendJson(exchange.response, 200, body)
 }

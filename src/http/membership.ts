@@ -38,9 +38,9 @@ export const requireSwarm = (status: NodeStatus): void => {
   if (status.localNodeState === 'inactive') throw unavailable(NO_SWARM)
 }
 
-/** @throws SwarmctlError, status 409 as Docker's, when there is nothing to unlock */
+/** @throws SwarmctlError, status 409 as Docker's, of a manager in service; UNAVAILABLE of what is none */
 export const requireLocked = (status: NodeStatus): void => {
   if (status.localNodeState === 'locked') return
-  requireSwarm(status)
+  requireManager(status)
   throw new SwarmctlError('ALREADY_EXISTS', 'swarm is not locked')
 }

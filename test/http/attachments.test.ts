@@ -4,6 +4,7 @@ import { ATTACHMENT_OPTION } from '../../src/api/attachment-record.ts'
 import type { Clock } from '../../src/api/clock.ts'
 import { notFound, SwarmctlError } from '../../src/api/errors.ts'
 import { systemClock } from '../../src/daemon/system-clock.ts'
+import { asWritten } from '../../src/http/body.ts'
 import type { NetworkAttachments } from '../../src/http/ports.ts'
 import { type Answer, type ApiNode, startNode } from '../support/http/api-node.ts'
 import { VirtualClock } from '../support/orchestration/virtual-clock.ts'
@@ -145,6 +146,23 @@ t.test('docker create on a network of the cluster’s', async (t) => {
       EndpointsConfig: { 'swarmctl-1': { IPAMConfig: { IPv4Address: '10.0.1.7' } } },
     },
   })
+})
+
+t.test('numbers that a double does not hold stay whole', async (t) => {
+  const { node } = await start(t)
+  const ulimit = '{"Name":"core","Soft":9223372036854775807,"Hard":9223372036854775807}'
+  const body = `{"Image":"a","HostConfig":{"NetworkMode":"back","Ulimits":[${ulimit}]}}`
+  t.equal((await node.call('POST', '/containers/create', { body })).status, 201)
+  t.ok(node.engine.requests('POST', '/containers/create').at(-1)?.body.includes(ulimit))
+
+  const HostConfig = { Ulimits: [{ Hard: asWritten('9223372036854775807') }] }
+  const NetworkSettings = { Networks: { 'swarmctl-1': { NetworkID: 'c' } } }
+  const described = { status: 200, body: { Id: CONTAINER, HostConfig, NetworkSettings } }
+  node.engine.answers.set('GET /containers/alone/json', described)
+  let text = ''
+  for await (const chunk of await node.open('GET', '/containers/alone/json')) text += chunk
+  t.match(text, '{"Hard":9223372036854775807}')
+  t.match(text, '"back"')
 })
 
 t.test('a network that is called as a property of JavaScript’s objects', async (t) => {

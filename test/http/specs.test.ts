@@ -270,3 +270,147 @@ t.test('what is kept has to fit what is asked for', async (t) => {
   t.equal(refused.status, 400)
   t.match(refused.body.message, /address/i)
 })
+
+t.test('numbers come back as they were written, or are refused', async (t) => {
+  const { node } = await startWithFullSpec(t)
+  const YEAR_NS = 31_536_000_000_000_000
+  const spec = (name: string, change: object) => ({
+    ...{ Name: name, Labels: {}, TaskTemplate: { ContainerSpec: { Image: 'a' } } },
+    ...{ Mode: { Replicated: { Replicas: 1 } }, ...change },
+  })
+  const yearly = spec('yearly', {
+    UpdateConfig: { Delay: YEAR_NS, Monitor: -0 },
+    Later: { big: YEAR_NS, digits: '9007199254740993', small: 0.1234567890123456 },
+  })
+  t.equal((await node.call('POST', '/services/create', { body: yearly })).status, 201)
+  t.strictSame((await node.call('GET', '/services/yearly')).body.Spec, yearly)
+
+  const swarm = (await node.call('GET', '/swarm')).body
+  const body = { ...swarm.Spec, CAConfig: { NodeCertExpiry: YEAR_NS } }
+  const updated = await node.call('POST', `/swarm/update?version=${swarm.Version.Index}`, { body })
+  t.equal(updated.status, 200, updated.body.message)
+  t.equal((await node.call('GET', '/swarm')).body.Spec.CAConfig.NodeCertExpiry, YEAR_NS)
+
+  for (const digits of ['9007199254740993', '-9223372036854775807', '9223372036854775807']) {
+    const text = JSON.stringify(spec('big', { Later: [0] })).replace('[0]', `[${digits}]`)
+    t.match(await node.call('POST', '/services/create', { body: text }), {
+      status: 400,
+      body: {
+        message: `the number ${digits} can't be kept exactly: give a smaller or a rounder one`,
+      },
+    })
+  }
+  const delay = (Delay: number) => spec('big', { UpdateConfig: { Delay } })
+  for (const [what, text] of [
+    [delay(2 ** 63), /^invalid UpdateConfig.Delay: Too big/],
+    [delay(0.5), /^invalid UpdateConfig.Delay: Invalid input: expected int/],
+    [
+      spec('big', { Mode: { Replicated: { Replicas: 2 ** 53 } } }),
+      /^invalid Mode.Replicated.Replicas: Too big/,
+    ],
+    [
+      spec('big', { Mode: { Replicated: { Replicas: -1 } } }),
+      /^Number of replicas must be non-negative$/,
+    ],
+  ] as const) {
+    const refused = await node.call('POST', '/services/create', { body: what })
+    t.match([refused.status, refused.body.message], [400, text])
+  }
+})
+
+t.test('what is empty comes back empty, also where no schema knows it', async (t) => {
+  const { node } = await startWithFullSpec(t)
+  const spec = {
+    Name: 'empty',
+    Labels: {},
+    TaskTemplate: {
+      ContainerSpec: {
+        ...{ Image: 'a', Labels: {}, Command: [], Args: [], Hostname: '', Env: [], Dir: '' },
+        ...{ User: '', Groups: [], Privileges: {}, StopSignal: '', TTY: false, OpenStdin: false },
+        ...{ ReadOnly: false, Mounts: [], StopGracePeriod: 0, Healthcheck: {}, Hosts: [] },
+        ...{ DNSConfig: {}, Secrets: [], Configs: [], Isolation: '', Init: false, Sysctls: {} },
+        ...{ CapabilityAdd: [], CapabilityDrop: [], Ulimits: [], OomScoreAdj: 0 },
+        ...{ Novelty: '', Other: { text: '', list: [], map: {}, no: false, zero: 0 } },
+      },
+      Resources: { Limits: {}, Reservations: { GenericResources: [], MemoryBytes: 0 } },
+      RestartPolicy: { Delay: 0, MaxAttempts: 0, Window: 0 },
+      Placement: { Constraints: [], Preferences: [], MaxReplicas: 0, Platforms: [] },
+      Networks: [],
+      LogDriver: { Name: '', Options: {} },
+      ForceUpdate: 0,
+      Runtime: '',
+    },
+    Mode: { Replicated: { Replicas: 0 } },
+    UpdateConfig: { Parallelism: 0, Delay: 0, Monitor: 0, MaxFailureRatio: 0 },
+    RollbackConfig: {},
+    EndpointSpec: { Mode: 'vip', Ports: [] },
+  }
+  const created = await node.call('POST', '/services/create', { body: spec })
+  const Other = 'TaskTemplate.ContainerSpec.Other'
+  t.strictSame(
+    created.body.Warnings,
+    [`${Other}: this field is not known here; it is kept, without effect`],
+    'an empty text asks for nothing',
+  )
+  t.strictSame((await node.call('GET', '/services/empty')).body.Spec, spec)
+})
+
+t.test('a mode that no schema knows is none', async (t) => {
+  const { node } = await startWithFullSpec(t)
+  const TaskTemplate = { ContainerSpec: { Image: 'a' } }
+  const create = (Name: string, Mode: object) =>
+    node.call('POST', '/services/create', { body: { Name, TaskTemplate, Mode } })
+  t.match(await create('cron', { Cron: { At: '5' } }), {
+    status: 201,
+    body: { Warnings: [/^Mode.Cron: /] },
+  })
+  t.strictSame((await node.call('GET', '/services/cron')).body.Spec.Mode, {
+    Cron: { At: '5' },
+    Replicated: { Replicas: 1 },
+  })
+  t.equal((await create('global', { Global: {}, Burst: {} })).status, 201)
+  t.match(await create('two', { Global: {}, Replicated: {} }), {
+    status: 400,
+    body: { message: 'must specify only one service mode' },
+  })
+})
+
+t.test('labels of the swarm go when none are sent, not when nothing is said of them', async (t) => {
+  const { node } = await startWithFullSpec(t)
+  const update = async (body: object) => {
+    const { Version } = (await node.call('GET', '/swarm')).body
+    await node.call('POST', `/swarm/update?version=${Version.Index}`, { body })
+    return (await node.call('GET', '/swarm')).body.Spec.Labels
+  }
+  const Name = 'default'
+  t.strictSame(await update({ Name, Labels: { a: '1', b: '2' } }), { a: '1', b: '2' })
+  t.strictSame(await update({ Name, labels: { b: '3' } }), { b: '3' })
+  for (const silent of [{ Name }, { Name, Labels: null }]) {
+    t.strictSame(await update(silent), { b: '3' })
+  }
+  t.strictSame(await update({ Name, Labels: {} }), {})
+})
+
+t.test('an update of a secret or config takes labels, and nothing that is none', async (t) => {
+  const { node } = await startWithFullSpec(t)
+  for (const [path, Name] of [
+    ['/secrets/key', 'key'],
+    ['/configs/page', 'page'],
+  ]) {
+    const update = async (body: object) => {
+      const { Version } = (await node.call('GET', path!)).body
+      return node.call('POST', `${path}/update?version=${Version.Index}`, { body })
+    }
+    for (const Labels of ['abc', ['a'], { a: 1 }]) {
+      t.match(await update({ Name, Labels }), { status: 400, body: { message: /^invalid Labels/ } })
+    }
+    t.equal((await update({ Name, Data: 'eA==', Labels: { a: '1' } })).status, 200)
+    t.strictSame((await node.call('GET', path!)).body.Spec.Labels, { a: '1' })
+    t.match(await update({ Name, Data: 'eQ==' }), {
+      status: 400,
+      body: { message: 'only updates to Labels are allowed' },
+    })
+    t.equal((await update({ Name, Labels: null })).status, 200)
+    t.strictSame((await node.call('GET', path!)).body.Spec.Labels, {})
+  }
+})

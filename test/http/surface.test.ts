@@ -304,6 +304,7 @@ t.test('nodes, tasks and the swarm: every verb', async (t) => {
   t.match((await node.call('GET', `/tasks?filters=${filters}`)).body, { length: Number })
   const task = (await node.call('GET', '/tasks/task1')).body
   t.equal(task.ServiceID, web)
+  t.strictSame(task.Status.PortStatus, {}, 'clients read on')
   t.notMatch(JSON.stringify(task), /hush/)
   const swarm = (await node.call('GET', '/swarm')).body
   t.match(swarm, { JoinTokens: { Worker: 'SWMTKN-1-a-b' } })
@@ -358,6 +359,8 @@ t.test('workers and nodes without a swarm answer 503, but serve what is local', 
       t.equal(status, 503, path)
       t.match(body.message, text)
     }
+    const unlock = await node.call('POST', '/swarm/unlock', { body: { UnlockKey: 'x' } })
+    t.match([unlock.status, unlock.body.message], [503, text])
     const stale = await node.call('GET', '/services?stale=1')
     t.equal(stale.status, 503)
     const create = await node.call('POST', '/networks/create', {

@@ -59,8 +59,10 @@ export const parseBodyKeeping = <S extends z.ZodType>(
     throw invalid(wordText(sent, issue.path, words))
   }
   const isOutOfRange = issue?.code === 'too_small' || issue?.code === 'too_big'
+  // Of a count it would not be true of one that is too big.
+  const isToldSo = isOutOfRange && !(issue.code === 'too_big' && issue.origin === 'int')
   throw invalid(
-    (isOutOfRange ? TEXTS[path ?? ''] : undefined) ??
+    (isToldSo ? TEXTS[path ?? ''] : undefined) ??
       `invalid ${issue?.path.join('.') || 'body'}: ${issue?.message}`,
   )
 }

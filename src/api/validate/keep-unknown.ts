@@ -1,3 +1,5 @@
+import { isChoice } from '../enumeration-words.ts'
+
 /** What a schema left of a value, with what it does not know put back, and where that was. */
 interface Kept {
   value: unknown
@@ -16,13 +18,14 @@ const isWhole = (sent: unknown, parsed: unknown): boolean => {
   if (!isObject(sent) || !isObject(parsed)) return true
   for (const key of Object.keys(sent)) {
     const isThere = Object.hasOwn(parsed, key)
-    if (isThere ? !isWhole(sent[key], parsed[key]) : isKept(sent[key])) return false
+    if (isThere ? !isWhole(sent[key], parsed[key]) : isKept(key, sent[key])) return false
   }
   return true
 }
 
-/** An empty string that a schema dropped is a choice that was not made. */
-const isKept = (dropped: unknown): boolean => dropped !== '' && dropped !== undefined
+/** A choice that was not made is dropped for good. */
+const isKept = (key: string, dropped: unknown): boolean =>
+  dropped !== undefined && !(dropped === '' && isChoice(key))
 
 /**
  * Puts back what a schema dropped: a client's spec has to come back as it was sent, with the fields of an API that is newer than this
@@ -48,9 +51,10 @@ const putBack = (sent: unknown, parsed: unknown, path: string): Kept => {
     unknown.push(...kept.unknown)
   }
   for (const [key, value] of Object.entries(sent)) {
-    if (Object.hasOwn(parsed, key) || !isKept(value)) continue
+    if (Object.hasOwn(parsed, key) || !isKept(key, value)) continue
     entries.push([key, value])
-    unknown.push(at(key))
+    // Go's clients send an empty text for nothing: that asks for no effect.
+    if (value !== '') unknown.push(at(key))
   }
   return { value: Object.fromEntries(entries), unknown }
 }

@@ -84,7 +84,7 @@ const normalise = (spec: ServiceSpec): ServiceSpec => {
 /** Clients read the numbers of a mode without looking whether they are there (docker CLI). */
 const withCounts = (mode: ServiceMode): ServiceMode => {
   const { Replicated, ReplicatedJob } = mode
-  if (Replicated !== undefined || Object.keys(mode).length === 0) {
+  if (Replicated !== undefined || modesOf(mode).length === 0) {
     return { ...mode, Replicated: { ...Replicated, Replicas: Replicated?.Replicas ?? 1 } }
   }
   if (ReplicatedJob === undefined) return mode
@@ -93,9 +93,12 @@ const withCounts = (mode: ServiceMode): ServiceMode => {
   return { ...mode, ReplicatedJob: { ...ReplicatedJob, MaxConcurrent, TotalCompletions } }
 }
 
+/** What a newer API may have beside them is none that anything here runs. */
+const modesOf = ({ Replicated, Global, ReplicatedJob, GlobalJob }: ServiceMode): object[] =>
+  [Replicated, Global, ReplicatedJob, GlobalJob].filter((mode) => mode !== undefined)
+
 const requireMode = (spec: ServiceSpec): void => {
-  const modes = Object.keys(spec.Mode ?? {})
-  if (modes.length > 1) throw invalid('must specify only one service mode')
+  if (modesOf(spec.Mode ?? {}).length > 1) throw invalid('must specify only one service mode')
 }
 
 const requireTask = (task: TaskSpec): void => {

@@ -43,7 +43,8 @@ export class ClusterVerbs {
       requireCurrent(version, current)
       if (caUpdate.kind !== 'none') requireSameCA(before, current)
       const cluster = withCAUpdate(current, caUpdate)
-      const spec = withoutSigningCA(mergeSwarmSpec(sent, cluster.Spec))
+      const asked = saysLabels(body) ? sent : { ...sent, Labels: cluster.Spec.Labels }
+      const spec = withoutSigningCA(mergeSwarmSpec(asked, cluster.Spec))
       const newToken = () => this.#deps.newJoinToken(cluster.Swarmctl.RootCACert)
       const { UnlockKey, ...ours } = cluster.Swarmctl
       const key = this.#unlockKey(
@@ -79,6 +80,10 @@ export class ClusterVerbs {
     return current === undefined || isRotating ? this.#deps.newUnlockKey() : current
   }
 }
+
+/** `{}` takes all labels away; Go's `null` says nothing of them. */
+const saysLabels = (body: unknown): boolean =>
+  ((body as { Labels?: unknown } | null)?.Labels ?? undefined) !== undefined
 
 const requireCurrent = (version: number, { Swarmctl, Version }: Cluster): void =>
   requireVersion(version, Swarmctl.SpecVersion ?? 0, Version.Index)

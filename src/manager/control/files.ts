@@ -2,8 +2,9 @@ import type { Config } from '../../api/config.ts'
 import { invalid } from '../../api/errors.ts'
 import { type Filters, matchesLabels, requireFilterKeys } from '../../api/filters.ts'
 import type { ObjectByKind } from '../../api/object.ts'
-import type { Secret } from '../../api/secret.ts'
+import { type Secret, SecretSpec } from '../../api/secret.ts'
 import type { Service } from '../../api/service.ts'
+import { parseBody } from '../../api/validate/body.ts'
 import { parseConfigSpec, parseSecretSpec } from '../../api/validate/secret.ts'
 import { newMeta } from '../store/new-meta.ts'
 import type { View } from '../store/view.ts'
@@ -126,14 +127,10 @@ export class Files<K extends FileKind> {
   }
 }
 
+const LabelsUpdate = SecretSpec.pick({ Name: true, Data: true, Labels: true })
+
 /** What an update's body may hold; the data is absent when a client sends back what it got. */
 const partialSpec = (body: unknown) => {
-  const { Name, Data, Labels } = (body ?? {}) as Record<string, unknown>
-  const labels = Object.entries((Labels ?? {}) as Record<string, unknown>)
-  if (labels.some(([, value]) => typeof value !== 'string')) throw invalid('invalid Labels')
-  return {
-    Name,
-    Data: typeof Data === 'string' && Data !== '' ? Data : undefined,
-    Labels: Object.fromEntries(labels) as Record<string, string>,
-  }
+  const { Name, Data, Labels } = parseBody(LabelsUpdate, body ?? {})
+  return { Name, Data: Data === '' ? undefined : Data, Labels }
 }

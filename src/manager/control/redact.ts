@@ -20,7 +20,12 @@ export const redactService = (service: Service): Service => ({
   ...(service.PreviousSpec && { PreviousSpec: redactSpec(service.PreviousSpec) }),
 })
 
-export const redactTask = (task: Task): Task => ({ ...task, Spec: redactTaskSpec(task.Spec) })
+/** Docker's tasks always have a port status. */
+export const redactTask = (task: Task): Task => ({
+  ...task,
+  Spec: redactTaskSpec(task.Spec),
+  Status: { ...task.Status, PortStatus: task.Status.PortStatus ?? {} },
+})
 
 /** Stored objects are never changed, so that a digest is worked out once. */
 const digests = new WeakMap<Secret, string>()
