@@ -1,6 +1,6 @@
 import Docker from 'dockerode'
 import { invalid } from '../api/errors.ts'
-import { API_VERSION_MAX } from '../http/api-version.ts'
+import { API_VERSION_MAX, API_VERSION_MIN, type ApiVersions } from '../http/api-version.ts'
 import { engineJson } from '../http/engine-proxy.ts'
 import type { EnginePort } from '../http/ports.ts'
 import { EngineClient } from '../worker/docker/engine-client.ts'
@@ -36,8 +36,8 @@ export class Engine implements EnginePort {
   readonly client: EngineClient
   readonly #address: EngineAddress
   readonly #nowMs: () => number
-  #version = API_VERSION_MAX
-  #versionAtMs = Number.NEGATIVE_INFINITY
+  #versions: ApiVersions = { oldest: API_VERSION_MIN, newest: API_VERSION_MAX }
+  #versionsAtMs = Number.NEGATIVE_INFINITY
 
   constructor(dockerHost: string, nowMs: () => number) {
     this.#address = parseEngineAddress(dockerHost)
@@ -61,20 +61,22 @@ export class Engine implements EnginePort {
     }
   }
 
-  async apiVersion(): Promise<string> {
-    const ageMs = this.#nowMs() - this.#versionAtMs
+  async apiVersions(): Promise<ApiVersions> {
+    const ageMs = this.#nowMs() - this.#versionsAtMs
     // Below 0: the clock was set back.
-    if (ageMs >= 0 && ageMs < VERSION_TTL_MS) return this.#version
+    if (ageMs >= 0 && ageMs < VERSION_TTL_MS) return this.#versions
     // At first also while the Engine is down: then the last one known, or our own, is told.
-    this.#versionAtMs = this.#nowMs()
+    this.#versionsAtMs = this.#nowMs()
     try {
-      const { ApiVersion } = (await engineJson(this, '/version', VERSION_LIMIT_MS)) as {
-        ApiVersion: string
-      }
-      this.#version = ApiVersion
+      const { ApiVersion, MinAPIVersion } = (await engineJson(
+        this,
+        '/version',
+        VERSION_LIMIT_MS,
+      )) as { ApiVersion: string; MinAPIVersion?: string }
+      this.#versions = { oldest: MinAPIVersion || API_VERSION_MIN, newest: ApiVersion }
     } catch {
-      this.#versionAtMs = this.#nowMs() - VERSION_TTL_MS + VERSION_RETRY_MS
+      this.#versionsAtMs = this.#nowMs() - VERSION_TTL_MS + VERSION_RETRY_MS
     }
-    return this.#version
+    return this.#versions
   }
 }

@@ -48,8 +48,18 @@ export const requireKnownVersion = (version: string | undefined): void => {
   }
 }
 
-/** The request's URL for an Engine whose newest version is `engineVersion`: one that it does not know is taken down to it. */
-export const engineUrl = (url: string, engineVersion: string): string =>
-  url.replace(/^\/v(\d+\.\d+)\//, (prefix, version: string) =>
-    compareApiVersions(version, engineVersion) > 0 ? `/v${engineVersion}/` : prefix,
-  )
+/** What an Engine answers, as `1.24` and `1.51`. */
+export interface ApiVersions {
+  oldest: string
+  newest: string
+}
+
+/** The request's URL for an Engine: a version that it does not know is taken down to its newest, and up to `oldest`. */
+export const engineUrl = (
+  url: string,
+  { oldest = API_VERSION_MIN, newest }: Partial<ApiVersions> & { newest: string },
+): string =>
+  url.replace(/^\/v(\d+\.\d+)\//, (prefix, version: string) => {
+    if (compareApiVersions(version, newest) > 0) return `/v${newest}/`
+    return compareApiVersions(version, oldest) < 0 ? `/v${oldest}/` : prefix
+  })

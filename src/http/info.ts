@@ -71,8 +71,8 @@ const swarmInfo = async (port: SwarmPort) => {
 }
 
 /** `GET /info`: the Engine's with this node's membership. A swarm must not be out of sight because one Engine is down. */
-export const info = async ({ engine, port, response }: Exchange): Promise<void> => {
-  const local = (await engineJson(engine, '/info').catch((error) => ({
+export const info = async ({ engine, engineUrl, port, response }: Exchange): Promise<void> => {
+  const local = (await engineJson(engine, engineUrl).catch((error) => ({
     Warnings: [toSwarmctlError(error).message],
   }))) as { Warnings?: string[] | null }
   const Swarm = await swarmInfo(port)

@@ -11,6 +11,7 @@ import type { ObjectChange } from '../api/object.ts'
 import type { InitRequest, JoinRequest, Restored, RestoreRequest } from '../api/swarm.ts'
 import type { ClusterUsage } from '../api/usage.ts'
 import type { Control } from '../manager/control/control.ts'
+import type { ApiVersions } from './api-version.ts'
 
 /** `docker info`'s and `/_ping`'s words for this node's membership. */
 export type LocalNodeState = 'inactive' | 'pending' | 'active' | 'error' | 'locked'
@@ -103,6 +104,6 @@ export interface SwarmPort {
 export interface EnginePort {
   /** `{ socketPath }` or `{ host, port }`, for node:http and node:net. */
   address(): { socketPath: string } | { host: string; port: number }
-  /** Highest API version of the Engine, e.g. `1.41`; the last one known while it is down. */
-  apiVersion(): Promise<string>
+  /** The Engine's API versions; the last ones known while it is down. */
+  apiVersions(): Promise<ApiVersions>
 }

@@ -56,7 +56,7 @@ export class Surface {
     address() {
       throw notForwarded()
     },
-    apiVersion: () => this.#deps.engine.apiVersion(),
+    apiVersions: () => this.#deps.engine.apiVersions(),
   }
   readonly #router = findMyWay({ ignoreTrailingSlash: true, maxParamLength: 500 })
   readonly #routes = new Map<unknown, Route>()
@@ -137,11 +137,11 @@ export class Surface {
   ): Promise<void> {
     const { port, clock } = this.#deps
     this.#history.follow()
-    const engineVersion = await engine.apiVersion()
+    const { oldest, newest } = await engine.apiVersions()
     // Nobody would end what is begun for a client that went away meanwhile: 'close' is told once.
     if (response.destroyed) return
     const [pathname, search] = splitUrl(request.url ?? '/')
-    response.setHeader('Api-Version', advertisedApiVersion(engineVersion))
+    response.setHeader('Api-Version', advertisedApiVersion(newest))
     response.setHeader('Ostype', 'linux')
     response.setHeader('Server', 'swarmctl')
     const found = this.#find(request.method ?? '', pathname)
@@ -153,7 +153,9 @@ export class Surface {
     requireKnownVersion(version)
     const query = new URLSearchParams(search)
     const read = queryFlag(query, 'stale') ? { stale: true } : {}
-    const forEngine = engineUrl(request.url ?? '/', engineVersion)
+    // What is half the swarm's is answered in every version that the swarm's half knows.
+    const known = route.place === 'mixed' ? { oldest, newest } : { newest }
+    const forEngine = engineUrl(request.url ?? '/', known)
     const exchange = { request, response, params, query, version, read, port, engine, clock }
     await this.#place(route, { ...exchange, engineUrl: forEngine })
   }

@@ -12,7 +12,7 @@ import {
   ownAddress,
   splitHostPort,
 } from '../../src/daemon/addresses.ts'
-import { parseEngineAddress } from '../../src/daemon/engine.ts'
+import { Engine, parseEngineAddress } from '../../src/daemon/engine.ts'
 import { HostSubnets, subnetsOfIpv6Routes, subnetsOfRoutes } from '../../src/daemon/host-subnets.ts'
 import { joiningAddresses, nodeAddresses } from '../../src/daemon/node-addresses.ts'
 import { loadNodeRecord, NodeFile, type NodeRecord } from '../../src/daemon/node-file.ts'
@@ -20,6 +20,7 @@ import { parseDaemonOptions } from '../../src/daemon/options.ts'
 import { passesToRaft } from '../../src/daemon/raft-admission.ts'
 import { fromRaft, NO_LEADER } from '../../src/daemon/raft-proposer.ts'
 import { LogFullError, NotLeaderError, OutcomeUnknownError } from '../../src/raft/errors.ts'
+import { StandInEngine } from '../support/http/stand-in-engine.ts'
 
 const ipv4 = (cidr: string, internal = false): NetworkInterfaceInfo => ({
   address: cidr.split('/')[0] as string,
@@ -193,6 +194,23 @@ t.test('daemon flags', async (t) => {
     dataDir: join(process.cwd(), 'data'),
   })
   t.throws(() => parseDaemonOptions({ ...raw, dataDir: '' }), /--data-dir "": a directory/)
+})
+
+t.test('the versions of the Engine, asked once in a while', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'engine-'))
+  t.teardown(() => rm(dir, { recursive: true }))
+  const standIn = new StandInEngine(join(dir, 'e.sock'), '1.52')
+  standIn.oldestVersion = '1.44'
+  let nowMs = 0
+  const engine = new Engine(`unix://${standIn.socketPath}`, () => nowMs)
+  t.strictSame(await engine.apiVersions(), { oldest: '1.24', newest: '1.51' }, 'not known yet')
+  await standIn.start()
+  t.teardown(() => standIn.stop())
+  nowMs = 1000
+  for (const _ of [1, 2]) {
+    t.strictSame(await engine.apiVersions(), { oldest: '1.44', newest: '1.52' })
+  }
+  t.equal(standIn.requests('GET', '/version').length, 1)
 })
 
 t.test("the node's record", async (t) => {

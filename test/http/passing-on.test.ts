@@ -147,10 +147,10 @@ t.test('an Engine is not asked for a client that has gone', async (t) => {
   })
   let goOn = (): void => {}
   let isAsked = false
-  node.engine.apiVersion = () =>
+  node.engine.apiVersions = () =>
     new Promise((resolve) => {
       isAsked = true
-      goOn = () => resolve('1.51')
+      goOn = () => resolve({ oldest: '1.24', newest: '1.51' })
     })
   for (const path of ['/events', '/images/json', '/containers/json']) {
     isAsked = false

@@ -111,6 +111,9 @@ t.test('an Engine that hangs is not waited for', async (t) => {
     server.close()
   })
   const { port } = server.address() as AddressInfo
-  const engine = { address: () => ({ host: '127.0.0.1', port }), apiVersion: async () => '1.41' }
+  const engine = {
+    address: () => ({ host: '127.0.0.1', port }),
+    apiVersions: async () => ({ oldest: '1.24', newest: '1.41' }),
+  }
   await t.rejects(engineJson(engine, '/version', 50), { code: 'ENGINE_UNAVAILABLE' })
 })

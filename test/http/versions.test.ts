@@ -117,3 +117,34 @@ t.test('fields that a client’s API version does not have are not taken from it
   t.equal(adjustment('web'), undefined)
   t.equal(adjustment('bare'), 5, 'no version in the path: everything there is')
 })
+
+t.test(
+  'where the answer is half the swarm’s, an older Engine’s minimum refuses nobody',
+  async (t) => {
+    const node = await startNode(t)
+    node.engine.oldestVersion = '1.44'
+    t.match((await node.call('GET', '/v1.24/networks')).body, [
+      { Name: 'bridge' },
+      { Name: 'ingress' },
+    ])
+    t.equal((await node.call('GET', '/v1.30/networks/bridge')).status, 200)
+    t.match((await node.call('GET', '/v1.24/info')).body, {
+      ID: 'engine',
+      Swarm: { LocalNodeState: 'active' },
+    })
+    const events = await node.open('GET', '/v1.24/events')
+    t.equal(events.statusCode, 200)
+    events.destroy()
+    for (const path of [
+      '/v1.44/networks',
+      '/v1.44/networks/bridge',
+      '/v1.44/info',
+      '/v1.44/events',
+    ]) {
+      t.equal(node.engine.requests('GET', path).length, 1, path)
+    }
+    await node.call('GET', '/v1.45/info')
+    t.equal(node.engine.requests('GET', '/v1.45/info').length, 1, 'in the client’s version')
+    t.equal((await node.call('GET', '/v1.24/images/json')).status, 400, 'its own affair')
+  },
+)

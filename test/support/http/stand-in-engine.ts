@@ -1,6 +1,7 @@
 /** A real HTTP server on a Unix socket in the place of a Docker Engine: what the surface asks of one, and what it passes on. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { isOlder } from '../../../src/http/api-version.ts'
 import type { EnginePort } from '../../../src/http/ports.ts'
 
 export const DIGEST = `sha256:${'a'.repeat(64)}`
@@ -45,6 +46,8 @@ export class StandInEngine implements EnginePort {
   readonly socketPath: string
   readonly seen: Seen[] = []
   version: string
+  /** What is older is refused. */
+  oldestVersion = '1.24'
   isDown = false
   /** The swarm's network whose bridge it has. */
   overlayId = ''
@@ -98,8 +101,8 @@ export class StandInEngine implements EnginePort {
     return { socketPath: this.isDown ? `${this.socketPath}.gone` : this.socketPath }
   }
 
-  async apiVersion(): Promise<string> {
-    return this.version
+  async apiVersions() {
+    return { oldest: this.oldestVersion, newest: this.version }
   }
 
   /** Streams that read `/events` now. */
@@ -138,6 +141,10 @@ export class StandInEngine implements EnginePort {
     let body = ''
     for await (const chunk of request) body += chunk
     this.seen.push({ method, url, headers, body })
+    const [, version] = /^\/v([\d.]+)\//.exec(url) ?? []
+    if (isOlder(version, this.oldestVersion)) {
+      return json(response, 400, { message: `client version ${version} is too old` })
+    }
     this.#route(method, path, url, response)
   }
 
@@ -153,7 +160,7 @@ export class StandInEngine implements EnginePort {
     } else if (path === '/version') {
       const { version } = this
       json(response, 200, {
-        ...{ Version: '28.0.0', ApiVersion: version, MinAPIVersion: '1.24' },
+        ...{ Version: '28.0.0', ApiVersion: version, MinAPIVersion: this.oldestVersion },
         Components: [{ Name: 'Engine', Details: { ApiVersion: version } }],
       })
     } else if (path === '/info') {
