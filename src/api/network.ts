@@ -36,7 +36,7 @@ export const NetworkCreate = z.object({
 export type NetworkCreate = z.infer<typeof NetworkCreate>
 
 /** The overlay driver's option; as in Docker's driver its presence counts, whatever its value. */
-const ENCRYPTED_OPTION = 'encrypted'
+export const ENCRYPTED_OPTION = 'encrypted'
 
 /** Whether what a network's tasks send each other is to be encrypted between nodes. */
 export const isEncrypted = ({ Spec }: Network): boolean =>
@@ -55,7 +55,13 @@ export interface Network extends Meta {
     Ingress: boolean
     IPAMOptions: {
       Driver?: { Name: string; Options?: Record<string, string> }
-      Configs: { Subnet?: string; Range?: string; Gateway?: string }[]
+      /** As they were asked for; only subnet and range have an effect. */
+      Configs: {
+        Subnet?: string
+        Range?: string
+        Gateway?: string
+        AuxiliaryAddresses?: Record<string, string>
+      }[]
     }
     /** Of a node-local network: the Engine's network, of each node, that it has its settings from. */
     ConfigFrom?: { Network: string }

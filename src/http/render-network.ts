@@ -32,6 +32,23 @@ export const renderBridge = (bridge: LocalNetwork) => {
 export const isBridge = ({ Labels }: LocalNetwork): boolean =>
   Labels?.[OVERLAY_BRIDGE_LABEL] !== undefined
 
+/** What was asked for, as it was, with what was given to it; then what nobody asked for. */
+const poolsOf = ({ Spec, IPAMOptions }: Network) => {
+  const isSame = ({ Subnet }: { Subnet?: string }, other: { Subnet?: string }) =>
+    Subnet === other.Subnet
+  const asked = Spec.IPAMOptions.Configs.map((pool) => ({
+    ...IPAMOptions.Configs.find((given) => isSame(given, pool)),
+    ...pool,
+  }))
+  const given = IPAMOptions.Configs.filter((pool) => !asked.some((other) => isSame(other, pool)))
+  return [...asked, ...given].map(({ Subnet, Range, Gateway = '', ...rest }) => ({
+    Subnet,
+    ...(Range !== undefined && { IPRange: Range }),
+    Gateway,
+    ...rest,
+  }))
+}
+
 /** A swarm-scoped network in the shape of `GET /networks` (which spells the id `Id`). */
 export const renderNetwork = (network: Network, version: string | undefined) => ({
   Name: network.Spec.Name,
@@ -44,11 +61,7 @@ export const renderNetwork = (network: Network, version: string | undefined) => 
   IPAM: {
     Driver: isNodeLocal(network) ? '' : (network.Spec.IPAMOptions.Driver?.Name ?? 'default'),
     Options: isNodeLocal(network) ? null : (network.Spec.IPAMOptions.Driver?.Options ?? null),
-    Config: network.IPAMOptions.Configs.map((config) => ({
-      Subnet: config.Subnet,
-      ...(config.Range !== undefined && { IPRange: config.Range }),
-      Gateway: config.Gateway ?? '',
-    })),
+    Config: isNodeLocal(network) ? [] : poolsOf(network),
   },
   Internal: network.Spec.Internal,
   Attachable: network.Spec.Attachable,

@@ -42,6 +42,67 @@ t.test('networks: the swarm’s are the cluster’s, all others the Engine’s',
   t.equal((await node.call('GET', '/networks/back')).status, 404)
 })
 
+t.test(
+  'what was asked for of a network comes back, and what has no effect is warned of',
+  async (t) => {
+    const node = await startNode(t)
+    const asked = {
+      ...{ Name: 'asked', Driver: 'overlay', Scope: 'swarm', EnableIPv4: true, EnableIPv6: true },
+      ...{ Internal: true, Attachable: true, Ingress: false, ConfigOnly: false },
+      ConfigFrom: { Network: '' },
+      IPAM: {
+        Driver: 'default',
+        Options: { serial: 'true' },
+        Config: [
+          { Subnet: 'fd00:77::/64', IPRange: 'fd00:77::/80', Gateway: 'fd00:77::9' },
+          {
+            ...{ Subnet: '10.77.0.0/16', IPRange: '10.77.128.0/17', Gateway: '10.77.0.9' },
+            AuxiliaryAddresses: { router: '10.77.0.7' },
+          },
+        ],
+      },
+      Options: { encrypted: '', 'com.docker.network.driver.mtu': '1400', 'com.example.a': 'b' },
+      Labels: { a: '1', empty: '' },
+    }
+    const made = await node.call('POST', '/networks/create', {
+      body: { ...asked, CheckDuplicate: true, Novelty: { x: 1 } },
+    })
+    t.equal(made.status, 201, made.body.message)
+    const Warning = [
+      'Novelty: this field is not known here; it is not kept',
+      'option com.example.a is kept, but without effect',
+      'IPAM option serial is kept, but without effect',
+      'auxiliary addresses are not kept free, as with Swarm; choose an IP range without them',
+      'each node has its own gateway, 10.77.0.9 is unused',
+      'IPv6 addresses follow the IPv4 ones, fd00:77::/80 is unused',
+      'each node has its own gateway, fd00:77::9 is unused',
+    ]
+    t.strictSame(
+      made.body.Warning.split('; network asked: ').join('\n'),
+      `network asked: ${Warning.join('\n')}`,
+    )
+    const shown = async () => {
+      const {
+        Id: _,
+        Created: __,
+        Containers: ___,
+        ...rest
+      } = (await node.call('GET', '/networks/asked')).body
+      return rest
+    }
+    t.strictSame(await shown(), asked, 'before the allocator has seen it')
+    await node.swarm.store.update((tx) => {
+      const network = tx.get('network', made.body.Id)!
+      const Configs = [
+        { Subnet: '10.77.0.0/16', Range: '10.77.128.0/17' },
+        { Subnet: 'fd00:77::/64', Gateway: 'fd00:77::1' },
+      ]
+      tx.put('network', { ...network, IPAMOptions: { Configs } })
+    })
+    t.strictSame(await shown(), asked)
+  },
+)
+
 t.test('networks: who uses one, and the removal of those that nobody does', async (t) => {
   const node = await startNode(t)
   const create = (Name: string, more: object = {}) =>

@@ -32,6 +32,11 @@ export const ineffectiveFields = (spec: ServiceSpec, unknown: readonly string[])
       found(spec, path.split('.')).map((at) => `${at}: kept, but without effect: ${why}`),
     ),
   ]
+  return withinWarnings(warnings)
+}
+
+/** No more of them than one answer may have. */
+export const withinWarnings = (warnings: string[]): string[] => {
   if (warnings.length <= WARNINGS_MAX) return warnings
   const more = warnings.length - WARNINGS_MAX
   return [...warnings.slice(0, WARNINGS_MAX), `and ${more} more fields that have no effect`]

@@ -1,6 +1,7 @@
 import { invalid, SwarmctlError } from '../errors.ts'
-import { NetworkCreate } from '../network.ts'
-import { parseBody } from './body.ts'
+import { ENCRYPTED_OPTION, NetworkCreate } from '../network.ts'
+import { parseBodyKeeping } from './body.ts'
+import { withinWarnings } from './ineffective-fields.ts'
 import { requireIpam } from './ipam.ts'
 import { requireDnsName } from './names.ts'
 
@@ -30,7 +31,17 @@ const unimplemented = (message: string): SwarmctlError =>
 
 /** @throws SwarmctlError INVALID_ARGUMENT, UNIMPLEMENTED, PERMISSION_DENIED */
 export const parseNetworkCreate = (body: unknown): CheckedNetwork => {
-  const request = parseBody(NetworkCreate, body)
+  const { value: request, unknown } = parseBodyKeeping(NetworkCreate, body)
+  const unused = [
+    ...unknown.map((path) => `${path}: this field is not known here; it is not kept`),
+    ...requireNetwork(request),
+  ]
+  const warnings = withinWarnings(unused)
+  return { request, warning: warnings.map((one) => `network ${request.Name}: ${one}`).join('; ') }
+}
+
+/** What of it has no effect, one line each. */
+const requireNetwork = (request: NetworkCreate): string[] => {
   if ((PREDEFINED_NETWORKS as readonly string[]).includes(request.Name)) {
     throw new SwarmctlError(
       'PERMISSION_DENIED',
@@ -46,13 +57,22 @@ export const parseNetworkCreate = (body: unknown): CheckedNetwork => {
   if (request.EnableIPv4 === false)
     throw invalid('IPv4 cannot be disabled in a Swarm scoped network')
   if (request.Ingress && request.Attachable) throw invalid('ingress network cannot be attachable')
-  if (request.Driver !== OVERLAY_DRIVER) return parseNodeLocal(request)
+  if (request.Driver !== OVERLAY_DRIVER) return requireNodeLocal(request)
   if (request.ConfigFrom?.Network) {
     throw unimplemented('an overlay takes its settings from no configuration-only network')
   }
   requireIpv6Mtu(request)
-  const unused = requireIpam(request)
-  return { request, warning: unused.map((one) => `network ${request.Name}: ${one}`).join('; ') }
+  return [...unusedOptions(request), ...requireIpam(request)]
+}
+
+const unusedOptions = ({ Options, IPAM }: NetworkCreate): string[] => {
+  const unused = Object.keys(Options).filter((key) => ![ENCRYPTED_OPTION, MTU_OPTION].includes(key))
+  return [
+    ...unused.map((key) => `option ${key} is kept, but without effect`),
+    ...Object.keys(IPAM?.Options ?? {}).map(
+      (key) => `IPAM option ${key} is kept, but without effect`,
+    ),
+  ]
 }
 
 const refused = (message: string): SwarmctlError => new SwarmctlError('PERMISSION_DENIED', message)
@@ -63,7 +83,7 @@ const hasIpam = ({ IPAM }: NetworkCreate): boolean =>
 const hasOptions = ({ Options }: NetworkCreate): boolean => Object.keys(Options).length > 0
 
 /** One that each node makes by itself: the checks, and their words, are libnetwork's (`controller.go`, `network.go`). */
-const parseNodeLocal = (request: NetworkCreate): CheckedNetwork => {
+const requireNodeLocal = (request: NetworkCreate): string[] => {
   if (request.Ingress) throw refused('Ingress network can only be global scope network')
   if (request.ConfigFrom?.Network) {
     const isOwn = hasIpam(request) || request.EnableIPv6 || Object.keys(request.Labels).length > 0
@@ -77,14 +97,13 @@ const parseNodeLocal = (request: NetworkCreate): CheckedNetwork => {
         'network driver options are not supported if the network depends on a configuration network',
       )
     }
-    return { request, warning: '' }
+    return []
   }
   // Swarm drops them without a word (`cnmallocator/networkallocator.go`, `Allocate`): one subnet can't be every node's.
-  const warning =
-    hasIpam(request) || hasOptions(request)
-      ? `network ${request.Name}: subnets and driver options are not used, as with Swarm: every node takes them from a network of its own that --config-from names`
-      : ''
-  return { request, warning }
+  if (!hasIpam(request) && !hasOptions(request)) return []
+  return [
+    'subnets and driver options are not used, as with Swarm: every node takes them from a network of its own that --config-from names',
+  ]
 }
 
 /** Smallest MTU of IPv6, bytes (RFC 8200 §5). */

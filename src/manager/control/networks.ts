@@ -203,13 +203,16 @@ const requireFreeSubnets = (view: View, id: string, request: NetworkCreate): voi
 type AskedPool = NonNullable<NonNullable<NetworkCreate['IPAM']>['Config']>[number]
 
 /** A pool that the user asked for, with its host bits cleared. */
-const askedPool = ({ Subnet = '', IPRange = '' }: AskedPool) => {
+const askedPool = ({ Subnet = '', IPRange = '', Gateway, AuxiliaryAddresses }: AskedPool) => {
+  const kept = { ...(Gateway && { Gateway }), ...(AuxiliaryAddresses && { AuxiliaryAddresses }) }
   const block6 = parseIpv6Cidr(Subnet)
-  if (block6 !== undefined) return [{ Subnet: formatIpv6Cidr(block6) }]
+  if (block6 !== undefined) {
+    return [{ Subnet: formatIpv6Cidr(block6), ...(IPRange && { Range: IPRange }), ...kept }]
+  }
   const block = parseCidr(Subnet)
   const range = parseCidr(IPRange)
   if (block === undefined) return []
-  return [{ Subnet: formatCidr(block), ...(range && { Range: formatCidr(range) }) }]
+  return [{ Subnet: formatCidr(block), ...(range && { Range: formatCidr(range) }), ...kept }]
 }
 
 const newNetwork = (id: string, request: NetworkCreate): Network => ({
