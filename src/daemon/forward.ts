@@ -84,7 +84,9 @@ export class Forwarder {
       })
       upstream.on('response', (answer) => {
         cancelLimit()
-        response.writeHead(answer.statusCode ?? 502, answerHeaders(answer))
+        // Of this node and its Engine, which the client speaks to: another manager's may have other versions.
+        const { 'api-version': _, server: __, ostype: ___, ...headers } = answerHeaders(answer)
+        response.writeHead(answer.statusCode ?? 502, headers)
         response.flushHeaders()
         answer.pipe(response)
         answer.on('error', () => response.destroy())

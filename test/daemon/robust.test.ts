@@ -50,6 +50,7 @@ const forwarding = async (t: Test, leader: RequestListener) => {
   const forwarder = new Forwarder({ clock: systemClock }, credentials)
   const target = { nodeId, addr: `127.0.0.1:${(server.address() as AddressInfo).port}` }
   const node = createServer((request, response) => {
+    response.setHeader('Api-Version', '1.41')
     void forwarder.send(target, request, response)
   })
   await new Promise<void>((resolve) => node.listen(0, '127.0.0.1', resolve))
@@ -77,6 +78,18 @@ t.test('a request that waits for a lost leader ends when there is another', asyn
   forwarder.onLeader('another')
   const { statusCode } = await answer
   t.equal(statusCode, 503)
+})
+
+t.test('a forwarded answer has the headers of the node that was asked', async (t) => {
+  const { port } = await forwarding(t, (_, response) => {
+    response.writeHead(201, { 'Api-Version': '1.51', 'Content-Type': 'application/json' })
+    response.end('{}')
+  })
+  const { status, headers } = await fetch(`http://127.0.0.1:${port}/services`)
+  t.strictSame(
+    [status, headers.get('api-version'), headers.get('content-type')],
+    [201, '1.41', 'application/json'],
+  )
 })
 
 t.test('requests under way outlive a change of the certificate', async (t) => {
