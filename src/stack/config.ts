@@ -94,6 +94,8 @@ export interface EnvFileConfig {
   written: string
   /** False: it need not exist. */
   required: boolean
+  /** `raw` as the docker CLI reads it, `compose` with quotes, comments and variables. */
+  format: 'raw' | 'compose'
 }
 
 /** `services.*.deploy`. */
@@ -196,7 +198,7 @@ export interface ServiceVolume {
     create_host_path?: boolean
     recursive?: string
   }
-  volume?: { nocopy?: boolean; subpath?: string }
+  volume?: { nocopy?: boolean; subpath?: string; labels?: Record<string, string> }
   tmpfs?: { size?: number; mode?: number }
   image?: { subpath?: string }
 }

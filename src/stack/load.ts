@@ -58,6 +58,7 @@ export const loadStack = async (options: LoadStackOptions): Promise<LoadedStack>
   const { skipInterpolation = false } = options
   const project = { files, projectDir, env, skipInterpolation, io, note, including, roots }
   const config = withProfiles(await loadProject(project), activeProfiles(options, env))
+  noteMissing(config, note)
   return { config, warnings: [...keyWarnings(roots), ...notes] }
 }
 
@@ -87,6 +88,18 @@ const withProjectName = (env: Environment, files: readonly ParsedFile[]): Enviro
   const name = files.map(({ root }) => entry(root, 'name')).findLast((one) => one !== undefined)
   const isPlain = typeof name === 'string' && !name.includes('$')
   return isPlain ? { COMPOSE_PROJECT_NAME: name, ...env } : env
+}
+
+/** As Docker does, which looks at none of them. */
+const noteMissing = ({ services }: StackConfig, note: (text: string) => void): void => {
+  for (const [name, { depends_on = {} }] of Object.entries(services)) {
+    for (const [needed, { condition, required }] of Object.entries(depends_on)) {
+      // Those that are waited for are missed when the stack is converted.
+      if (condition !== 'service_started' || required === false) continue
+      if (Object.hasOwn(services, needed)) continue
+      note(`services.${name}.depends_on: ${needed} is ignored: there is no such service`)
+    }
+  }
 }
 
 const activeProfiles = ({ profiles = [] }: LoadStackOptions, env: Environment): string[] => [

@@ -1,4 +1,4 @@
-import { entry, isMap, type ValueMap } from './value.ts'
+import { entry, isMap, type Path, type ValueMap } from './value.ts'
 
 /** Service keys that a cluster does nothing with; the docker CLI's list without what the worker does here. */
 export const UNUSED_SERVICE_KEYS: readonly string[] = [
@@ -10,6 +10,7 @@ export const UNUSED_SERVICE_KEYS: readonly string[] = [
   'mac_address',
   'network_mode',
   'pull_policy',
+  'pull_refresh_after',
 ]
 
 /** Service keys that Compose 3 dropped, with why nothing is lost. */
@@ -28,13 +29,16 @@ const REMEDIES: Readonly<Record<string, string>> = {
   mac_address: 'the cluster assigns addresses',
   network_mode: 'name a network such as host or none under networks, with external: true',
   pull_policy: 'images are pulled where they are missing',
+  pull_refresh_after: 'images are pulled where they are missing',
 }
+
+const NO_MODELS = 'a cluster runs containers only; run the model as a service'
 
 /** Service keys of other formats or products, and what to write in their place. */
 const FORBIDDEN_KEYS: ReadonlyMap<string, string> = new Map([
   ['volume_driver', 'define a volume under the top-level volumes key and set its driver there'],
   ['volumes_from', 'define a volume under the top-level volumes key and name it in each service'],
-  ['models', 'a cluster runs containers only; run the model as a service'],
+  ['models', NO_MODELS],
   ['provider', 'a cluster runs containers only; create what it provides beforehand'],
   ['use_api_socket', "mount the Engine's socket under volumes"],
   ['pre_start', 'give the step a service of its own and name it in depends_on'],
@@ -120,14 +124,12 @@ const servicesOf = (root: ValueMap): [string, ValueMap][] => {
   )
 }
 
-/** A service's key of another format with its remedy; undefined when there is none. */
-export const forbiddenKey = (
-  root: ValueMap,
-): { service: string; key: string; remedy: string } | undefined => {
+/** A key of another format, of the file or of a service, with its remedy; undefined when there is none. */
+export const forbiddenKey = (root: ValueMap): { path: Path; remedy: string } | undefined => {
   for (const [service, map] of servicesOf(root)) {
     for (const [key, remedy] of FORBIDDEN_KEYS) {
-      if (entry(map, key) !== undefined) return { service, key, remedy }
+      if (entry(map, key) !== undefined) return { path: ['services', service, key], remedy }
     }
   }
-  return undefined
+  return entry(root, 'models') === undefined ? undefined : { path: ['models'], remedy: NO_MODELS }
 }

@@ -19,6 +19,10 @@ check('files that it names', [
     "stack.yml:4: services.a.env_file: bad.env: is not valid: variable 'A B' contains whitespaces",
   ],
   [
+    service('env_file: [{path: bad.env}]'),
+    'stack.yml:4: services.a.env_file: bad.env: is not valid: line 1 is not KEY=value',
+  ],
+  [
     service('label_file: gone'),
     'stack.yml:4: services.a.label_file: /w/gone: cannot be read: no such file: /w/gone',
   ],
@@ -156,6 +160,29 @@ check('what a conversion finds', [
   [
     service('mem_limit: 1g\n    deploy: {resources: {limits: {memory: 2g}}}'),
     'stack.yml:4: services.a.mem_limit: is not what deploy.resources says of memory; keep one of them',
+  ],
+  [
+    service('scale: 2\n    deploy: {replicas: 3}'),
+    'stack.yml:4: services.a.scale: is not what deploy.replicas says; keep one of them',
+  ],
+  [service('scale: 3\n    deploy: {replicas: 3}'), 'taken'],
+  [
+    service('networks: {n: {ipv4_address: 10.0.0.256}}', 'networks: {n: }'),
+    'stack.yml:4: services.a.networks.n.ipv4_address: invalid IPv4 address: 10.0.0.256',
+  ],
+  [
+    service(
+      'networks: {n: {ipv4_address: 10.0.0.6}}\n    deploy: {replicas: 2}',
+      'networks: {n: }',
+    ),
+    'stack.yml:4: services.a.networks: the address 10.0.0.6 is for one task: the service must have one replica at most',
+  ],
+  [
+    service(
+      'networks: {n: {ipv4_address: 10.0.0.6}}\n    deploy: {update_config: {order: start-first}}',
+      'networks: {n: }',
+    ),
+    'stack.yml:4: services.a.networks: the address 10.0.0.6 is free only when its task has ended: not with start-first',
   ],
   [
     service('memswap_limit: 1g'),

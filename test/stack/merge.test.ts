@@ -58,9 +58,9 @@ t.test('services key by key', async (t) => {
       'ports: ["90/udp", "91"]',
       {
         ports: [
-          { mode: 'ingress', target: 91, published: 0, protocol: 'tcp' },
-          { mode: 'ingress', target: 90, published: 0, protocol: 'udp' },
-          { mode: 'ingress', target: 80, published: 0, protocol: 'tcp' },
+          { mode: 'ingress', target: 91, protocol: 'tcp' },
+          { mode: 'ingress', target: 90, protocol: 'udp' },
+          { mode: 'ingress', target: 80, protocol: 'tcp' },
         ],
       },
     ],

@@ -161,6 +161,20 @@ check('keys and types', [
   ],
   [service('depends_on: {b: {}}'), 'stack.yml:4: services.a.depends_on.b condition is required'],
   [
+    service('env_file: [{path: one.env, format: odd}]'),
+    'stack.yml:4: services.a.env_file.0.format: unsupported format odd: use raw, or none',
+  ],
+  [
+    service('gpus: [{count: 1, device_ids: [a]}]'),
+    'stack.yml:4: services.a.gpus.0: count and device_ids conflict; use only one of them',
+  ],
+  [
+    service(
+      'deploy: {resources: {reservations: {devices: [{capabilities: [gpu], count: all, device_ids: [a]}]}}}',
+    ),
+    'stack.yml:4: services.a.deploy.resources.reservations.devices.0: count and device_ids conflict; use only one of them',
+  ],
+  [
     service('depends_on: {b: {condition: ready}}'),
     'stack.yml:4: services.a.depends_on.b.condition must be one of the following: "service_started", "service_healthy", "service_completed_successfully"',
   ],
@@ -262,6 +276,10 @@ check('keys of other products', [
   [
     service('models: [m]'),
     'stack.yml:4: services.a.models: is not supported: a cluster runs containers only; run the model as a service',
+  ],
+  [
+    'models:\n  m: {model: ai/small}',
+    'stack.yml:1: models: is not supported: a cluster runs containers only; run the model as a service',
   ],
   [
     service('provider: {type: t}'),

@@ -35,6 +35,7 @@ t.test('what is accepted and not used is named', async (t) => {
       ],
     ],
     [service('restart: always'), []],
+    [service('depends_on: [b]'), ['services.a.depends_on: b is ignored: there is no such service']],
     [
       service('restart: always, deploy: {restart_policy: {condition: any}}'),
       ['Ignoring unsupported options: restart'],
@@ -47,7 +48,7 @@ t.test('what is accepted and not used is named', async (t) => {
     ],
     [
       service(
-        'container_name: c, depends_on: [b], tmpfs: /t, ports: ["127.0.0.1:80:80"], pid: host',
+        'container_name: c, depends_on: {b: {condition: service_started, required: false}}, tmpfs: /t, ports: ["127.0.0.1:80:80"], pid: host',
       ),
       [],
     ],

@@ -1,14 +1,20 @@
 import type { ContainerExtension, DeviceRequest } from '../../api/container-extension.ts'
 import type { ServiceConfig } from '../config.ts'
 import type { BlkioConfig, DeviceRate, DeviceRequestConfig } from '../engine-config.ts'
+import { isCdiName } from '../parse/device.ts'
 import { present } from '../present.ts'
 
 /** What of a service only the Engine knows: `ContainerSpec.Swarmctl`. Undefined when there is nothing. */
 export const convertEngine = (service: ServiceConfig): ContainerExtension | undefined => {
+  const devices = service.devices ?? []
+  const cdiNames = devices.map(({ source }) => source).filter(isCdiName)
   const requests = [
     ...(service.gpus ?? []),
     ...(service.deploy?.resources?.reservations?.devices ?? []),
+    // As `docker run --device` asks for them.
+    ...(cdiNames.length > 0 ? [{ driver: 'cdi', device_ids: cdiNames }] : []),
   ]
+  const mapped = devices.filter(({ source }) => !isCdiName(source))
   const extension = present<ContainerExtension>({
     ...convertCpu(service),
     ...convertBlkio(service.blkio_config),
@@ -18,7 +24,7 @@ export const convertEngine = (service: ServiceConfig): ContainerExtension | unde
     CgroupnsMode: service.cgroup as ContainerExtension['CgroupnsMode'],
     DeviceCgroupRules: nonEmpty(service.device_cgroup_rules),
     DeviceRequests: nonEmpty(requests.map(convertRequest)),
-    Devices: nonEmpty(service.devices)?.map(({ source, target, permissions }) => ({
+    Devices: nonEmpty(mapped)?.map(({ source, target, permissions }) => ({
       PathOnHost: source,
       PathInContainer: target,
       CgroupPermissions: permissions,

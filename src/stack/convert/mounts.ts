@@ -96,15 +96,20 @@ const convertVolumeMount = (
   namespace: string,
 ): Mount => {
   const mount = mountOf(volume)
-  if (!volume.source) return mount
+  const { nocopy, labels } = volume.volume ?? {}
+  if (!volume.source) {
+    const options = present({ NoCopy: nocopy || undefined, Labels: labels })
+    return Object.keys(options).length === 0 ? mount : { ...mount, VolumeOptions: options }
+  }
   const named = definedVolume(volume.source, place, config)
   const options = present<NonNullable<Mount['VolumeOptions']>>({
-    NoCopy: volume.volume?.nocopy || undefined,
+    NoCopy: nocopy || undefined,
     Subpath: volume.volume?.subpath || undefined,
+    Labels: labels,
   })
   const source = clusterName(namespace, volume.source, named)
   if (named.external === true) return { ...mount, Source: source, VolumeOptions: options }
-  options.Labels = withStackLabel(namespace, named.labels)
+  options.Labels = withStackLabel(namespace, { ...named.labels, ...labels })
   if (named.driver !== undefined || named.driver_opts !== undefined) {
     options.DriverConfig = present<NonNullable<typeof options.DriverConfig>>({
       Name: named.driver,

@@ -1,6 +1,7 @@
+import { isIPv4 } from 'node:net'
 import type { NetworkCreate } from '../../api/network.ts'
 import type { NetworkAttachmentConfig } from '../../api/service-spec.ts'
-import type { NetworkAttachment, NetworkConfig, ServiceConfig, StackConfig } from '../config.ts'
+import type { NetworkConfig, ServiceConfig, StackConfig } from '../config.ts'
 import { compareText, present, sortedEntries } from '../present.ts'
 import { StackFileProblem } from '../stack-error.ts'
 import { clusterName, withStackLabel } from './namespace.ts'
@@ -95,7 +96,7 @@ export const convertAttachments = (
         Target: target,
         Aliases: aliases,
         DriverOpts: attachment.driver_opts,
-        Swarmctl: isUserDefined(target) ? convertOwn(key, config, attachment) : undefined,
+        Swarmctl: isUserDefined(target) ? convertOwn(key, config, networkKey) : undefined,
       })
     })
     .sort((a, b) => compareText(a.Target, b.Target))
@@ -104,9 +105,14 @@ export const convertAttachments = (
 const convertOwn = (
   key: string,
   config: StackConfig,
-  { ipv4_address }: NetworkAttachment,
+  networkKey: string,
 ): NetworkAttachmentConfig['Swarmctl'] => {
-  const alias = config.services[key]?.container_name
+  const { container_name: alias, networks } = config.services[key] ?? {}
+  const ipv4_address = networks?.[networkKey]?.ipv4_address
+  if (ipv4_address && !isIPv4(ipv4_address)) {
+    const place = ['services', key, 'networks', networkKey, 'ipv4_address']
+    throw new StackFileProblem(place, `invalid IPv4 address: ${ipv4_address}`)
+  }
   if (alias === undefined && !ipv4_address) return undefined
   return {
     ...(alias !== undefined && { Aliases: [alias] }),

@@ -1,6 +1,7 @@
 import type { ServiceSpec, TaskSpec } from '../../api/service-spec.ts'
 import { IMAGE_LABEL } from '../../api/stack-labels.ts'
 import { autoscaleProblem } from '../../api/validate/autoscale.ts'
+import { requireFixedAddresses } from '../../api/validate/container-extension.ts'
 import { scheduleProblem } from '../../api/validate/schedule.ts'
 import type { DeployConfig, ServiceConfig, StackConfig } from '../config.ts'
 import { checkImageReference } from '../parse/image-reference.ts'
@@ -22,7 +23,7 @@ export const convertService = (
 ): ServiceSpec => {
   const service = config.services[key] ?? {}
   const isJob = isAwaitedJob(key, config)
-  const deploy = deployOf(service, isJob)
+  const deploy = deployOf(key, service, isJob)
   const image = service.image ?? ''
   if (image === '' && service.unused?.build !== undefined) {
     throw new StackFileProblem(['services', key, 'build'], BUILD_ONLY)
@@ -38,7 +39,7 @@ export const convertService = (
     if (problem === undefined) continue
     throw new StackFileProblem(['services', key, 'x-swarmctl', field], problem)
   }
-  return present<ServiceSpec>({
+  const spec = present<ServiceSpec>({
     Name: clusterName(namespace, key),
     Labels: { ...withStackLabel(namespace, deploy.labels), [IMAGE_LABEL]: image },
     TaskTemplate,
@@ -48,13 +49,23 @@ export const convertService = (
     EndpointSpec: convertEndpoint(deploy.endpoint_mode, service.ports),
     Swarmctl,
   })
+  at(['services', key, 'networks'], () => requireFixedAddresses(spec))
+  return spec
 }
 
 const BUILD_ONLY =
   'a cluster does not build: build the image, push it to a registry that the nodes reach, and name it under image'
 
-/** A job that others wait for runs once, and `scale` is another word for replicas. Thrown: StackFileProblem by the mode. */
-const deployOf = ({ deploy = {}, scale }: ServiceConfig, isJob: boolean): DeployConfig => {
+/** A job that others wait for runs once, and `scale` is another word for replicas. Thrown: StackFileProblem. */
+const deployOf = (
+  key: string,
+  { deploy = {}, scale }: ServiceConfig,
+  isJob: boolean,
+): DeployConfig => {
+  if (scale !== undefined && deploy.replicas !== undefined && scale !== deploy.replicas) {
+    const text = 'is not what deploy.replicas says; keep one of them'
+    throw new StackFileProblem(['services', key, 'scale'], text)
+  }
   const replicas = deploy.replicas ?? scale
   return {
     ...deploy,

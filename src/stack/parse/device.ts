@@ -6,8 +6,15 @@ export interface DeviceMapping {
   permissions: string
 }
 
-/** `source[:target[:permissions]]`, as `docker run --device` takes it. Thrown: an Error. */
+/** A device by its name in the Container Device Interface: `vendor.com/class=name`. */
+export const isCdiName = (text: string): boolean =>
+  /^[A-Za-z](?:[\w.-]*[A-Za-z0-9])?\/[A-Za-z](?:[\w-]*[A-Za-z0-9])?=[A-Za-z0-9](?:[\w.:-]*[A-Za-z0-9])?$/.test(
+    text,
+  )
+
+/** `source[:target[:permissions]]`, or a CDI name, as `docker run --device` takes it. Thrown: an Error. */
 export const parseDevice = (text: string): DeviceMapping => {
+  if (isCdiName(text)) return { source: text, target: text, permissions: 'rwm' }
   const [source = '', second, third, ...more] = text.split(':')
   const isPermissions = (word: string | undefined): word is string =>
     word !== undefined && /^[rwm]{1,3}$/.test(word)

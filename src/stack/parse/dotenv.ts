@@ -24,8 +24,14 @@ export const parseDotEnv = (
   const lookUp = (name: string): string | undefined =>
     Object.hasOwn(outer, name) ? outer[name] : variables[name]
   for (const { line, number } of logicalLines(text.replace(/^\uFEFF/, ''))) {
+    if (/^\s*(#|$)/.test(line)) continue
     // A name alone is one that has its value from outside, or none.
-    if (/^\s*(#|$)/.test(line) || /^\s*(export\s+)?[A-Za-z_][\w.-]*\s*$/.test(line)) continue
+    const bare = /^\s*(?:export\s+)?([A-Za-z_][\w.-]*)\s*$/.exec(line)?.[1]
+    if (bare !== undefined) {
+      const value = lookUp(bare)
+      if (value !== undefined) variables[bare] = value
+      continue
+    }
     const [, key, single, double, plain = ''] = LINE.exec(line) ?? []
     if (key === undefined) {
       ignoredLines.push(number)

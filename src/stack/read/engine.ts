@@ -8,7 +8,7 @@ import { parseBytes } from '../parse/bytes.ts'
 import { parseDevice, parseDeviceCount } from '../parse/device.ts'
 import { parseDuration } from '../parse/duration.ts'
 import { present } from '../present.ts'
-import { at } from '../stack-error.ts'
+import { at, StackFileProblem } from '../stack-error.ts'
 import { isMap, pathText } from '../value.ts'
 import { Fields } from './fields.ts'
 import type { ReadContext } from './read-context.ts'
@@ -129,14 +129,18 @@ const readGpus = (service: Fields): DeviceRequestConfig[] | undefined => {
 }
 
 /** One of `gpus` and of reserved `devices`. */
-export const readDeviceRequest = (request: Fields): DeviceRequestConfig =>
-  present<DeviceRequestConfig>({
+export const readDeviceRequest = (request: Fields): DeviceRequestConfig => {
+  if (request.value('count') !== undefined && request.value('device_ids') !== undefined) {
+    throw new StackFileProblem(request.path, 'count and device_ids conflict; use only one of them')
+  }
+  return present<DeviceRequestConfig>({
     capabilities: request.texts('capabilities'),
     count: request.parsed('count', parseDeviceCount),
     device_ids: request.texts('device_ids'),
     driver: request.text('driver') || undefined,
     options: request.labels('options'),
   })
+}
 
 const readUlimits = (service: Fields): EngineConfig['ulimits'] => {
   const ulimits = service.fields('ulimits')

@@ -2,7 +2,7 @@ import path from 'node:path/posix'
 import type { FileObjectConfig, IpamPool, NetworkConfig, VolumeConfig } from '../config.ts'
 import { present } from '../present.ts'
 import { StackFileProblem } from '../stack-error.ts'
-import { isMap } from '../value.ts'
+import { isMap, pathText, type Value } from '../value.ts'
 import type { Fields } from './fields.ts'
 import type { ReadContext } from './read-context.ts'
 
@@ -109,6 +109,7 @@ const readExternal = (object: Fields, { kind, key, context }: ExternalContext): 
   const name = object.text('name') || undefined
   const isExternal = isMap(given) || object.flag('external') === true
   if (!isExternal) return { name, external: undefined }
+  noteWithExternal(object, kind, context)
   const deprecated = isMap(given) ? object.fields('external')?.text('name') || undefined : undefined
   if (deprecated === undefined) return { name: name ?? key, external: true }
   if (name !== undefined) {
@@ -117,6 +118,22 @@ const readExternal = (object: Fields, { kind, key, context }: ExternalContext): 
   context.note(`${kind} ${key}: external.name is deprecated in favor of name`)
   return { name: deprecated, external: true }
 }
+
+/** Docker takes them beside `external`, and Compose refuses them: nothing is made of them. A volume's are refused by both. */
+const noteWithExternal = (object: Fields, kind: string, { note }: ReadContext): void => {
+  if (kind === 'volume') return
+  for (const [key, value] of Object.entries(object.map)) {
+    if (key === 'name' || key === 'external' || isExtension(key) || isNothing(value)) continue
+    note(`${pathText(object.at(key))} is ignored: the ${kind} is external`)
+  }
+}
+
+const isNothing = (value: Value | undefined): boolean =>
+  value === undefined ||
+  value === null ||
+  value === '' ||
+  value === false ||
+  (typeof value === 'object' && Object.keys(value).length === 0)
 
 const refuseWithExternal = (config: VolumeConfig, volume: Fields): void => {
   for (const key of ['driver', 'driver_opts', 'labels'] as const) {

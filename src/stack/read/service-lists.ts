@@ -53,7 +53,7 @@ export const readPorts = (service: Fields, context: ReadContext): ServicePort[] 
       present<ServicePort>({
         mode: 'ingress',
         target,
-        published,
+        published: published || undefined,
         protocol,
         host_ip: oneAddress(hostIp),
       }),
@@ -95,7 +95,7 @@ export const readVolumes = (service: Fields, context: ReadContext): ServiceVolum
     const volume =
       typeof item === 'string'
         ? readShortVolume(item, place, context)
-        : readLongVolume(new Fields(item, place))
+        : readLongVolume(new Fields(item, place), context)
     if (volume.type !== 'bind') return volume
     if ((volume.source ?? '') === '') {
       throw new StackFileProblem(place, 'a bind mount needs a source')
@@ -110,11 +110,14 @@ const readShortVolume = (spec: string, place: Path, context: ReadContext): Servi
   return volume
 }
 
-const readLongVolume = (fields: Fields): ServiceVolume => {
+const readLongVolume = (fields: Fields, { note }: ReadContext): ServiceVolume => {
   const bind = fields.fields('bind')
   const volume = fields.fields('volume')
   const tmpfs = fields.fields('tmpfs')
   const image = fields.fields('image')
+  if (volume?.text('subpath') && !fields.text('source')) {
+    note(`${pathText(volume.at('subpath'))} is ignored: a volume without a name begins empty`)
+  }
   return present<ServiceVolume>({
     type: fields.text('type'),
     source: fields.text('source'),
@@ -133,6 +136,7 @@ const readLongVolume = (fields: Fields): ServiceVolume => {
       present<NonNullable<ServiceVolume['volume']>>({
         nocopy: volume.flag('nocopy'),
         subpath: volume.text('subpath'),
+        labels: volume.labels('labels'),
       }),
     tmpfs:
       tmpfs &&

@@ -10,7 +10,7 @@ import type {
 import { parseDuration } from '../parse/duration.ts'
 import { splitShellWords } from '../parse/shell-words.ts'
 import { present } from '../present.ts'
-import { at } from '../stack-error.ts'
+import { at, StackFileProblem } from '../stack-error.ts'
 import { isMap, pathText, type Scalar, scalarText, type ValueMap } from '../value.ts'
 import { DEPRECATED_KEYS, UNUSED_SERVICE_KEYS } from '../warnings.ts'
 import { readDeploy } from './deploy.ts'
@@ -38,7 +38,7 @@ export const readService = (service: Fields, context: ReadContext): ServiceConfi
     healthcheck: readHealthcheck(service.fields('healthcheck')),
     logging: readLogging(service.fields('logging')),
     networks: readNetworks(service),
-    platform: service.text('platform') || undefined,
+    platform: readPlatform(service, context),
     ports: readPorts(service, context),
     profiles: service.texts('profiles'),
     restart: service.text('restart'),
@@ -115,8 +115,28 @@ const readEnvFiles = (service: Fields, context: ReadContext): EnvFileConfig[] | 
       path: path.resolve(context.projectDir, written),
       written,
       required: file?.flag('required') ?? true,
+      format: file === undefined ? 'raw' : readFormat(file),
     }
   })
+}
+
+/** A file that is named by its path alone is read as the docker CLI reads it; the long form is Compose's, and so is its format. */
+const readFormat = (file: Fields): EnvFileConfig['format'] => {
+  const format = file.text('format')
+  if (format === undefined) return 'compose'
+  if (format === 'raw') return format
+  throw new StackFileProblem(file.at('format'), `unsupported format ${format}: use raw, or none`)
+}
+
+/** `os/architecture/variant`: nodes tell no variant. */
+const readPlatform = (service: Fields, { note }: ReadContext): string | undefined => {
+  const platform = service.text('platform') || undefined
+  const variant = platform?.split('/')[2]
+  if (variant !== undefined) {
+    const place = pathText(service.at('platform'))
+    note(`${place}: ${variant} is ignored: a cluster knows the architecture of its nodes only`)
+  }
+  return platform
 }
 
 const readDeployOf = (service: Fields): ServiceConfig['deploy'] => {

@@ -66,7 +66,7 @@ const longVolume = record(
       },
       { unknown: 'note' },
     ),
-    volume: record({ nocopy: boolean, subpath: string }, { unknown: 'note' }),
+    volume: record({ nocopy: boolean, subpath: string, labels: pairs }, { unknown: 'note' }),
     tmpfs: record(
       { size: scalar('integer', 'string'), mode: checked(checkMode, 'number', 'string') },
       { unknown: 'note' },
@@ -164,6 +164,7 @@ export const serviceSchema = record({
   ports: uniqueList(either(shortPort, longPort)),
   profiles: stringList,
   pull_policy: string,
+  pull_refresh_after: string,
   read_only: boolean,
   restart: string,
   scale: integer,

@@ -105,18 +105,34 @@ const resolveEnvironment = async (
   const lookup = lookupIn(env)
   // A map: no name of a variable means something to it.
   const variables = new Map<string, string | null>()
-  for (const { path: file, written, required } of service.env_file ?? []) {
+  for (const { path: file, written, required, format } of service.env_file ?? []) {
     const text = await readNamed(io, file, written, place).catch((thrown: unknown) => {
       if (required) throw thrown
       return ''
     })
-    for (const [name, value] of readPairs(text, written, place, lookup)) variables.set(name, value)
+    const read =
+      format === 'compose'
+        ? readComposeFile(text, written, place, env)
+        : readPairs(text, written, place, lookup)
+    for (const [name, value] of read) variables.set(name, value)
   }
   for (const [name, value] of Object.entries(service.environment ?? {})) variables.set(name, value)
   const environment = Object.fromEntries(
     [...variables].map(([name, value]) => [name, value || (lookup(name) ?? value)]),
   )
   return { environment }
+}
+
+const readComposeFile = (
+  text: string,
+  named: string,
+  place: Path,
+  env: Environment,
+): [name: string, value: string][] => {
+  const { variables, ignoredLines } = parseDotEnv(text, env)
+  const [line] = ignoredLines
+  if (line === undefined) return Object.entries(variables)
+  throw new StackFileProblem(place, `${named}: is not valid: line ${line} is not KEY=value`)
 }
 
 const readPairs = (

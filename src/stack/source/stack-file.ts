@@ -64,8 +64,7 @@ const readTree = (
 const refuseForbidden = (root: ValueMap): void => {
   const forbidden = forbiddenKey(root)
   if (forbidden === undefined) return
-  const { service, key, remedy } = forbidden
-  throw new StackFileProblem(['services', service, key], `is not supported: ${remedy}`)
+  throw new StackFileProblem(forbidden.path, `is not supported: ${forbidden.remedy}`)
 }
 
 const PROBLEMS_SHOWN_MAX = 10
