@@ -167,7 +167,10 @@ const removeVerb = (noun: Command, run: Runner, kind: 'secret' | 'config'): void
 
 /** The four verbs that secrets and configs share. */
 export const dataCommand = (program: Command, run: Runner, kind: 'secret' | 'config'): void => {
-  const noun = program.command(kind).description(`Manage ${kind}s`)
+  const noun = program
+    .command(kind)
+    .description(`Manage ${kind}s`)
+    .addHelpText('after', `\nExample:\n  ${CREATE_EXAMPLES[kind]}\n`)
   createVerb(noun, run, kind)
   listVerb(noun, run, kind)
   inspectVerb(noun, run, kind)

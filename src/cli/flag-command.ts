@@ -42,7 +42,15 @@ export class FlagCommand extends Command {
   }
 
   override parseOptions(args: string[]): ParseOptionsResult {
-    return super.parseOptions(this.#withPlainBooleans(args))
+    const parsed = super.parseOptions(this.#withPlainBooleans(args))
+    const [mistyped] = parsed.unknown
+    const asksForHelp = parsed.unknown.some((word) => /^(-h|--help)$/.test(word))
+    // Commander asks first for a flag that is required: it may be the one that is mistyped.
+    if (mistyped !== undefined && !asksForHelp && this.options.some(({ mandatory }) => mandatory)) {
+      // Its types leave it out.
+      ;(this as unknown as { unknownOption(flag: string): void }).unknownOption(mistyped)
+    }
+    return parsed
   }
 
   /** Leaves what is not for this command: a subcommand's flags, arguments for a container, everything after `--`. */

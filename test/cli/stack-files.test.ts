@@ -46,3 +46,14 @@ t.test('stack files of -c', async (t) => {
     t.match(await runCli(['stack', 'convert', '-c', file, 'demo']), { code: 1, out: '', err }, file)
   }
 })
+
+t.test('a flag in place of the one that is required is named', async (t) => {
+  t.match(await runCli(['stack', 'convert', '--compose-fil', 'a.yml', 'x']), {
+    code: 125,
+    err: /^swarmctl: unknown option '--compose-fil' \(Did you mean --compose-file\?\); --help .*\n$/,
+  })
+  t.match(await runCli(['stack', 'convert', 'x']), {
+    code: 1,
+    err: /^swarmctl: required option '-c, --compose-file <file>' not specified; .*\n$/,
+  })
+})

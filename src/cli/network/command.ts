@@ -106,7 +106,10 @@ const removeVerb = (noun: Command, run: Runner): void => {
 
 /** `swarmctl network`. */
 export const networkCommand = (program: Command, run: Runner): void => {
-  const noun = program.command('network').description('Manage networks')
+  const noun = program
+    .command('network')
+    .description('Manage networks')
+    .addHelpText('after', '\nExample:\n  swarmctl network create -d overlay backend\n')
   networkCreateVerb(noun, run)
   listVerb(noun, run)
   inspectVerb(noun, run)

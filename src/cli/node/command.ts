@@ -8,7 +8,10 @@ import { nodeUpdateVerbs } from './update.ts'
 
 /** `swarmctl node`. */
 export const nodeCommand = (program: Command, run: Runner): void => {
-  const noun = program.command('node').description('Manage the nodes of the swarm')
+  const noun = program
+    .command('node')
+    .description('Manage the nodes of the swarm')
+    .addHelpText('after', '\nExample:\n  swarmctl node ls\n')
   nodeListVerb(noun, run)
   nodeInspectVerb(noun, run)
   nodePsVerb(noun, run)

@@ -12,7 +12,14 @@ import { serviceUpdateVerb } from './update.ts'
 
 /** `swarmctl service`. */
 export const serviceCommand = (program: Command, run: Runner): void => {
-  const noun = program.command('service').description('Manage services').enablePositionalOptions()
+  const noun = program
+    .command('service')
+    .description('Manage services')
+    .addHelpText(
+      'after',
+      '\nExample:\n  swarmctl service create --name web --publish 8080:80 nginx\n',
+    )
+    .enablePositionalOptions()
   serviceCreateVerb(noun, run)
   serviceListVerb(noun, run)
   servicePsVerb(noun, run)

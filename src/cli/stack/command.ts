@@ -9,7 +9,10 @@ import { stackRemoveVerb } from './rm.ts'
 
 /** `swarmctl stack`. */
 export const stackCommand = (program: Command, run: Runner): void => {
-  const noun = program.command('stack').description('Manage stacks')
+  const noun = program
+    .command('stack')
+    .description('Manage stacks')
+    .addHelpText('after', '\nExample:\n  swarmctl stack deploy -c stack.yml demo\n')
   stackDeployVerb(noun, run)
   stackPlanVerb(noun, run)
   stackListVerb(noun, run)

@@ -16,6 +16,7 @@ export const swarmCommands = (program: Command, run: Runner, launcher: DaemonLau
   const swarm = program
     .command('swarm')
     .description('The same verbs under the name Docker gives them')
+    .addHelpText('after', '\nExample:\n  swarmctl swarm update --task-history-limit 3\n')
   for (const parent of [program, swarm]) {
     initVerb(parent, run, launcher)
     joinVerb(parent, run, launcher)
