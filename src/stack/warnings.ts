@@ -128,7 +128,10 @@ const servicesOf = (root: ValueMap): [string, ValueMap][] => {
 export const forbiddenKey = (root: ValueMap): { path: Path; remedy: string } | undefined => {
   for (const [service, map] of servicesOf(root)) {
     for (const [key, remedy] of FORBIDDEN_KEYS) {
-      if (entry(map, key) !== undefined) return { path: ['services', service, key], remedy }
+      // `use_api_socket: false` asks for nothing.
+      const value = entry(map, key)
+      if (value !== undefined && value !== false)
+        return { path: ['services', service, key], remedy }
     }
   }
   return entry(root, 'models') === undefined ? undefined : { path: ['models'], remedy: NO_MODELS }

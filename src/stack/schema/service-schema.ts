@@ -174,6 +174,8 @@ export const serviceSchema = record({
   stop_signal: string,
   sysctls: pairs,
   tty: boolean,
+  // True is refused before.
+  use_api_socket: scalar('boolean'),
   user: string,
   volumes: list(either(string, longVolume)),
   working_dir: string,
