@@ -138,6 +138,9 @@ const readObject = (
   }
   if (typeof apiVersion !== 'string') return refuse(`${kind}: apiVersion is missing`)
   const { name, namespace } = isRecord(metadata) ? metadata : {}
+  if (typeof name === 'boolean' || typeof name === 'number') {
+    return refuse(`${kind}: metadata.name is a ${typeof name}, not a text: quote it`)
+  }
   if (typeof name !== 'string' || name === '') return refuse(`${kind}: metadata.name is missing`)
   const own = typeof namespace === 'string' && namespace !== '' ? namespace : 'default'
   return [{ file, apiVersion, kind, name, namespace: own, tree, lineOf }]

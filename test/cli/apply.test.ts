@@ -50,6 +50,9 @@ t.test('apply', async (t) => {
   t.match(planned.out, /^network default_pods\nconfig conf\.level-[0-9a-f]+\n {4}Data: sha256:/)
   t.match(planned.out, /^service web\n[\s\S]*^ {4}Mode\.Replicated\.Replicas: 3$/m)
   t.match(planned.out, /^ {4}TaskTemplate\.ContainerSpec\.Image: web:1$/m)
+  const everywhere = manifest('web:1', 'info').replace('Deployment', 'DaemonSet')
+  const global = await run('apply -f - --plan', everywhere.replace('  replicas: 3\n', ''), nobody)
+  t.match(global.out, /^ {4}Mode\.Global: \{\}$/m, 'of a DaemonSet')
   const json = JSON.parse(
     (await run(`apply -f - --plan --format json`, manifest('web:1', 'info'), nobody)).out,
   )

@@ -369,6 +369,10 @@ t.test('the rest is refused by name, in one line', async (t) => {
     [object('Deployment', 'apps/v1'), 'app.yml:4: Deployment x: spec.selector is missing'],
     ['kind: Deployment', 'app.yml:1: Deployment: apiVersion is missing'],
     ['apiVersion: v1\nkind: Secret', 'app.yml:1: Secret: metadata.name is missing'],
+    [
+      'apiVersion: v1\nkind: Secret\nmetadata: {name: n}',
+      'app.yml:1: Secret: metadata.name is a boolean, not a text: quote it',
+    ],
     ['- a', 'app.yml:1: an object must be a mapping'],
     ['a: [\n', /^app\.yml:\d: not valid YAML: /],
     [

@@ -41,5 +41,6 @@ const leaves = (body: unknown) => fieldChanges(emptyLike(body), body)
 /** Mappings without their leaves, so that a comparison goes down to these. */
 const emptyLike = (value: unknown): unknown => {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  if (Object.keys(value).length === 0) return undefined
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, emptyLike(item)]))
 }

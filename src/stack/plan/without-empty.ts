@@ -1,3 +1,6 @@
+/** What a service is by having it, however empty. */
+const MODES: ReadonlySet<string> = new Set(['Global', 'GlobalJob'])
+
 /** `value` without properties that say nothing, as the orchestrator sees it: undefined, null, empty lists and mappings. */
 export const withoutEmpty = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(withoutEmpty)
@@ -5,7 +8,7 @@ export const withoutEmpty = (value: unknown): unknown => {
   return Object.fromEntries(
     Object.entries(value)
       .map(([key, item]): [string, unknown] => [key, withoutEmpty(item)])
-      .filter(([, item]) => !isNothing(item)),
+      .filter(([key, item]) => !isNothing(item) || (item && MODES.has(key))),
   )
 }
 
