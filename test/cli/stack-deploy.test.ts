@@ -263,10 +263,10 @@ t.test('a first deployment that fails leaves nothing', async (t) => {
   t.strictSame(node.swarm.store.view().list('service'), [])
   t.strictSame(node.swarm.store.view().list('config'), [])
   const refused = await deploy(
-    file('services: {a: {image: a}, b: {image: b, sysctls: {vm.swappiness: 1}}}', 'refused.yml'),
+    file('services: {a: {image: a, ports: ["8:1"]}, b: {image: b, ports: ["8:1"]}}', 'refused.yml'),
     '-d',
   )
-  t.match(refused.err, /^swarmctl: failed to create service demo_b: .*not namespaced/m)
+  t.match(refused.err, /^swarmctl: failed to create service demo_b: .*port '8' is already in use/m)
   t.strictSame(node.swarm.store.view().list('service'), [], 'also when the cluster refuses a part')
   const late = await deploy(file('services: {b: {image: stuck}}', 'late.yml'), '--wait-limit 5s')
   t.match(late, { code: 1, err: /demo_b failed: not there in time: 0 out of 1 tasks/ })

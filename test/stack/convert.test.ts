@@ -57,10 +57,10 @@ t.test('the smallest service', async (t) => {
 t.test('names that JavaScript objects have by themselves', async (t) => {
   const { services } = await convert(`
 services:
-  __proto__: {image: i, environment: {__proto__: a, constructor: b}, labels: {__proto__: c}}
+  constructor: {image: i, environment: {__proto__: a, constructor: b}, labels: {__proto__: c}}
 `)
   const [service] = services
-  t.equal(service?.Name, 'demo___proto__')
+  t.equal(service?.Name, 'demo_constructor')
   t.strictSame(service?.TaskTemplate.ContainerSpec?.Env, ['__proto__=a', 'constructor=b'])
   t.ok(Object.hasOwn(service?.TaskTemplate.ContainerSpec?.Labels ?? {}, '__proto__'))
 })
@@ -200,10 +200,21 @@ t.test('keys that become a part of the service', async (t) => {
       { TaskTemplate: { LogDriver: { Name: 'json-file', Options: { 'max-file': '3' } } } },
     ],
     [
-      'deploy: {endpoint_mode: DNSRR}, ports: ["81:80", {target: 53, published: 53, protocol: udp, mode: host}, "53:53"]',
+      'deploy: {endpoint_mode: DNSRR}, ports: [{target: 80, published: 81, mode: host}, {target: 53, published: 53, protocol: udp, mode: host}]',
       {
         EndpointSpec: {
           Mode: 'dnsrr',
+          Ports: [
+            { Protocol: 'udp', TargetPort: 53, PublishedPort: 53, PublishMode: 'host' },
+            { TargetPort: 80, PublishedPort: 81, PublishMode: 'host' },
+          ],
+        },
+      },
+    ],
+    [
+      'ports: ["81:80", {target: 53, published: 53, protocol: udp, mode: host}, "53:53"]',
+      {
+        EndpointSpec: {
           Ports: [
             { Protocol: 'udp', TargetPort: 53, PublishedPort: 53, PublishMode: 'host' },
             { Protocol: 'tcp', TargetPort: 53, PublishedPort: 53, PublishMode: 'ingress' },

@@ -166,8 +166,8 @@ t.test('changes are named', async (t) => {
 
 t.test('what the orchestrator replaces tasks for is a change', async (t) => {
   const text = (keys: string) => `services: {a: {image: nginx, ${keys}}}`
-  const given = text('environment: [A, B=1], volumes: [x:/x, y:/y], ports: ["1:1", "2:2"]')
-  const existing = await deployed(`${given}\nvolumes: {x: {}, y: {}}`)
+  const given = text('environment: [A, B=1], volumes: [xx:/x, yy:/y], ports: ["1:1", "2:2"]')
+  const existing = await deployed(`${given}\nvolumes: {xx: {}, yy: {}}`)
   const container = (service: ExistingObjects['services'][number] | undefined) =>
     service!.Spec.TaskTemplate.ContainerSpec!
   const before = existing.services[0]
@@ -175,7 +175,7 @@ t.test('what the orchestrator replaces tasks for is a change', async (t) => {
   const fields = async (change: (spec: Service['Spec']) => void) => {
     const one = structuredClone(before)!
     change(one.Spec)
-    const now = await plan(`${given}\nvolumes: {x: {}, y: {}}`, { ...existing, services: [one] })
+    const now = await plan(`${given}\nvolumes: {xx: {}, yy: {}}`, { ...existing, services: [one] })
     return now.operations.filter(({ kind }) => kind === 'update-service').map(brief)
   }
   const inContainer = (key: 'Env' | 'Mounts', change: (list: unknown[]) => unknown[]) =>
