@@ -9,11 +9,10 @@ import { FROM_CHAINS, fromRules, VXLAN_CHAINS, vxlanRules } from './sender-chain
 /**
  * Our part of Docker's iptables. An `accept` in another table cannot override its FORWARD policy, so: in the kernel plane one
  * rule of DOCKER-USER accepts what nftables marked; in the proxy plane, which has no nftables, chains of ours hold the
- * isolation, the way between bridges and VXLAN, and the translation of what goes outside and of questions for names.
+ * isolation, the way between bridges and VXLAN, and the translation of what goes outside.
  */
 const CHAIN = 'SWARMCTL'
 const NAT_CHAIN = 'SWARMCTL-NAT'
-const DNS_CHAIN = 'SWARMCTL-DNS'
 /** Questions for names reach our server on the bridges' gateways here, whatever the host's INPUT policy (ufw: DROP). */
 const NAMES_CHAIN = 'SWARMCTL-NAMES'
 const NAMES_PROTOCOLS = ['udp', 'tcp'] as const
@@ -28,7 +27,6 @@ const BETWEEN_CHAIN = 'SWARMCTL-BETWEEN'
 const PROXY_CHAINS: readonly Jump[] = [
   { table: 'filter', from: ['DOCKER-USER'], chain: CHAIN },
   { table: 'nat', from: ['POSTROUTING'], chain: NAT_CHAIN },
-  { table: 'nat', from: ['PREROUTING'], chain: DNS_CHAIN },
   { table: 'filter', from: ['INPUT'], chain: NAMES_CHAIN },
   ...FROM_CHAINS,
   { table: 'filter', from: [], chain: BETWEEN_CHAIN },
@@ -38,7 +36,7 @@ const PROXY_CHAINS: readonly Jump[] = [
 /** The proxy plane's chains as `iptables-restore --noflush` text. Pure. */
 export const proxyChains = (
   table: ForwardingTable,
-  { resolvers, vxlanPort }: { resolvers: ReadonlyMap<string, string>; vxlanPort: number },
+  { vxlanPort }: { vxlanPort: number },
 ): string => {
   const forward: string[] = []
   const nat: string[] = []
@@ -64,15 +62,12 @@ export const proxyChains = (
     ...table.networks.flatMap(({ subnet, gateway }) =>
       gateway === null ? [] : namesRules(subnet, gateway),
     ),
-    ...[...resolvers].flatMap(([key, to]) => namesRules(key.split(' . ')[0] ?? '', to)),
     'COMMIT',
     '*nat',
     `:${NAT_CHAIN} - [0:0]`,
     // Between overlay addresses the source is kept.
     ...table.networks.map((network) => `-A ${NAT_CHAIN} -d ${network.subnet} -j RETURN`),
     ...nat,
-    `:${DNS_CHAIN} - [0:0]`,
-    ...[...resolvers].flatMap(dnsRules),
     'COMMIT',
     '',
   ].join('\n')
@@ -83,15 +78,6 @@ const namesRules = (from: string, gateway: string): string[] =>
   NAMES_PROTOCOLS.map(
     (protocol) => `-A ${NAMES_CHAIN} -s ${from} -d ${gateway} -p ${protocol} --dport 53 -j ACCEPT`,
   )
-
-/** From a container to a server: to ours instead. */
-const dnsRules = ([key, to]: [string, string]): string[] => {
-  const [from, server] = key.split(' . ')
-  return ['udp', 'tcp'].map(
-    (protocol) =>
-      `-A ${DNS_CHAIN} -s ${from} -d ${server} -p ${protocol} --dport 53 -j DNAT --to-destination ${to}`,
-  )
-}
 
 /** Keeps our rules in Docker's chains. */
 export class Firewall {
@@ -116,16 +102,13 @@ export class Firewall {
     await this.#removeProxyChains()
   }
 
-  async syncProxy(table: ForwardingTable, resolvers: ReadonlyMap<string, string>): Promise<void> {
-    this.#tell(await this.#syncChains(table, resolvers))
+  async syncProxy(table: ForwardingTable): Promise<void> {
+    this.#tell(await this.#syncChains(table))
   }
 
   /** Returns what does not work, or ''. */
-  async #syncChains(
-    table: ForwardingTable,
-    resolvers: ReadonlyMap<string, string>,
-  ): Promise<string> {
-    const script = proxyChains(table, { resolvers, vxlanPort: this.#vxlanPort })
+  async #syncChains(table: ForwardingTable): Promise<string> {
+    const script = proxyChains(table, { vxlanPort: this.#vxlanPort })
     if (script !== this.#last || !(await this.#iptables.hasChain('filter', CHAIN))) {
       const result = await this.#iptables.restore(script)
       if (result.code !== 0) return this.#iptables.complaint(result)

@@ -31,15 +31,7 @@ export type SetName =
   | 'empty_ports'
 
 /** The table's maps by name: element key → value, nft text. */
-export type MapName =
-  | 'node_mark'
-  | 'vip'
-  | 'vip_ep'
-  | 'pub'
-  | 'tcp_ep'
-  | 'udp_ep'
-  | 'sctp_ep'
-  | 'resolvers'
+export type MapName = 'node_mark' | 'vip' | 'vip_ep' | 'pub' | 'tcp_ep' | 'udp_ep' | 'sctp_ep'
 
 /** A round-robin chain: what it balances, over how many slots, and the bucket that separates counters. */
 export interface BalanceChain {
@@ -167,8 +159,6 @@ export const nftModel = (
     reserved: (port: PublishedPort) => boolean
     /** Addresses of endpoints that went away lately. */
     retired: Iterable<string>
-    /** Where questions for names go instead: `source . server` → server. */
-    resolvers: ReadonlyMap<string, string>
     vxlanPort: number
   },
 ): NftModel => {
@@ -210,7 +200,6 @@ export const nftModel = (
       tcp_ep: published.slots.tcp,
       udp_ep: published.slots.udp,
       sctp_ep: published.slots.sctp,
-      resolvers: inputs.resolvers,
     },
     chains: balance.chains,
   }

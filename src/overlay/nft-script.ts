@@ -42,7 +42,6 @@ const MAPS: Record<MapName, string> = {
   tcp_ep: `typeof tcp dport . ${slot} : ip daddr . tcp dport`,
   udp_ep: `typeof udp dport . ${slot} : ip daddr . udp dport`,
   sctp_ep: `typeof sctp dport . ${slot} : ip daddr . sctp dport`,
-  resolvers: 'type ipv4_addr . ipv4_addr : ipv4_addr',
 }
 
 /** Elements per command: keeps lines within nft's parser comfortably, far below its limits. */
@@ -93,7 +92,6 @@ chain reply_mark {
 ${isolateChain('ip')}
 chain pre {
   type nat hook prerouting priority -105
-  meta l4proto { tcp, udp } th dport 53 dnat ip to ip saddr . ip daddr map @resolvers
   jump services
 }
 chain out { type nat hook output priority -105; jump services; }

@@ -22,7 +22,7 @@ import { HostSettings } from './host-settings.ts'
 import { Ipv6Plane } from './ipv6-plane.ts'
 import { KernelTables } from './kernel-tables.ts'
 import { Links } from './links.ts'
-import { engineNameservers, NameClients } from './name-clients.ts'
+import { NameClients } from './name-clients.ts'
 import { VXLAN_PORT } from './names.ts'
 import { nftModel } from './nft-model.ts'
 import { IPV4_LAYOUT } from './nft-script.ts'
@@ -37,9 +37,6 @@ import { RetiredAddresses } from './retired-addresses.ts'
 import { StoredView } from './stored-view.ts'
 import { changeView, emptyView } from './view.ts'
 import { Watcher } from './watcher.ts'
-
-/** Where the Engine finds the servers of containers that ask for none: the second when the first has only systemd-resolved's stub. */
-const RESOLV_CONFS = ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf'] as const
 
 /** Milliseconds after a failed sync. */
 const RETRY_MS = 1000
@@ -102,7 +99,7 @@ export class Overlay {
   /** Tasks that ended by themselves before the managers know. */
   readonly #dropped = new Set<string>()
   readonly #attachments = new Map<string, Attachment>()
-  readonly #clients = new NameClients()
+  readonly #clients: NameClients
   #names: NameIndex | null = null
   #problems: string[] = []
   #needsResync = true
@@ -125,6 +122,7 @@ export class Overlay {
     this.#relay = new Relay({ ...deps, link: deps.relayLink }, vxlan)
     this.#firewall = new Firewall(deps, vxlan)
     this.#drainer = new Drainer(deps)
+    this.#clients = new NameClients(deps)
     this.#storedView =
       options.viewPath === undefined ? null : new StoredView(deps, { path: options.viewPath })
     this.#retired = new RetiredAddresses(deps.clock)
@@ -134,7 +132,7 @@ export class Overlay {
       upstream: new Upstream({ clock: deps.clock, servers: resolvConf }),
       source: {
         names: () => this.#nameIndex(),
-        addressOf: (source) => this.#clients.addressOf(source),
+        resolverOf: (source) => this.#clients.resolverOf(source),
         nameserversOf: (addr) => this.#nameserversOf(addr),
       },
     })
@@ -204,6 +202,7 @@ export class Overlay {
       ...this.#ipv6.problems(),
       ...(this.#ports?.problems() ?? []),
       ...this.#dns.problems(),
+      ...this.#clients.problems(),
     ]
   }
 
@@ -272,11 +271,12 @@ export class Overlay {
   }
 
   /** See `OverlayPort`. */
-  answerFor(taskId: string, client: { sources: string[]; nameservers: string[] }): void {
+  answerFor(taskId: string, pid: number): void {
     const { networks: [network] = [], dns: [gateway] = [] } = this.#attachments.get(taskId) ?? {}
     if (network === undefined || gateway === undefined) return
-    const address = network.ipv4Address
-    if (this.#clients.set(taskId, { ...client, address, gateway })) this.#requestSync()
+    this.#clients.set(taskId, { pid, address: network.ipv4Address, gateway })
+    // Also without news: an Engine that was away has its resolver on other ports.
+    this.#requestSync()
   }
 
   /** Resolves when the task's connections ended, were silent for 3 s, at the limit, or when aborted. */
@@ -334,6 +334,7 @@ export class Overlay {
     this.#cancelReconcile()
     this.#watcher.stop()
     await this.#sync.close()
+    await this.#clients.close()
     await this.#storedView?.flush()
     this.#dns.close()
     this.#relay.close()
@@ -405,19 +406,17 @@ export class Overlay {
     await this.#ipv6.sync(table, { retired, isResync })
     const dead = new Set([...table.deadAddresses, ...retired])
     await ports.set(table.published, dead)
-    const resolvers = this.#clients.redirects(await this.#engineNameservers())
     if (this.dataPlane.plane === 'kernel') {
       const model = nftModel(table, {
         reserved: (port) => ports.isReserved(port),
         retired,
-        resolvers,
         vxlanPort: this.#vxlanPort,
       })
       if (isResync) await this.#tables.isPresent()
       await this.#tables.apply(model)
       if (isResync) await this.#firewall.syncKernel()
     } else {
-      await this.#firewall.syncProxy(table, resolvers)
+      await this.#firewall.syncProxy(table)
     }
     if (isResync) {
       for (const network of ours) await this.#bridges.tune(network).catch(() => {})
@@ -425,6 +424,7 @@ export class Overlay {
       await this.#removeOldBridges(table)
     }
     await this.#dns.serve(new Set(ours.flatMap((network) => network.gateway ?? [])))
+    await this.#clients.sync(isResync)
   }
 
   /** An Engine that is down keeps its networks until the next look. */
@@ -465,14 +465,7 @@ export class Overlay {
       const isAsking = networks.some((one) => one.ipv4Address === source)
       if (isAsking && nameservers.length > 0) return nameservers
     }
-    return this.#clients.nameserversOf(source)
-  }
-
-  async #engineNameservers(): Promise<readonly string[]> {
-    // Most nodes have nobody to lead to our server, and every sync asks.
-    if (this.#clients.isEmpty) return []
-    const files = RESOLV_CONFS.map(async (path) => (await this.#deps.proc.read(path)) ?? '')
-    return engineNameservers((await Promise.all(files)).map(nameservers))
+    return []
   }
 
   #scheduleReconcile(): void {

@@ -303,10 +303,13 @@ export class Attachments {
     }
   }
 
-  /** One that was created elsewhere was not given the overlay's servers. */
-  #answerFor({ endpoints, nameservers, otherAddresses }: AttachedContainer, task: Task): void {
-    if (endpoints.some(({ record }) => record.resolver !== undefined)) return
-    this.#deps.overlay.answerFor(task.ID, { sources: otherAddresses, nameservers })
+  /** One that was created elsewhere was not given an overlay's servers. */
+  #answerFor({ endpoints, pid }: AttachedContainer, task: Task): void {
+    const hasOurs = endpoints.some(
+      ({ dockerNetwork, record }) =>
+        record.resolver !== undefined && !isNodeLocalName(dockerNetwork),
+    )
+    if (!hasOurs && pid > 0) this.#deps.overlay.answerFor(task.ID, pid)
   }
 
   /** It was started behind our back with an address that is somebody else's by now, or on a network that is no more. */

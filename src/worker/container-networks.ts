@@ -8,10 +8,8 @@ export interface AttachedContainer {
   /** `up` includes paused and about to be restarted by its policy; `created`: never started. */
   phase: 'created' | 'up' | 'ended'
   endpoints: AttachedEndpoint[]
-  /** On the Engine's own networks. */
-  otherAddresses: string[]
-  /** That it was created with. */
-  nameservers: string[]
+  /** Of its first process; 0 while it has none. */
+  pid: number
 }
 
 /** The Engine's containers and networks as far as attachments need them. Rejects as `Executor` does. */

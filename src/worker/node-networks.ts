@@ -77,8 +77,8 @@ export class NodeNetworks implements OverlayPort {
     return wiringOf(task, hasOverlay(task) ? await this.#overlay.attach(task) : undefined)
   }
 
-  answerFor(taskId: string, client: { sources: string[]; nameservers: string[] }): void {
-    this.#overlay.answerFor(taskId, client)
+  answerFor(taskId: string, pid: number): void {
+    this.#overlay.answerFor(taskId, pid)
   }
 
   async detach(taskId: string): Promise<void> {

@@ -34,10 +34,10 @@ export interface OverlayPort {
    */
   attach(task: Task): Promise<TaskWiring>
   /**
-   * The container of an attached task was there before it: its resolver asks others. `sources` are its addresses on other networks,
-   * `nameservers` its own servers (none: the host's). What it asks them is answered by the overlay's server until `detach`.
+   * The container of an attached task was there before it: it asks the Engine's resolver, which does not ask us. Until `detach` what it
+   * asks is answered by the overlay's server; `pid` is its first process.
    */
-  answerFor(taskId: string, client: { sources: string[]; nameservers: string[] }): void
+  answerFor(taskId: string, pid: number): void
   /** After the container has ended or is gone. */
   detach(taskId: string): Promise<void>
   /** Resolves when the task's established connections ended, were silent for 3 s, or at the limit. Aborting ends it early. */

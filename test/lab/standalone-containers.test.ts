@@ -21,14 +21,6 @@ const docker = async (
 ): Promise<string> =>
   (await host.dockerViaSwarmctl(args, { timeoutMs: TIMEOUT_MS, ...options })).stdout.trim()
 
-/** The last Engine whose resolver asks the host's servers from the container's network. */
-const ENGINE_MAJOR_WITH_CONTAINERS_QUESTIONS = 26
-
-const engineMajor = async (host: LabHost): Promise<number> => {
-  const { Version } = (await host.engineRequest('/version')).json() as { Version: string }
-  return Number.parseInt(Version, 10)
-}
-
 /** What the CLI says to a command that fails. */
 const refusal = async (host: LabHost, args: readonly string[]): Promise<string> => {
   const { code, stderr } = await host.dockerViaSwarmctl(args, {
@@ -43,6 +35,17 @@ const answererOf = async (host: LabHost, container: string, name: string): Promi
   const curl = ['exec', container, 'curl', '-s', '-m', '3', `http://${name}/`]
   const { stdout } = await host.dockerViaSwarmctl(curl, { timeoutMs: TIMEOUT_MS, check: false })
   return stdout === '' ? '' : (JSON.parse(stdout) as { host: string }).host
+}
+
+/** The same, past our daemon. */
+const answererByEngine = async (host: LabHost, container: string, name: string): Promise<string> =>
+  (await host.docker(['exec', container, 'curl', '-s', '-m', '3', `http://${name}/`])).stdout
+
+/** The rules of both tables in the container's network namespace. */
+const rulesIn = async (host: LabHost, container: string): Promise<string> => {
+  const pid = (await host.docker(['inspect', '--format', '{{.State.Pid}}', container])).stdout
+  const show = 'iptables -t nat -S && iptables -S'
+  return (await host.exec('nsenter', ['-t', pid.trim(), '-n', 'sh', '-c', show])).stdout
 }
 
 const reaches = (host: LabHost, container: string, name: string): Promise<unknown> =>
@@ -161,11 +164,7 @@ for (const plane of ['kernel', 'proxy'] as const) {
       await reaches(h1, 'alone', 'other')
       await reaches(h1, 'alone', 'apart')
       await reaches(h2, 'apart', await addressOf(h1, 'alone', 'front'))
-      // A newer Engine asks the host's servers itself: nobody could tell for whom (docs/design/overlay.md, "Single containers").
-      const isAskedByEngine = (await engineMajor(h2)) > ENGINE_MAJOR_WITH_CONTAINERS_QUESTIONS
-      for (const name of ['alone', 'me', 'web'])
-        if (isAskedByEngine) t.equal(await answererOf(h2, 'apart', name), '', name)
-        else await reaches(h2, 'apart', name)
+      for (const name of ['alone', 'me', 'web']) await reaches(h2, 'apart', name)
       t.match(
         await refusal(h2, ['network', 'connect', 'front', 'apart']),
         /already exists in network front/,
@@ -180,6 +179,37 @@ for (const plane of ['kernel', 'proxy'] as const) {
         await refusal(h2, ['network', 'disconnect', 'front', 'apart']),
         /is not connected to (the )?network front/,
       )
+    })
+
+    await t.test('one from a network of its Engine finds the names of both', async (t) => {
+      await docker(h2, ['network', 'create', 'private'])
+      for (const name of ['settled', 'brother'])
+        await docker(h2, ['run', '-d', '--name', name, '--network', 'private', IMAGE])
+      await docker(h2, ['network', 'connect', 'front', 'settled'])
+      const findsBoth = async () => {
+        for (const name of ['web', 'tasks.web', 'alone', 'brother'])
+          await reaches(h2, 'settled', name)
+      }
+      await findsBoth()
+      t.equal(await answererOf(h2, 'settled', 'nosuch.example'), '')
+      await docker(h2, ['restart', '-t', '1', 'settled'])
+      await findsBoth()
+      await h2.kill9Daemon()
+      await h2.spawnDaemon(daemonArgs)
+      await findsBoth()
+      await h2.stopDaemon()
+      t.not(await answererByEngine(h2, 'settled', 'brother'), '', 'while no daemon of ours runs')
+      await h2.spawnDaemon(daemonArgs)
+      await findsBoth()
+      t.match(await rulesIn(h2, 'settled'), /-A OUTPUT -j SWARMCTL-ASK/)
+      await docker(h2, ['network', 'disconnect', 'front', 'settled'])
+      await eventually(async () => !(await rulesIn(h2, 'settled')).includes('SWARMCTL'), {
+        what: 'its namespace is as it was',
+      })
+      await reaches(h2, 'settled', 'brother')
+      t.equal(await answererOf(h2, 'settled', 'web'), '')
+      await docker(h2, ['rm', '-f', 'settled', 'brother'])
+      await docker(h2, ['network', 'rm', 'private'])
     })
 
     await t.test('stop, start, restart and a restart by policy', async (t) => {

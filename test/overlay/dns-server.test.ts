@@ -9,6 +9,7 @@ import type { OverlayView } from '../../src/api/overlay-view.ts'
 import { NameIndex } from '../../src/overlay/dns/names.ts'
 import { DnsServer } from '../../src/overlay/dns/server.ts'
 import { Upstream, type UpstreamAnswer } from '../../src/overlay/dns/upstream.ts'
+import type { EngineResolver } from '../../src/overlay/name-clients.ts'
 import { endpoint, network, service, view } from '../support/overlay/views.ts'
 
 const log: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => log }
@@ -63,14 +64,19 @@ t.test('a server that fails or refuses is no reason not to ask the next', async 
   t.equal(await ask(), 'none', 'nobody may be asked')
 })
 
-/** A server for who asks from loopback; `servers` are what the task was given. */
-const serverFor = async (of: OverlayView, upstreamPort: number, servers: readonly string[]) => {
+/** A server for who asks from loopback; `servers` are what the task was given, `resolver` is the Engine's in its container. */
+const serverFor = async (
+  of: OverlayView,
+  upstreamPort: number,
+  servers: readonly string[],
+  resolver?: EngineResolver,
+) => {
   const { port } = (await open('127.0.0.5')).address() as AddressInfo
   const names = new NameIndex(of, 'kernel')
   const upstream = new Upstream({ clock, servers: async () => ['127.0.0.2'] }, upstreamPort)
   const source = {
     names: () => names,
-    addressOf: (from: string) => from,
+    resolverOf: (from: string) => (from === '127.0.0.1' ? resolver : undefined),
     nameserversOf: () => servers,
   }
   const server = new DnsServer({ clock, log, upstream, source }, port)
@@ -128,4 +134,20 @@ t.test('questions of an internal network go to servers on it, and no further', a
   const openNet = await serverFor(internal('127.0.0.0/16', false), port, [])
   t.equal((await openNet('y.example.com')).rcode, 'NOERROR')
   t.strictSame(asked, ['x.example.com', 'y.example.com'])
+})
+
+t.test('what is not ours goes to the Engine’s resolver of a container that has one', async (t) => {
+  const engine = await open('127.0.0.2')
+  const { port: udp } = engine.address() as AddressInfo
+  const asked = answering(engine, 0)
+  const vault = view({
+    networks: [network('vault', 1, '127.0.0.0/16', { internal: true })],
+    services: [service('db', { vips: [{ networkId: 'vault', addr: '127.0.9.9' }] })],
+    endpoints: [endpoint('db1', 'db', 'n1', { vault: '127.0.1.1' })],
+  })
+  const ports = { udp, tcp: 1 }
+  const ask = await serverFor(vault, 9, ['127.0.0.3'], { address: '127.0.0.2', ports })
+  t.match((await ask('db')).answers, [{ data: '127.0.9.9' }])
+  t.equal((await ask('neighbour')).rcode, 'NOERROR', 'whether it may ask others, the Engine knows')
+  t.strictSame(asked, ['neighbour'])
 })

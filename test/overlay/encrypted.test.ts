@@ -149,7 +149,6 @@ const modelOf = (networks: (typeof plain)[]) =>
   nftModel(tableOf(networks), {
     reserved: () => true,
     retired: [],
-    resolvers: new Map(),
     vxlanPort: 4789,
   })
 

@@ -17,7 +17,6 @@ const modelOf = (of: OverlayView, options: { reserved?: boolean; retired?: strin
   nftModel(tableOf(of), {
     reserved: () => options.reserved ?? true,
     retired: options.retired ?? [],
-    resolvers: new Map(),
     vxlanPort: 4789,
   })
 

@@ -115,7 +115,6 @@ const modelOf = (of: OverlayView): NftModel => {
   return nftModel(table, {
     reserved: () => true,
     retired: [],
-    resolvers: new Map(),
     vxlanPort: 4789,
   })
 }

@@ -354,14 +354,7 @@ t.test("the proxy plane's rules", async (t) => {
   )
   t.ok(table)
   if (table === null) return
-  const resolvers = new Map([['172.17.0.3 . 192.168.0.53', '10.1.1.1']])
-  const lines = proxyChains(table, { resolvers, vxlanPort: 4789 }).split('\n')
-  for (const protocol of ['udp', 'tcp'])
-    t.ok(
-      lines.includes(
-        `-A SWARMCTL-DNS -s 172.17.0.3 -d 192.168.0.53 -p ${protocol} --dport 53 -j DNAT --to-destination 10.1.1.1`,
-      ),
-    )
+  const lines = proxyChains(table, { vxlanPort: 4789 }).split('\n')
   const between = lines.indexOf('-A SWARMCTL -s 10.1.0.0/16 -j SWARMCTL-BETWEEN')
   t.ok(lines.includes('-A SWARMCTL-BETWEEN -d 10.2.0.0/16 -j DROP'))
   const accepts = lines.indexOf('-A SWARMCTL -s 10.1.0.0/16 -d 10.1.0.0/16 -j ACCEPT')

@@ -2,6 +2,7 @@ import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Clock } from '../../api/clock.ts'
 import type { Log } from '../../api/log.ts'
+import type { EngineResolver } from '../name-clients.ts'
 import { type Answer, answerQuery } from './answer.ts'
 import type { NameIndex } from './names.ts'
 import { type Upstream, withLength } from './upstream.ts'
@@ -27,8 +28,8 @@ interface Gateway {
 /** What the DNS server needs to know, asked anew for every query. */
 export interface DnsSource {
   names(): NameIndex
-  /** The overlay address of the asking container. */
-  addressOf(source: string): string
+  /** The Engine's resolver in the asking container, where it is to be asked what is not ours; its servers are the Engine's matter. */
+  resolverOf(source: string): EngineResolver | undefined
   /** Nameservers that the asking task was given by its service, none otherwise. */
   nameserversOf(source: string): readonly string[]
 }
@@ -186,8 +187,7 @@ export class DnsServer {
   }
 
   /** The answer's bytes, or null when the message deserves none. */
-  async #answer(message: Buffer, from: string, transport: 'udp' | 'tcp'): Promise<Buffer | null> {
-    const source = this.#source.addressOf(from)
+  async #answer(message: Buffer, source: string, transport: 'udp' | 'tcp'): Promise<Buffer | null> {
     const names = this.#source.names()
     const turn = (type: 'A' | 'AAAA', name: string) => this.#turn(`${type} ${name}`)
     const answer: Answer = answerQuery(message, { names, source, transport, turn })
@@ -197,7 +197,10 @@ export class DnsServer {
       case 'reply':
         return answer.message
       case 'forward': {
-        const upstream = await this.#upstream.ask(message, transport, this.#servers(source, names))
+        const resolver = this.#source.resolverOf(source)
+        const upstream = await (resolver === undefined
+          ? this.#upstream.ask(message, transport, this.#servers(source, names))
+          : this.#upstream.askEngine(message, transport, resolver))
         if (upstream.kind === 'message') return upstream.message
         return upstream.kind === 'none' ? answer.refusal : answer.failure
       }

@@ -2,9 +2,12 @@ import { createSocket } from 'node:dgram'
 import { connect } from 'node:net'
 import type { Clock } from '../../api/clock.ts'
 import { connectDatagram } from '../connect-datagram.ts'
+import type { EngineResolver } from '../name-clients.ts'
 
 /** Milliseconds that one server gets; resolvers in containers wait 5 s in all. */
 const SERVER_TIMEOUT_MS = 1500
+/** Milliseconds for the Engine's resolver, which asks its servers one after the other, 4 s each (libnetwork `extIOTimeout`). */
+const ENGINE_TIMEOUT_MS = 10_000
 /** Servers tried per query (resolv.conf's own limit, MAXNS). */
 const SERVERS_MAX = 3
 /** Queries on their way upstream; more are answered with SERVFAIL at once. */
@@ -47,6 +50,15 @@ export type UpstreamAnswer =
   | { kind: 'none' }
   | { kind: 'failed' }
 
+type Transport = 'udp' | 'tcp'
+type ServerAnswer = Buffer | 'silent' | 'unreachable'
+
+interface Server {
+  address: string
+  port: number
+  timeoutMs: number
+}
+
 /** Passes queries on to the host's nameservers, unchanged. */
 export class Upstream {
   readonly #clock: Clock
@@ -62,21 +74,14 @@ export class Upstream {
   }
 
   /** Asks the servers, or the host's own, one after the other. */
-  async ask(
-    message: Buffer,
-    transport: 'udp' | 'tcp',
-    servers?: readonly string[],
-  ): Promise<UpstreamAnswer> {
-    if (this.#inFlight >= IN_FLIGHT_MAX) return { kind: 'failed' }
-    this.#inFlight++
-    try {
+  ask(message: Buffer, transport: Transport, servers?: readonly string[]): Promise<UpstreamAnswer> {
+    return this.#bounded(async () => {
       const list = servers ?? (await this.#servers())
       let isReachable = false
       let refusal: Buffer | undefined
-      for (const server of list.slice(0, SERVERS_MAX)) {
-        const answer = await (transport === 'udp'
-          ? this.#askUdp(message, server)
-          : this.#askTcp(message, server))
+      for (const address of list.slice(0, SERVERS_MAX)) {
+        const server = { address, port: this.#port, timeoutMs: SERVER_TIMEOUT_MS }
+        const answer = await this.#askOne(message, transport, server)
         if (answer === 'silent') isReachable = true
         if (!Buffer.isBuffer(answer)) continue
         if (!hasNoAnswer(answer)) return { kind: 'message', message: answer }
@@ -84,46 +89,71 @@ export class Upstream {
       }
       if (refusal !== undefined) return { kind: 'message', message: refusal }
       return { kind: isReachable ? 'failed' : 'none' }
+    })
+  }
+
+  /** Asks the Engine's resolver in a container, and waits as long as that may ask others. */
+  askEngine(
+    message: Buffer,
+    transport: Transport,
+    { address, ports }: EngineResolver,
+  ): Promise<UpstreamAnswer> {
+    return this.#bounded(async () => {
+      const server = { address, port: ports[transport], timeoutMs: ENGINE_TIMEOUT_MS }
+      const answer = await this.#askOne(message, transport, server)
+      return Buffer.isBuffer(answer) ? { kind: 'message', message: answer } : { kind: 'failed' }
+    })
+  }
+
+  async #bounded(ask: () => Promise<UpstreamAnswer>): Promise<UpstreamAnswer> {
+    if (this.#inFlight >= IN_FLIGHT_MAX) return { kind: 'failed' }
+    this.#inFlight++
+    try {
+      return await ask()
     } finally {
       this.#inFlight--
     }
   }
 
-  #askUdp(message: Buffer, server: string): Promise<Buffer | 'silent' | 'unreachable'> {
-    const socket = createSocket(server.includes(':') ? 'udp6' : 'udp4')
+  #askOne(message: Buffer, transport: Transport, server: Server): Promise<ServerAnswer> {
+    return transport === 'udp' ? this.#askUdp(message, server) : this.#askTcp(message, server)
+  }
+
+  #askUdp(message: Buffer, { address, port, timeoutMs }: Server): Promise<ServerAnswer> {
+    const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
     return new Promise((resolve) => {
       let isDone = false
-      const done = (answer: Buffer | 'silent' | 'unreachable') => {
+      const done = (answer: ServerAnswer) => {
         if (isDone) return
         isDone = true
         cancel()
         socket.close()
         resolve(answer)
       }
-      const cancel = this.#clock.schedule(SERVER_TIMEOUT_MS, () => done('silent'))
+      const cancel = this.#clock.schedule(timeoutMs, () => done('silent'))
       socket.on('error', () => done('unreachable'))
       // The answer must be to this query: same id. The connected socket lets only the server's packets in.
       socket.on('message', (answer) => {
         if (answer.length >= 2 && answer.readUInt16BE(0) === message.readUInt16BE(0)) done(answer)
       })
       // The callback gets the error when there is no route; a send that fails emits one.
-      connectDatagram(socket, this.#port, server, (error) => {
+      connectDatagram(socket, port, address, (error) => {
         if (error !== null) done('unreachable')
         else if (!isDone) socket.send(message)
       })
     })
   }
 
-  #askTcp(message: Buffer, server: string): Promise<Buffer | 'silent' | 'unreachable'> {
-    const socket = connect({ host: server, port: this.#port })
+  #askTcp(message: Buffer, { address, port, timeoutMs }: Server): Promise<ServerAnswer> {
+    const socket = connect({ host: address, port })
     return new Promise((resolve) => {
       let received = Buffer.alloc(0)
-      const done = (answer: Buffer | 'silent' | 'unreachable') => {
+      const done = (answer: ServerAnswer) => {
         cancel()
         socket.destroy()
         resolve(answer)
       }
-      const cancel = this.#clock.schedule(SERVER_TIMEOUT_MS, () => done('silent'))
+      const cancel = this.#clock.schedule(timeoutMs, () => done('silent'))
       socket.on('error', () => done('unreachable'))
       socket.on('close', () => done('unreachable'))
       socket.on('data', (chunk) => {

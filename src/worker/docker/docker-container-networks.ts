@@ -18,8 +18,7 @@ interface EndpointJson {
 interface AttachedJson {
   Id: string
   Name: string
-  State: { Status: string }
-  HostConfig?: { Dns?: string[] | null }
+  State: { Status: string; Pid?: number }
   NetworkSettings: { Networks?: Record<string, EndpointJson> | null }
 }
 
@@ -48,11 +47,7 @@ export const attachedContainer = (json: AttachedJson): AttachedContainer => ({
       return record === undefined ? [] : [{ dockerNetwork, address, record }]
     },
   ),
-  otherAddresses: Object.values(json.NetworkSettings.Networks ?? {}).flatMap(
-    ({ DriverOpts, IPAddress }) =>
-      readRecord(DriverOpts) === undefined && IPAddress ? [IPAddress] : [],
-  ),
-  nameservers: json.HostConfig?.Dns ?? [],
+  pid: json.State.Pid ?? 0,
 })
 
 /** Attachments' view of the local Docker Engine. */

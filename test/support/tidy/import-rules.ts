@@ -35,7 +35,7 @@ export const PURE = [
   'src/api/**/*.ts',
   'src/raft/**/*.ts',
   'src/manager/{store,scheduler,orchestrator,allocator,autoscaler}/**/*.ts',
-  'src/overlay/{forwarding-table,kernel-tables,link-model,name-clients,nft-model,nft-script,view}*.ts',
+  'src/overlay/{forwarding-table,kernel-tables,link-model,name-clients,nft-model,nft-script,resolver-rules,view}*.ts',
   'src/overlay/dns/{answer,names}.ts',
   'src/worker/{attachments,container-networks,task-progress,task-steps,backoff,executor,overlay-port}.ts',
 ]
