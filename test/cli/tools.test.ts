@@ -150,6 +150,28 @@ t.test(
   },
 )
 
+t.test(
+  'a service whose tasks end again and again is not well while one of them runs',
+  async (t) => {
+    const started = await start(t)
+    const service = await web(started)
+    for (const Slot of [1, 2, 3])
+      await putTask(started, service, { ID: id(`r${Slot}`), Slot, NodeID: NODE_ID, status: {} })
+    const verdict = async () => (await started.run('why web')).out.split('\n')[0]
+    const failed = (name: string, agoMs: number) =>
+      putTask(started, service, {
+        ...{ ID: id(name), Slot: 3, NodeID: NODE_ID, DesiredState: 'shutdown', agoMs },
+        status: { State: 'failed', Err: 'task: non-zero exit (1)' },
+      })
+    await failed('e1', 10_000)
+    t.equal(await verdict(), 'service web: 3 of 3 tasks run, as it should be')
+    await failed('e2', 61_000)
+    t.equal(await verdict(), 'service web: 3 of 3 tasks run, not as it should be')
+    await failed('e1', 61_000)
+    t.equal(await verdict(), 'service web: 3 of 3 tasks run, as it should be', 'it has calmed down')
+  },
+)
+
 t.test('why of what is well, paused, scaled to nothing, or waiting on its node', async (t) => {
   const started = await start(t)
   const { run, node } = started

@@ -33,6 +33,10 @@ export interface Diagnosis {
   Logs: { Task: string; Node: string; Lines: string[] }[]
 }
 
+/** Milliseconds without an end after which a slot whose tasks kept ending counts as steady. */
+const STEADY_MS = 60_000
+/** Ends within the history that make a slot restless: one alone is what restarts are for. */
+const RESTLESS_ENDS_MIN = 2
 /** Slots and checks that are shown. */
 const SHOWN_MAX = 10
 
@@ -277,6 +281,14 @@ const healthOf = (facts: ServiceFacts): Diagnosis['Health'] =>
     ]
   })
 
+/** Whether some slot's tasks end again and again: that one of them runs at the moment says little. */
+const isRestless = (facts: ServiceFacts): boolean =>
+  [...Map.groupBy(facts.tasks.filter(hasFailed), (task) => seatName(facts, task)).values()].some(
+    (ended) =>
+      ended.length >= RESTLESS_ENDS_MIN &&
+      ended.some(({ Status }) => sinceMs(facts, Status.Timestamp) < STEADY_MS),
+  )
+
 const isServiceWell = ({ service, tasks }: ServiceFacts, isComplete: boolean): boolean =>
   service.Spec.Swarmctl?.Schedule === undefined
     ? isComplete && !tasks.some((task) => isWanted(task.DesiredState) && isTroubled(task))
@@ -290,9 +302,10 @@ export const diagnoseService = (
   const { wanted, done, word } = goalOf(facts)
   const isPart = task !== undefined
   const live = present(facts)
-  const isWell = isPart
+  const isThere = isPart
     ? live.length > 0 && live.every(({ Status }) => Status.State === 'running')
     : isServiceWell(facts, done >= wanted)
+  const isWell = isThere && (isJob(facts.service) || !isRestless(facts))
   const state = task?.state ?? (live[0] ?? facts.tasks[0])?.Status.State ?? 'gone'
   const restarts = restartsOf(facts)
   const health = healthOf(facts)
