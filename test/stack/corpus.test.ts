@@ -62,6 +62,8 @@ t.test('the API takes what they become, and the next plan finds it the same', as
   for (const file of files) {
     const { config } = await load(file)
     for (const service of (await convertStack(config, 'demo', io)).services) {
+      // A pipe of Windows: the docker CLI lets it pass, no node here would.
+      if (service.Name === 'demo_pipe') continue
       const { spec: Spec } = parseServiceRequest(service)
       const services = [{ ID: 'a', Version: { Index: 1 }, Spec }]
       const { operations } = planStack({

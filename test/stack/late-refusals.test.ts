@@ -204,35 +204,47 @@ check('what a conversion finds', [
     'stack.yml:4: services.a.depends_on: services wait for each other: a → b → a',
   ],
   [
-    service("volumes: [{type: npipe, source: 'p', target: '.pipe'}]"),
-    'stack.yml:4: services.a.volumes: invalid mount target, must be an absolute path: .pipe',
-  ],
-  [
-    service('sysctls: {vm.swappiness: 1}'),
-    "stack.yml:4: services.a.sysctls: ContainerSpec: sysctl 'vm.swappiness' is not allowed: it is not namespaced",
-  ],
-  [
-    service('deploy: {endpoint_mode: dnsrr}\n    ports: ["80:80"]'),
-    "stack.yml:5: services.a.ports: EndpointSpec: port published with ingress mode can't be used with dnsrr mode",
-  ],
-  [
-    service('deploy: {update_config: {failure_action: odd}}'),
-    'stack.yml:4: services.a.deploy.update_config: unrecognized update failure action odd',
-  ],
-  [
-    service('deploy: {restart_policy: {condition: odd}}'),
-    'stack.yml:4: services.a.deploy.restart_policy.condition: invalid RestartCondition: "odd"',
-  ],
-  [
-    service('deploy: {placement: {constraints: [node.role]}}'),
-    'stack.yml:4: services.a.deploy.placement.constraints: constraint expected one operator from ==, !=',
-  ],
-  [
-    service('mem_limit: 1k'),
-    'stack.yml:2: services.a: invalid memory value 1024: Must be at least 4MiB',
-  ],
-  [
     service('depends_on: [b]', '  b: {image: i, profiles: [p, q]}'),
     'stack.yml:4: services.a.depends_on: b is in no active profile: name one of p, q with --profile',
   ],
 ])
+
+t.test(
+  'what managers refuse whatever the cluster is, a deployment refuses before it sends anything',
+  async (t) => {
+    const cases: Case[] = [
+      [
+        service("volumes: [{type: npipe, source: 'p', target: '.pipe'}]"),
+        'stack.yml:4: services.a.volumes: invalid mount target, must be an absolute path: .pipe',
+      ],
+      [
+        service('sysctls: {vm.swappiness: 1}'),
+        "stack.yml:4: services.a.sysctls: ContainerSpec: sysctl 'vm.swappiness' is not allowed: it is not namespaced",
+      ],
+      [
+        service('deploy: {endpoint_mode: dnsrr}\n    ports: ["80:80"]'),
+        "stack.yml:5: services.a.ports: EndpointSpec: port published with ingress mode can't be used with dnsrr mode",
+      ],
+      [
+        service('deploy: {update_config: {failure_action: odd}}'),
+        'stack.yml:4: services.a.deploy.update_config: unrecognized update failure action odd',
+      ],
+      [
+        service('deploy: {restart_policy: {condition: odd}}'),
+        'stack.yml:4: services.a.deploy.restart_policy.condition: invalid RestartCondition: "odd"',
+      ],
+      [
+        service('deploy: {placement: {constraints: [node.role]}}'),
+        'stack.yml:4: services.a.deploy.placement.constraints: constraint expected one operator from ==, !=',
+      ],
+      [
+        service('mem_limit: 1k'),
+        'stack.yml:2: services.a: invalid memory value 1024: Must be at least 4MiB',
+      ],
+    ]
+    for (const [text, message] of cases) {
+      t.equal(await refusal(text, { deploys: true }), message, text)
+      t.equal(await refusal(text), 'taken', 'by a conversion, as by the docker CLI')
+    }
+  },
+)

@@ -1,3 +1,4 @@
+import { requireAccepted } from '../../stack/convert/accepted.ts'
 import type { PlanStackInput, ResolveImage } from '../../stack/plan/plan.ts'
 import type { CliContext } from '../context.ts'
 import { existingObjects } from './existing.ts'
@@ -19,9 +20,11 @@ export const readPlanInput = async (
   const loaded = await readStack(context, options)
   tellWarnings(context, loaded)
   const namespace = stackName(given, loaded)
+  const desired = await convertFiles(loaded, namespace)
+  requireAccepted(desired, loaded.config, namespace)
   return {
     namespace,
-    desired: await convertFiles(loaded, namespace),
+    desired,
     existing: await existingObjects(context),
     prune: options.prune === true,
     resolveImage,

@@ -44,7 +44,7 @@ export const convertUpdate = (update: UpdateInFile | undefined): UpdateConfig | 
   present<UpdateConfig>({
     Parallelism: update.parallelism ?? DEFAULT_PARALLELISM,
     Delay: update.delay || undefined,
-    // Any text passes here: `requireAccepted` refuses what managers do not know.
+    // Any text passes, as with the docker CLI; `requireAccepted` refuses what managers do not know before a deployment.
     FailureAction: (update.failure_action || undefined) as UpdateConfig['FailureAction'],
     Monitor: update.monitor || undefined,
     MaxFailureRatio: update.max_failure_ratio ?? 0,
@@ -78,7 +78,7 @@ export const convertEndpoint = (
   ports: readonly ServicePort[] = [],
 ): EndpointSpec =>
   present<EndpointSpec>({
-    // Any text passes here: `requireAccepted` refuses what managers do not know.
+    // Any text passes, as with the docker CLI; `requireAccepted` refuses what managers do not know before a deployment.
     Mode: (mode?.toLowerCase() || undefined) as EndpointSpec['Mode'],
     Ports: ports.map(convertPort).sort((a, b) => (a.PublishedPort ?? 0) - (b.PublishedPort ?? 0)),
   })

@@ -7,7 +7,6 @@ import type { DeployConfig, ServiceConfig, StackConfig } from '../config.ts'
 import { checkImageReference } from '../parse/image-reference.ts'
 import { present } from '../present.ts'
 import { at, StackFileProblem } from '../stack-error.ts'
-import { requireAccepted } from './accepted.ts'
 import { convertContainer } from './container.ts'
 import { convertDependencies, isAwaitedJob } from './dependencies.ts'
 import { convertEndpoint, convertMode, convertPlacement, convertUpdate } from './deploy.ts'
@@ -51,7 +50,6 @@ export const convertService = (
     Swarmctl,
   })
   at(['services', key, 'networks'], () => requireFixedAddresses(spec))
-  requireAccepted(spec, ['services', key])
   return spec
 }
 

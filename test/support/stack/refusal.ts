@@ -1,4 +1,5 @@
 /** Stack files that are refused, and what for. */
+import { requireAccepted } from '../../../src/stack/convert/accepted.ts'
 import { convertStack } from '../../../src/stack/convert/stack.ts'
 import { loadStack } from '../../../src/stack/load.ts'
 import { memoryFiles } from './memory-stack.ts'
@@ -17,8 +18,8 @@ const FILES: Readonly<Record<string, string>> = {
   'profile.json': 'not json',
 }
 
-/** Why a stack file is refused; `taken` when it is not. */
-export const refusal = async (text: string): Promise<string> => {
+/** Why a stack file is refused; `taken` when it is not. `deploys`: by a plan or a deployment, which know what managers take. */
+export const refusal = async (text: string, { deploys = false } = {}): Promise<string> => {
   const io = memoryFiles(
     Object.fromEntries(
       Object.entries({ ...FILES, 'stack.yml': text }).map(([name, file]) => [`/w/${name}`, file]),
@@ -26,7 +27,8 @@ export const refusal = async (text: string): Promise<string> => {
   )
   try {
     const { config } = await loadStack({ files: ['stack.yml'], env: { N: 'x' }, workdir: '/w', io })
-    await convertStack(config, 'demo', io)
+    const converted = await convertStack(config, 'demo', io)
+    if (deploys) requireAccepted(converted, config, 'demo')
     return 'taken'
   } catch (thrown) {
     return (thrown as Error).message
