@@ -19,6 +19,17 @@ const QUICKLY = [
   ...['--rollback-monitor', '1s', '--rollback-parallelism', '0'],
 ]
 
+/** The status line of an answer to a client that has ended its sending half, as `nc -N` does. */
+const answerToHalf = async (host: LabHost, socket: string, path: string): Promise<string> => {
+  const script = `
+    use IO::Socket::UNIX;
+    my $socket = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die $!;
+    $socket->send("GET $ARGV[1] HTTP/1.0\\r\\n\\r\\n");
+    shutdown($socket, 1);
+    print scalar <$socket>;`
+  return (await host.exec('perl', ['-e', script, socket, path])).stdout.trim()
+}
+
 labTest(t, 'the docker CLI', { hosts: 3 }, async (t, lab) => {
   const [leader, follower, worker] = lab.hosts as [LabHost, LabHost, LabHost]
   await formCluster(lab, { managers: 2, workers: 1 })
@@ -281,6 +292,15 @@ labTest(t, 'the docker CLI', { hosts: 3 }, async (t, lab) => {
       t.match((await docker(['logs', 'own'])).stdout, /started version=1/)
       t.match((await docker(['rm', '-f', 'own'])).stdout, 'own')
       t.match(await docker(['run', '--rm', 'swarmctl-test:none'], { check: false }), { code: 125 })
+      for (const path of ['/_ping', '/images/json', '/networks', '/containers/nope/json']) {
+        const answer = await answerToHalf(host, host.swarmctlSocket, path)
+        t.match(answer, / (?:200 OK|404 Not Found)$/)
+        t.equal(
+          answer.replace(/^\S+/, ''),
+          (await answerToHalf(host, host.dockerSocket, path)).replace(/^\S+/, ''),
+          `${path}, as from the Engine`,
+        )
+      }
     })
   }
 
