@@ -75,16 +75,34 @@ export const buildProgram = async (
   return program
 }
 
+/** `help service create` as docker's CLI means it: the help of the command that all words name. A word that names none is an unknown command. */
+const askedForHelp = (program: Command, words: readonly string[]): string[] => {
+  let command = program
+  for (const [at, word] of words.entries()) {
+    const next = command.commands.find(
+      (other) => other.name() === word || other.aliases().includes(word),
+    )
+    // A command that acts has no words after it; it is not to act here.
+    if (!next)
+      return command.commands.length > 0 ? words.slice(0, at + 1) : help(words.slice(0, at))
+    command = next
+  }
+  return help(words)
+}
+
+const help = (words: readonly string[]): string[] => [...words, '--help']
+
 /** Runs one command line; returns the exit code. Nothing but one line reaches the user when it fails. */
 export const main = async (args: readonly string[], deps: CliDeps): Promise<number> => {
   try {
-    const program = await buildProgram(deps, args)
+    const topic = args[0] === 'help' && args.length > 1 ? args.slice(1) : undefined
+    const program = await buildProgram(deps, topic ?? args)
     if (args[0] === COMPLETE) {
       const { printCandidates } = await import('./completion/command.ts')
       await printCandidates(program, args.slice(1), deps)
       return 0
     }
-    await program.parseAsync([...args], { from: 'user' })
+    await program.parseAsync(topic ? askedForHelp(program, topic) : [...args], { from: 'user' })
     return 0
   } catch (thrown) {
     if (thrown instanceof CommanderError) {
