@@ -98,6 +98,26 @@ t.test('errors name file and place', async (t) => {
   }
 })
 
+t.test('a variable without braces that takes in the text after it is warned of', async (t) => {
+  const warningsOf = async (text: string) => {
+    const source = `services: {a: {image: i, hostname: ${JSON.stringify(text)}}}`
+    const { warnings } = await load(source, { env: { A: 'a', N: '3' } })
+    return warnings.flatMap((warning) => (warning.kind === 'note' ? [warning.text] : []))
+  }
+  for (const text of ['$A-db', 'x$A-${N:-1}', '$$$A-b', '$A:-b', '$A?']) {
+    t.strictSame(
+      await warningsOf(text),
+      [
+        'services.a.hostname: what follows $A is its default or its message, as in docker stack deploy; write ${A} where it is text',
+      ],
+      text,
+    )
+  }
+  for (const text of ['${A}-db', '$A.db-x', '$$A-db', '$A:5', '${A:-b}-c']) {
+    t.strictSame(await warningsOf(text), [], text)
+  }
+})
+
 t.test('keys are not interpolated', async (t) => {
   await t.rejects(load('services: {"${A}": {image: i}}'), { message: /\$\{A\} is not allowed/ })
 })

@@ -32,6 +32,8 @@ export const interpolate = (root: ValueMap, interpolation: Interpolation): Value
   const walk = (value: Value, path: Path): Value => {
     if (typeof value === 'string') {
       if (NESTED.test(value)) note(`${pathText(path)}: ${NESTED_NOTE}`)
+      const [, name] = UNBRACED.exec(value) ?? []
+      if (name !== undefined) note(`${pathText(path)}: ${unbracedNote(name)}`)
       return interpolateText(value, path, { lookup, note })
     }
     if (Array.isArray(value)) return value.map((item, index) => walk(item, [...path, index]))
@@ -47,6 +49,11 @@ export const interpolate = (root: ValueMap, interpolation: Interpolation): Value
 const NESTED = /(?<!\$)\$\{[^}]*[-+?][^}]*\$\{/
 const NESTED_NOTE =
   'the first } ends an expression, as in docker stack deploy: a variable in a default is not replaced'
+
+/** `$NAME-db`, which looks like the value and then `-db`. An even number of `$` before it are text. */
+const UNBRACED = /(?<=(?:^|[^$])(?:\$\$)*)\$([_a-z][_a-z0-9]*):?[-+?]/i
+const unbracedNote = (name: string): string =>
+  `what follows $${name} is its default or its message, as in docker stack deploy; write \${${name}} where it is text`
 
 const FORGIVEN_NOTE =
   'nothing is put there, since a variable after it is fine, as in docker stack deploy'
