@@ -80,9 +80,10 @@ export class Surface {
       maxHeaderSize: HEADER_BYTES_MAX,
       // Some clients offer HTTP/2 with each request (Java's, `curl --http2`): what is answered here is answered by the version that they asked in.
       shouldUpgradeCallback: ({ method = '', url = '/' }: IncomingMessage) =>
-        this.#find(method, splitUrl(url)[0]) === undefined,
+        this.#find(method, splitUrl(originForm(url))[0]) === undefined,
     }
     const server = createServer(options, (request, response) => {
+      request.url = originForm(request.url)
       // Of this connection alone: neither the leader nor the Engine is offered it.
       if (request.headers.upgrade !== undefined) {
         for (const name of UPGRADE_HEADERS) delete request.headers[name]
@@ -197,6 +198,7 @@ export class Surface {
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    request.url = originForm(request.url)
     this.#hijacked.add(socket)
     socket.on('close', () => this.#hijacked.delete(socket))
     proxyUpgrade(this.#deps.engine, request, socket, head)
@@ -232,6 +234,13 @@ const notForwarded = (): SwarmctlError =>
     'PERMISSION_DENIED',
     "this is for the machine's own socket: other managers may only forward what concerns the cluster",
   )
+
+/** A server takes `GET http://host/services` as it does `GET /services` (RFC 9112 §3.2.2); what goes between proxies names the host so. */
+const originForm = (url = '/'): string => {
+  const [, path] = /^https?:\/\/[^/?]*(.*)$/i.exec(url) ?? []
+  if (path === undefined) return url
+  return path.startsWith('/') ? path : `/${path}`
+}
 
 const splitUrl = (url: string): [path: string, search: string] => {
   const at = url.indexOf('?')

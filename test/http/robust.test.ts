@@ -117,3 +117,15 @@ t.test('an Engine that hangs is not waited for', async (t) => {
   }
   await t.rejects(engineJson(engine, '/version', 50), { code: 'ENGINE_UNAVAILABLE' })
 })
+
+t.test('a request may name the host in its first line', async (t) => {
+  const node = await startNode(t)
+  for (const path of ['http://docker/services', 'HTTP://docker:2375/v1.41/services?status=1']) {
+    const { status, body } = await node.call('GET', path)
+    t.equal(status, 200, path)
+    t.strictSame(body, [], path)
+  }
+  t.equal((await node.call('GET', 'http://docker')).status, 404)
+  await node.call('GET', 'http://docker/v1.41/containers/json?all=1')
+  t.equal(node.engine.seen.at(-1)?.url, '/v1.41/containers/json?all=1', 'the Engine gets its path')
+})
