@@ -13,8 +13,19 @@ import {
 const POLL_INTERVAL_MS = 250
 /** A connection without data for so long is a kept-alive one (design §8). */
 const SILENCE_MS = 3000
+/** A client that has not confirmed its connection by then is gone, or never was one: it holds nobody up. */
+const OPENING_MAX_MS = 3000
 /** Every so many looks the silence is asked for: it costs a process. */
 const SILENCE_EVERY_POLLS = 2
+
+/** The TCP sockets of a process's network namespace; null when that is gone. */
+export const readSockets = async (proc: Proc, pid: number): Promise<SocketLine[] | null> => {
+  const files = await Promise.all(
+    ['tcp', 'tcp6'].map((name) => proc.read(`/proc/${pid}/net/${name}`)),
+  )
+  if (files.every((text) => text === null)) return null
+  return files.flatMap((text) => (text === null ? [] : parseProcNetTcp(text)))
+}
 
 /** Waits for a task's connections to end. */
 export class Drainer {
@@ -29,8 +40,8 @@ export class Drainer {
   }
 
   /**
-   * Resolves when no connection to the addresses is left in the process' network namespace, all of them were silent for 3 s, at
-   * the limit, or when the signal aborts.
+   * Resolves when no connection to the addresses is left in the process' network namespace, also none that a client is just opening,
+   * when all of them were silent for 3 s, at the limit, or when the signal aborts.
    */
   async drain(
     addresses: ReadonlySet<string>,
@@ -41,7 +52,11 @@ export class Drainer {
     const deadlineMs = this.#clock.nowMs() + limitMs
     const ports = new Set<number>()
     for (let poll = 0; !signal.aborted; poll++) {
-      const open = await this.#open(addresses, ports, pid)
+      const isEarly = poll * POLL_INTERVAL_MS < OPENING_MAX_MS
+      const open = (await this.#open(addresses, ports, pid)).filter(
+        // It came while the task was in rotation, and its client may be far away: what it asks is answered.
+        ({ state }) => state !== 'opening' || isEarly,
+      )
       if (open.length === 0) return
       if (poll % SILENCE_EVERY_POLLS === 0 && (await this.#areSilent(open, pid))) return
       // The looks count too: a clock that is set back must not make the limit longer.
@@ -56,10 +71,7 @@ export class Drainer {
     ports: Set<number>,
     pid: number,
   ): Promise<SocketLine[]> {
-    const files = await Promise.all(
-      ['tcp', 'tcp6'].map((name) => this.#proc.read(`/proc/${pid}/net/${name}`)),
-    )
-    const lines = files.flatMap((text) => (text === null ? [] : parseProcNetTcp(text)))
+    const lines = (await readSockets(this.#proc, pid)) ?? []
     // A server that stops listening first still has its connections: ports are remembered.
     for (const line of lines) if (line.state === 'listen') ports.add(line.localPort)
     return openConnections(lines, addresses, ports)

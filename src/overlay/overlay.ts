@@ -220,9 +220,10 @@ export class Overlay {
     this.#requestSync()
   }
 
-  /** Resolves when the kernel holds all views taken before; rejects only when closed before. */
-  held(): Promise<void> {
-    return this.#sync.request()
+  /** Resolves when all that is new goes by the views taken before; rejects only when closed before. */
+  async held(): Promise<void> {
+    await this.#sync.request()
+    await this.#ports?.settled()
   }
 
   /** Tells which node this is; before the first view. */

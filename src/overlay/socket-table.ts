@@ -13,11 +13,13 @@ export interface SocketLine {
   sendQueueBytes: number
 }
 
-export type SocketState = 'established' | 'close-wait' | 'closing' | 'listen' | 'other'
+/** `opening`: asked for by a client that has yet to confirm; the kernel lists those as well. */
+export type SocketState = 'opening' | 'established' | 'close-wait' | 'closing' | 'listen' | 'other'
 
 /** Kernel numbers of TCP states (include/net/tcp_states.h). */
 const STATES: Record<string, SocketState> = {
   '01': 'established',
+  '03': 'opening',
   '04': 'closing',
   '08': 'close-wait',
   '09': 'closing',
@@ -37,10 +39,11 @@ const hexToIpv6 = (text: string): bigint => {
 
 const V4_MAPPED = '0000000000000000FFFF0000'
 const ANY_V6 = '0'.repeat(32)
+const ANY_V4 = '0.0.0.0'
 
 const address = (text: string): string => {
   if (text.length === 8) return hexToIpv4(text)
-  if (text === ANY_V6) return '0.0.0.0'
+  if (text === ANY_V6) return ANY_V4
   return text.startsWith(V4_MAPPED) ? hexToIpv4(text.slice(24)) : formatIpv6(hexToIpv6(text))
 }
 
@@ -89,8 +92,8 @@ export const parseSilence = (text: string): Map<string, number> => {
 }
 
 /**
- * The connections that clients have to these addresses and that something may still come of: established, half closed, or closed
- * with data on its way. Connections that the task itself opened do not hold it up: `ports` are those that it listens on.
+ * The connections that clients have to these addresses and that something may still come of: being opened, established, half closed,
+ * or closed with data on its way. Connections that the task itself opened do not hold it up: `ports` are those that it listens on.
  */
 export const openConnections = (
   lines: readonly SocketLine[],
@@ -99,6 +102,19 @@ export const openConnections = (
 ): SocketLine[] =>
   lines.filter((line) => {
     if (!addresses.has(line.localAddr) || !ports.has(line.localPort)) return false
-    if (line.state === 'established' || line.state === 'close-wait') return true
+    if (['opening', 'established', 'close-wait'].includes(line.state)) return true
     return line.state === 'closing' && line.sendQueueBytes > 0
   })
+
+/** Whether a process in the namespace accepts connections to this port from outside. */
+export const isListening = (
+  lines: readonly SocketLine[],
+  addresses: ReadonlySet<string>,
+  port: number,
+): boolean =>
+  lines.some(
+    ({ state, localAddr, localPort }) =>
+      state === 'listen' &&
+      localPort === port &&
+      (localAddr === ANY_V4 || addresses.has(localAddr)),
+  )

@@ -28,6 +28,7 @@ t.test('sockets that count', async (t) => {
       [`${OWN}:0050`, `${PEER}:C003`, '04', '00000100'],
       [`${OWN}:0050`, `${PEER}:C004`, '04'],
       [`${OWN}:0050`, `${PEER}:C005`, '06'],
+      [`${OWN}:0050`, `${PEER}:C007`, '03'],
       [`${OWN}:9000`, `${PEER}:1538`, '01'],
       ['0100007F:0050', '0100007F:C006', '01'],
     ]),
@@ -35,8 +36,8 @@ t.test('sockets that count', async (t) => {
   const open = openConnections(lines, new Set(['10.1.1.20']), new Set([80]))
   t.strictSame(
     open.map((one) => one.remotePort - 0xc000),
-    [1, 2, 3],
-    'established, half closed, closed with data left; not: time-wait, own outgoing ones, loopback',
+    [1, 2, 3, 7],
+    'established, half closed, closed with data left, being opened; not: time-wait, own outgoing ones, loopback',
   )
   const mapped = parseProcNetTcp(
     tcp([[`0000000000000000FFFF0000${OWN}:0050`, `0000000000000000FFFF0000${PEER}:C001`, '01']]),
@@ -123,6 +124,20 @@ t.test('how long a drain takes', async (t) => {
     }),
     10_000,
     'to the limit, though the server stopped listening',
+  )
+  const opening: [string, string, string] = [`${OWN}:0050`, `${PEER}:C001`, '03']
+  t.equal(
+    await drainOf((ms) => ({
+      tcp: tcp(ms === 0 ? [listen, opening] : ms < 5000 ? [listen, ready] : [listen]),
+      ss: ms === 0 ? '' : line(0),
+    })),
+    5000,
+    'a client far away, whose connection is just being opened, gets its answer',
+  )
+  t.equal(
+    await drainOf(() => ({ tcp: tcp([listen, opening]), ss: '' })),
+    3000,
+    'one that never confirms is not waited for',
   )
   t.equal(
     await drainOf(() => ({ tcp: tcp([listen, ready]), ss: line(0) }), { abortAtMs: 1000 }),

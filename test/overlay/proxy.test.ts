@@ -119,6 +119,66 @@ t.test('TCP: round robin, half-close, retry, refusal', async (t) => {
   b.server.close()
 })
 
+t.test('who leaves rotation gets nothing new once that is confirmed', async (t) => {
+  const [a, b] = [await namedServer('a'), await namedServer('b')]
+  const port = await freePort()
+  const attempts: { port: number; refuse: () => void; accept: () => void }[] = []
+  let onAttempt = quiet
+  const ports = portsWith({
+    open: (_nodeId, wanted) =>
+      new Promise((resolve, reject) => {
+        const accept = () => void localTunnel.open('n2', wanted).then(resolve)
+        attempts.push({ port: wanted.port, refuse: () => reject(new Error('refused')), accept })
+        onAttempt()
+      }),
+  })
+  const attempt = async (run: () => void) => {
+    const begun = new Promise<void>((resolve) => {
+      onAttempt = resolve
+    })
+    run()
+    await begun
+    return attempts.at(-1)
+  }
+  const isSettled = (settled: Promise<void>): Promise<boolean> =>
+    Promise.race([
+      settled.then(() => true),
+      new Promise<false>((resolve) => setTimeout(resolve, 20, false)),
+    ])
+  const remote = ({ port }: { port: number }) => target(port, 'n2')
+  const neverAsked = await freePort()
+
+  await ports.set([published(port, [remote(a), target(neverAsked, 'n2')])], new Set())
+  let answer: Promise<string> | undefined
+  const first = await attempt(() => {
+    answer = exchange(port, '1')
+  })
+  t.equal(first?.port, a.port)
+  t.ok(await isSettled(ports.settled()), 'what stays in rotation is not waited for')
+  await ports.set([published(port, [remote(b)])], new Set())
+  const settled = ports.settled()
+  t.notOk(await isSettled(settled), 'an attempt is on its way to one that left')
+  const second = await attempt(() => first?.refuse())
+  t.equal(second?.port, b.port, 'the next one is of those in rotation now')
+  t.ok(await isSettled(settled))
+  second?.accept()
+  t.equal(await answer, 'b:1')
+  t.equal(attempts.length, 2)
+
+  const third = await attempt(() => {
+    answer = exchange(port, '2')
+  })
+  await ports.set([], new Set())
+  const given = ports.settled()
+  t.notOk(await isSettled(given), 'nor is one that a removed port has begun forgotten')
+  third?.accept()
+  await given
+  t.equal(await answer, 'b:2', 'it is a connection like others')
+  ports.close()
+  a.server.close()
+  b.server.close()
+})
+
 t.test('connections to an address that died are ended', async (t) => {
   const server = createServer(() => {})
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

@@ -17,6 +17,8 @@ export interface DialOptions {
 /** Opens connections to endpoints: local ones directly, others through the tunnel, or routed where there is none. */
 export class Dialer {
   readonly #options: DialOptions
+  /** Attempts under way. Bounded by the listeners' connections, each by its time. */
+  readonly #attempts = new Map<Promise<Duplex>, PublishedEndpoint>()
 
   constructor(options: DialOptions) {
     this.#options = options
@@ -24,6 +26,22 @@ export class Dialer {
 
   /** A stream to the endpoint. Rejects when it can't be had in time. */
   async open(endpoint: PublishedEndpoint, protocol: 'tcp' | 'udp'): Promise<Duplex> {
+    const attempt = this.#open(endpoint, protocol)
+    this.#attempts.set(attempt, endpoint)
+    try {
+      return await attempt
+    } finally {
+      this.#attempts.delete(attempt)
+    }
+  }
+
+  /** Resolves when the attempts that are under way to such endpoints have ended; those that succeeded are connections of the endpoint's by then. */
+  async settled(isMeant: (endpoint: PublishedEndpoint) => boolean): Promise<void> {
+    const meant = [...this.#attempts].filter(([, endpoint]) => isMeant(endpoint))
+    await Promise.allSettled(meant.map(([attempt]) => attempt))
+  }
+
+  async #open(endpoint: PublishedEndpoint, protocol: 'tcp' | 'udp'): Promise<Duplex> {
     const { tunnel } = this.#options
     if (tunnel === null || this.isDirect(endpoint)) return this.#direct(endpoint)
     const { networkId, addr, port, nodeId } = endpoint

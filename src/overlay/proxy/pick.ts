@@ -3,6 +3,16 @@ import type { PublishedEndpoint } from '../forwarding-table.ts'
 /** Endpoints tried for one connection: enough to get past a few that went without notice, few enough to answer in time. */
 const ATTEMPTS_MAX = 4
 
+const NONE: ReadonlySet<PublishedEndpoint> = new Set()
+
+type Place = Pick<PublishedEndpoint, 'addr' | 'port'>
+
+/** A newer view names the same place by another object. */
+const isAmong = ({ addr, port }: Place, others: Iterable<Place>): boolean => {
+  for (const other of others) if (other.addr === addr && other.port === port) return true
+  return false
+}
+
 /** Round robin over a port's endpoints, as they are now. */
 export class EndpointRing {
   #endpoints: readonly PublishedEndpoint[] = []
@@ -12,17 +22,21 @@ export class EndpointRing {
     this.#endpoints = endpoints
   }
 
-  has({ addr, port }: Pick<PublishedEndpoint, 'addr' | 'port'>): boolean {
-    return this.#endpoints.some((one) => one.addr === addr && one.port === port)
+  has(place: Place): boolean {
+    return isAmong(place, this.#endpoints)
   }
 
-  /** The endpoints that a new connection is to try, in this order; none when there is none. */
-  candidates(): PublishedEndpoint[] {
+  /** The endpoint that a new connection is to try after those; undefined when none is left, or enough were tried. */
+  next(tried: ReadonlySet<PublishedEndpoint> = NONE): PublishedEndpoint | undefined {
+    if (tried.size >= ATTEMPTS_MAX) return undefined
     const count = this.#endpoints.length
-    if (count === 0) return []
-    const first = this.#next % count
-    this.#next = first + 1
-    const ring = [...this.#endpoints.slice(first), ...this.#endpoints.slice(0, first)]
-    return ring.slice(0, ATTEMPTS_MAX)
+    for (let step = 0; step < count; step++) {
+      const at = (this.#next + step) % count
+      const endpoint = this.#endpoints[at]
+      if (endpoint === undefined || isAmong(endpoint, tried)) continue
+      this.#next = at + 1
+      return endpoint
+    }
+    return undefined
   }
 }

@@ -75,6 +75,14 @@ export class PublishedPorts {
     )
   }
 
+  /** Resolves when no connection is on its way to an endpoint that `set` left out: whoever takes a task out of rotation may look for its connections then. */
+  settled(): Promise<void> {
+    const wanted = [...this.#wanted.values()].flatMap(({ endpoints }) => endpoints)
+    return this.#dialer.settled(
+      ({ addr, port }) => !wanted.some((one) => one.addr === addr && one.port === port),
+    )
+  }
+
   /** Whether the port's number is ours on this host. */
   isReserved(port: PublishedPort): boolean {
     if (port.protocol === 'sctp') return true

@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { PublishedPort } from '../forwarding-table.ts'
+import type { PublishedEndpoint, PublishedPort } from '../forwarding-table.ts'
 import type { Dialer } from './dialer.ts'
 import { cutOff, joinStreams } from './join.ts'
 import { EndpointRing } from './pick.ts'
@@ -84,8 +84,12 @@ export class TcpListener {
   }
 
   async #connect(client: Socket): Promise<{ upstream: Duplex; addr: string } | null> {
-    for (const endpoint of this.#ring.candidates()) {
-      if (client.destroyed) return null
+    const tried = new Set<PublishedEndpoint>()
+    // Asked anew each time: who left rotation meanwhile may be stopped as soon as no attempt is under way.
+    for (;;) {
+      const endpoint = client.destroyed ? undefined : this.#ring.next(tried)
+      if (endpoint === undefined) return null
+      tried.add(endpoint)
       try {
         const upstream = await this.#dialer.open(endpoint, 'tcp')
         if (!client.destroyed) return { upstream, addr: endpoint.addr }
@@ -95,7 +99,6 @@ export class TcpListener {
         // Nothing was sent yet: the next endpoint gets the connection.
       }
     }
-    return null
   }
 }
 

@@ -72,7 +72,7 @@ export class UdpListener {
     const client = `${from.address} ${from.port}`
     let session = this.#sessions.get(client)
     if (session === undefined) {
-      const endpoint = this.#ring.candidates()[0]
+      const endpoint = this.#ring.next()
       if (endpoint === undefined) return
       // A question and its answer are a session too: those that are over must not keep others out.
       const [oldest] = this.#sessions
