@@ -22,6 +22,7 @@ import { HostSettings } from './host-settings.ts'
 import { Ipv6Plane } from './ipv6-plane.ts'
 import { KernelTables } from './kernel-tables.ts'
 import { Links } from './links.ts'
+import { type ListenWait, untilListening } from './listening.ts'
 import { NameClients } from './name-clients.ts'
 import { VXLAN_PORT } from './names.ts'
 import { nftModel } from './nft-model.ts'
@@ -289,6 +290,12 @@ export class Overlay {
   ): Promise<void> {
     if (containerPid <= 0) return
     await this.#drainer.drain(new Set(addressesOf(task)), containerPid, limitMs, signal)
+  }
+
+  /** See `OverlayPort`. */
+  listening(task: Task, pid: number, wait: ListenWait, signal: AbortSignal): Promise<void> {
+    const addresses = new Set(addressesOf(task))
+    return untilListening(this.#deps, { pid, addresses, ...wait }, signal)
   }
 
   /** A local task went away by itself: nothing new is sent to it from this node. */

@@ -17,6 +17,12 @@ export const STOP_CONCURRENCY = 256
 /** How long a task that is to go waits for the word that no node sends it connections any more. */
 export const ROTATION_WAIT_MAX_MS = 5000
 
+/**
+ * How long a task without a healthcheck may take to listen on its published ports before it counts as running all the same: most programs listen within a
+ * fraction of it; those that never will lose no more than this.
+ */
+export const LISTEN_WAIT_MAX_MS = 2000
+
 /** How long a job whose process ended waits for an Engine that is silent to say how: longer than an upgrade of it takes. */
 export const EXIT_CODE_WAIT_MAX_MS = 120_000
 

@@ -11,7 +11,7 @@ import {
   LOCAL_NETWORK_REMOVE_MS,
   LOCAL_NETWORK_START_MS,
 } from './limits.ts'
-import type { OverlayPort, TaskWiring } from './overlay-port.ts'
+import type { ListenWait, OverlayPort, TaskWiring } from './overlay-port.ts'
 import { hasOverlay } from './task-progress.ts'
 
 /** The Engine's networks that stand for node-local ones. Rejects as `Executor` does. */
@@ -91,6 +91,10 @@ export class NodeNetworks implements OverlayPort {
 
   drain(task: Task, containerPid: number, limitMs: number, signal: AbortSignal): Promise<void> {
     return this.#overlay.drain(task, containerPid, limitMs, signal)
+  }
+
+  listening(task: Task, pid: number, wait: ListenWait, signal: AbortSignal): Promise<void> {
+    return this.#overlay.listening(task, pid, wait, signal)
   }
 
   dropEndpoint(taskId: string): void {

@@ -21,6 +21,12 @@ export interface TaskWiring {
   hostConfig?: object
 }
 
+/** Which TCP ports are to be listened on, and how long that is waited for. */
+export interface ListenWait {
+  ports: readonly number[]
+  limitMs: number
+}
+
 /** The node's data plane as the agent uses it; `src/overlay` implements it. */
 export interface OverlayPort {
   /** Takes a part of the managers' view; the tables follow as soon as they can. */
@@ -42,6 +48,8 @@ export interface OverlayPort {
   detach(taskId: string): Promise<void>
   /** Resolves when the task's established connections ended, were silent for 3 s, or at the limit. Aborting ends it early. */
   drain(task: Task, containerPid: number, limitMs: number, signal: AbortSignal): Promise<void>
+  /** Resolves when the task's container accepts connections to all of these TCP ports, has ended, or at the limit. Aborting ends it early. */
+  listening(task: Task, containerPid: number, wait: ListenWait, signal: AbortSignal): Promise<void>
   /** The local endpoint went away by itself: drops it from the local table at once. */
   dropEndpoint(taskId: string): void
   close(): Promise<void>

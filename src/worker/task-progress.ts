@@ -21,6 +21,8 @@ export interface Progress {
   released: boolean
   /** The container that it replaces, failed and on its way out, has yet to end. */
   predecessorRuns: boolean
+  /** It accepts connections to its published ports, or was waited for. */
+  listening: boolean
   /** It was RUNNING, so that other nodes may send it connections. */
   served: boolean
   outOfRotation: boolean
@@ -50,6 +52,7 @@ export type Step =
   | { kind: 'prepare' }
   | { kind: 'create' }
   | { kind: 'start' }
+  | { kind: 'listen' }
   | { kind: 'drain' }
   | { kind: 'stop' }
   | { kind: 'release' }
@@ -85,6 +88,16 @@ const isBefore = (state: TaskState, other: TaskState): boolean =>
 /** Whether the task has addresses on overlays. */
 export const hasOverlay = (task: Task): boolean =>
   (task.NetworksAttachments ?? []).some(({ Addresses }) => Addresses.length > 0)
+
+/** The TCP ports of its container that published ports lead to. */
+export const servedPorts = (task: Task): number[] => {
+  if (!hasOverlay(task)) return []
+  const ports = task.Swarmctl.Endpoint?.Ports ?? []
+  const served = ports.filter(
+    ({ Protocol, PublishMode }) => Protocol === 'tcp' && PublishMode === 'ingress',
+  )
+  return [...new Set(served.map(({ TargetPort }) => TargetPort))]
+}
 
 /** From the stop signal to the kill. */
 export const stopGraceMs = (task: Task): number =>
@@ -123,7 +136,11 @@ const stepToRun = (task: Task, progress: Progress): Step => {
       if (container.health === 'unhealthy') return report('failed', 'task: unhealthy container')
       if (container.health === 'starting')
         return isBefore(state, 'starting') ? report('starting') : wait('healthy')
-      return isBefore(state, 'running') ? report('running') : wait('exit')
+      if (!isBefore(state, 'running')) return wait('exit')
+      // Once it runs every node sends it connections, which the kernel refuses while nobody listens. A healthcheck knows better.
+      return container.health === 'none' && !progress.listening && servedPorts(task).length > 0
+        ? { kind: 'listen' }
+        : report('running')
     case 'exited':
       return isExitCodeAwaited(task, progress) ? wait('exit-code') : reportExit(container)
     default:

@@ -48,6 +48,7 @@ const initialProgress = (status: TaskStatus): Progress => ({
   prepared: false,
   released: false,
   predecessorRuns: false,
+  listening: false,
   served: status.State === 'running',
   outOfRotation: false,
   drained: false,
@@ -239,8 +240,8 @@ export class TaskRunner {
   }
 
   #onWanted(): void {
-    // A pull for a task that nobody wants any more is given up.
-    if (this.#progress.container === null && !this.#isWanted()) this.#abort.abort()
+    // A pull for a task that nobody wants any more is given up, and so is the wait for one to listen.
+    if (!this.#progress.served && !this.#isWanted()) this.#abort.abort()
     this.wake()
   }
 
@@ -394,6 +395,10 @@ export class TaskRunner {
           this.#setContainer(health === 'none' ? started : { ...started, health })
         return
       }
+      case 'listen':
+        await steps.listen(task, progress.container!.pid, signal)
+        progress.listening = true
+        return
       case 'drain':
         await steps.drain(task, progress.container!.pid, signal)
         progress.drained = true

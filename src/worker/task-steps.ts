@@ -7,12 +7,12 @@ import { nodeLocalNetworks } from '../api/node-local-network.ts'
 import type { Task } from '../api/task.ts'
 import { templateContext } from '../api/task-template.ts'
 import { createdContainer, type Executor, type ObservedContainer } from './executor.ts'
-import { ENGINE_HOLD_MS, STOP_CONCURRENCY } from './limits.ts'
+import { ENGINE_HOLD_MS, LISTEN_WAIT_MAX_MS, STOP_CONCURRENCY } from './limits.ts'
 import type { OverlayPort, TaskWiring } from './overlay-port.ts'
 import { Semaphore } from './semaphore.ts'
 import { SharedPulls } from './shared-pulls.ts'
 import { type Dependencies, type FileStore, type TaskFiles, taskFiles } from './task-files.ts'
-import { hasOverlay, stopGraceMs } from './task-progress.ts'
+import { hasOverlay, servedPorts, stopGraceMs } from './task-progress.ts'
 
 export interface StepsDeps {
   executor: Executor
@@ -153,6 +153,12 @@ export class TaskSteps {
         'could not wait for the connections of a task to end',
       )
     }
+  }
+
+  /** Waits for a task that was just started to listen where the swarm's nodes will send it connections. */
+  async listen(task: Task, containerPid: number, signal: AbortSignal): Promise<void> {
+    const wait = { ports: servedPorts(task), limitMs: LISTEN_WAIT_MAX_MS }
+    await this.#deps.overlay.listening(task, containerPid, wait, signal)
   }
 
   async stop(container: ObservedContainer, task: Task): Promise<void> {

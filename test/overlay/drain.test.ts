@@ -1,6 +1,7 @@
-/** When a draining task may be stopped. */
+/** When a draining task may be stopped, and when a started one listens. */
 import t from 'tap'
 import { Drainer } from '../../src/overlay/drain.ts'
+import { untilListening } from '../../src/overlay/listening.ts'
 import { openConnections, parseProcNetTcp, parseSilence } from '../../src/overlay/socket-table.ts'
 
 const HEAD = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n'
@@ -144,6 +145,54 @@ t.test('how long a drain takes', async (t) => {
     1000,
     'until aborted',
   )
+})
+
+t.test('when what was started listens', async (t) => {
+  const loopback: [string, string, string] = ['0100007F:0050', '00000000:0000', '0A']
+  const own: [string, string, string] = [`${OWN}:1F90`, '00000000:0000', '0A']
+  /** What was looked at, and how often it was waited. */
+  const waitsFor = async (
+    at: (look: number) => [string, string, string][] | null,
+    options: { ports?: number[]; abortAfter?: number } = {},
+  ) => {
+    let waits = 0
+    const controller = new AbortController()
+    const proc = {
+      read: async (path: string) => {
+        const lines = path.endsWith('/tcp') ? at(waits) : null
+        return lines && tcp(lines)
+      },
+    }
+    const clock = {
+      nowMs: () => 0,
+      schedule: (delayMs: number, run: () => void) => {
+        t.equal(delayMs, 20)
+        waits += 1
+        if (waits === options.abortAfter) controller.abort()
+        queueMicrotask(run)
+        return () => {}
+      },
+    }
+    const wait = {
+      pid: 42,
+      addresses: new Set(['10.1.1.20']),
+      ports: options.ports ?? [80],
+      limitMs: 200,
+    }
+    await untilListening({ proc: proc as never, clock }, wait, controller.signal)
+    return waits
+  }
+  t.equal(await waitsFor(() => [listen]), 0, 'at once')
+  t.equal(await waitsFor((look) => (look < 3 ? [loopback, ready] : [listen])), 3)
+  t.equal(await waitsFor(() => [own], { ports: [8080] }), 0, 'at its own address')
+  t.equal(
+    await waitsFor((look) => (look < 2 ? [listen] : [listen, own]), { ports: [80, 8080] }),
+    2,
+    'at all ports',
+  )
+  t.equal(await waitsFor(() => [loopback]), 10, 'to the limit')
+  t.equal(await waitsFor(() => [loopback], { abortAfter: 4 }), 4, 'until aborted')
+  t.equal(await waitsFor(() => null), 0, 'its process is gone')
 })
 
 t.test('a clock that is set back does not make the limit longer', async (t) => {

@@ -77,3 +77,32 @@ t.test('a node that the managers do not know says so, once', async (t) => {
   t.equal(told.length, 1)
   t.strictSame(b.refusals, [], 'it may be known again')
 })
+
+t.test(
+  'a task runs once it listens on its published port, and is not kept from going',
+  async (t) => {
+    const b = await startBench(t)
+    const Ports = [
+      { Protocol: 'tcp', TargetPort: 80, PublishedPort: 8080, PublishMode: 'ingress' },
+    ] as never
+    const published = (id: string) => {
+      const task = agentTask(id, {}, true)
+      return { ...task, Swarmctl: { ...task.Swarmctl, Endpoint: { Ports } } }
+    }
+    let listens = () => {}
+    b.overlay.silent = new Promise((resolve) => {
+      listens = resolve
+    })
+    b.manager.assign(true, { tasks: [published('t1'), published('t2')] })
+    await b.clock.advance(300)
+    t.ok(b.overlay.calls.includes('listening t1 80'))
+    t.equal(b.executor.of('t1')?.status, 'running')
+    t.equal(b.manager.status('t1')?.State, 'starting', 'no node is to send it connections yet')
+    b.manager.assign(false, { tasks: [{ ...published('t2'), DesiredState: 'shutdown' }] })
+    await b.settle()
+    t.equal(b.manager.status('t2')?.State, 'shutdown', 'nobody waits for one that is to go')
+    listens()
+    await b.settle()
+    t.equal(b.manager.status('t1')?.State, 'running')
+  },
+)

@@ -33,6 +33,7 @@ const progress = (change: Partial<Progress>): Progress => ({
   prepared: true,
   released: false,
   predecessorRuns: false,
+  listening: false,
   served: false,
   outOfRotation: false,
   drained: false,
@@ -199,6 +200,24 @@ t.test('each next step', async (t) => {
   t.equal(stopGraceMs(agentTask('t')), 10_000)
 })
 
+t.test('a task that publishes a port runs once it listens', async (t) => {
+  const published = (port: object, change: Partial<Progress>, isOnOverlay = true) => {
+    const asked = task('running', isOnOverlay)
+    const Ports = [{ Protocol: 'tcp', TargetPort: 80, PublishMode: 'ingress', ...port }] as never
+    asked.Swarmctl = { ...asked.Swarmctl, Endpoint: { Ports } }
+    const started = { state: 'starting', container: container('running') } as const
+    return short(nextStep(asked, progress({ ...started, ...change })))
+  }
+  t.equal(published({}, {}), 'listen')
+  t.equal(published({}, { listening: true }), 'report running')
+  t.equal(published({ Protocol: 'udp' }, {}), 'report running', 'nobody can tell')
+  t.equal(published({ PublishMode: 'host' }, {}), 'report running', 'no node sends it any')
+  t.equal(published({}, {}, false), 'report running')
+  t.equal(published({}, { ...ran }), 'wait exit')
+  const healthy = { container: container('running', 0, 'healthy') }
+  t.equal(published({}, healthy), 'report running', 'its healthcheck says so')
+})
+
 t.test(
   'from any point it ends, only moves forward, and never stops a serving container undrained',
   async (t) => {
@@ -229,6 +248,7 @@ t.test(
       prepared: fc.boolean(),
       released: fc.boolean(),
       predecessorRuns: fc.boolean(),
+      listening: fc.boolean(),
       served: fc.boolean(),
       outOfRotation: fc.boolean(),
       drained: fc.boolean(),
@@ -265,6 +285,9 @@ t.test(
               break
             case 'start':
               p.container = container('running')
+              break
+            case 'listen':
+              p.listening = true
               break
             case 'drain':
               p.drained = true

@@ -83,6 +83,18 @@ export class RecordedOverlay implements OverlayPort {
       signal.addEventListener('abort', () => resolve())
     })
   }
+  /** Resolve waits: set while what was started does not listen yet. */
+  silent: Promise<void> | undefined
+  async listening(
+    task: Task,
+    _pid: number,
+    { ports }: { ports: readonly number[] },
+    signal: AbortSignal,
+  ): Promise<void> {
+    this.calls.push(`listening ${task.ID} ${ports}`)
+    const aborted = new Promise((resolve) => signal.addEventListener('abort', resolve))
+    if (this.silent) await Promise.race([this.silent, aborted])
+  }
   dropEndpoint(taskId: string): void {
     this.calls.push(`drop ${taskId}`)
   }
