@@ -7,6 +7,7 @@ import type { CommandOptions } from '../support/lab/command.ts'
 import { eventually } from '../support/lab/eventually.ts'
 import type { LabHost } from '../support/lab/host.ts'
 import { labTest } from '../support/lab/lab-test.ts'
+import { untilAnswers } from '../support/lab/waits.ts'
 
 // The Engine API: the unmodified docker CLI on the daemon's socket, at the leader, at a follower and at a worker.
 
@@ -166,10 +167,7 @@ labTest(t, 'the docker CLI', { hosts: 3 }, async (t, lab) => {
       t.match(inspected[0].Spec, { Name: 'web', Mode: { Replicated: { Replicas: 3 } } })
       const pretty = await says('service', 'inspect', '--pretty', 'web')
       t.match(pretty, /Name:\s+web[\s\S]*Replicas:\s+3[\s\S]*Image:\s+swarmctl-test:1/)
-      t.match(
-        (await worker.exec('curl', ['-s', '-m', '5', `http://${worker.ip}:8080`])).stdout,
-        /"version":"1"/,
-      )
+      t.ok(await untilAnswers(worker, `http://${worker.ip}:8080`, /"version":"1"/))
 
       const image = [
         'service',

@@ -65,9 +65,13 @@ labTest(t, 'orchestration', { hosts: 3 }, async (t, lab) => {
     )
   const imageOf = (task: Task) => task.Spec.ContainerSpec?.Image
   const end = (task: Task, code: number) =>
-    execInTask(lab.hosts, task, ['curl', '-s', `http://127.0.0.1/exit?code=${code}`], {
-      check: false,
-    })
+    // It may not listen yet, and ends without an answer.
+    execInTask(
+      lab.hosts,
+      task,
+      [...['curl', '-s', '--retry', '9', '--retry-connrefused'], `127.0.0.1/exit?code=${code}`],
+      { check: false },
+    )
 
   await t.test('spread: evenly, by reservations, preferences and constraints', async (t) => {
     await create('even', '--replicas', '6', IMAGE)

@@ -15,6 +15,7 @@ import { eventually } from '../support/lab/eventually.ts'
 import type { LabHost } from '../support/lab/host.ts'
 import { labTest } from '../support/lab/lab-test.ts'
 import { INSECURE_REGISTRY, startRegistry } from '../support/lab/registry.ts'
+import { untilAnswers, untilAnswersInTask } from '../support/lab/waits.ts'
 
 // Services: every verb and flag of `service`; what a flag says is read back from the container.
 
@@ -139,9 +140,10 @@ labTest(t, 'services', { hosts: 3, engineArgs: INSECURE_REGISTRY }, async (t, la
 
     const asks = (url: string, from = h1) =>
       from.exec('curl', ['-s', '-m', '5', url], { check: false }).then(({ stdout }) => stdout)
-    t.match(await read('curl -s -m 5 http://front/'), /"host":"slot-1"/, 'alias in the network')
+    const own = /"host":"slot-1"/
+    t.ok(await untilAnswersInTask(lab.hosts, task, 'http://front/', own), 'alias in the network')
     for (const url of [`http://${h1.ip}:8081`, `http://${h3.ip}:8084`, `http://${h2.ip}:8082`]) {
-      t.match(await asks(url), /"host":"slot-1"/, url)
+      t.ok(await untilAnswers(h1, url, own), url)
     }
     t.equal(await asks(`http://${h1.ip}:8082`), '', 'mode=host answers on its own node alone')
 
@@ -212,12 +214,11 @@ labTest(t, 'services', { hosts: 3, engineArgs: INSECURE_REGISTRY }, async (t, la
     t.notMatch(await read('grep "open files" /proc/1/limits'), /1234/)
     const capabilities = BigInt(`0x${await read("awk '/CapBnd/ { print $2 }' /proc/1/status")}`)
     t.equal((capabilities >> CAP_NET_ADMIN) & 1n, 0n)
-    const answer = await h3.exec('curl', ['-s', '-m', '5', `http://${h3.ip}:8085`])
-    t.match(answer.stdout, /"version":"2".*"host":"renamed"/)
-    t.not(
-      (await h3.exec('curl', ['-s', '-m', '2', `http://${h3.ip}:8081`], { check: false })).code,
-      0,
-    )
+    t.ok(await untilAnswers(h3, `http://${h3.ip}:8085`, /"version":"2".*"host":"renamed"/))
+    const former = ['-s', '-m', '2', `http://${h3.ip}:8081`]
+    await eventually(async () => (await h3.exec('curl', former, { check: false })).code !== 0, {
+      what: 'the port of before is not served any more',
+    })
     t.strictSame((await serviceOf(h1, 'flags')).Spec.Labels, { now: '2' })
 
     await h1.swarmctl([...update, '--force', 'flags'], withinMinutes)

@@ -12,6 +12,7 @@ import { formCluster } from '../support/lab/cluster.ts'
 import { eventually } from '../support/lab/eventually.ts'
 import type { LabHost } from '../support/lab/host.ts'
 import { labTest } from '../support/lab/lab-test.ts'
+import { untilAnswers, untilAnswersInTask } from '../support/lab/waits.ts'
 
 // Stacks: every verb of `stack`, with the files of examples/ as users have them.
 
@@ -73,7 +74,7 @@ labTest(t, 'stacks', { hosts: 3 }, async (t, lab) => {
   const idsOf = async (service: string): Promise<string[]> =>
     (await runningTasksOf(h1, service)).map((task) => task.ID).sort()
   const webAnswer = (host: LabHost, port: number) =>
-    host.exec('curl', ['-s', '-m', '5', `http://${host.ip}:${port}`]).then(({ stdout }) => stdout)
+    untilAnswers(host, `http://${host.ip}:${port}`, /"version"/)
 
   await t.test('examples/web.yml: deploy, ls, services, ps, update in place, rm', async (t) => {
     const files = [WEB, write('web-override.yml', WEB_OVERRIDE)]
@@ -233,7 +234,9 @@ labTest(t, 'stacks', { hosts: 3 }, async (t, lab) => {
       'EUR Bern welcome 5$\nk3y',
     )
     t.equal(await sh('cat /etc/shop/hours.yml'), 'open: 9-17\n')
-    t.match(await sh('curl -s -m 5 http://warehouse'), /"version":"1"/, 'alias on the network')
+    const reached =
+      counter && (await untilAnswersInTask(lab.hosts, counter, 'http://warehouse', /"version":"1"/))
+    t.ok(reached, 'alias on the network')
 
     await deploy('shop', [SHOP], { env: { ...env, SHOP_GREETING: 'good day' } })
     const greeted = await untilRunning(h1, 'shop_counter', 2)
@@ -332,12 +335,14 @@ secrets: { word: { environment: WORD } }
     )
     t.match(await sh('cat /proc/net/fib_trie'), /10\.77\.5\.77/)
     const [other] = await untilRunning(h1, 'beyond_two', 1)
-    const ask =
-      other && (await execInTask(lab.hosts, other, ['curl', '-s', '-m', '5', 'http://primary']))
-    t.match(ask?.stdout, /"version":"1"/, 'the container’s name is an alias')
+    const reached =
+      other && (await untilAnswersInTask(lab.hosts, other, 'http://primary', /"version":"1"/))
+    t.ok(reached, 'the container’s name is an alias')
     const port = (at: string) =>
       host.exec('curl', ['-s', '-m', '5', `http://${at}:18080`], { check: false })
-    t.match((await port('127.0.0.1')).stdout, /"version":"1"/)
+    await eventually(async () => /"version":"1"/.test((await port('127.0.0.1')).stdout), {
+      what: 'the port of the loopback answers',
+    })
     t.not((await port(host.ip)).code, 0, 'a port of the loopback is not published elsewhere')
 
     const plan = (args: readonly string[]) =>
@@ -379,7 +384,7 @@ secrets: { word: { environment: WORD } }
     await deploy('addresses', [write('addresses.yml', text)])
     const answerer = async (address: string) => {
       const url = `http://${address}:18090/`
-      return JSON.parse((await h1.exec('curl', ['-s', '-m', '5', url])).stdout).host
+      return JSON.parse(await untilAnswers(h1, url, /"host"/)).host
     }
     t.equal(await answerer('127.0.0.1'), 'addresses_one')
     t.equal(await answerer('127.0.0.2'), 'addresses_two')
@@ -437,16 +442,8 @@ configs: { c: { content: new } }
       task && (await execInTask(lab.hosts, task, ['cat', '/usr/share/nginx/html/index.html']))
     t.equal(page?.stdout, '<h1>It runs</h1>\n')
     t.match(await webAnswer(h3, 18090), /"version":"1"/, 'published by the Service, on every node')
-    const named =
-      task &&
-      (await execInTask(lab.hosts, task, [
-        'curl',
-        '-s',
-        '-m',
-        '5',
-        'http://front.default.svc.cluster.local',
-      ]))
-    t.match(named?.stdout, /"version":"1"/)
+    const url = 'http://front.default.svc.cluster.local'
+    t.ok(task && (await untilAnswersInTask(lab.hosts, task, url, /"version":"1"/)))
     await stack(['rm', 'default'])
   })
 

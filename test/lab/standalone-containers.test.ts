@@ -7,6 +7,7 @@ import type { CommandOptions } from '../support/lab/command.ts'
 import { eventually } from '../support/lab/eventually.ts'
 import type { LabHost } from '../support/lab/host.ts'
 import { labTest } from '../support/lab/lab-test.ts'
+import { untilAnswers } from '../support/lab/waits.ts'
 
 // `docker run --network` and `network connect` on an attachable overlay give the container an address of the cluster's,
 // names and reach. A manager and a worker, on both data planes, by the unmodified docker CLI.
@@ -414,11 +415,7 @@ labTest(t, 'networks that each node makes by itself', { hosts: 2 }, async (t, la
     await reaches(h1, await taskContainer(h1, 'web'), 'near')
     await docker(h2, ['restart', '-t', '1', 'near'])
     await reaches(h2, await taskContainer(h2, 'web'), 'me')
-    for (const host of [h1, h2])
-      t.match(
-        (await host.exec('curl', ['-s', '-m', '5', `http://${host.ip}:8085/`])).stdout,
-        /host/,
-      )
+    for (const host of [h1, h2]) t.ok(await untilAnswers(host, `http://${host.ip}:8085/`, /host/))
   })
 
   await t.test('it goes with the last container on it', async (t) => {

@@ -1,8 +1,9 @@
 import type { Test } from 'tap'
 import type { Task } from '../../../src/api/task.ts'
-import { inspectTask, untilRunning } from './api.ts'
+import { execInTask, inspectTask, untilRunning } from './api.ts'
 import { eventually } from './eventually.ts'
 import type { LabHost } from './host.ts'
+import type { LabMachine } from './machine.ts'
 
 /** Waits of lab tests for what the CLI on one manager says. */
 
@@ -51,6 +52,36 @@ export const untilContainers = (
       return found.every(({ container }) => container.State?.Running) && tasks
     },
     { what: `${count} containers of ${service}`, timeoutMs: TIMEOUT_MS },
+  )
+
+/**
+ * What a URL says from a machine, once it matches: a task that runs is known to its manager some moments before the tables of every
+ * node have it, and one that publishes no port before it listens.
+ */
+export const untilAnswers = (from: LabMachine, url: string, words: RegExp): Promise<string> =>
+  eventually(
+    async () => {
+      const { stdout } = await from.exec('curl', ['-sS', '-m', '10', url])
+      if (!words.test(stdout)) throw new Error(stdout)
+      return stdout
+    },
+    { what: `${url} from ${from.name} says ${words}`, timeoutMs: TIMEOUT_MS },
+  )
+
+/** The same from a task's container. */
+export const untilAnswersInTask = (
+  hosts: readonly LabHost[],
+  task: Task,
+  url: string,
+  words: RegExp,
+): Promise<string> =>
+  eventually(
+    async () => {
+      const { stdout } = await execInTask(hosts, task, ['curl', '-sS', '-m', '10', url])
+      if (!words.test(stdout)) throw new Error(stdout)
+      return stdout
+    },
+    { what: `${url} from a task of ${task.Swarmctl.ServiceName}`, timeoutMs: TIMEOUT_MS },
   )
 
 /** Every daemon is the one that was started, and runs. */
