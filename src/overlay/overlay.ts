@@ -412,19 +412,18 @@ export class Overlay {
     await this.#links.sync(table, inputs, { resync: isResync, relayPort })
     this.#relay.hasDevice = relayPort !== null && this.#links.problem === ''
     await this.#ipv6.sync(table, { retired, isResync })
-    const dead = new Set([...table.deadAddresses, ...retired])
-    await ports.set(table.published, dead)
-    if (this.dataPlane.plane === 'kernel') {
-      const model = nftModel(table, {
-        reserved: (port) => ports.isReserved(port),
-        retired,
-        vxlanPort: this.#vxlanPort,
-      })
-      if (isResync) await this.#tables.isPresent()
-      await this.#tables.apply(model)
-      if (isResync) await this.#firewall.syncKernel()
-    } else {
-      await this.#firewall.syncProxy(table)
+    await ports.reserve(table.published)
+    try {
+      if (this.dataPlane.plane === 'kernel') {
+        const { isReserved: reserved } = ports
+        const model = nftModel(table, { reserved, retired, vxlanPort: this.#vxlanPort })
+        if (isResync) await this.#tables.isPresent()
+        await this.#tables.apply(model)
+        if (isResync) await this.#firewall.syncKernel()
+      } else await this.#firewall.syncProxy(table)
+    } finally {
+      // After the rules, which keep the client's address; without them it serves all the same.
+      await ports.set(table.published, new Set([...table.deadAddresses, ...retired]))
     }
     if (isResync) {
       for (const network of ours) await this.#bridges.tune(network).catch(() => {})

@@ -1,5 +1,6 @@
 /** The overlay's order of things, with the kernel and the Engine as recordings. */
 import { statSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import t from 'tap'
 import type { Network } from '../../src/api/network.ts'
 import type { Task } from '../../src/api/task.ts'
@@ -65,6 +66,65 @@ t.test('held only when the kernel holds it, after however many attempts', async 
   t.strictSame(overlay.problems(), [])
   await overlay.close()
 })
+
+t.test(
+  'a published port serves nobody before its rules, which keep the client’s address',
+  async (t) => {
+    const server = createServer({ allowHalfOpen: true }, (socket) => {
+      socket.resume().on('end', () => socket.end('a task'))
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const TargetPort = (server.address() as AddressInfo).port
+    const free = createServer()
+    await new Promise<void>((resolve) => free.listen(0, resolve))
+    const PublishedPort = (free.address() as AddressInfo).port
+    await new Promise((resolve) => free.close(resolve))
+    const said = (): Promise<string> =>
+      new Promise((resolve) => {
+        let text = ''
+        const socket = connect({ port: PublishedPort, host: '127.0.0.1', allowHalfOpen: true })
+        socket.on('data', (data) => {
+          text += data
+        })
+        socket.on('end', () => {
+          socket.destroy()
+          resolve(text)
+        })
+        socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''))
+        socket.end()
+      })
+    const host = new FakeHost()
+    const overlay = await started(host)
+    const port = { Protocol: 'tcp', TargetPort, PublishedPort, PublishMode: 'ingress' } as const
+    const before: string[] = []
+    host.answer = async (command, input) => {
+      if (command === 'nft -f -' && input.includes(`tcp . ${PublishedPort} : goto`))
+        before.push(await said())
+      return null
+    }
+    const published = view({
+      nodes: [node(1), node(2)],
+      networks: [network('front', 1, '10.1.0.0/16')],
+      services: [service('web', { ports: [port] })],
+      endpoints: [endpoint('t1', 'web', 'n2', { front: '127.0.0.1' })],
+    })
+    await apply(overlay, message(published))
+    t.strictSame(before, ['ECONNRESET'])
+    t.equal(await said(), 'a task')
+    await overlay.close()
+
+    const refusing = new FakeHost()
+    const without = await started(refusing)
+    refusing.answer = (command) =>
+      command === 'nft -f -' ? { code: 1, stderr: 'No buffer space' } : null
+    const applied = apply(without, message(published)).catch(() => {})
+    while (refusing.timers.length < 2) await new Promise((resolve) => setImmediate(resolve))
+    t.equal(await said(), 'a task', 'a host that takes no rules serves it all the same')
+    await without.close()
+    await applied
+    server.close()
+  },
+)
 
 t.test('the first encrypted network sets the devices anew, the last one ends theirs', async (t) => {
   const host = new FakeHost()

@@ -46,15 +46,13 @@ export class PublishedPorts {
     this.#dialer = new Dialer(options)
   }
 
-  /** Holds exactly these ports with these endpoints. Resolves when every port is taken or known to be in use. */
-  async set(ports: readonly PublishedPort[], dead: ReadonlySet<string>): Promise<void> {
+  /** Holds exactly these ports; new ones serve nobody before `set`. Resolves when each is taken or known to be in use. */
+  async reserve(ports: readonly PublishedPort[]): Promise<void> {
     this.#wanted = new Map(ports.map((port) => [keyOf(port), port]))
     for (const [key, held] of this.#held) {
       const port = this.#wanted.get(key)
       // Connections through a port that is not published any more go on, as those that the kernel translates do.
       if (port === undefined || port.hostIp !== held.hostIp) this.#release(key, held, true)
-      else held.listener?.set(port)
-      if (held.listener instanceof TcpListener && dead.size > 0) held.listener.reset(dead)
     }
     await Promise.all(
       ports.map((port) => {
@@ -75,6 +73,16 @@ export class PublishedPorts {
     )
   }
 
+  /** Holds exactly these ports with these endpoints. */
+  async set(ports: readonly PublishedPort[], dead: ReadonlySet<string>): Promise<void> {
+    await this.reserve(ports)
+    for (const [key, { listener }] of this.#held) {
+      const port = this.#wanted.get(key)
+      if (port !== undefined) listener?.set(port)
+      if (listener instanceof TcpListener && dead.size > 0) listener.reset(dead)
+    }
+  }
+
   /** Resolves when no connection is on its way to an endpoint that `set` left out: whoever takes a task out of rotation may look for its connections then. */
   settled(): Promise<void> {
     const wanted = [...this.#wanted.values()].flatMap(({ endpoints }) => endpoints)
@@ -84,7 +92,7 @@ export class PublishedPorts {
   }
 
   /** Whether the port's number is ours on this host. */
-  isReserved(port: PublishedPort): boolean {
+  readonly isReserved = (port: PublishedPort): boolean => {
     if (port.protocol === 'sctp') return true
     return (this.#held.get(keyOf(port))?.listener ?? null) !== null
   }
@@ -113,7 +121,8 @@ export class PublishedPorts {
         listener.close()
         return
       }
-      listener.set(this.#wanted.get(key) ?? { endpoints: [] })
+      // One of a single address has no rules that it would have to wait for.
+      if (held.hostIp !== undefined) listener.set(this.#wanted.get(key) ?? { endpoints: [] })
       held.listener = listener
       if (held.problem !== '') {
         this.#log.info({ port: key }, 'the published port is free now')

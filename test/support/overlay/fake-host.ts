@@ -13,7 +13,10 @@ export class FakeHost {
   readonly bridges: string[] = []
   readonly networks = new Map<string, object>()
   /** Answers instead of the host, when not null. */
-  answer: (command: string, input: string) => Partial<ExecResult> | null = () => null
+  answer: (
+    command: string,
+    input: string,
+  ) => Partial<ExecResult> | null | Promise<Partial<ExecResult> | null> = () => null
   /** What takes a line of a program that tells the kernel's changes. */
   readonly monitors = new Map<string, (line: string) => void>()
   /** Warnings and errors. */
@@ -45,7 +48,8 @@ export class FakeHost {
       const command = [program, ...args].join(' ')
       this.ran.push({ command, input })
       await new Promise((resolve) => setImmediate(resolve))
-      return { code: 0, stderr: '', stdout: this.#output(command), ...this.answer(command, input) }
+      const answer = await this.answer(command, input)
+      return { code: 0, stderr: '', stdout: this.#output(command), ...answer }
     },
     watch: (program: string, _args: readonly string[], onLine: (line: string) => void) => {
       this.monitors.set(program, onLine)
