@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { blockSize, type Ipv4Block, lastAddress } from '../../api/ipv4.ts'
+import { blockSize, formatIpv4, type Ipv4Block, lastAddress } from '../../api/ipv4.ts'
 import { addressScope } from '../store/claims.ts'
 import type { View } from '../store/view.ts'
 
@@ -23,6 +23,8 @@ const BLOCK_SIZE = blockSize(24)
 export interface AddressRange {
   first: number
   last: number
+  /** Given from the last one down: the low ones are those that stack files name (`ipv4_address: 172.28.5.2`), and that may be before the service of such an address is created. */
+  isDownward?: boolean
 }
 
 /** What addresses are cut from: a network's subnet, and the part of it that a user asked for. */
@@ -38,6 +40,7 @@ export const planOf = ({ subnet, range }: AddressPool): 'blocks' | 'flat' =>
 const flatRange = ({ subnet, range = subnet }: AddressPool): AddressRange => ({
   first: Math.max(range.first, subnet.first + 1),
   last: Math.min(lastAddress(range), lastAddress(subnet) - 1),
+  isDownward: true,
 })
 
 const blockRange = (subnet: Ipv4Block, index: number): AddressRange => {
@@ -63,6 +66,10 @@ export const isTaskAddress = (pool: AddressPool, address: number): boolean => {
   return index >= 1 && index <= NODES_MAX && within(blockRange(pool.subnet, index))
 }
 
+/** All addresses of a `blocks` plan that tasks may have, for a message. */
+export const taskAddresses = ({ subnet }: AddressPool): string =>
+  `${formatIpv4(blockRange(subnet, 1).first)} to ${formatIpv4(blockRange(subnet, NODES_MAX).last)}`
+
 /** What tells which numbers are free, and which were used before. */
 type Holders = Pick<View, 'claimOwner' | 'releasedOrder'>
 
@@ -77,7 +84,9 @@ export const freeNumber = (
   isFree: (owner: string | undefined, number: number) => boolean = (owner) => owner === undefined,
 ): number | undefined => {
   let oldest: { number: number; order: number } | undefined
-  for (let number = range.first; number <= range.last; number++) {
+  const { first, last, isDownward = false } = range
+  for (let at = first; at <= last; at++) {
+    const number = isDownward ? last - (at - first) : at
     if (!isFree(view.claimOwner(scope, number), number)) continue
     const order = view.releasedOrder(scope, number)
     if (order === undefined) return number

@@ -43,6 +43,14 @@ export const poolOf = (network: Network): AddressPool | undefined => {
   return subnet && { subnet, ...(range && { range }) }
 }
 
+/** What the addresses of a network will be cut from that is not allocated yet, if its spec says. */
+export const requestedPool = ({ Spec }: Network): AddressPool | undefined => {
+  const { Configs } = Spec.IPAMOptions
+  const subnet = ipv4SubnetOf(Configs)
+  const range = parseCidr(ipv4Pool(Configs)?.Range ?? '')
+  return subnet && { subnet, ...(range && { range }) }
+}
+
 interface Occupied {
   block: Ipv4Block
   owner: string
@@ -174,7 +182,7 @@ export const allocateNetwork = (
       `${name}: no free subnet is left in the address pool ${pools.join(', ')}: remove networks, or give it one with --subnet`,
     )
   }
-  const range = parseCidr(ipv4Pool(network.Spec.IPAMOptions.Configs)?.Range ?? '')
+  const range = requestedPool(network)?.range
   const plan = planOf({ subnet, ...(range && { range }) })
   // Each node has its own gateway; tools that show one get the subnet's first, which nobody else has in `blocks`.
   const gateway = plan === 'blocks' ? subnet.first + 1 : undefined

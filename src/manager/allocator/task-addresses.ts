@@ -1,12 +1,19 @@
 import { precondition } from '../../api/errors.ts'
-import { formatIpv4, parseIpv4 } from '../../api/ipv4.ts'
+import { containsAddress, formatIpv4, parseIpv4 } from '../../api/ipv4.ts'
 import type { Network } from '../../api/network.ts'
 import type { NetworkAttachment, Task } from '../../api/task.ts'
 import { addressScope } from '../store/claims.ts'
 import type { Tx } from '../store/tx.ts'
-import { type AddressPool, freeAddress, isTaskAddress, planOf, taskRange } from './address-plan.ts'
+import {
+  type AddressPool,
+  freeAddress,
+  isTaskAddress,
+  planOf,
+  taskAddresses,
+  taskRange,
+} from './address-plan.ts'
 import { isOverlay } from './service-networks.ts'
-import { poolOf } from './subnets.ts'
+import { poolOf, requestedPool } from './subnets.ts'
 
 /**
  * The task with an address on each of its overlay networks, for its node: to be called in the transaction that assigns it. In a flat
@@ -95,12 +102,32 @@ const fixedAddress = (
   const address = parseIpv4(fixed)
   const name = network.Spec.Name
   if (address === undefined || !isTaskAddress(pool, address)) {
-    throw precondition(`network ${name} has no address ${fixed} for tasks`)
+    throw precondition(noSuchAddress(network, pool, fixed))
   }
   if (claims.claimOwner(addressScope(network.ID), address) !== undefined) {
     throw precondition(`address ${fixed} of network ${name} is in use`)
   }
   return address
+}
+
+const noSuchAddress = ({ Spec }: Network, pool: AddressPool, fixed: string): string => {
+  const text = `network ${Spec.Name} has no address ${fixed} for tasks`
+  const address = parseIpv4(fixed)
+  const isWithin = address !== undefined && containsAddress(pool.subnet, address)
+  if (!isWithin || planOf(pool) === 'flat') return text
+  return `${text}: they have ${taskAddresses(pool)} there, but for those that end in .0, .1 and .255; a subnet smaller than a /16, or an IP range, has no such gaps`
+}
+
+/**
+ * Why no task can ever have the address that a service asks for on the network; undefined when one may, and while the network has no
+ * subnet that could tell.
+ */
+export const addressRefusal = (network: Network, fixed: string): string | undefined => {
+  const pool = poolOf(network) ?? requestedPool(network)
+  if (pool === undefined) return undefined
+  const address = parseIpv4(fixed)
+  const isPossible = address !== undefined && isTaskAddress(pool, address)
+  return isPossible ? undefined : noSuchAddress(network, pool, fixed)
 }
 
 /** Whether a task may have the address now. */

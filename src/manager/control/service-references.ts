@@ -3,8 +3,9 @@ import type { Network } from '../../api/network.ts'
 import { isNodeLocal } from '../../api/node-local-network.ts'
 import type { Service } from '../../api/service.ts'
 import { needsIngress } from '../../api/service-defaults.ts'
-import type { ServiceSpec } from '../../api/service-spec.ts'
+import type { NetworkAttachmentConfig, ServiceSpec } from '../../api/service-spec.ts'
 import { PREDEFINED_LABEL } from '../../api/validate/network.ts'
+import { addressRefusal } from '../allocator/task-addresses.ts'
 import type { Tx } from '../store/tx.ts'
 import type { View } from '../store/view.ts'
 import { find } from './resolve.ts'
@@ -26,6 +27,7 @@ export const resolveReferences = (tx: Tx, spec: ServiceSpec): ServiceSpec => {
   const attachments = spec.TaskTemplate.Networks ?? []
   const networks = attachments.map(({ Target }) => requireNetwork(tx, Target))
   requireCombination(spec, networks)
+  requirePossibleAddresses(attachments, networks)
   if (networks.length === 0) return spec
   return {
     ...spec,
@@ -49,6 +51,20 @@ const requireNetwork = (tx: Tx, target: string): Network => {
   }
   tx.touch('network', network.ID)
   return network
+}
+
+/** Else a task waits for good, and a deployment as long as it waits for one. */
+const requirePossibleAddresses = (
+  attachments: readonly NetworkAttachmentConfig[],
+  networks: readonly Network[],
+): void => {
+  for (const [at, { Swarmctl }] of attachments.entries()) {
+    const network = networks[at]
+    const fixed = Swarmctl?.IPv4Address
+    if (network === undefined || fixed === undefined || isNodeLocal(network)) continue
+    const refusal = addressRefusal(network, fixed)
+    if (refusal !== undefined) throw invalid(refusal)
+  }
 }
 
 /** `host` and `none` replace a container's whole network. */

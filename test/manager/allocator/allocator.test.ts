@@ -362,10 +362,10 @@ t.test('a flat subnet gives gateways on demand and takes a gone node’s back', 
   await assign(store, 't2', 'n1')
   await assign(store, 't3', 'n2')
   const gateways = () => store.view().get('network', 's')!.Swarmctl.Gateways
-  t.same(gateways(), { n1: '10.7.7.2', n2: '10.7.7.5' })
+  t.same(gateways(), { n1: '10.7.7.5', n2: '10.7.7.2' })
   t.same(
     ['t1', 't2', 't3'].flatMap((id) => addressesOf(store, id)),
-    ['10.7.7.3/29', '10.7.7.4/29', '10.7.7.6/29'],
+    ['10.7.7.4/29', '10.7.7.3/29', '10.7.7.1/29'],
   )
   // Six addresses: the VIP, two gateways, three tasks.
   await t.rejects(assign(store, 't4', 'n3'), /network s has no free address left in its subnet/)
@@ -401,16 +401,16 @@ t.test('an IP range: everything comes from it, whatever the subnet', async (t) =
     IPAMOptions: { Configs },
     Swarmctl: { Plan: 'flat' },
   })
-  t.equal(store.view().get('service', 'web')?.Endpoint.VirtualIPs?.[0]?.Addr, '10.30.8.16/16')
+  t.equal(store.view().get('service', 'web')?.Endpoint.VirtualIPs?.[0]?.Addr, '10.30.8.23/16')
   for (const [task, node] of Object.entries({ t1: 'n1', t2: 'n2', t3: 'n1', t4: 'n2', t5: 'n1' }))
     await assign(store, task, node)
   t.same(
     ['t1', 't2', 't3', 't4', 't5'].flatMap((id) => addressesOf(store, id)),
-    ['18', '20', '21', '22', '23'].map((last) => `10.30.8.${last}/16`),
+    ['21', '19', '18', '17', '16'].map((last) => `10.30.8.${last}/16`),
   )
   t.same(store.view().get('network', 'r')?.Swarmctl.Gateways, {
-    n1: '10.30.8.17',
-    n2: '10.30.8.19',
+    n1: '10.30.8.22',
+    n2: '10.30.8.20',
   })
   await t.rejects(assign(store, 't6', 'n1'), /network r has no free address left in its IP range/)
   await allocator.stop()

@@ -313,3 +313,32 @@ t.test('a job counts its iterations', async (t) => {
     'Jobs may not have an update config',
   )
 })
+
+t.test('an address that no task of the network can have is refused at once', async (t) => {
+  const { control } = newControl()
+  const Config = [{ Subnet: '172.20.0.0/16' }]
+  await control.createNetwork({ Name: 'wide', Driver: 'overlay', IPAM: { Config } })
+  await control.createNetwork({ Name: 'any', Driver: 'overlay' })
+  const on = (Target: string, IPv4Address: string) =>
+    spec(`web-${Target}`, {
+      TaskTemplate: {
+        ContainerSpec: { Image: 'nginx' },
+        Networks: [{ Target, Swarmctl: { IPv4Address } }],
+      },
+    })
+  await rejects(
+    t,
+    control.createService(on('wide', '172.20.0.5')),
+    400,
+    'network wide has no address 172.20.0.5 for tasks: they have 172.20.1.2 to 172.20.254.254 there, but for those that end in .0, .1 and .255; a subnet smaller than a /16, or an IP range, has no such gaps',
+  )
+  await rejects(
+    t,
+    control.createService(on('wide', '172.21.1.5')),
+    400,
+    'network wide has no address 172.21.1.5 for tasks',
+  )
+  await control.createService(on('wide', '172.20.1.5'))
+  await control.createService(on('any', '172.20.0.5'))
+  t.pass('nobody knows yet what the network will have')
+})
