@@ -284,6 +284,25 @@ t.test('events of the past: as many as the Engine keeps, within what is asked fo
   t.strictSame(await read('since=0', 2), ['after', 'later'], 'the same node with another state')
 })
 
+t.test('past events are in the order of their time, whosever they are', async (t) => {
+  const node = await startNode(t)
+  await node.call('GET', '/services')
+  const before = (Date.now() - 60_000) * 1_000_000
+  for (const Name of ['one', 'two']) {
+    await node.call('POST', '/secrets/create', { body: { Name, Data: 'eA==' } })
+  }
+  const answer = await node.open('GET', '/events?since=0')
+  const after = (Date.now() + 60_000) * 1_000_000
+  const ofEngine = (name: string, timeNano: number) =>
+    `${JSON.stringify({ Type: 'container', Actor: { Attributes: { name } }, timeNano })}\n`
+  node.engine.emit(ofEngine('old', before) + ofEngine('new', after))
+  node.engine.endEvents()
+  let text = ''
+  for await (const chunk of answer) text += chunk
+  const names = text.match(/(?<="name":")[^"]+/g)
+  t.strictSame(names, ['old', 'one', 'two', 'new'])
+})
+
 t.test('open streams end with the state that they tell of', async (t) => {
   const node = await startNode(t)
   await addService(node)
