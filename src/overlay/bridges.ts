@@ -1,4 +1,5 @@
 import { SwarmctlError } from '../api/errors.ts'
+import { overlaps, parseCidr } from '../api/ipv4.ts'
 import type { Log } from '../api/log.ts'
 import { isNodeLocalName } from '../api/node-local-network.ts'
 import { OVERLAY_BRIDGE_PREFIX, OVERLAY_NAME_LABEL } from '../api/overlay-bridge.ts'
@@ -116,21 +117,37 @@ export class Bridges {
     if (isMade) {
       const { Version } = await this.#docker.version()
       const body = createBody({ ...network, gateway }, { mtu, engineVersion: Version })
-      try {
-        await this.#docker.createNetwork(body)
-      } catch (error) {
-        // Another attach made it meanwhile.
-        if (statusOf(error) !== 409) {
-          throw new SwarmctlError(
-            'ENGINE_UNAVAILABLE',
-            `the Engine refuses the bridge of network ${network.name} (${network.subnet}): ${(error as Error).message}`,
-            { cause: error },
-          )
-        }
-      }
+      await this.#create(network, body)
     }
     await this.tune(network)
     return isMade
+  }
+
+  async #create(network: TableNetwork, body: NetworkBody): Promise<void> {
+    try {
+      await this.#docker.createNetwork(body)
+    } catch (error) {
+      // Another attach made it meanwhile.
+      if (statusOf(error) === 409) return
+      const other = await this.#inTheWay(network)
+      if (other === undefined) {
+        throw new SwarmctlError(
+          'ENGINE_UNAVAILABLE',
+          `the Engine refuses the bridge of network ${network.name} (${network.subnet}): ${(error as Error).message}`,
+          { cause: error },
+        )
+      }
+      // The Engine keeps one that has containers. The next attempt finds it gone.
+      await this.#docker
+        .getNetwork(other.Id)
+        .remove()
+        .catch(() => undefined)
+      throw new SwarmctlError(
+        'UNAVAILABLE',
+        `network ${network.name} waits for the subnet ${network.subnet}: network ${other.Labels?.[OVERLAY_NAME_LABEL] ?? other.Name}, which had it, still ends here`,
+        { cause: error },
+      )
+    }
   }
 
   /** Kernel settings of a bridge; safe to repeat. */
@@ -176,6 +193,27 @@ export class Bridges {
       }
     }
     return isClean
+  }
+
+  /**
+   * Another of our networks that holds addresses of this one. No two networks of the cluster do: it is removed, and nobody has looked for
+   * its bridge since. A stack with a subnet of its own that is removed and deployed again meets it.
+   */
+  async #inTheWay({ id, subnet }: TableNetwork): Promise<NetworkInfo | undefined> {
+    const wanted = parseCidr(subnet)
+    if (wanted === undefined) return undefined
+    const ours = await this.#docker
+      .listNetworks({ filters: { label: [NETWORK_LABEL] } })
+      .catch((): NetworkInfo[] => [])
+    return ours.find(
+      ({ Name, Labels, IPAM }) =>
+        !isNodeLocalName(Name) &&
+        Labels?.[NETWORK_LABEL] !== id &&
+        (IPAM?.Config ?? []).some(({ Subnet = '' }) => {
+          const block = parseCidr(Subnet)
+          return block !== undefined && overlaps(block, wanted)
+        }),
+    )
   }
 
   /** @throws SwarmctlError FAILED_PRECONDITION while containers are on it: a host that gets IPv6, or loses it, wants bridges anew */
