@@ -111,6 +111,20 @@ export const dataPathAddresses = ({ self, peers }: ForwardingTable): string[] =>
 export const hasEncrypted = ({ networks }: Pick<ForwardingTable, 'networks'>): boolean =>
   networks.some((network) => network.encrypted)
 
+/** Addresses of tasks, asked for by users, that lie in the block of the virtual ones. */
+export const addressesAmongVips = ({
+  hostRoutes,
+  networks,
+}: Pick<ForwardingTable, 'hostRoutes' | 'networks'>): string[] => {
+  const blocks = new Map(networks.map(({ id, vipBlock }) => [id, parseCidr(vipBlock ?? '')]))
+  return hostRoutes
+    .filter(({ addr, networkId }) => {
+      const [block, address] = [blocks.get(networkId), parseIpv4(addr)]
+      return block !== undefined && address !== undefined && containsAddress(block, address)
+    })
+    .map(({ addr }) => addr)
+}
+
 /** An address that its node's block does not cover: a /32 route. */
 export interface HostRoute {
   addr: string

@@ -21,6 +21,7 @@ export const commonSetTypes = (family: NftFamily): Record<CommonSetName, string>
     encrypted_nets: `type ${address}; flags interval`,
     vip_nets: `type ${address}; flags interval`,
     vip_addrs: `type ${address}`,
+    task_addrs: `type ${address}`,
     hairpin: `type ${address} . ${address}`,
     dead_eps: `type ${address}`,
   }
@@ -62,6 +63,7 @@ export const isolateChain = (family: NftFamily, notOutside = ''): string => `cha
 export const forwardChains = (family: NftFamily): string => `chain unserved {
   ${family} daddr @dead_eps meta l4proto tcp reject with tcp reset
   ${family} daddr @dead_eps reject
+  ${family} daddr @task_addrs return
   ${family} daddr @vip_nets meta l4proto tcp reject with tcp reset
   ${family} daddr @vip_nets reject
   ${family} daddr @vip_addrs meta l4proto tcp reject with tcp reset

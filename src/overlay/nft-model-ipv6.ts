@@ -1,4 +1,4 @@
-import { type ForwardingTable, needsIpv6 } from './forwarding-table.ts'
+import { addressesAmongVips, type ForwardingTable, needsIpv6 } from './forwarding-table.ts'
 import { twinsOf } from './link-model-ipv6.ts'
 import { Balance, type CommonSetName, commonSets, type NftTable, vipMaps } from './nft-model.ts'
 
@@ -34,6 +34,7 @@ export const ipv6NftModel = (
     sets: commonSets(dual, {
       encrypted: table.encryptedSubnets.ipv6,
       vips: twins.all(table.vips.map(({ addr }) => addr)),
+      amongVips: twins.all(addressesAmongVips(table)),
       local: twins.all(table.localAddresses),
       dead: twins.all(dead),
     }),

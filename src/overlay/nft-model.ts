@@ -1,4 +1,5 @@
 import {
+  addressesAmongVips,
   dataPathAddresses,
   type ForwardingTable,
   hasEncrypted,
@@ -17,6 +18,7 @@ export type CommonSetName =
   | 'encrypted_nets'
   | 'vip_nets'
   | 'vip_addrs'
+  | 'task_addrs'
   | 'hairpin'
   | 'dead_eps'
 
@@ -101,6 +103,8 @@ export const commonSets = (
   addresses: {
     encrypted: Iterable<string>
     vips: Iterable<string>
+    /** Tasks' own among the virtual ones. */
+    amongVips: Iterable<string>
     local: readonly string[]
     dead: Iterable<string>
   },
@@ -112,6 +116,7 @@ export const commonSets = (
   encrypted_nets: new Set(addresses.encrypted),
   vip_nets: new Set(networks.flatMap(({ vipBlock }) => vipBlock ?? [])),
   vip_addrs: new Set(addresses.vips),
+  task_addrs: new Set(addresses.amongVips),
   hairpin: new Set(addresses.local.map((addr) => `${addr} . ${addr}`)),
   dead_eps: new Set(addresses.dead),
 })
@@ -173,6 +178,7 @@ export const nftModel = (
       ...commonSets(table.networks, {
         encrypted: table.encryptedSubnets.ipv4,
         vips: table.vips.map(({ addr }) => addr),
+        amongVips: addressesAmongVips(table),
         local: table.localAddresses,
         dead: [...table.deadAddresses, ...inputs.retired],
       }),

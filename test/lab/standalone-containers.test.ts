@@ -98,7 +98,25 @@ for (const plane of ['kernel', 'proxy'] as const) {
       t.equal(await addressOf(h2, 'far', 'front'), address(9, 77), 'of another block: routed')
       const own = await addressOf(h1, 'alone', 'front')
       t.ok(own.startsWith(address(1, 0).slice(0, -1)), `${own} is of the node's block`)
+      await docker(h2, [
+        'run',
+        '-d',
+        '--name',
+        'low',
+        '--network',
+        'front',
+        '--ip',
+        address(0, 5),
+        IMAGE,
+      ])
+      await untilAttached(h1, ['alone', 'far', 'low'])
+      await reaches(h1, 'alone', 'low')
+      await reaches(h2, 'far', address(0, 5))
+      await reaches(h2, 'low', 'web')
+      await reaches(h2, 'low', 'alone')
+      await docker(h2, ['rm', '-f', 'low'])
       await untilAttached(h1, ['alone', 'far'])
+      t.equal(await answererOf(h1, 'alone', address(0, 5)), '', 'nobody has it, as before')
       const id = await docker(h1, ['inspect', 'alone', '--format', '{{.Id}}'])
       for (const name of ['far', address(9, 77), 'web', 'tasks.web', 'me', 'far.front'])
         await reaches(h1, 'alone', name)

@@ -94,6 +94,20 @@ t.test('who gets new connections', async (t) => {
   t.equal(empty.maps.pub.size, 0)
 })
 
+t.test('an address that a user wants among the virtual ones is a task’s own', async (t) => {
+  const low = [
+    endpoint('low', 'web', 'n2', { front: '10.1.0.9' }),
+    endpoint('here', 'web', 'n1', { front: '10.1.0.10' }),
+    endpoint('other', 'web', 'n2', { front: '10.1.7.9' }),
+  ]
+  const of = view({ ...base, endpoints: [...base.endpoints, ...low] })
+  const model = modelOf(of)
+  t.strictSame([...model.sets.task_addrs].sort(), ['10.1.0.10', '10.1.0.9'])
+  t.ok(model.sets.vip_nets.has('10.1.0.0/24'), 'the others there are refused as ever')
+  const routes = tableOf(of).hostRoutes.map(({ addr, nodeId }) => `${addr} ${nodeId}`)
+  for (const route of ['10.1.0.9 n2', '10.1.0.10 n1']) t.ok(routes.includes(route), route)
+})
+
 t.test('connections to a dead node and to tasks that are gone are reset', async (t) => {
   const model = modelOf(view({ ...base, nodes: [node(1), node(2, { live: false })] }), {
     retired: ['10.1.1.99'],

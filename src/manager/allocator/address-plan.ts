@@ -23,7 +23,7 @@ const BLOCK_SIZE = blockSize(24)
 export interface AddressRange {
   first: number
   last: number
-  /** Given from the last one down: the low ones are those that stack files name (`ipv4_address: 172.28.5.2`), and that may be before the service of such an address is created. */
+  /** Given from the last one down: the low ones are those that stack files name (`ipv4_address: 172.28.5.2`), and other services may be created before the one that names it. */
   isDownward?: boolean
 }
 
@@ -50,7 +50,7 @@ const blockRange = (subnet: Ipv4Block, index: number): AddressRange => {
 
 /** Where services' virtual addresses come from. */
 export const vipRange = (pool: AddressPool): AddressRange =>
-  planOf(pool) === 'flat' ? flatRange(pool) : blockRange(pool.subnet, 0)
+  planOf(pool) === 'flat' ? flatRange(pool) : { ...blockRange(pool.subnet, 0), isDownward: true }
 
 /** Where the addresses of a node's tasks come from. */
 export const taskRange = (pool: AddressPool, nodeIndex: number): AddressRange => {
@@ -58,17 +58,17 @@ export const taskRange = (pool: AddressPool, nodeIndex: number): AddressRange =>
   return planOf(pool) === 'flat' ? flatRange(pool) : blockRange(pool.subnet, nodeIndex)
 }
 
-/** Whether a task may have the address, wherever it runs: outside its node's block it is routed by itself. */
+/** Whether a task may have the address, wherever it runs: outside its node's block, also among the virtual ones, it is routed by itself. */
 export const isTaskAddress = (pool: AddressPool, address: number): boolean => {
   const within = (range: AddressRange): boolean => address >= range.first && address <= range.last
   if (planOf(pool) === 'flat') return within(flatRange(pool))
   const index = Math.floor((address - pool.subnet.first) / BLOCK_SIZE)
-  return index >= 1 && index <= NODES_MAX && within(blockRange(pool.subnet, index))
+  return index >= 0 && index <= NODES_MAX && within(blockRange(pool.subnet, index))
 }
 
 /** All addresses of a `blocks` plan that tasks may have, for a message. */
 export const taskAddresses = ({ subnet }: AddressPool): string =>
-  `${formatIpv4(blockRange(subnet, 1).first)} to ${formatIpv4(blockRange(subnet, NODES_MAX).last)}`
+  `${formatIpv4(blockRange(subnet, 0).first)} to ${formatIpv4(blockRange(subnet, NODES_MAX).last)}`
 
 /** What tells which numbers are free, and which were used before. */
 type Holders = Pick<View, 'claimOwner' | 'releasedOrder'>

@@ -314,7 +314,7 @@ t.test(
     })
     allocator.start()
     await settle(store)
-    t.equal(store.view().get('service', 'web')?.Endpoint.VirtualIPs?.[0]?.Addr, '10.20.0.2/16')
+    t.equal(store.view().get('service', 'web')?.Endpoint.VirtualIPs?.[0]?.Addr, '10.20.0.254/16')
     await assign(store, 't0', 'n7')
     await assign(store, 't1', 'n7')
     t.same(addressesOf(store, 't0'), ['10.20.7.2/16'])

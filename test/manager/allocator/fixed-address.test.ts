@@ -61,13 +61,13 @@ t.test('a task gets the address and the names that its service asks for', async 
   await assign(store, 't-again', 'n2')
   t.strictSame(attachments(store, 't-again')?.[0]?.Addresses, ['10.5.2.77/16'])
 
-  for (const bad of ['10.5.0.9', '10.5.1.1', '10.5.255.9', '10.9.0.1']) {
+  for (const bad of ['10.5.0.1', '10.5.1.1', '10.5.255.9', '10.9.0.1']) {
     const id = `bad${bad}`
     await start(store, withOwn(service(id, ['big']), { IPv4Address: bad }))
     const text = `network big has no address ${bad} for tasks`
     await t.rejects(assign(store, `t-${id}`, 'n1'), {
       message: bad.startsWith('10.5.')
-        ? `${text}: they have 10.5.1.2 to 10.5.254.254 there, but for those that end in .0, .1 and .255; a subnet smaller than a /16, or an IP range, has no such gaps`
+        ? `${text}: they have 10.5.0.2 to 10.5.254.254 there, but for those that end in .0, .1 and .255; a subnet smaller than a /16, or an IP range, has no such gaps`
         : text,
     })
   }
@@ -77,24 +77,25 @@ t.test('a task gets the address and the names that its service asks for', async 
   await allocator.stop()
 })
 
-t.test('low addresses of a small subnet are left to those that ask for them', async (t) => {
-  const { store, allocator } = newAllocator()
-  await store.update((tx) => {
-    tx.put('cluster', sampleCluster())
-    tx.put('network', network('small', '172.28.5.0/24'))
-    for (const i of [1, 2, 3]) tx.put('node', sampleNode(`n${i}`, i))
+for (const prefix of [16, 24])
+  t.test(`low addresses of a /${prefix} are left to those that ask for them`, async (t) => {
+    const { store, allocator } = newAllocator()
+    await store.update((tx) => {
+      tx.put('cluster', sampleCluster())
+      tx.put('network', network('own', `172.28.0.0/${prefix}`))
+      for (const i of [1, 2, 3]) tx.put('node', sampleNode(`n${i}`, i))
+    })
+    allocator.start()
+    await settle(store)
+    // As a stack is deployed: a service is created when those before it run.
+    for (const [at, id] of ['any', 'a', 'b', 'c', 'd'].entries()) {
+      const Own = id === 'any' ? {} : { IPv4Address: `172.28.0.${at + 1}` }
+      await start(store, withOwn(service(id, ['own']), Own))
+      await assign(store, `t-${id}`, `n${(at % 3) + 1}`)
+    }
+    t.strictSame(
+      ['a', 'b', 'c', 'd'].map((id) => attachments(store, `t-${id}`)?.[0]?.Addresses),
+      [2, 3, 4, 5].map((last) => [`172.28.0.${last}/${prefix}`]),
+    )
+    await allocator.stop()
   })
-  allocator.start()
-  await settle(store)
-  // As a stack is deployed: a service is created when those before it run.
-  for (const [at, id] of ['any', 'a', 'b', 'c', 'd'].entries()) {
-    const Own = id === 'any' ? {} : { IPv4Address: `172.28.5.${at + 1}` }
-    await start(store, withOwn(service(id, ['small']), Own))
-    await assign(store, `t-${id}`, `n${(at % 3) + 1}`)
-  }
-  t.strictSame(
-    ['a', 'b', 'c', 'd'].map((id) => attachments(store, `t-${id}`)?.[0]?.Addresses),
-    [2, 3, 4, 5].map((last) => [`172.28.5.${last}/24`]),
-  )
-  await allocator.stop()
-})

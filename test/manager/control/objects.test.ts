@@ -328,9 +328,9 @@ t.test('an address that no task of the network can have is refused at once', asy
     })
   await rejects(
     t,
-    control.createService(on('wide', '172.20.0.5')),
+    control.createService(on('wide', '172.20.0.1')),
     400,
-    'network wide has no address 172.20.0.5 for tasks: they have 172.20.1.2 to 172.20.254.254 there, but for those that end in .0, .1 and .255; a subnet smaller than a /16, or an IP range, has no such gaps',
+    'network wide has no address 172.20.0.1 for tasks: they have 172.20.0.2 to 172.20.254.254 there, but for those that end in .0, .1 and .255; a subnet smaller than a /16, or an IP range, has no such gaps',
   )
   await rejects(
     t,
@@ -338,7 +338,7 @@ t.test('an address that no task of the network can have is refused at once', asy
     400,
     'network wide has no address 172.21.1.5 for tasks',
   )
-  await control.createService(on('wide', '172.20.1.5'))
+  await control.createService(on('wide', '172.20.0.5'))
   await control.createService(on('any', '172.20.0.5'))
   t.pass('nobody knows yet what the network will have')
 })
