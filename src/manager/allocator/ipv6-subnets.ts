@@ -30,9 +30,9 @@ const siteSubnet = (clusterId: string, index: number): Ipv6Block => ({
   prefix: SUBNET_PREFIX,
 })
 
-/** What an IPv6 subnet that a user asks for overlaps, in words; undefined when it is free. */
+/** What the IPv6 subnet that a user asks for of a new network overlaps, in words; undefined when it is free, or soon will be. */
 export const ipv6Conflict = (
-  view: Pick<View, 'list' | 'get' | 'cluster'>,
+  view: Pick<View, 'list' | 'cluster'>,
   subnet: Ipv6Block,
   exceptId: string,
 ): string | undefined => {
@@ -56,11 +56,7 @@ export const ipv6Conflict = (
     if (route === undefined) continue
     return `subnet ${formatIpv6Cidr(subnet)} overlaps ${formatIpv6Cidr(route)}, a route of node ${Description.Hostname}`
   }
-  const left = abandoned(view).find((one) => overlapsIpv6(one, subnet))
-  return (
-    left &&
-    `subnet ${formatIpv6Cidr(subnet)} overlaps ${formatIpv6Cidr(left)}, a task that still ends`
-  )
+  return undefined
 }
 
 /** Of networks that are removed while tasks still drain: their bridges are there until then. */
@@ -74,13 +70,20 @@ const abandoned = (view: Pick<View, 'list' | 'get'>): Ipv6Block[] =>
 
 /** The IPv6 subnet of a network that is given its IPv4 one; none unless it asked for IPv6. */
 export const allocateIpv6 = (
-  view: Pick<View, 'cluster'>,
+  view: Pick<View, 'list' | 'get' | 'cluster'>,
   { Spec }: Network,
   given: { index: number; subnet: Ipv4Block },
 ): { kind: 'subnets'; subnets: Ipv6Block[] } | { kind: 'blocked'; reason: string } => {
   if (!Spec.IPv6Enabled) return { kind: 'subnets', subnets: [] }
   const asked = ipv6SubnetOf(Spec.IPAMOptions.Configs)
   const subnet6 = asked ?? siteSubnet(view.cluster()?.ID ?? '', given.index)
+  const left = abandoned(view).find((one) => overlapsIpv6(one, subnet6))
+  if (left !== undefined) {
+    return {
+      kind: 'blocked',
+      reason: `network ${Spec.Name}: subnet ${formatIpv6Cidr(subnet6)} overlaps ${formatIpv6Cidr(left)}, a removed network whose tasks still end`,
+    }
+  }
   if (canMirror(subnet6, given.subnet)) return { kind: 'subnets', subnets: [subnet6] }
   return {
     kind: 'blocked',

@@ -56,12 +56,16 @@ interface Occupied {
   owner: string
 }
 
+/** What is in the way of a new subnet. */
+interface InTheWay {
+  /** Also what networks asked for that have none yet. */
+  withRequested: boolean
+  /** Also removed networks on which tasks still end: they are soon out of the way. */
+  withEnding: boolean
+}
+
 /** What a new subnet must not overlap: other networks, and what the hosts themselves use. */
-const occupiedBlocks = (
-  view: View,
-  exceptId: string,
-  options: { withRequested: boolean },
-): Occupied[] => {
+const occupiedBlocks = (view: View, exceptId: string, options: InTheWay): Occupied[] => {
   const occupied: Occupied[] = []
   const add = (text: string | undefined, owner: string): void => {
     const block = parseCidr(text ?? '')
@@ -81,8 +85,9 @@ const occupiedBlocks = (
     for (const subnet of Description.Swarmctl.HostSubnets) add(subnet, `a route of ${owner}`)
     if (parseIpv4(Status.Addr) !== undefined) add(`${Status.Addr}/32`, `the address of ${owner}`)
   }
-  for (const block of abandonedSubnets(view))
-    occupied.push({ block, owner: 'a task that still ends' })
+  const ending = options.withEnding ? abandonedSubnets(view) : []
+  for (const block of ending)
+    occupied.push({ block, owner: 'a removed network whose tasks still end' })
   return occupied
 }
 
@@ -95,15 +100,12 @@ const abandonedSubnets = (view: View): Ipv4Block[] =>
     .filter(({ Network }) => view.get('network', Network.ID) === undefined)
     .flatMap(({ Network }) => subnetOf(Network) ?? [])
 
-/**
- * What a user's subnet overlaps, in words; undefined when it is free. For a network that is to be created, also the subnets that others
- * asked for before and don't have yet.
- */
+/** What a user's subnet overlaps, in words; undefined when it is free. */
 export const subnetConflict = (
   view: View,
   subnet: Ipv4Block,
   exceptId: string,
-  options: { withRequested: boolean },
+  options: InTheWay,
 ): string | undefined => {
   const other = occupiedBlocks(view, exceptId, options).find(({ block }) => overlaps(block, subnet))
   return other && `subnet ${formatCidr(subnet)} overlaps ${formatCidr(other.block)}, ${other.owner}`
@@ -165,7 +167,8 @@ export const allocateNetwork = (
   }
   const requested = ipv4SubnetOf(network.Spec.IPAMOptions.Configs)
   const conflict =
-    requested && subnetConflict(view, requested, network.ID, { withRequested: false })
+    requested &&
+    subnetConflict(view, requested, network.ID, { withRequested: false, withEnding: true })
   if (conflict !== undefined) return blocked(`${name}: ${conflict}`)
   const cluster = view.cluster()
   const pools = cluster?.DefaultAddrPool ?? DEFAULT_ADDR_POOL
@@ -174,7 +177,7 @@ export const allocateNetwork = (
     freeSubnet(
       pools.flatMap((pool) => parseCidr(pool) ?? []),
       cluster?.SubnetSize ?? DEFAULT_SUBNET_SIZE,
-      occupiedBlocks(view, network.ID, { withRequested: true }),
+      occupiedBlocks(view, network.ID, { withRequested: true, withEnding: true }),
       parseCidr(cluster?.Swarmctl.LastNetwork?.Subnet ?? ''),
     )
   if (subnet === undefined) {

@@ -189,13 +189,16 @@ const userOf = (view: View, network: Network): string | undefined => {
   return task === undefined ? undefined : `task ${task.ID}`
 }
 
-/** @throws SwarmctlError FAILED_PRECONDITION */
+/**
+ * What tasks of a removed network still use is given to the new one when they have ended: a stack may be removed and deployed again.
+ * @throws SwarmctlError FAILED_PRECONDITION
+ */
 const requireFreeSubnets = (view: View, id: string, request: NetworkCreate): void => {
   const pools = request.IPAM?.Config ?? []
   const subnet = ipv4SubnetOf(pools)
   const subnet6 = request.EnableIPv6 ? ipv6SubnetOf(pools) : undefined
   const conflict =
-    (subnet && subnetConflict(view, subnet, id, { withRequested: true })) ??
+    (subnet && subnetConflict(view, subnet, id, { withRequested: true, withEnding: false })) ??
     (subnet6 && ipv6Conflict(view, subnet6, id))
   if (conflict !== undefined) throw precondition(`invalid pool request: ${conflict}`)
 }

@@ -472,8 +472,17 @@ t.test('IPv6: the subnet of twins, asked for or of the cluster’s own prefix', 
   })
   t.match(conflict('fd00:6:0:9::/64'), /overlaps fd00:6:0:8::\/61, a route of node host-9$/)
   t.equal(conflict('fd00:6::/64'), undefined)
-  t.match(conflict('fd00:4::/48'), /overlaps fd00:4::\/64, a task that still ends/)
-  t.equal(conflict('fd00:5::/64'), undefined)
+  t.equal(conflict('fd00:4::/48'), undefined, 'soon it is free')
+  const IPAMOptions = { Configs: [{ Subnet: 'fd00:4::/64' }] }
+  const again = network('again')
+  await store.update((tx) =>
+    tx.put('network', { ...again, Spec: { ...again.Spec, IPv6Enabled: true, IPAMOptions } }),
+  )
+  await settle(store)
+  t.same(of('again').IPAMOptions.Configs, [], 'when its last task has ended')
+  await store.update((tx) => tx.put('task', task('draining', 'complete', 'fd00:4::/64')))
+  await settle(store)
+  t.match(of('again').IPAMOptions.Configs, [{}, { Subnet: 'fd00:4::/64' }])
   await allocator.stop()
 })
 
