@@ -13,12 +13,12 @@ import type { LeaderRoute, NetworkAttachments, NodeStatus, SwarmPort } from '../
 import { Surface } from '../http/surface.ts'
 import { joinCluster } from '../manager/ca/join-cluster.ts'
 import type { Control } from '../manager/control/control.ts'
+import { makeDirectory } from '../pki/atomic-file.ts'
 import type { Credentials } from '../pki/credentials.ts'
-import { CLUSTER_PORT_DEFAULT } from '../rpc/address.ts'
 import { checkEngine } from '../worker/docker/docker-executor.ts'
 import { AddressWatch } from './address-watch.ts'
-import { splitHostPort } from './addresses.ts'
 import { createBackup } from './backup.ts'
+import { beginMembership, type Origin } from './beginning.ts'
 import { currentRecord } from './current-record.ts'
 import type { DaemonDeps } from './daemon-deps.ts'
 import { lockData } from './data-lock.ts'
@@ -31,8 +31,9 @@ import type { ManagerRuntime } from './manager-runtime.ts'
 import { Member, type MemberStart } from './member.ts'
 import { availabilityOf, newCluster } from './new-cluster.ts'
 import { joiningAddresses, nodeAddresses } from './node-addresses.ts'
-import { isMember, NodeFile, type NodeRecord, removeNodeFiles } from './node-file.ts'
+import { finishRemoval, isMember, NodeFile, type NodeRecord, removeNodeFiles } from './node-file.ts'
 import { NodeKeys } from './node-keys.ts'
+import { nodeStatus } from './node-status.ts'
 import type { DaemonOptions } from './options.ts'
 import { NO_LEADER } from './raft-proposer.ts'
 import {
@@ -44,14 +45,7 @@ import {
   NOT_LOCKED,
   NOT_WRITTEN,
 } from './refusals.ts'
-import {
-  type OpenedBackup,
-  readBackup,
-  restoredAnswer,
-  restoredCredentials,
-  restoredRecord,
-  seedManager,
-} from './restore.ts'
+import { readBackup, restoredAnswer, restoredCredentials, restoredRecord } from './restore.ts'
 import { routeToLeader } from './route-to-leader.ts'
 import { claimSocket, listenPrivately, openToGroup } from './socket-file.ts'
 import { stepDown } from './step-down.ts'
@@ -102,10 +96,13 @@ export class Daemon implements SwarmPort {
   /** Opens the API socket and resumes the node's membership, if there is one. */
   async start(): Promise<void> {
     const { dataDir, runDir, socket } = this.#options
-    await mkdir(dataDir, { recursive: true, mode: 0o700 })
+    await makeDirectory(dataDir, 0o700)
     await mkdir(runDir, { recursive: true, mode: 0o711 })
     await claimSocket(socket)
     this.#unlockData = await lockData(dataDir)
+    await finishRemoval(dataDir).catch(({ message }: Error) =>
+      this.#deps.log.error({ error: message }, 'files of a swarm that was left stay for now'),
+    )
     // Who asks from the first moment on must not take this node for one without a swarm, and make it join another.
     if (await isMember(dataDir)) this.#state = 'pending'
     const server = this.#surface.createServer()
@@ -136,20 +133,7 @@ export class Daemon implements SwarmPort {
   }
 
   status(): NodeStatus {
-    const member = this.#member
-    const record = member?.record
-    const damage = member?.damage ?? ''
-    return {
-      localNodeState: damage === '' ? this.#state : 'error',
-      nodeId: record?.nodeId ?? '',
-      nodeAddr: record ? splitHostPort(record.advertiseAddr, CLUSTER_PORT_DEFAULT).host : '',
-      role: member?.role ?? 'worker',
-      error: damage || this.#error,
-      remoteManagers: (record?.managers ?? []).map(({ nodeId, addr }) => ({
-        NodeID: nodeId,
-        Addr: addr,
-      })),
-    }
+    return nodeStatus(this.#state, this.#member, this.#error)
   }
 
   async route(): Promise<LeaderRoute> {
@@ -229,7 +213,9 @@ export class Daemon implements SwarmPort {
       })
       const managers = request.RemoteAddrs.map((addr) => ({ nodeId: '', addr }))
       const { nodeId, clusterId } = credentials
-      await this.#begin({ ...addresses, nodeId, clusterId, managers }, credentials)
+      const { dataPathPort } = this.#options
+      const record = { ...addresses, nodeId, clusterId, dataPathPort, managers }
+      await this.#begin(record, credentials)
       await waitUntil(this.#deps.clock, () => this.#takesPart(), JOIN_TIMEOUT)
     })
   }
@@ -310,7 +296,14 @@ export class Daemon implements SwarmPort {
     await this.#member?.stop()
     this.#member = undefined
     this.#state = 'pending'
-    await new NodeFile(this.#options.dataDir).store(start.record)
+    this.#stalled = start
+    try {
+      await new NodeFile(this.#options.dataDir).store(start.record)
+    } catch (error) {
+      // A full disk: it goes on as what it was.
+      this.#onStalled(error)
+      throw error
+    }
     await this.#resumeAs(start)
     if (this.#error !== '') throw unavailable(this.#error)
     await this.#untilLeading(NOT_ALONE)
@@ -391,28 +384,18 @@ export class Daemon implements SwarmPort {
   }
 
   /** Becomes a member: of a new cluster with `origin` as its content, or else of one that others lead. */
-  async #begin(
-    record: NodeRecord,
-    credentials: Credentials,
-    origin?: MemberStart['bootstrap'] | OpenedBackup,
-  ): Promise<void> {
-    const { dataDir } = this.#options
+  async #begin(record: NodeRecord, credentials: Credentials, origin?: Origin): Promise<void> {
     this.#state = 'pending'
     try {
-      // A join that a crash cut short left a log of another node's, before its record was written.
-      await removeNodeFiles(dataDir)
-      const keys = await NodeKeys.create(dataDir, origin?.cluster.Swarmctl.UnlockKey)
-      const isRestored = origin !== undefined && 'entries' in origin
-      if (isRestored)
-        await seedManager(dataDir, origin, { clock: this.#deps.clock, dataKey: keys.dataKey })
-      const bootstrap = isRestored ? undefined : origin
-      await this.#run({ record, credentials, keys, isNew: true, ...(bootstrap && { bootstrap }) })
-      // What the cluster begins with is in the log before a restart could ask for it.
-      if (origin) await this.#untilLeading(NOT_WRITTEN)
-      // The record last: without it a crash in between leaves a node that is in no swarm.
-      // It may have been given another certificate already.
-      await keys.storeCredentials(this.#member?.start.credentials ?? credentials)
-      await this.#member?.storeRecord()
+      await beginMembership(
+        { record, credentials, ...(origin && { origin }) },
+        {
+          ...{ dataDir: this.#options.dataDir, clock: this.#deps.clock },
+          run: (start) => this.#run(start),
+          untilLeading: () => this.#untilLeading(NOT_WRITTEN),
+          member: () => this.#member,
+        },
+      )
     } catch (error) {
       await this.#forget()
       throw error

@@ -41,8 +41,8 @@ export class Departure {
   }
 
   /** Goes on with what an earlier daemon could not remove. */
-  start(): Promise<void> {
-    return this.#leftovers.start()
+  async start(): Promise<void> {
+    await this.#leftovers.start(await this.#storedId())
   }
 
   stop(): void {
@@ -72,12 +72,18 @@ export class Departure {
 
   /** Of a node that can't be a member any more, by what its disk lost, the containers are remembered; `look` removes them. */
   async remember(): Promise<void> {
-    const { nodeId } = (await loadNodeRecord(this.#dataDir).catch(() => undefined)) ?? {}
-    if (typeof nodeId === 'string') await this.#leftovers.add(nodeId)
+    const nodeId = await this.#storedId()
+    if (nodeId !== undefined) await this.#leftovers.add(nodeId)
   }
 
   look(): void {
     this.#leftovers.look()
+  }
+
+  /** Undefined as well for a record that can't be read. */
+  async #storedId(): Promise<string | undefined> {
+    const { nodeId } = (await loadNodeRecord(this.#dataDir).catch(() => undefined)) ?? {}
+    return typeof nodeId === 'string' ? nodeId : undefined
   }
 
   async #whyEngineIsDown(): Promise<string | undefined> {

@@ -1,10 +1,11 @@
 import { execFile, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, openSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { isSea } from 'node:sea'
 import { promisify } from 'node:util'
 import { precondition } from '../api/errors.ts'
+import { syncDirectory, writeFileAtomic } from '../pki/atomic-file.ts'
 
 /** Where systemd's presence shows (sd_booted(3)). */
 const SYSTEMD_BOOTED = '/run/systemd/system'
@@ -59,9 +60,11 @@ export const startUnit = async (args: readonly string[], { unitPath, systemctl }
       `the systemd unit ${UNIT} runs another daemon of this machine: start this one yourself: swarmctl daemon ${args.join(' ')}`,
     )
   }
-  await writeFile(unitPath, text)
+  // Durable before there is a membership that needs it: after a power cut the node would not come back by itself.
+  await writeFileAtomic(unitPath, text, 0o644)
   await systemctl('daemon-reload')
   await systemctl('enable', '--now', UNIT)
+  await syncDirectory(join(dirname(unitPath), 'multi-user.target.wants')).catch(() => {})
   // systemd starts it again a few times before it calls it failed.
   return {
     description: `systemd unit ${UNIT}, log: journalctl -u ${UNIT}`,

@@ -42,9 +42,9 @@ export class Leftovers {
     this.#path = join(options.dataDir, 'leftovers.json')
   }
 
-  /** Goes on with what an earlier daemon left. */
-  async start(): Promise<void> {
-    this.#nodeIds = await this.#load()
+  /** Goes on with what an earlier daemon left. A leave of `memberId` was cut short: it is a member still, and its containers are its own. */
+  async start(memberId?: string): Promise<void> {
+    this.#nodeIds = (await this.#load()).filter((id) => id !== memberId)
     this.look()
   }
 

@@ -77,7 +77,7 @@ export interface MemberStart {
   /** Of a locked manager there are none: it can only leave. */
   keys: NodeKeys | undefined
   bootstrap?: { cluster: Cluster; node: Node }
-  /** It is just beginning, and nothing resumes it before `storeRecord`: a crash leaves a node that is in no swarm. */
+  /** It begins a cluster, and nothing resumes it before `storeRecord`: a crash leaves a node that is in no swarm. */
   isNew?: boolean
 }
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../api/clock.ts'
-import { toSwarmctlError } from '../api/errors.ts'
+import { toSwarmctlError, unavailable } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
 import { type Credentials, readCredentials } from '../pki/credentials.ts'
 import { RenewalLoop, type RenewedCertificate } from '../pki/renewal-loop.ts'
@@ -32,6 +32,8 @@ export class NodeCertificate {
   #trustRoot = ''
   #changing: Promise<void> = Promise.resolve()
   #isStopped = false
+  /** The node may have left: whatever is on the disk now is not this membership's. */
+  #isOver = false
 
   constructor(deps: NodeCertificateDeps, options: { credentials: Credentials }) {
     this.#deps = deps
@@ -61,6 +63,7 @@ export class NodeCertificate {
     this.#isStopped = true
     await this.#renewal.stop()
     await this.#changing.catch(() => {})
+    this.#isOver = true
   }
 
   /** See `RenewalLoop.renewNow`. */
@@ -95,6 +98,8 @@ export class NodeCertificate {
   }
 
   async #use(credentials: Credentials): Promise<void> {
+    // A change of the role that waited for its time, and was answered while the node left.
+    if (this.#isOver) throw unavailable('this node is shutting down')
     await this.#deps.store(credentials)
     this.#current = credentials
     this.#tlsInfo = undefined

@@ -1,7 +1,7 @@
-import { readFile, rm } from 'node:fs/promises'
+import { readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SwarmctlError } from '../api/errors.ts'
-import { writeFileAtomic } from '../pki/atomic-file.ts'
+import { syncDirectory, writeFileAtomic } from '../pki/atomic-file.ts'
 
 /** Version of this file's format. */
 const FORMAT = 1
@@ -41,6 +41,12 @@ export interface NodeRecord {
 }
 
 const pathIn = (dataDir: string): string => join(dataDir, 'node.json')
+/** The record of a node that is forgetting its cluster: it is in no swarm any more, and its files may still be there. */
+const leftPathIn = (dataDir: string): string => join(dataDir, 'node-left.json')
+
+const ignoreMissing = (error: NodeJS.ErrnoException): void => {
+  if (error.code !== 'ENOENT') throw error
+}
 
 /** Reads the record; undefined when this node is in no swarm. */
 export const loadNodeRecord = async (dataDir: string): Promise<NodeRecord | undefined> => {
@@ -87,9 +93,27 @@ export const isMember = async (dataDir: string): Promise<boolean> => {
   }
 }
 
-/** Forgets the cluster. */
+/**
+ * Forgets the cluster, durably. The record goes first, by a new name: from then on the node is in no swarm, and a crash leaves a word that
+ * keys and log of one are still to be removed.
+ */
 export const removeNodeFiles = async (dataDir: string): Promise<void> => {
-  for (const name of NODE_FILES) await rm(join(dataDir, name), { recursive: true, force: true })
+  await rename(pathIn(dataDir), leftPathIn(dataDir)).catch(ignoreMissing)
+  await syncDirectory(dataDir)
+  for (const name of NODE_FILES) {
+    await rm(join(dataDir, name), { recursive: true, force: true })
+    // Of a write that a crash cut short: a key may be in it.
+    await rm(join(dataDir, `${name}.new`), { force: true })
+  }
+  await syncDirectory(dataDir)
+  await rm(leftPathIn(dataDir), { force: true })
+  await syncDirectory(dataDir)
+}
+
+/** Removes what a `removeNodeFiles` left that a crash cut short. */
+export const finishRemoval = async (dataDir: string): Promise<void> => {
+  const isCutShort = await stat(leftPathIn(dataDir)).then(() => true, ignoreMissing)
+  if (isCutShort) await removeNodeFiles(dataDir)
 }
 
 /** Writes the record so that a crash leaves the old or the new one; one write after the other, the last one wins. */

@@ -82,10 +82,10 @@ export class NodeKeys {
   lockWith(unlockKey: string | undefined): Promise<void> {
     return this.#write(async () => {
       if (unlockKey === this.#unlockKey) return
-      // The private key is never plain beside a sealed data key for longer than the two writes take.
-      if (unlockKey !== undefined) await storeDataKey(this.#directory, this.#dataKey, unlockKey)
+      // The data key first, both ways: the private key is never plain beside a sealed one for longer than the two writes take, and a crash
+      // after a lock was taken off leaves nothing that wants the old unlock key, which nobody can print any more.
+      await storeDataKey(this.#directory, this.#dataKey, unlockKey)
       if (this.#credentials) await this.#writeCredentials(this.#credentials, unlockKey)
-      if (unlockKey === undefined) await storeDataKey(this.#directory, this.#dataKey)
       this.#unlockKey = unlockKey
     })
   }

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { startUnit } from '../../src/daemon/launch.ts'
@@ -25,6 +25,7 @@ t.test('the unit of a daemon', async (t) => {
   t.equal(await launched.hasEnded(), true)
   t.strictSame(calls.splice(0), ['is-failed --quiet swarmctl', 'is-failed --quiet swarmctl'])
   const text = await readFile(unitPath, 'utf8')
+  t.equal((await stat(unitPath)).mode & 0o777, 0o644, 'as unit files are')
   t.match(
     text,
     /\nExecStart=".*" "daemon" "--data-dir" "\/var\/lib\/a b" "--socket" "\/run\/100%%.sock"\n/,

@@ -69,6 +69,21 @@ t.test('containers that an Engine kept while it was down go when it is back', as
   t.strictSame(await readdir(dataDir), [], 'nothing left to remember')
 })
 
+t.test('after a leave that was cut short a member keeps its containers', async (t) => {
+  const { dataDir, containers, engine, create, settled } = await machine(t)
+  await create().add('left')
+  engine.isDown = false
+  const after = create()
+  await after.start('left')
+  await settled()
+  t.equal(containers.size, 3)
+  await after.add('left')
+  after.look()
+  await settled()
+  t.strictSame([...containers.keys()], ['c3'], 'it leaves again')
+  t.strictSame(await readdir(dataDir), [])
+})
+
 t.test(
   'a node that left cleanly leaves no trace, and a record that is damaged harms nobody',
   async (t) => {

@@ -100,4 +100,7 @@ t.test('when it is stopped nothing changes any more', async (t) => {
   certificate.onRenewCertificate()
   await new Promise((resolve) => setImmediate(resolve))
   t.strictSame([stored.length, ca.renewals], [1, 1])
+  // A demotion that waited while the node left: another swarm's credentials may be in its place by now.
+  await t.rejects(certificate.renewNow(), { code: 'UNAVAILABLE' })
+  t.equal(stored.length, 1)
 })

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -87,6 +87,17 @@ t.test('a lock that a crash cut short is whole after the next unlock', async (t)
   t.equal((await NodeKeys.open(path))?.kind, 'locked')
   t.match(await NodeKeys.open(path, key), { kind: 'open', credentials: created.credentials })
   t.notMatch(await onDisk(path), /PRIVATE KEY/)
+})
+
+t.test('a crash while a lock is taken off leaves nothing that wants its key', async (t) => {
+  const path = await directory(t)
+  const key = newUnlockKey()
+  const keys = await NodeKeys.create(path, key)
+  await keys.storeCredentials(created.credentials)
+  // The first of the two writes; the second finds no room.
+  await mkdir(join(path, 'credentials.json.new'))
+  await t.rejects(keys.lockWith(undefined))
+  t.match(await NodeKeys.open(path), { kind: 'open', credentials: created.credentials })
 })
 
 t.test('a demoted manager gets a new data key, and no lock', async (t) => {
