@@ -32,7 +32,7 @@ import { diffOverlayView } from './overlay-change.ts'
 import { OverlayTracker } from './overlay-tracker.ts'
 import { emptyOverlayView } from './overlay-view.ts'
 import { nodeAddress, type SessionContext, type SessionStream } from './ports.ts'
-import { describeNode, markDown, registerNode } from './registration.ts'
+import { describeNode, isMisnoted, markDown, registerNode } from './registration.ts'
 import { leavesRotation, Rotation } from './rotation.ts'
 import { Session } from './session.ts'
 import { StatusWriter } from './status-writer.ts'
@@ -209,6 +209,7 @@ export class Dispatcher {
       ...managersList(view),
       rootCACert: ca === undefined ? '' : trustRootOf(ca),
     })
+    if (isMisnoted(node, context.peer?.role)) session.queueFirst({ kind: 'renew-certificate' })
     // A task that is to go may have been told so in a session before.
     for (const task of view.tasksByNode(node.ID)) if (leavesRotation(task)) this.#leave(task)
     session.flush()

@@ -16,7 +16,8 @@ export interface AgentConnection {
 
 /** Who opened the session. */
 export interface SessionContext {
-  peer: { nodeId: string } | null
+  /** `role`: by its certificate. */
+  peer: { nodeId: string; role?: 'worker' | 'manager' } | null
   connection: AgentConnection
   remoteAddress: string
 }

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { SessionRequest } from '../../api/assignment.ts'
 import { notFound } from '../../api/errors.ts'
-import type { NodeDescription } from '../../api/node.ts'
+import type { Node, NodeDescription } from '../../api/node.ts'
 import type { Tx } from '../store/tx.ts'
 
 /** Writes what a node says of itself when it registers, and that it is ready. Writes nothing when all of it is known. */
@@ -33,3 +33,12 @@ export const markDown = (tx: Tx, nodeId: string): void => {
     Status: { ...node.Status, State: 'down', Message: 'heartbeat failure' },
   })
 }
+
+/**
+ * A crash took the certificate of its last change of the role, which was taken back since: it has the one that it is to have, and the cluster
+ * has noted the other. Only a renewal makes them agree; until then a manager would be no member.
+ */
+export const isMisnoted = (
+  { Spec, Swarmctl }: Pick<Node, 'Spec' | 'Swarmctl'>,
+  certified: 'worker' | 'manager' | undefined,
+): boolean => certified === Spec.Role && Swarmctl.ObservedRole !== Spec.Role

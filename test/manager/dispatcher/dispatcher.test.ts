@@ -223,6 +223,27 @@ t.test('another heartbeat period is told at once, and costs no node', async (t) 
   t.equal(late.last('session').heartbeatPeriodMs, 300)
 })
 
+t.test(
+  'a node renews when its last change of the role was lost in a crash, and taken back',
+  async (t) => {
+    const b = await bench(1)
+    const renewals = async (Role: 'worker' | 'manager', certified: 'worker' | 'manager') => {
+      await b.store.update((tx) => {
+        const node = tx.get('node', 'n1')!
+        tx.put('node', { ...node, Spec: { ...node.Spec, Role } })
+      })
+      const agent = b.connect('n1', {}, { nodeId: 'n1', role: certified })
+      await b.settle()
+      return agent.all('renew-certificate').length
+    }
+    t.equal(b.store.view().get('node', 'n1')?.Swarmctl.ObservedRole, 'worker')
+    t.equal(await renewals('worker', 'worker'), 0)
+    t.equal(await renewals('manager', 'worker'), 0, 'its role tells it')
+    t.equal(await renewals('worker', 'manager'), 0, 'as well')
+    t.equal(await renewals('manager', 'manager'), 1)
+  },
+)
+
 t.test('nodes are told whom to trust, and when to renew', async (t) => {
   const b = await bench(2)
   const [a1, a2] = [b.connect('n1'), b.connect('n2')]
@@ -323,7 +344,7 @@ t.test('out of rotation: when every live session has applied the tables, bounded
 
 t.test('who gets no session', async (t) => {
   const b = await bench(1)
-  const impostor = b.connect('n1', {}, 'n2')
+  const impostor = b.connect('n1', {}, { nodeId: 'n2' })
   t.match(await impostor.ended, /only itself/)
   const stranger = b.connect('n9')
   t.match(await stranger.ended, /not part of this cluster/)

@@ -79,6 +79,8 @@ export class CrashImages {
       const handle = (await (before.open as Call)(
         ...([path, flags, ...rest] as never[]),
       )) as FileHandle
+      // A new file may have the number of one that is gone.
+      if (makes) this.#synced.delete(fstatSync(handle.fd).ino)
       if (path.startsWith(this.#root)) this.#watchSync(path, handle)
       return handle
     }) as unknown as Call
@@ -164,8 +166,8 @@ export class CrashImages {
     const path = this.#image('power', before)
     mkdirSync(path, { mode: 0o700 })
     for (const [name, bytes] of files) {
-      if (bytes !== undefined) writeFileSync(join(path, name), bytes, { mode: 0o600 })
-      else if (name === 'agent') mkdirSync(join(path, name))
+      if (name === 'agent') mkdirSync(join(path, name))
+      else if (bytes !== undefined) writeFileSync(join(path, name), bytes, { mode: 0o600 })
       // It was made, and its content was never synced.
       else if (existsSync(join(this.#root, name)) && lstatSync(join(this.#root, name)).isFile())
         writeFileSync(join(path, name), '')

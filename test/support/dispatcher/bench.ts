@@ -86,7 +86,11 @@ export class Bench {
     leader: () => this.leader,
   })
 
-  connect(nodeId: string, change: Partial<SessionRequest> = {}, peer = nodeId): FakeAgent {
+  connect(
+    nodeId: string,
+    change: Partial<SessionRequest> = {},
+    peer: { nodeId: string; role?: 'worker' | 'manager' } = { nodeId },
+  ): FakeAgent {
     const [managerSide, agentSide] = MemoryStream.pair()
     const index = Number(nodeId.slice(1))
     const agent = new FakeAgent(agentSide)
@@ -100,7 +104,7 @@ export class Bench {
         },
         managerSide,
         {
-          peer: { nodeId: peer },
+          peer,
           connection: { openStream: (method, body) => this.agentStreams!(method, body) },
           remoteAddress: `192.168.0.${index}`,
         },
