@@ -106,6 +106,8 @@ export class Member {
   /** Of the cluster port, on this machine. */
   #ownAddr = ''
   #roleChange: Promise<void> | undefined
+  /** The cluster's last word on the role since that began. */
+  #saidMeanwhile: 'worker' | 'manager' | undefined
   /** The managers' words to a manager that they removed. */
   #refusal = ''
   #isStopped = false
@@ -402,13 +404,21 @@ export class Member {
   #onCluster(role: 'worker' | 'manager', list: ManagersList): void {
     this.#refusal = ''
     if (list.managers.length > 0) this.#setManagers(list)
-    if (role === this.#certificate.current.role || this.#roleChange || this.#isStopped) return
+    // Another word while it changes (a demotion that is taken back) must not be lost: it is not said again.
+    if (this.#roleChange) this.#saidMeanwhile = role
+    else this.#follow(role)
+  }
+
+  #follow(role: 'worker' | 'manager'): void {
+    if (role === this.#certificate.current.role || this.#isStopped) return
+    this.#saidMeanwhile = undefined
     this.#roleChange = this.#changeRole(role)
       .catch((error) =>
         this.#deps.log.warn({ error: toSwarmctlError(error).message }, 'role not changed yet'),
       )
       .finally(() => {
         this.#roleChange = undefined
+        if (this.#saidMeanwhile) this.#follow(this.#saidMeanwhile)
       })
   }
 
