@@ -44,8 +44,10 @@ export class CrashImages {
   readonly #into: string
   /** Content that is on the disk for certain, by inode. */
   readonly #synced = new Map<number, Buffer>()
-  /** The root's names that are on the disk for certain; of directories below it that they are there. */
+  /** The root's names that are on the disk for certain, and their inodes; of directories below it that they are there. */
   #names = new Map<string, number>()
+  /** Content by name, where the inode is another file's by now: the disk would give it away only when the name is gone for certain. */
+  readonly #kept = new Map<string, Buffer>()
   #restore: () => void = () => {}
   #last = ''
 
@@ -79,8 +81,7 @@ export class CrashImages {
       const handle = (await (before.open as Call)(
         ...([path, flags, ...rest] as never[]),
       )) as FileHandle
-      // A new file may have the number of one that is gone.
-      if (makes) this.#synced.delete(fstatSync(handle.fd).ino)
+      if (makes) this.#forget(fstatSync(handle.fd).ino, path)
       if (path.startsWith(this.#root)) this.#watchSync(path, handle)
       return handle
     }) as unknown as Call
@@ -114,6 +115,15 @@ export class CrashImages {
     }
   }
 
+  /** A new file may have the number of one that is gone. */
+  #forget(ino: number, path: string): void {
+    const bytes = this.#synced.get(ino)
+    this.#synced.delete(ino)
+    if (bytes === undefined) return
+    for (const [name, one] of this.#names)
+      if (one === ino && join(this.#root, name) !== path) this.#kept.set(name, bytes)
+  }
+
   #sync(path: string): void {
     const stat = lstatSync(path)
     if (stat.isFile()) this.#synced.set(stat.ino, readFileSync(path))
@@ -122,6 +132,7 @@ export class CrashImages {
   #syncNames(): void {
     const names = existsSync(this.#root) ? readdirSync(this.#root) : []
     this.#names = new Map(names.map((name) => [name, lstatSync(join(this.#root, name)).ino]))
+    this.#kept.clear()
   }
 
   async #removePieces(path: string, unlink: Call): Promise<void> {
@@ -157,7 +168,9 @@ export class CrashImages {
 
   /** Of the log and the state, which have their own tests for this, all that is there. */
   #takePower(before: string): void {
-    const files = [...this.#names].map(([name, ino]) => [name, this.#synced.get(ino)] as const)
+    const files = [...this.#names].map(
+      ([name, ino]) => [name, this.#kept.get(name) ?? this.#synced.get(ino)] as const,
+    )
     const hasLog = this.#names.has('raft') && existsSync(join(this.#root, 'raft'))
     const said = files.map(([name, bytes]) => `${name}:${bytes?.toString('hex') ?? ''}`).join()
     const log = hasLog ? /log/.test(before) : false
