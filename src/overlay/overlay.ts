@@ -412,8 +412,7 @@ export class Overlay {
     await this.#links.sync(table, inputs, { resync: isResync, relayPort })
     this.#relay.hasDevice = relayPort !== null && this.#links.problem === ''
     await this.#ipv6.sync(table, { retired, isResync })
-    await ports.reserve(table.published)
-    try {
+    await ports.set(table.published, new Set([...table.deadAddresses, ...retired]), async () => {
       if (this.dataPlane.plane === 'kernel') {
         const { isReserved: reserved } = ports
         const model = nftModel(table, { reserved, retired, vxlanPort: this.#vxlanPort })
@@ -421,10 +420,7 @@ export class Overlay {
         await this.#tables.apply(model)
         if (isResync) await this.#firewall.syncKernel()
       } else await this.#firewall.syncProxy(table)
-    } finally {
-      // After the rules, which keep the client's address; without them it serves all the same.
-      await ports.set(table.published, new Set([...table.deadAddresses, ...retired]))
-    }
+    })
     if (isResync) {
       for (const network of ours) await this.#bridges.tune(network).catch(() => {})
       await this.#bridgePorts.sync()

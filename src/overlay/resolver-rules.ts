@@ -25,7 +25,7 @@ const JUMPS = [
 /** The container's device on the overlay; `$1` is its address there. */
 const DEVICE = `device=$(ip -o -4 addr show to "$1" | sed -n 's/^[0-9]*: *\\([^ ]*\\).*/\\1/p;q')`
 
-/** Tells the loopback addresses of the device apart from others' only when rules guard them. */
+/** Whether packets of the device may be for loopback addresses, or from them; on only while the rules guard those. */
 const setLocalnet = (value: 0 | 1): string =>
   `echo ${value} > "/proc/sys/net/ipv4/conf/$device/route_localnet"`
 

@@ -4,8 +4,8 @@ import { formatIpv6Cidr, type Ipv6Block, overlapsIpv6, parseIpv6Cidr } from '../
 import { canMirror } from '../../api/ipv6-mirror.ts'
 import type { Network } from '../../api/network.ts'
 import { isNodeLocal } from '../../api/node-local-network.ts'
-import { isTerminal } from '../../api/task-state.ts'
 import type { View } from '../store/view.ts'
+import { ENDING_NETWORK, endingNetworks } from './ending-networks.ts'
 
 /** First octet of locally assigned unique local addresses; then come 40 bits of the site's own and 16 of a subnet (RFC 4193 §3.1). */
 const LOCALLY_ASSIGNED = 0xfdn
@@ -59,15 +59,6 @@ export const ipv6Conflict = (
   return undefined
 }
 
-/** Of networks that are removed while tasks still drain: their bridges are there until then. */
-const abandoned = (view: Pick<View, 'list' | 'get'>): Ipv6Block[] =>
-  view
-    .list('task')
-    .filter((task) => !isTerminal(task.Status.State))
-    .flatMap((task) => task.NetworksAttachments ?? [])
-    .filter(({ Network }) => view.get('network', Network.ID) === undefined)
-    .flatMap(({ Network }) => ipv6SubnetOf(Network.IPAMOptions.Configs) ?? [])
-
 /** The IPv6 subnet of a network that is given its IPv4 one; none unless it asked for IPv6. */
 export const allocateIpv6 = (
   view: Pick<View, 'list' | 'get' | 'cluster'>,
@@ -77,11 +68,13 @@ export const allocateIpv6 = (
   if (!Spec.IPv6Enabled) return { kind: 'subnets', subnets: [] }
   const asked = ipv6SubnetOf(Spec.IPAMOptions.Configs)
   const subnet6 = asked ?? siteSubnet(view.cluster()?.ID ?? '', given.index)
-  const left = abandoned(view).find((one) => overlapsIpv6(one, subnet6))
+  const left = endingNetworks(view)
+    .flatMap(({ IPAMOptions }) => ipv6SubnetOf(IPAMOptions.Configs) ?? [])
+    .find((one) => overlapsIpv6(one, subnet6))
   if (left !== undefined) {
     return {
       kind: 'blocked',
-      reason: `network ${Spec.Name}: subnet ${formatIpv6Cidr(subnet6)} overlaps ${formatIpv6Cidr(left)}, a removed network whose tasks still end`,
+      reason: `network ${Spec.Name}: subnet ${formatIpv6Cidr(subnet6)} overlaps ${formatIpv6Cidr(left)}, ${ENDING_NETWORK}`,
     }
   }
   if (canMirror(subnet6, given.subnet)) return { kind: 'subnets', subnets: [subnet6] }

@@ -15,10 +15,10 @@ import { mirrorAddress } from '../../api/ipv6-mirror.ts'
 import type { Network } from '../../api/network.ts'
 import { isNodeLocal } from '../../api/node-local-network.ts'
 import type { Cluster } from '../../api/swarm.ts'
-import { isTerminal } from '../../api/task-state.ts'
 import { NETWORK_INDEX_SCOPE } from '../store/claims.ts'
 import type { View } from '../store/view.ts'
 import { type AddressPool, type AddressRange, planOf } from './address-plan.ts'
+import { ENDING_NETWORK, endingNetworks } from './ending-networks.ts'
 import { allocateIpv6 } from './ipv6-subnets.ts'
 
 /** A VXLAN-independent number that names the bridge `sw-br<Index>` (api/network.ts). */
@@ -85,20 +85,11 @@ const occupiedBlocks = (view: View, exceptId: string, options: InTheWay): Occupi
     for (const subnet of Description.Swarmctl.HostSubnets) add(subnet, `a route of ${owner}`)
     if (parseIpv4(Status.Addr) !== undefined) add(`${Status.Addr}/32`, `the address of ${owner}`)
   }
-  const ending = options.withEnding ? abandonedSubnets(view) : []
-  for (const block of ending)
-    occupied.push({ block, owner: 'a removed network whose tasks still end' })
+  const ending = options.withEnding ? endingNetworks(view) : []
+  for (const block of ending.flatMap((network) => subnetOf(network) ?? []))
+    occupied.push({ block, owner: ENDING_NETWORK })
   return occupied
 }
-
-/** Tasks may still drain on a network that is removed. */
-const abandonedSubnets = (view: View): Ipv4Block[] =>
-  view
-    .list('task')
-    .filter((task) => !isTerminal(task.Status.State))
-    .flatMap((task) => task.NetworksAttachments ?? [])
-    .filter(({ Network }) => view.get('network', Network.ID) === undefined)
-    .flatMap(({ Network }) => subnetOf(Network) ?? [])
 
 /** What a user's subnet overlaps, in words; undefined when it is free. */
 export const subnetConflict = (

@@ -1,7 +1,6 @@
 import { invalid } from '../../api/errors.ts'
 import { ForecastRequest, type ServiceForecast } from '../../api/forecast.ts'
 import type { Node } from '../../api/node.ts'
-import { ofPlatform } from '../../api/platform.ts'
 import { withReplicasOf } from '../../api/replicas.ts'
 import type { Service } from '../../api/service.ts'
 import { isJob } from '../../api/service-defaults.ts'
@@ -10,7 +9,8 @@ import type { Task } from '../../api/task.ts'
 import { isTerminal, isWanted } from '../../api/task-state.ts'
 import { parseBody } from '../../api/validate/body.ts'
 import { parseServiceRequest, type ServiceRequest } from '../../api/validate/service.ts'
-import { isDirty, satisfiesPlacement } from '../orchestrator/dirty-task.ts'
+import { isDirty } from '../orchestrator/dirty-task.ts'
+import { nodesFor } from '../orchestrator/global.ts'
 import { jobCounts } from '../orchestrator/job.ts'
 import { newTask, type Seat } from '../orchestrator/new-task.ts'
 import { schedule } from '../scheduler/schedule.ts'
@@ -126,8 +126,7 @@ const withIds = (view: View, spec: ServiceSpec): ServiceSpec => ({
 const seatsOf = ({ Spec }: Service, nodes: readonly Node[]): Seat[] => {
   const { Mode = {} } = Spec
   if (Mode.Global !== undefined || Mode.GlobalJob !== undefined) {
-    const allowed = nodes.filter((node) => satisfiesPlacement(Spec.TaskTemplate, node))
-    return ofPlatform(Spec.TaskTemplate, allowed)
+    return nodesFor(Spec.TaskTemplate, nodes)
       .filter((node) => node.Status.State === 'ready' && node.Spec.Availability === 'active')
       .map(({ ID }) => ({ nodeId: ID }))
   }

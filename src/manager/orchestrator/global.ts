@@ -1,5 +1,6 @@
 import type { Node } from '../../api/node.ts'
 import { ofPlatform } from '../../api/platform.ts'
+import type { TaskSpec } from '../../api/service-spec.ts'
 import { isTerminal, isWanted } from '../../api/task-state.ts'
 import { isDirty, satisfiesPlacement } from './dirty-task.ts'
 import type { Operation } from './operation.ts'
@@ -14,7 +15,8 @@ import { planSlot, type SlotPlan } from './slot-plan.ts'
 export const planGlobal = (state: ServiceState, slots: Map<string, Slot>): ScalePlan => {
   const operations: Operation[] = []
   const plans: SlotPlan[] = []
-  const eligible = eligibleNodes(state)
+  const meant = nodesFor(state.service.Spec.TaskTemplate, state.nodes.values())
+  const eligible = new Set(meant.map(({ ID }) => ID))
   for (const slot of slots.values()) {
     const node = state.nodes.get(slot.key)
     const use = node === undefined ? 'gone' : useOf(node, state, eligible, slot)
@@ -42,11 +44,12 @@ export const planGlobal = (state: ServiceState, slots: Map<string, Slot>): Scale
   return { slots: plans, operations }
 }
 
-const eligibleNodes = ({ service, nodes }: ServiceState): Set<string> => {
-  const { TaskTemplate } = service.Spec
-  const allowed = [...nodes.values()].filter((node) => satisfiesPlacement(TaskTemplate, node))
-  return new Set(ofPlatform(TaskTemplate, allowed).map(({ ID }) => ID))
-}
+/** The nodes that a global service is for, whatever state they are in. */
+export const nodesFor = (spec: TaskSpec, nodes: Iterable<Node>): readonly Node[] =>
+  ofPlatform(
+    spec,
+    [...nodes].filter((node) => satisfiesPlacement(spec, node)),
+  )
 
 /** `keep`: what runs there may go on, but nothing new starts. */
 const useOf = (
@@ -57,8 +60,10 @@ const useOf = (
 ): 'run' | 'keep' | 'never' => {
   if (node.Status.State === 'down') return state.held.has(node.ID) ? 'keep' : 'never'
   if (node.Spec.Availability === 'drain') return 'never'
-  if (!satisfiesPlacement(state.service.Spec.TaskTemplate, node)) return 'never'
-  if (!eligible.has(node.ID)) return runsAsWanted(slot, state) ? 'keep' : 'never'
+  if (!eligible.has(node.ID)) {
+    const isAllowed = satisfiesPlacement(state.service.Spec.TaskTemplate, node)
+    return isAllowed && runsAsWanted(slot, state) ? 'keep' : 'never'
+  }
   return node.Spec.Availability === 'active' && node.Status.State === 'ready' ? 'run' : 'keep'
 }
 

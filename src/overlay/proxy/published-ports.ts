@@ -46,8 +46,29 @@ export class PublishedPorts {
     this.#dialer = new Dialer(options)
   }
 
-  /** Holds exactly these ports; new ones serve nobody before `set`. Resolves when each is taken or known to be in use. */
-  async reserve(ports: readonly PublishedPort[]): Promise<void> {
+  /**
+   * Holds exactly these ports with these endpoints. New ones serve nobody before `makeRules` is through, which keeps the client's address; when it
+   * fails they serve all the same.
+   */
+  async set(
+    ports: readonly PublishedPort[],
+    dead: ReadonlySet<string>,
+    makeRules: () => Promise<void> = async () => {},
+  ): Promise<void> {
+    await this.#reserve(ports)
+    try {
+      await makeRules()
+    } finally {
+      for (const [key, { listener }] of this.#held) {
+        const port = this.#wanted.get(key)
+        if (port !== undefined) listener?.set(port)
+        if (listener instanceof TcpListener && dead.size > 0) listener.reset(dead)
+      }
+    }
+  }
+
+  /** Resolves when each is taken or known to be in use. */
+  async #reserve(ports: readonly PublishedPort[]): Promise<void> {
     this.#wanted = new Map(ports.map((port) => [keyOf(port), port]))
     for (const [key, held] of this.#held) {
       const port = this.#wanted.get(key)
@@ -71,16 +92,6 @@ export class PublishedPorts {
         return this.#open(keyOf(port), held)
       }),
     )
-  }
-
-  /** Holds exactly these ports with these endpoints. */
-  async set(ports: readonly PublishedPort[], dead: ReadonlySet<string>): Promise<void> {
-    await this.reserve(ports)
-    for (const [key, { listener }] of this.#held) {
-      const port = this.#wanted.get(key)
-      if (port !== undefined) listener?.set(port)
-      if (listener instanceof TcpListener && dead.size > 0) listener.reset(dead)
-    }
   }
 
   /** Resolves when no connection is on its way to an endpoint that `set` left out: whoever takes a task out of rotation may look for its connections then. */
