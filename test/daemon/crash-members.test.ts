@@ -13,9 +13,9 @@ import { newUnlockKey } from '../../src/pki/data-key.ts'
 import {
   CrashBench,
   filesOf,
+  joinedWorker,
   nodesOf,
   otherwise,
-  secondNode,
   stateOf,
   untilLeading,
 } from '../support/daemon/crash-bench.ts'
@@ -48,10 +48,7 @@ const untilVoting = (node: Daemon) => {
 
 t.test('promote and demote', async (t) => {
   const bench = await CrashBench.create(t)
-  const { manager, request } = await secondNode(bench, 'Worker')
-  const path = bench.place()
-  const second = await bench.daemon(path)
-  await second.join(request)
+  const { manager, path, second } = await joinedWorker(bench)
   const { nodeId } = second.status()
   const promoting = await bench.images(path, async () => {
     await setRole(manager, nodeId, 'manager')

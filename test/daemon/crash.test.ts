@@ -5,6 +5,7 @@ import {
   CrashBench,
   filesOf,
   isReady,
+  joinedWorker,
   nodesOf,
   secondNode,
   stateOf,
@@ -56,10 +57,7 @@ t.test('join', async (t) => {
 
 t.test('leave of a worker', async (t) => {
   const bench = await CrashBench.create(t)
-  const { manager, request } = await secondNode(bench, 'Worker')
-  const path = bench.place()
-  const second = await bench.daemon(path)
-  await second.join(request)
+  const { manager, path, second } = await joinedWorker(bench)
   const images = await bench.images(path, () => second.leave(false))
   await bench.stop(second)
   let resumed = 0

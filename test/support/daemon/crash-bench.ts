@@ -126,3 +126,12 @@ export const secondNode = async (bench: CrashBench, role: 'Worker' | 'Manager') 
   const { JoinTokens } = await manager.control().getCluster()
   return { manager, port, request: joinRequest(port2, port, JoinTokens[role]) }
 }
+
+/** A manager and a worker that has joined it. */
+export const joinedWorker = async (bench: CrashBench) => {
+  const { manager, request } = await secondNode(bench, 'Worker')
+  const path = bench.place()
+  const second = await bench.daemon(path)
+  await second.join(request)
+  return { manager, path, second }
+}
