@@ -319,7 +319,7 @@ export class Member {
         overlay: this.#networks,
         attachments: this.attachments,
         files: new SecretsTmpfs({ path: join(this.#options.runDir, 'secrets') }),
-        disk: new FileDisk({ log }, { path: join(this.#options.dataDir, 'agent') }),
+        disk: new FileDisk({ clock, log }, { path: join(this.#options.dataDir, 'agent') }),
         connect: (manager, signal) =>
           connect(this.#addrOf(manager), {
             handlers: this.#handlers,

@@ -20,11 +20,11 @@ export interface CoreOptions {
   readonly applyBytesMax: number
 }
 
-/** Defaults for ticks of 25 ms: heartbeat 100 ms, election 500 to 1000 ms. */
+/** Defaults for ticks of 50 ms: heartbeat 100 ms, election 500 to 1000 ms. */
 export const CORE_DEFAULTS: CoreOptions = {
-  electionTicks: 20,
-  heartbeatTicks: 4,
-  closedLeaderTicksMax: 8,
+  electionTicks: 10,
+  heartbeatTicks: 2,
+  closedLeaderTicksMax: 4,
   appendBytesMax: 1024 * 1024,
   inflightMessagesMax: 4,
   inflightBytesMax: 8 * 1024 * 1024,

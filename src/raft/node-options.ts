@@ -30,9 +30,12 @@ export interface RaftNodeOptions {
   readonly stopTransferMs?: number
 }
 
-/** With the core's defaults: heartbeat 100 ms, election 500 to 1000 ms. */
+/**
+ * With the core's defaults: heartbeat 100 ms, election 500 to 1000 ms. A finer tick would choose among more timeouts, and is most of what an
+ * idle member costs: each one wakes the process.
+ */
 export const NODE_DEFAULTS = {
-  tickMs: 25,
+  tickMs: 50,
   core: {},
   keepEntriesMax: 5_000,
   keepBytesMax: 64 * 1024 * 1024,

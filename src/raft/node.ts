@@ -63,11 +63,11 @@ export class RaftNode {
     const [{ id }, { state, log }] = [options, deps]
     const core = { ...CORE_DEFAULTS, ...options.core }
     this.#held = new HeldAppends(deps.clock, (message) => this.#transmit(message, false))
-    const firstToken = Math.floor(deps.random() * 2 ** 40)
-    this.#reads = new ReadBarriers(core.heartbeatTicks, firstToken)
+    const firstNumber = () => Math.floor(deps.random() * 2 ** 40)
+    this.#reads = new ReadBarriers(core.heartbeatTicks, firstNumber())
     const send = (message: WireMessage) => this.#send(message)
     this.#sender = new SnapshotSender({
-      ...{ id, state, log, send, firstStream: Math.floor(deps.random() * 2 ** 40) },
+      ...{ id, state, log, send, tickMs: this.#options.tickMs, firstStream: firstNumber() },
       onFinished: (to, outcome) => {
         this.#core?.onSnapshotSent(to, outcome)
         this.#schedule()

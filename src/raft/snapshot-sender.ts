@@ -14,15 +14,15 @@ import type { StateStorage, StateView } from './state-port.ts'
 
 /** A chunk stays near this: large enough for speed, small enough not to delay a heartbeat. */
 const CHUNK_BYTES = 256 * 1024
-/** A chunk without an answer is sent again after this (500 ms with ticks of 25 ms). */
-const RESEND_TICKS = 20
-/** Without any progress a transfer ends after this (10 s); it never ends because it is long. */
-const STALLED_TICKS = 400
+/** A chunk without an answer is sent again after this. */
+const RESEND_MS = 500
+/** Without any progress a transfer ends after this; it never ends because it is long. */
+const STALLED_MS = 10_000
 /**
- * So long (30 s) the log that follows a snapshot is kept for who got it: it has to put the snapshot in use before it asks for more, and with
+ * So long the log that follows a snapshot is kept for who got it: it has to put the snapshot in use before it asks for more, and with
  * many writes would need the next one by then, and so on for ever (etcd: releaseDelayAfterSnapshot).
  */
-const KEPT_TICKS = 1_200
+const KEPT_MS = 30_000
 
 export interface SnapshotSenderDeps {
   readonly id: RaftNodeId
@@ -32,6 +32,7 @@ export interface SnapshotSenderDeps {
   readonly onFinished: (to: RaftNodeId, outcome: { index: number } | 'failed') => void
   /** The first number of a stream: differs between starts of the node. */
   readonly firstStream: number
+  readonly tickMs: number
 }
 
 interface Stream {
@@ -48,8 +49,8 @@ interface Stream {
 export class SnapshotSender {
   readonly #deps: SnapshotSenderDeps
   readonly #streams = new Map<RaftNodeId, Stream>()
-  /** Who got a snapshot, of which index, and until when the log is kept for it. */
-  readonly #sent = new Map<RaftNodeId, { readonly index: number; readonly untilTick: number }>()
+  /** Who got a snapshot, of which index, and since when the log is kept for it. */
+  readonly #sent = new Map<RaftNodeId, { readonly index: number; readonly sentTick: number }>()
   #nextStream: number
   #tick = 0
 
@@ -100,14 +101,16 @@ export class SnapshotSender {
   tick(): void {
     this.#tick += 1
     for (const stream of this.#streams.values()) {
-      if (this.#tick - stream.progressTick >= STALLED_TICKS) {
+      if (this.#msSince(stream.progressTick) >= STALLED_MS) {
         this.#fail(stream, 'the follower stopped answering')
         continue
       }
       if (stream.chunk === undefined || stream.reading) continue
-      if (this.#tick - stream.sentTick >= RESEND_TICKS) this.#send(stream, stream.chunk)
+      if (this.#msSince(stream.sentTick) >= RESEND_MS) this.#send(stream, stream.chunk)
     }
-    for (const [to, { untilTick }] of this.#sent) if (this.#tick >= untilTick) this.#sent.delete(to)
+    for (const [to, { sentTick }] of this.#sent) {
+      if (this.#msSince(sentTick) >= KEPT_MS) this.#sent.delete(to)
+    }
   }
 
   /** Ends the transfers to those who are members no longer: the log would be kept for them. */
@@ -154,6 +157,10 @@ export class SnapshotSender {
     this.#send(stream, stream.chunk)
   }
 
+  #msSince(tick: number): number {
+    return (this.#tick - tick) * this.#deps.tickMs
+  }
+
   #send(stream: Stream, chunk: SnapshotChunk): void {
     stream.sentTick = this.#tick
     this.#deps.send(chunk)
@@ -162,7 +169,7 @@ export class SnapshotSender {
   #finish(stream: Stream): void {
     const index = stream.view?.meta.index ?? 0
     this.#drop(stream.to)
-    this.#sent.set(stream.to, { index, untilTick: this.#tick + KEPT_TICKS })
+    this.#sent.set(stream.to, { index, sentTick: this.#tick })
     this.#deps.onFinished(stream.to, { index })
   }
 

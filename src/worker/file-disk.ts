@@ -1,20 +1,28 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Clock } from '../api/clock.ts'
 import type { Log } from '../api/log.ts'
 import type { AgentDisk, NodeRecord, TaskRecord } from './agent-disk.ts'
 
 const NODE_FILE = 'node.json'
 
+/** What is saved waits this long for newer content: a task goes through half of its states at once. */
+const WRITE_DELAY_MS = 100
+
 /** One JSON file per task and one for the node, each replaced atomically by a rename. */
 export class FileDisk implements AgentDisk {
   readonly #path: string
+  readonly #clock: Clock
   readonly #log: Log
   /** File name → content; null: to be removed. At most one entry per task. */
-  #pending = new Map<string, string | null>()
-  #writing: Promise<void> | undefined
+  #pending = new Map<string, NodeRecord | TaskRecord | null>()
+  #cancelWrite: (() => void) | undefined
+  /** One write of each file at a time. */
+  #writing: Promise<void> = Promise.resolve()
 
   /** `path`: a directory for this alone, below --data-dir. */
-  constructor(deps: { log: Log }, options: { path: string }) {
+  constructor(deps: { clock: Clock; log: Log }, options: { path: string }) {
+    this.#clock = deps.clock
     this.#log = deps.log
     this.#path = options.path
   }
@@ -31,47 +39,46 @@ export class FileDisk implements AgentDisk {
   }
 
   saveNode(record: NodeRecord): void {
-    this.#put(NODE_FILE, JSON.stringify(record))
+    this.#put(NODE_FILE, record)
   }
 
   saveTask(record: TaskRecord): void {
-    this.#put(`task-${record.task.ID}.json`, JSON.stringify(record))
+    this.#put(`task-${record.task.ID}.json`, record)
   }
 
   removeTask(taskId: string): void {
     this.#put(`task-${taskId}.json`, null)
   }
 
-  async flush(): Promise<void> {
-    await this.#writing
+  flush(): Promise<void> {
+    this.#cancelWrite?.()
+    this.#cancelWrite = undefined
+    this.#writing = this.#writing.then(() => this.#write())
+    return this.#writing
   }
 
   async clear(): Promise<void> {
     this.#pending.clear()
-    await this.#writing
+    await this.flush()
     await rm(this.#path, { recursive: true, force: true })
   }
 
-  #put(name: string, content: string | null): void {
+  #put(name: string, content: NodeRecord | TaskRecord | null): void {
     this.#pending.set(name, content)
-    this.#writing ??= this.#write()
+    this.#cancelWrite ??= this.#clock.schedule(WRITE_DELAY_MS, () => void this.flush())
   }
 
   async #write(): Promise<void> {
-    await null
-    while (this.#pending.size > 0) {
-      const batch = this.#pending
-      this.#pending = new Map()
-      await Promise.all([...batch].map(([name, content]) => this.#replace(name, content)))
-    }
-    this.#writing = undefined
+    const batch = this.#pending
+    this.#pending = new Map()
+    await Promise.all([...batch].map(([name, content]) => this.#replace(name, content)))
   }
 
-  async #replace(name: string, content: string | null): Promise<void> {
+  async #replace(name: string, content: NodeRecord | TaskRecord | null): Promise<void> {
     const path = join(this.#path, name)
     try {
       if (content === null) return await rm(path, { force: true })
-      await writeFile(`${path}.new`, content, { mode: 0o600 })
+      await writeFile(`${path}.new`, JSON.stringify(content), { mode: 0o600 })
       await rename(`${path}.new`, path)
     } catch (error) {
       // A full disk must not stop the tasks: without the record a restarted daemon learns the task from its manager.

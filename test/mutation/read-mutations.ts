@@ -36,8 +36,8 @@ export const READ_MUTATIONS: readonly Mutation[] = [
   {
     name: 'read-tokens-begin-anew-with-the-process',
     file: 'src/raft/node.ts',
-    original: '    const firstToken = Math.floor(deps.random() * 2 ** 40)\n',
-    mutated: '    const firstToken = Math.floor(deps.random() * 0)\n',
+    original: 'new ReadBarriers(core.heartbeatTicks, firstNumber())',
+    mutated: 'new ReadBarriers(core.heartbeatTicks, 0 * firstNumber())',
     reference: 'this project: an answer to an earlier life confirms a read',
   },
   {

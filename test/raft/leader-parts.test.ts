@@ -42,6 +42,7 @@ function sending(onFinished: () => void): { sender: SnapshotSender; sent: Snapsh
     send: (chunk) => sent.push(chunk),
     onFinished,
     firstStream: 1,
+    tickMs: 25,
   })
   return { sender, sent }
 }

@@ -5,6 +5,7 @@ import t from 'tap'
 import type { Clock } from '../../src/api/clock.ts'
 import type { Config } from '../../src/api/config.ts'
 import { unavailable } from '../../src/api/errors.ts'
+import type { TaskStatus } from '../../src/api/task.ts'
 import {
   expandEnv,
   expandTemplate,
@@ -158,7 +159,8 @@ t.test('the disk: atomic files, newest wins, damage is skipped, nothing secret',
   const path = join(directory, 'worker')
   t.teardown(() => rm(directory, { recursive: true }))
   const log = new CollectedLog()
-  const disk = new FileDisk({ log }, { path })
+  const clock = new VirtualClock()
+  const disk = new FileDisk({ clock, log }, { path })
   t.strictSame(await disk.load(), { node: undefined, tasks: [] })
   const task = agentTask('t1', {
     Spec: { ContainerSpec: { Image: 'x' }, PullOptions: { RegistryAuth: 'tkn' } },
@@ -175,7 +177,7 @@ t.test('the disk: atomic files, newest wins, damage is skipped, nothing secret',
   t.notMatch(await readFile(join(path, 'task-t1.json'), 'utf8'), 'tkn')
   await writeFile(join(path, 'task-t3.json'), '{"version":1,"ta')
   await writeFile(join(path, 'task-t4.json'), '{"version":2}')
-  const loaded = await new FileDisk({ log }, { path }).load()
+  const loaded = await new FileDisk({ clock, log }, { path }).load()
   t.match(loaded, {
     node: { index: 3 },
     tasks: [{ task: { ID: 't1' }, status: { State: 'running' } }],
@@ -184,6 +186,35 @@ t.test('the disk: atomic files, newest wins, damage is skipped, nothing secret',
   t.equal(log.lines.length, 2)
   await disk.clear()
   await t.rejects(readdir(path))
+})
+
+t.test('the disk: states that follow each other at once are one write', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'swarmctl-disk-'))
+  const path = join(directory, 'worker')
+  t.teardown(() => rm(directory, { recursive: true }))
+  const clock = new VirtualClock()
+  const disk = new FileDisk({ clock, log: new CollectedLog() }, { path })
+  await disk.load()
+  const save = (State: TaskStatus['State']) =>
+    disk.saveTask({
+      ...{ version: 1, task: agentTask('t1') },
+      status: { Timestamp: '', Message: '', State },
+    })
+  const stored = async () => (await disk.load()).tasks.map(({ status }) => status.State)
+  save('assigned')
+  await clock.advance(60)
+  save('preparing')
+  t.strictSame(await readdir(path), [], 'it waits for more')
+  await clock.advance(60)
+  while ((await stored()).length === 0) await settle()
+  t.strictSame(await stored(), ['preparing'], 'but not again for each')
+  save('running')
+  await disk.flush()
+  t.strictSame(await stored(), ['running'])
+  disk.removeTask('t1')
+  await clock.advance(100)
+  await disk.flush()
+  t.strictSame(await readdir(path), [])
 })
 
 t.test('which manager is next', async (t) => {

@@ -9,7 +9,7 @@ import { MemoryStateDisk, MemoryStateStorage } from '../../../src/raft/memory-st
 import { FileWal } from '../../../src/raft/wal.ts'
 import { RpcHandlers } from '../../../src/rpc/handlers.ts'
 import { sampleCluster, sampleNode } from '../objects.ts'
-import { ticksOf } from '../raft/raft-faults.ts'
+import { TICK_MS, ticksOf } from '../raft/raft-faults.ts'
 import type { VirtualClock } from '../raft/virtual-clock.ts'
 import { ApiHop } from './api-hop.ts'
 import type { ManagerChecker } from './manager-checker.ts'
@@ -220,7 +220,10 @@ export class Host {
       },
       {
         ...{ nodeId: this.id, addr: this.addr, dataDir: '/nowhere', dataKey: DATA_KEY },
-        raft: { keepEntriesMax, core: { ...ticksOf(electionTicks), appendBytesMax } },
+        raft: {
+          ...{ tickMs: TICK_MS, keepEntriesMax },
+          core: { ...ticksOf(electionTicks), appendBytesMax },
+        },
         ...(this.#mayBegin && { bootstrap: { cluster: sampleCluster(), node: this.node() } }),
       },
     )

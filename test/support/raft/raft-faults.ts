@@ -1,6 +1,6 @@
 // What can go wrong in a run of the raft simulation, and how often.
 
-/** The node's default. */
+/** Half the node's default: elections of runs differ, and each seed stays what it was. */
 export const TICK_MS = 25
 /** Each fault ends by itself within this, so that there is always something to lose. */
 export const FAULT_MS = 800

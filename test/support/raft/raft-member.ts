@@ -10,7 +10,7 @@ import type { RaftStatus } from '../../../src/raft/node-status.ts'
 import { CheckedWal, CheckedWalDisk } from './checked-wal-disk.ts'
 import { HistoryMachine } from './history-machine.ts'
 import { type LifeRecord, newLifeRecord } from './raft-checker.ts'
-import { ticksOf } from './raft-faults.ts'
+import { TICK_MS, ticksOf } from './raft-faults.ts'
 import type { RaftWorld } from './raft-world.ts'
 
 const encoder = new TextEncoder()
@@ -105,7 +105,8 @@ export class RaftMember {
         },
       },
       {
-        ...{ id: this.id, keepEntriesMax: world.faults.keepEntriesMax, core: this.#coreOptions() },
+        ...{ id: this.id, tickMs: TICK_MS, core: this.#coreOptions() },
+        keepEntriesMax: world.faults.keepEntriesMax,
         ...(isInitial && { initialVoters: world.initialVoters }),
       },
     )
