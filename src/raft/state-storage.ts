@@ -28,8 +28,13 @@ import type { StateEntry, StateInstall, StateStorage, StateView, StateWrite } fr
 import { StateSeal } from './state-seal.ts'
 import { syncDirectory } from './wal-files.ts'
 
-/** Changes wait this long for others to the same keys: a status that changes often costs one write. */
-export const FLUSH_DELAY_MS = 75
+/**
+ * Changes wait this long for others: a status that changes often costs one write, and a cluster in which now and then something changes
+ * syncs its log and little else.
+ */
+export const FLUSH_DELAY_MS = 500
+/** More than this does not wait: a flush stays a matter of milliseconds. */
+const FLUSH_BYTES = 1024 * 1024
 /** How long to wait before a flush that the disk refused is tried again. */
 const RETRY_MS = 1_000
 const META_KEY = 'meta'
@@ -73,6 +78,9 @@ export class LevelStateStorage implements StateStorage {
   /** What is taken and not stored yet, the newest value of each key. */
   #dirty = new Map<string, Uint8Array | null>()
   #dirtyMeta: SnapshotMeta | null = null
+  #dirtyBytes = 0
+  /** After what time the flush that is planned begins. */
+  #flushMs = 0
   #cancelFlush: (() => void) | undefined
   /** One operation on the database at a time. */
   #last: Promise<unknown> = Promise.resolve()
@@ -121,9 +129,15 @@ export class LevelStateStorage implements StateStorage {
 
   write(meta: SnapshotMeta, writes: readonly StateWrite[]): void {
     assert(meta.index >= (this.#dirtyMeta?.index ?? 0), 'the state goes back')
-    for (const { key, value } of writes) this.#dirty.set(key, value ?? null)
+    // Who was removed may wipe its disk: what the others know of members must not be lost with them.
+    const isUrgent = meta.membership !== (this.#dirtyMeta ?? this.#stored)?.membership
+    for (const { key, value } of writes) {
+      this.#dirty.set(key, value ?? null)
+      this.#dirtyBytes += key.length + (value?.length ?? 0)
+    }
     this.#dirtyMeta = meta
-    this.#flushIn(FLUSH_DELAY_MS)
+    const delayMs = isUrgent || this.#dirtyBytes > FLUSH_BYTES ? 0 : FLUSH_DELAY_MS
+    this.#flushIn(this.#isFailing ? RETRY_MS : delayMs)
   }
 
   flush(): Promise<void> {
@@ -177,11 +191,12 @@ export class LevelStateStorage implements StateStorage {
   }
 
   async #flushNow(): Promise<void> {
+    this.#cancelFlush?.()
+    this.#cancelFlush = undefined
     const meta = this.#dirtyMeta
     if (meta === null) return
     const writes = this.#dirty
-    this.#dirty = new Map()
-    this.#dirtyMeta = null
+    this.#clean()
     try {
       await this.#settle()
       const { operations, mark, done } = await this.#addition([...writes])
@@ -271,10 +286,7 @@ export class LevelStateStorage implements StateStorage {
       await this.#write([], operation, () => this.#switchBack())
     })
     // What was taken for the old state is part of the new one.
-    if ((this.#dirtyMeta?.index ?? 0) <= meta.index) {
-      this.#dirty = new Map()
-      this.#dirtyMeta = null
-    }
+    if ((this.#dirtyMeta?.index ?? 0) <= meta.index) this.#clean()
     this.#blocks = blocks
     this.#isDamaged = false
     this.#isFailing = false
@@ -290,13 +302,19 @@ export class LevelStateStorage implements StateStorage {
     return this.#db.batch([this.#putMeta(generation, meta, mark)], SYNC)
   }
 
+  #clean(): void {
+    this.#dirty = new Map()
+    this.#dirtyMeta = null
+    this.#dirtyBytes = 0
+  }
+
+  /** Plans a flush, or an earlier one. */
   #flushIn(delayMs: number): void {
-    if (this.#cancelFlush !== undefined || this.#closed) return
-    this.#cancelFlush = this.#deps.clock.after(delayMs, () => {
-      this.#cancelFlush = undefined
-      // The failure was reported, and a retry is planned.
-      this.flush().catch(() => {})
-    })
+    if (this.#closed || (this.#cancelFlush !== undefined && delayMs >= this.#flushMs)) return
+    this.#cancelFlush?.()
+    this.#flushMs = delayMs
+    // Planned until it begins: what comes while it waits for its turn goes with it. A failure was reported, and a retry is planned.
+    this.#cancelFlush = this.#deps.clock.after(delayMs, () => this.flush().catch(() => {}))
   }
 
   #exclusive<T>(action: () => Promise<T>): Promise<T> {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Level } from 'level'
 import t from 'tap'
 import { StateSeal } from '../../src/raft/state-seal.ts'
-import { LevelStateStorage } from '../../src/raft/state-storage.ts'
+import { FLUSH_DELAY_MS, LevelStateStorage } from '../../src/raft/state-storage.ts'
 import { metaAt, value } from '../contract/state-storage-suite.ts'
 import { interposeLevel } from '../support/raft/level-faults.ts'
 import { systemClock as clock } from '../support/raft/system-clock.ts'
@@ -237,6 +237,47 @@ t.test('changes are stored after a short time, only the newest of each key', asy
   t.equal(state.flushedIndex, 0, 'nothing is written yet')
   while (state.flushedIndex === 0) await new Promise((resolve) => setTimeout(resolve, 5))
   t.equal(state.flushedIndex, 100, 'one write for all')
+  await state.close()
+})
+
+t.test('much that changed, and other members, are stored at once', async (t) => {
+  const planned: { delayMs: number; run: () => void; isCancelled: boolean }[] = []
+  const waiting = () =>
+    planned.filter(({ isCancelled }) => !isCancelled).map(({ delayMs }) => delayMs)
+  const state = new LevelStateStorage(directory, {
+    clock: {
+      ...clock,
+      after(delayMs, run) {
+        const plan = { delayMs, run, isCancelled: false }
+        planned.push(plan)
+        return () => {
+          plan.isCancelled = true
+        }
+      },
+    },
+    ...{ dataKey, onTrouble: () => {} },
+  })
+  await state.open()
+  await state.load()
+  const members = metaAt(1)
+  const change = (index: number, bytes: number) =>
+    state.write({ ...members, index }, [{ key: `k${index}`, value: new Uint8Array(bytes) }])
+  change(1, 10)
+  t.strictSame(waiting(), [0], 'the first members')
+  await state.flush()
+  t.strictSame(waiting(), [], 'a flush takes the place of the one that was planned')
+  change(2, 10)
+  change(3, 10)
+  t.strictSame(waiting(), [FLUSH_DELAY_MS], 'little waits for more')
+  change(4, 1024 * 1024)
+  change(5, 1024 * 1024)
+  t.strictSame(waiting(), [0], 'but not when it is much')
+  await state.flush()
+  change(6, 10)
+  t.strictSame(waiting(), [FLUSH_DELAY_MS])
+  const others = { ...members.membership, learners: ['x'] }
+  state.write({ ...members, index: 7, membership: others }, [])
+  t.strictSame(waiting(), [0], 'nor other members')
   await state.close()
 })
 
