@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { toSwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
 import { Daemon } from './daemon.ts'
@@ -18,9 +17,6 @@ const COMPILE_FLAGS = [
   '--invocation-count-for-maglev=2000',
   '--invocation-count-for-turbofan=15000',
 ]
-
-/** When a start is over, and mostly nobody waits for anything yet. */
-const SETTLED_MS = 5000
 
 /** How long a stop may take (handing over leadership) before the process ends anyway. */
 const STOP_LIMIT_MS = 10_000
@@ -52,17 +48,6 @@ const watchErrors = (log: Log): void => {
   })
 }
 
-/**
- * What a start leaves would be copied twice when the young generation first fills, up to 50 ms each time: in the middle of a deployment, say. So it is
- * moved to the old one before. Only its own collections: one of everything would also throw away code.
- */
-const settleHeap = (): void => {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as (options: { type: 'minor' }) => void
-  // Old is what has survived two of them.
-  for (let survived = 0; survived < 2; survived += 1) collect({ type: 'minor' })
-}
-
 /** Runs the daemon until SIGTERM or SIGINT. */
 export const runDaemon = async (raw: Record<string, unknown>): Promise<void> => {
   const options = parseDaemonOptions(raw)
@@ -77,7 +62,6 @@ export const runDaemon = async (raw: Record<string, unknown>): Promise<void> => 
   const daemon = new Daemon({ clock: systemClock, log, random: Math.random, onFatal }, options)
   log.info({ version: VERSION, dataDir: options.dataDir }, 'swarmctl daemon starts')
   const started = daemon.start()
-  setTimeout(settleHeap, SETTLED_MS).unref()
   const signal = await Promise.race([signalled, started.then(() => signalled)]).catch(
     // What it opened before it failed would keep the process alive, and answer.
     (error) => stopWithin(daemon.stop(), log).then(() => Promise.reject(error)),
