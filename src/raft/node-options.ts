@@ -31,8 +31,8 @@ export interface RaftNodeOptions {
 }
 
 /**
- * With the core's defaults: heartbeat 100 ms, election 500 to 1000 ms. A finer tick would choose among more timeouts, and is most of what an
- * idle member costs: each one wakes the process.
+ * With the core's defaults: heartbeat 100 ms, election 500 to 1000 ms. A finer tick would choose among more timeouts; each one
+ * wakes the process, and they are a large part of what an idle member costs.
  */
 export const NODE_DEFAULTS = {
   tickMs: 50,

@@ -79,9 +79,8 @@ export class LevelStateStorage implements StateStorage {
   #dirty = new Map<string, Uint8Array | null>()
   #dirtyMeta: SnapshotMeta | null = null
   #dirtyBytes = 0
-  /** After what time the flush that is planned begins. */
-  #flushMs = 0
-  #cancelFlush: (() => void) | undefined
+  /** The next flush, and after what time it was to begin. */
+  #planned: { readonly delayMs: number; readonly cancel: () => void } | undefined
   /** One operation on the database at a time. */
   #last: Promise<unknown> = Promise.resolve()
   #unsure: UnsureWrite | undefined
@@ -185,14 +184,14 @@ export class LevelStateStorage implements StateStorage {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    this.#cancelFlush?.()
+    this.#planned?.cancel()
     if (this.#db.status === 'open') await this.#exclusive(() => this.#flushNow()).catch(() => {})
     await this.#db.close()
   }
 
   async #flushNow(): Promise<void> {
-    this.#cancelFlush?.()
-    this.#cancelFlush = undefined
+    this.#planned?.cancel()
+    this.#planned = undefined
     const meta = this.#dirtyMeta
     if (meta === null) return
     const writes = this.#dirty
@@ -310,11 +309,11 @@ export class LevelStateStorage implements StateStorage {
 
   /** Plans a flush, or an earlier one. */
   #flushIn(delayMs: number): void {
-    if (this.#closed || (this.#cancelFlush !== undefined && delayMs >= this.#flushMs)) return
-    this.#cancelFlush?.()
-    this.#flushMs = delayMs
+    if (this.#closed || (this.#planned !== undefined && delayMs >= this.#planned.delayMs)) return
+    this.#planned?.cancel()
     // Planned until it begins: what comes while it waits for its turn goes with it. A failure was reported, and a retry is planned.
-    this.#cancelFlush = this.#deps.clock.after(delayMs, () => this.flush().catch(() => {}))
+    const cancel = this.#deps.clock.after(delayMs, () => this.flush().catch(() => {}))
+    this.#planned = { delayMs, cancel }
   }
 
   #exclusive<T>(action: () => Promise<T>): Promise<T> {

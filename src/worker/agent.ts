@@ -390,7 +390,7 @@ export class Agent {
     runner.assign(task)
     this.#deps.disk.saveTask({ version: 1, task: recordable(task), status: runner.status })
     // The manager says what it knows; what the node knows better is said again.
-    if (runner.status !== task.Status && !isDeepStrictEqual(runner.status, task.Status))
+    if (!isDeepStrictEqual(runner.status, task.Status))
       this.#outbox.add(task.ID, runner.status, isUrgent(runner.status.State, task.DesiredState))
   }
 

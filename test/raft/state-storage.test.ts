@@ -241,14 +241,14 @@ t.test('changes are stored after a short time, only the newest of each key', asy
 })
 
 t.test('much that changed, and other members, are stored at once', async (t) => {
-  const planned: { delayMs: number; run: () => void; isCancelled: boolean }[] = []
+  const planned: { delayMs: number; isCancelled: boolean }[] = []
   const waiting = () =>
     planned.filter(({ isCancelled }) => !isCancelled).map(({ delayMs }) => delayMs)
   const state = new LevelStateStorage(directory, {
     clock: {
       ...clock,
-      after(delayMs, run) {
-        const plan = { delayMs, run, isCancelled: false }
+      after(delayMs) {
+        const plan = { delayMs, isCancelled: false }
         planned.push(plan)
         return () => {
           plan.isCancelled = true

@@ -90,7 +90,7 @@ export class EngineClient {
   }
 }
 
-/** Most requests have one of both: a composite signal costs as much as the rest of a request. */
+/** Most requests have one of both, which needs no composite. */
 const eitherOf = (
   a: AbortSignal | undefined,
   b: AbortSignal | undefined,

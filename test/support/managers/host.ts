@@ -22,7 +22,7 @@ import type { Endpoint, SimulatedNetwork } from './simulated-network.ts'
 import { SimulatedPool } from './simulated-pool.ts'
 import type { Trace } from './trace.ts'
 
-/** How long what is applied waits until it is stored, milliseconds: as LevelStateStorage. */
+/** How long what is applied waits until it is stored, milliseconds. Less than with LevelStateStorage, so that each seed stays what it was. */
 const FLUSH_DELAY_MS = 75
 const DISK_FULL_RETRY_MS = 1_000
 /** How late a node's agent hears of another list of managers, milliseconds. */

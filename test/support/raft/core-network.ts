@@ -10,6 +10,9 @@ import type { PersistBatch } from '../../../src/raft/ready.ts'
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
+/** Times that the tests count in: wide apart, whatever the defaults are. */
+export const TICKS = { electionTicks: 20, heartbeatTicks: 4, closedLeaderTicksMax: 8 } as const
+
 export function bytes(text: string): Uint8Array {
   return encoder.encode(text)
 }
@@ -49,7 +52,7 @@ export function coreOf(id: string, setup: CoreSetup): RaftCore {
       hardState: { term, vote, commit },
       membership: membershipOf(setup),
     },
-    setup.options,
+    { ...TICKS, ...setup.options },
   )
 }
 
