@@ -5,6 +5,11 @@ const INITIAL_BYTES = 256
 /** Numbers are exact up to 2^53, and none of ours gets there: no BigInt on the hot path. */
 const HIGH = 2 ** 32
 
+/** Before a blob or a text. */
+const LENGTH_BYTES = 4
+/** Keys and ids are ASCII: written as they are. For anything else the encoder makes a buffer of its own. */
+const ASCII_MAX = 0x7f
+
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
@@ -90,7 +95,16 @@ export class ByteWriter {
   }
 
   text(value: string): this {
-    return this.blob(encoder.encode(value))
+    this.#reserve(LENGTH_BYTES + value.length)
+    const start = this.#length + LENGTH_BYTES
+    for (let at = 0; at < value.length; at += 1) {
+      const code = value.charCodeAt(at)
+      if (code > ASCII_MAX) return this.blob(encoder.encode(value))
+      this.#bytes[start + at] = code
+    }
+    this.u32(value.length)
+    this.#length = start + value.length
+    return this
   }
 
   /** The bytes written so far, not copied: the writer must not be used afterwards. */

@@ -46,17 +46,16 @@ export function createEntry(
 /** Reads `count` entries that lie one behind the other; they stay views on the given buffer. */
 export function decodeEntries(buffer: Uint8Array, count: number): Entry[] {
   const entries: Entry[] = []
-  let offset = 0
+  const reader = new ByteReader(buffer)
   for (let i = 0; i < count; i += 1) {
-    const reader = new ByteReader(buffer.subarray(offset))
+    const start = buffer.length - reader.remaining
     const kind = KINDS[reader.u8()]
     if (kind === undefined) throw new DecodeError('unknown kind of log entry')
     const term = reader.u64()
     const index = reader.u64()
     const data = reader.blob()
-    const size = HEADER_BYTES + data.length
-    entries.push({ index, term, kind, data, bytes: buffer.subarray(offset, offset + size) })
-    offset += size
+    const bytes = buffer.subarray(start, buffer.length - reader.remaining)
+    entries.push({ index, term, kind, data, bytes })
   }
   return entries
 }

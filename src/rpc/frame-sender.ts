@@ -81,6 +81,6 @@ export class FrameSender {
 
   /** A failed write also closes the socket, which the connection hears of. */
   readonly #onSent = (error?: Error | null): void => {
-    if (!error) this.schedule()
+    if (!error && this.#outbox.isWaiting) this.schedule()
   }
 }

@@ -48,6 +48,11 @@ export class Outbox {
     return this.#control.length
   }
 
+  /** Whether there may be something to send: a stream without credit counts until it was asked. */
+  get isWaiting(): boolean {
+    return this.#control.length + this.#calls.length + this.#streams.length > 0
+  }
+
   /** A small frame that goes before everything else. */
   pushControl(kind: FrameKind, id: number, payload: Uint8Array = EMPTY): void {
     this.#control.push(encodeFrame({ kind, more: false, id }, payload))

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import t from 'tap'
-import { DecodeError } from '../../src/raft/bytes.ts'
+import { ByteReader, ByteWriter, DecodeError } from '../../src/raft/bytes.ts'
 import { createEntry } from '../../src/raft/entry.ts'
 import {
   applyMembership,
@@ -187,6 +187,24 @@ const message = fc.oneof(
     refused: fc.boolean(),
   }),
 ) as fc.Arbitrary<WireMessage>
+
+t.test('any text comes back as it was, in UTF-8', async (t) => {
+  const texts = ['', 'config/abc', 'é', 'ascii, and then …', '\0', 'x'.repeat(1000), '😀']
+  for (const sizeHintBytes of [1, 4096]) {
+    const writer = new ByteWriter(sizeHintBytes)
+    for (const text of texts) writer.text(text)
+    const bytes = writer.finish()
+    const reader = new ByteReader(bytes)
+    t.same(
+      texts.map(() => reader.text()),
+      texts,
+    )
+    t.equal(
+      bytes.length,
+      texts.reduce((sum, text) => sum + 4 + Buffer.byteLength(text), 0),
+    )
+  }
+})
 
 t.test('every message comes back as it was', async (t) => {
   fc.assert(

@@ -27,6 +27,7 @@ t.test('large messages take turns, control goes first', async (t) => {
   outbox.push(3, 'request', 3, Buffer.alloc(0))
   outbox.pushControl('cancel', 9)
   t.equal(outbox.queuedBytes, large.length + 11)
+  t.ok(outbox.isWaiting)
   t.same(drain(outbox), [
     'cancel 9 0',
     `request 1 ${CHUNK_BYTES_MAX} more`,
@@ -37,6 +38,7 @@ t.test('large messages take turns, control goes first', async (t) => {
     'request 1 10',
   ])
   t.equal(outbox.queuedBytes, 0)
+  t.notOk(outbox.isWaiting)
 })
 
 t.test('a batch is its frames, and anything else is refused', async (t) => {
@@ -74,7 +76,9 @@ t.test('a stream stops at its window and goes on with credit', async (t) => {
   outbox.push(1, 'data', 1, Buffer.alloc(150))
   outbox.push(1, 'end', 1, Buffer.alloc(0))
   t.same(drain(outbox), ['data 1 100 more'])
+  t.notOk(outbox.isWaiting, 'without credit')
   outbox.addCredit(1, 20)
+  t.ok(outbox.isWaiting)
   t.same(drain(outbox), ['data 1 20 more'])
   outbox.addCredit(1, 1000)
   t.same(drain(outbox), ['data 1 30', 'end 1 0'])

@@ -63,7 +63,7 @@ const networkClaims = (network: Network): Claim[] => [
 ]
 
 /** Everything that an object holds alone. */
-export const claimsOf = (entry: KindedObject): Claim[] => {
+const claimsOf = (entry: KindedObject): Claim[] => {
   switch (entry.kind) {
     case 'service':
       return serviceClaims(entry.object)
@@ -85,3 +85,14 @@ export const claimsOf = (entry: KindedObject): Claim[] => {
 
 /** How claims name the object that holds them, and the key of its stored value. */
 export const objectKey = (kind: string, id: string): string => `${kind}/${id}`
+
+/** An object's key with all that it holds alone. */
+export interface Holding {
+  readonly owner: string
+  readonly claims: readonly Claim[]
+}
+
+export const holdingOf = (entry: KindedObject): Holding => ({
+  owner: objectKey(entry.kind, entry.object.ID),
+  claims: claimsOf(entry),
+})

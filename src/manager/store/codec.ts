@@ -71,7 +71,9 @@ export type PutObject = KindedObject & { readonly bytes: Uint8Array }
 export const decodeTransaction = (command: Uint8Array): DecodedTransaction =>
   readable('a change', () => readTransaction(command))
 
-type DecodedTransaction = Transaction & { put: PutObject[] }
+interface DecodedTransaction extends Transaction {
+  readonly put: PutObject[]
+}
 
 const readTransaction = (command: Uint8Array): DecodedTransaction => {
   assertFormat(command)
@@ -157,6 +159,7 @@ export const deepFreeze = <T>(value: T): T => {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
   if (ArrayBuffer.isView(value)) return value
   Object.freeze(value)
-  for (const member of Object.values(value)) deepFreeze(member)
+  // Not Object.values: it makes a list of each object, and every object that is applied goes through here.
+  for (const key in value) deepFreeze(value[key])
   return value
 }

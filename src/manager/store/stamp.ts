@@ -11,11 +11,19 @@ export interface Stamp {
 /** The object as everyone sees it. The same from a command and from the state database, to the order of its keys. */
 export const stamped = <T extends KindedObject['object']>(object: T, stamp: Stamp): T => {
   const { index, createdMs, updatedMs } = stamp
-  const UpdatedAt = new Date(updatedMs).toISOString()
-  const CreatedAt = createdMs === updatedMs ? UpdatedAt : new Date(createdMs).toISOString()
+  const UpdatedAt = timeText(updatedMs)
+  const CreatedAt = timeText(createdMs)
   const result = { ...object, Version: { Index: index }, CreatedAt, UpdatedAt }
   stampSpecVersion(result as WithSpecVersion, index)
   return result
+}
+
+/** The last one: many transactions are of the same millisecond, and to put a time into words costs more than the rest of a stamp. */
+let last = { ms: Number.NaN, text: '' }
+
+const timeText = (ms: number): string => {
+  if (ms !== last.ms) last = { ms, text: new Date(ms).toISOString() }
+  return last.text
 }
 
 interface WithSpecVersion {

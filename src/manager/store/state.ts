@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Kind, ObjectChange } from '../../api/object.ts'
-import { claimsOf, objectKey } from './claims.ts'
+import { type Holding, holdingOf, objectKey } from './claims.ts'
 import {
   decodeStored,
   decodeTransaction,
@@ -64,7 +64,8 @@ export class StoreState {
     assert(index > this.#tables.index, `command ${index} follows ${this.#tables.index}`)
     const tx = decodeTransaction(command)
     this.#tables.index = index
-    const refusal = this.#refusal(tx)
+    const holdings = tx.put.map(holdingOf)
+    const refusal = this.#refusal(tx, holdings)
     if (refusal !== undefined) return { result: refusal, writes: [] }
     const changes: ObjectChange[] = []
     const writes: StateWrite[] = []
@@ -74,11 +75,11 @@ export class StoreState {
       changes.push({ kind, action: 'remove', old } as ObjectChange)
       writes.push({ key: objectKey(kind, id), value: null })
     }
-    for (const put of tx.put) {
-      const { change, stamp } = this.#put(put, { index, timeMs: tx.timeMs })
+    for (const [at, put] of tx.put.entries()) {
+      const holding = holdings[at] as Holding
+      const { change, stamp } = this.#put(put, holding, { index, timeMs: tx.timeMs })
       changes.push(change)
-      const value = encodeStored(stamp, put.bytes)
-      writes.push({ key: objectKey(put.kind, put.object.ID), value })
+      writes.push({ key: holding.owner, value: encodeStored(stamp, put.bytes) })
     }
     this.#notify(changes, index)
     return { result: { kind: 'committed' }, writes }
@@ -117,7 +118,7 @@ export class StoreState {
     return () => this.#watchers.delete(watcher)
   }
 
-  #refusal(tx: Transaction): TransactionResult | undefined {
+  #refusal(tx: Transaction, holdings: readonly Holding[]): TransactionResult | undefined {
     for (const { kind, id, version } of tx.expect) {
       const holds =
         id === ''
@@ -125,11 +126,11 @@ export class StoreState {
           : (this.#tables.get(kind, id)?.Version.Index ?? 0) === version
       if (!holds) return { kind: 'conflict', object: { kind, id } }
     }
-    return this.#claimRefusal(tx)
+    return this.#claimRefusal(tx, holdings)
   }
 
   /** What a transaction itself changes is not in its way: only two of its own objects with one name are. */
-  #claimRefusal(tx: Transaction): TransactionResult | undefined {
+  #claimRefusal(tx: Transaction, holdings: readonly Holding[]): TransactionResult | undefined {
     // Asked for by few transactions, and each is applied by every manager.
     let changed: ReadonlySet<string> | undefined
     const isChanged = (key: string): boolean => {
@@ -137,9 +138,8 @@ export class StoreState {
       return changed.has(key)
     }
     const claimed = new Map<string, string>()
-    for (const entry of tx.put) {
-      const owner = objectKey(entry.kind, entry.object.ID)
-      for (const { scope, key } of claimsOf(entry)) {
+    for (const { owner, claims } of holdings) {
+      for (const { scope, key } of claims) {
         const name = `${scope} ${key}`
         const stored = this.#tables.claimOwner(scope, key)
         const isFree = stored === undefined || stored === owner || isChanged(stored)
@@ -153,13 +153,14 @@ export class StoreState {
 
   #put(
     { kind, object: sent }: PutObject,
+    holding: Holding,
     { index, timeMs }: { index: number; timeMs: number },
   ): { change: ObjectChange; stamp: Stamp } {
     const old = this.#tables.get(kind, sent.ID)
     const createdMs = old === undefined ? timeMs : Date.parse(old.CreatedAt)
     const stamp = { index, createdMs, updatedMs: timeMs }
     const object = deepFreeze(stamped(sent, stamp))
-    this.#tables.put({ kind, object } as KindedObject)
+    this.#tables.put({ kind, object } as KindedObject, holding)
     const change =
       old === undefined
         ? { kind, action: 'create', object }

@@ -3,10 +3,10 @@ import type { Cluster } from '../../api/swarm.ts'
 import type { Task } from '../../api/task.ts'
 import {
   addressScope,
-  claimsOf,
+  type Holding,
+  holdingOf,
   type NamedKind,
   nameClaim,
-  objectKey,
   portScope,
 } from './claims.ts'
 import type { KindedObject } from './codec.ts'
@@ -17,6 +17,9 @@ type TableByKind = { [K in Kind]: Map<string, ObjectByKind[K]> }
 
 /** Addresses and published ports are known to others after they were released. */
 const REMEMBERED_SCOPES = [addressScope(''), portScope('')]
+
+const isRemembered = (scope: string): boolean =>
+  REMEMBERED_SCOPES.some((one) => scope.startsWith(one))
 
 /** Objects by a secondary key, in order of insertion. */
 class TaskIndex {
@@ -111,12 +114,12 @@ export class Tables implements View {
     }
   }
 
-  put(entry: KindedObject): void {
+  put(entry: KindedObject, holding: Holding = holdingOf(entry)): void {
     const { kind, object } = entry
     const old = this.#tables[kind].get(object.ID)
     if (old !== undefined) this.#release({ kind, object: old } as KindedObject)
     ;(this.#tables[kind] as Map<string, typeof object>).set(object.ID, object)
-    this.#claim(entry)
+    this.#claim(holding)
     if (entry.kind === 'task') this.#indexTask(old as Task | undefined, entry.object)
   }
 
@@ -136,26 +139,24 @@ export class Tables implements View {
     this.#tasksByNode.move(old, task, (t) => t.NodeID)
   }
 
-  #claim(entry: KindedObject): void {
-    const owner = objectKey(entry.kind, entry.object.ID)
-    for (const { scope, key } of claimsOf(entry)) {
+  #claim({ owner, claims }: Holding): void {
+    for (const { scope, key } of claims) {
       const keys = this.#claims.get(scope)
       if (keys === undefined) this.#claims.set(scope, new Map([[key, owner]]))
       else keys.set(key, owner)
-      this.#released.delete(`${scope} ${key}`)
+      if (isRemembered(scope)) this.#released.delete(`${scope} ${key}`)
     }
   }
 
   #release(entry: KindedObject): void {
-    const owner = objectKey(entry.kind, entry.object.ID)
-    for (const { scope, key } of claimsOf(entry)) {
+    const { owner, claims } = holdingOf(entry)
+    for (const { scope, key } of claims) {
       const keys = this.#claims.get(scope)
       // Within one transaction another object may have taken it over already.
       if (keys?.get(key) !== owner) continue
       keys.delete(key)
       if (keys.size === 0) this.#claims.delete(scope)
-      if (REMEMBERED_SCOPES.some((one) => scope.startsWith(one)))
-        this.#rememberRelease(`${scope} ${key}`)
+      if (isRemembered(scope)) this.#rememberRelease(`${scope} ${key}`)
     }
   }
 

@@ -3,7 +3,7 @@ import { precondition, SwarmctlError } from '../../api/errors.ts'
 import type { Kind, ObjectByKind } from '../../api/object.ts'
 import type { Cluster } from '../../api/swarm.ts'
 import type { Task } from '../../api/task.ts'
-import { type Claim, claimsOf, type NamedKind, nameClaim, objectKey } from './claims.ts'
+import { type Claim, holdingOf, type NamedKind, nameClaim, objectKey } from './claims.ts'
 import { type Expectation, encodeObject, type KindedObject, type Transaction } from './codec.ts'
 import type { View } from './view.ts'
 
@@ -100,15 +100,15 @@ export class Tx implements View {
    */
   put<K extends Kind>(kind: K, object: ObjectByKind[K]): void {
     const entry = { kind, object } as KindedObject
-    const key = objectKey(kind, object.ID)
-    for (const claim of claimsOf(entry)) {
-      const owner = this.claimOwner(claim.scope, claim.key)
-      if (owner !== undefined && owner !== key) throw claimed(claim, owner, entry)
+    const { owner, claims } = holdingOf(entry)
+    for (const claim of claims) {
+      const other = this.claimOwner(claim.scope, claim.key)
+      if (other !== undefined && other !== owner) throw claimed(claim, other, entry)
     }
     this.#release(kind, object.ID)
-    for (const claim of claimsOf(entry)) this.#claims.set(`${claim.scope} ${claim.key}`, key)
+    for (const { scope, key } of claims) this.#claims.set(`${scope} ${key}`, owner)
     this.touch(kind, object.ID)
-    this.#changed.set(key, entry)
+    this.#changed.set(owner, entry)
   }
 
   /** Removes an object that exists. */
@@ -152,10 +152,10 @@ export class Tx implements View {
   #release(kind: Kind, id: string): void {
     const old = this.get(kind, id)
     if (old === undefined) return
-    const key = objectKey(kind, id)
-    for (const claim of claimsOf({ kind, object: old } as KindedObject)) {
-      if (this.claimOwner(claim.scope, claim.key) !== key) continue
-      this.#claims.set(`${claim.scope} ${claim.key}`, undefined)
+    const { owner, claims } = holdingOf({ kind, object: old } as KindedObject)
+    for (const { scope, key } of claims) {
+      if (this.claimOwner(scope, key) !== owner) continue
+      this.#claims.set(`${scope} ${key}`, undefined)
     }
   }
 
