@@ -153,6 +153,10 @@ export class ByteReader {
     return this.u8() === 1
   }
 
+  skip(count: number): void {
+    this.#take(count)
+  }
+
   /** A view on the next bytes, not a copy. */
   raw(count: number): Uint8Array {
     const start = this.#take(count)

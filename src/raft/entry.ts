@@ -10,14 +10,25 @@ export type EntryKind = (typeof KINDS)[number]
 
 /**
  * One entry of the replicated log. It is encoded once: `bytes` is the same buffer in the leader's
- * own frame, in every message, and in a follower's frame; `data` is a view on its end.
+ * own frame, in every message, and in a follower's frame.
  */
-export interface Entry {
+export class Entry implements LogPosition {
   readonly index: number
   readonly term: number
   readonly kind: EntryKind
-  readonly data: Uint8Array
   readonly bytes: Uint8Array
+
+  constructor({ index, term }: LogPosition, kind: EntryKind, bytes: Uint8Array) {
+    this.index = index
+    this.term = term
+    this.kind = kind
+    this.bytes = bytes
+  }
+
+  /** A view on the end of `bytes`, made anew each time: it is asked for once, and the entry stays in memory for others long after. */
+  get data(): Uint8Array {
+    return this.bytes.subarray(HEADER_BYTES)
+  }
 }
 
 /** Where a log ends, begins or was cut: an index and the term of the entry there. */
@@ -39,8 +50,7 @@ export function createEntry(
   writeU64(view, 9, position.index)
   view.setUint32(17, data.length)
   bytes.set(data, HEADER_BYTES)
-  const { index, term } = position
-  return { index, term, kind, data: bytes.subarray(HEADER_BYTES), bytes }
+  return new Entry(position, kind, bytes)
 }
 
 /** Reads `count` entries that lie one behind the other; they stay views on the given buffer. */
@@ -53,11 +63,15 @@ export function decodeEntries(buffer: Uint8Array, count: number): Entry[] {
     if (kind === undefined) throw new DecodeError('unknown kind of log entry')
     const term = reader.u64()
     const index = reader.u64()
-    const data = reader.blob()
+    reader.skip(reader.u32())
     const bytes = buffer.subarray(start, buffer.length - reader.remaining)
-    entries.push({ index, term, kind, data, bytes })
+    entries.push(new Entry({ index, term }, kind, bytes))
   }
   return entries
+}
+
+export function dataBytesOf(entry: Entry): number {
+  return entry.bytes.length - HEADER_BYTES
 }
 
 /** The bytes that entries take on the wire and in a frame. */

@@ -2,7 +2,7 @@
 
 import { assert } from './assert.ts'
 import type { Clock } from './clock.ts'
-import { type Entry, sizeOfEntries } from './entry.ts'
+import { dataBytesOf, type Entry, sizeOfEntries } from './entry.ts'
 import { StoppedError, StorageFailedError } from './errors.ts'
 import type { WalFiles } from './wal-files.ts'
 import type { Wal, WalBatch, WalContents } from './wal-port.ts'
@@ -160,7 +160,7 @@ function pieces(entries: readonly Entry[]): Entry[][] {
   const runs: Entry[][] = []
   let bytes = 0
   for (const entry of entries) {
-    assert(entry.data.length <= ENTRY_BYTES_MAX, 'an entry is larger than the log takes')
+    assert(dataBytesOf(entry) <= ENTRY_BYTES_MAX, 'an entry is larger than the log takes')
     bytes += entry.bytes.length
     const run = runs.at(-1)
     if (run !== undefined && bytes <= FRAME_BYTES_MAX) run.push(entry)

@@ -45,18 +45,17 @@ export class Store {
   async update<T>(change: (tx: Tx) => T): Promise<T> {
     let isFresh = false
     for (let attempt = 1; attempt <= UPDATE_ATTEMPTS_MAX; attempt++) {
-      const tx = new Tx(this.view())
-      let value: T
+      let run: { value: T; command?: Uint8Array }
       try {
-        value = change(tx)
+        run = this.#run(change)
       } catch (refusal) {
         if (isFresh) throw refusal
         await this.readBarrier()
         isFresh = true
         continue
       }
-      if (tx.changeCount === 0) return value
-      const command = this.#encode(tx)
+      const { value, command } = run
+      if (command === undefined) return value
       if (command.length > TRANSACTION_BYTES_MAX) {
         throw invalid(
           `the change is too large: ${command.length} bytes, at most ${TRANSACTION_BYTES_MAX}`,
@@ -106,8 +105,12 @@ export class Store {
     )
   }
 
-  #encode(tx: Tx): Uint8Array {
-    return encodeTransaction(tx.transaction(this.#clock.nowMs()))
+  /** What `change` returns, and its command if it changes anything. Nobody holds the transaction itself while the command is waited for. */
+  #run<T>(change: (tx: Tx) => T): { value: T; command?: Uint8Array } {
+    const tx = new Tx(this.view())
+    const value = change(tx)
+    if (tx.changeCount === 0) return { value }
+    return { value, command: encodeTransaction(tx.transaction(this.#clock.nowMs())) }
   }
 
   async #propose(command: Uint8Array): Promise<boolean> {
