@@ -1,20 +1,25 @@
-/** The daemon's process, on a machine in no swarm: signals, and a start that fails. */
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+/** The daemon's process: signals, a start that fails, and a log on disk that can't be written. */
+import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { freePort } from '../support/daemon/crash-node.ts'
+import { StandInEngine } from '../support/http/stand-in-engine.ts'
+import { unixRequest } from '../support/lab/unix-request.ts'
 
 const BIN = join(import.meta.dirname, '../../bin/swarmctl.ts')
 const NOBODY = 65_534
 
-const begin = (t: Test, options: SpawnOptions = {}) => {
+const begin = (t: Test, options: SpawnOptions & { engine?: string } = {}) => {
   const dir = mkdtempSync(join(tmpdir(), 'swarmctl-process-'))
   chmodSync(dir, 0o777)
   const places = ['--data-dir', join(dir, 'data'), '--run-dir', join(dir, 'run')]
-  const engine = ['--docker-host', `unix://${dir}/no-engine.sock`]
-  const child = spawn(process.execPath, [BIN, 'daemon', ...places, ...engine], {
+  const engine = ['--docker-host', `unix://${options.engine ?? `${dir}/no-engine.sock`}`]
+  // Without what tap lets every Node write at its end: tap puts it into the environment of whatever a test spawns.
+  const plain = ['-u', 'NODE_OPTIONS', process.execPath]
+  const child = spawn('env', [...plain, BIN, 'daemon', ...places, ...engine], {
     stdio: ['ignore', 'pipe', 'pipe'],
     ...options,
   })
@@ -28,6 +33,8 @@ const begin = (t: Test, options: SpawnOptions = {}) => {
   t.teardown(async () => {
     child.kill('SIGKILL')
     await exited
+    // The tmpfs of a node's secrets outlives its daemon.
+    if (existsSync(join(dir, 'run/secrets'))) spawnSync('umount', [join(dir, 'run/secrets')])
     rmSync(dir, { recursive: true })
   })
   const until = async (word: string) => {
@@ -72,4 +79,30 @@ t.test('a start that fails ends the process with one line', { skip }, async (t) 
   const { exited, said } = begin(t, { uid: NOBODY, gid: NOBODY })
   t.strictSame(await exited, [1, null])
   t.match(said(), /^swarmctl: EPERM[^\n]*$/m)
+})
+
+t.test('a log that refuses a write ends the process with the reason', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'swarmctl-process-engine-'))
+  const engine = new StandInEngine(join(dir, 'engine.sock'))
+  await engine.start()
+  t.teardown(async () => {
+    await engine.stop()
+    rmSync(dir, { recursive: true })
+  })
+  const { child, exited, until, said, socket } = begin(t, { engine: engine.socketPath })
+  await until('API socket open')
+  const address = `127.0.0.1:${await freePort()}`
+  const init = { ListenAddr: address, AdvertiseAddr: address }
+  t.equal((await unixRequest(socket, '/swarm/init', { body: init })).status, 200)
+  const create = (Name: string) =>
+    unixRequest(socket, '/configs/create', { body: { Name, Labels: {}, Data: 'eA==' } })
+  t.equal((await create('before')).status, 201)
+  // From now on the kernel refuses it every write to a file (EFBIG).
+  const limit = spawnSync('prlimit', ['--pid', String(child.pid), '--fsize=1:1'])
+  t.equal(limit.status, 0, String(limit.stderr))
+  const answer = await create('after').catch(() => undefined)
+  t.not(answer?.status, 201, 'what is not on the disk is not acknowledged')
+  t.strictSame(await exited, [1, null])
+  const last = said().trim().split('\n').at(-1) ?? ''
+  t.match(last, /the log could not be written.*the state on disk is unknown, the daemon has to end/)
 })

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { parseServiceRequest } from '../../src/api/validate/service.ts'
 import { convert } from '../support/kubernetes/convert.ts'
@@ -102,4 +104,24 @@ t.test('what is refused is named with its place in the object', async (t) => {
     ],
   ]
   for (const [text, message] of refused) t.throws(() => convert(text), { message }, text)
+})
+
+t.test('examples/kubernetes/backup.yml', async (t) => {
+  const file = join(import.meta.dirname, '../../examples/kubernetes/backup.yml')
+  const [namespace] = convert(readFileSync(file, 'utf8'))
+  const [service] = namespace?.services ?? []
+  t.match(service, {
+    Name: 'backup',
+    TaskTemplate: {
+      ContainerSpec: {
+        Mounts: [
+          { Type: 'volume', Source: 'default_data', Target: '/data', ReadOnly: true },
+          { Type: 'volume', Source: 'default_backups', Target: '/backups' },
+        ],
+      },
+      RestartPolicy: { Condition: 'on-failure', MaxAttempts: 2 },
+    },
+    Swarmctl: { Schedule: { Cron: '0 3 * * *', TimeZone: 'Europe/Berlin' } },
+  })
+  t.strictSame(parseServiceRequest(service).warnings, [])
 })

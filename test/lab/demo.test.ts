@@ -38,6 +38,11 @@ labTest(t, 'the demo', { hosts: 1, image: false }, async (t, lab) => {
     t.equal(told.stderr, '')
     t.match(told.stdout, /h3 +Ready +Active +Reachable/)
     t.match(told.stdout, /demo_web +replicated +6\/6/)
+    for (const [, answers] of told.stdout.matchAll(/GET http:\S+ +→ +(.*)/g)) {
+      t.ok(new Set(answers?.split(', ')).size > 1, `answered in turn: ${answers}`)
+    }
+    t.equal(told.stdout.match(/GET http:\S+ +→/g)?.length, 3, 'every node was asked')
+    t.match(told.stdout, /\d requests answered: \d+ by version 1, \d+ by version 2/)
     t.match(told.stdout, / 0 requests failed/)
     t.match(told.stdout, /demo_web\.\d runs again on h\d/)
     t.match(told.stdout, /All 6 run again, on h1 and h2/)

@@ -98,9 +98,15 @@ labTest(t, 'managers replicate, fail over and change', { hosts: 4 }, async (t, l
     t.not(next.name, leader.name)
     await leader.spawnDaemon([])
     for (const host of [...others, leader]) {
-      const names = await eventually(() => configNames(host), { what: `configs of ${host.name}` })
-      const lost = written.filter(({ name, acknowledged }) => acknowledged && !names.has(name))
-      t.strictSame(lost, [], `${host.name} has every acknowledged write`)
+      // By what it has applied itself: without `stale` every answer would be the leader's.
+      const lost = async () => {
+        const names = await configNames(host, true)
+        return written.filter(({ name, acknowledged }) => acknowledged && !names.has(name))
+      }
+      await eventually(async () => (await lost()).length === 0, {
+        what: `${host.name} has every acknowledged write`,
+      })
+      t.strictSame(await lost(), [], host.name)
     }
     await eventually(
       async () =>
@@ -132,9 +138,10 @@ labTest(t, 'managers replicate, fail over and change', { hosts: 4 }, async (t, l
         { what: 'a write of the majority' },
       )
       await lab.heal()
-      await eventually(async () => (await configNames(leader)).has('majority'), {
+      await eventually(async () => (await configNames(leader, true)).has('majority'), {
         what: 'the old leader caught up',
       })
+      t.notOk((await configNames(leader, true)).has('minority'))
     },
   )
 
@@ -155,12 +162,14 @@ labTest(t, 'managers replicate, fail over and change', { hosts: 4 }, async (t, l
           ),
         )
       }
+      // The file goes on: when it joined, it took over a snapshot as well.
+      const saidBefore = away.daemon?.log().length
       await away.spawnDaemon([])
       await eventually(async () => (await configNames(away, true)).has('bulk-2400'), {
         what: 'the state of the manager that was away',
         timeoutMs: 60_000,
       })
-      t.match(away.daemon?.log() ?? '', /snapshot/i, 'by snapshot')
+      t.match(away.daemon?.log().slice(saidBefore), /took over a snapshot/, 'by snapshot')
       const all = [...(await configNames(leader))].sort()
       // What came after the snapshot follows.
       await eventually(async () => (await configNames(away, true)).size >= all.length, {

@@ -73,6 +73,8 @@ labTest(t, 'nodes join, work, resume and leave', { hosts: 3 }, async (t, lab) =>
     t.strictSame([...nodes.keys()].sort(), ['h1', 'h2', 'h3'])
     t.equal(nodes.get('h1')?.ManagerStatus?.Leader, true)
     t.equal(nodes.get('h3')?.Spec.Role, 'worker')
+    for (const [name, node] of nodes)
+      t.equal(node.Description.Swarmctl?.DataPlane, 'kernel', `auto on ${name}`)
   })
 
   await t.test('a worker says that it is no manager', async (t) => {

@@ -222,7 +222,7 @@ const replaceSpec = (service: Service, spec: ServiceSpec): Service => {
   }
 }
 
-const swapSpecs = (service: Service, now: string): Service => {
+export const swapSpecs = (service: Service, now: string): Service => {
   if (service.PreviousSpec === undefined) {
     throw precondition(`service ${service.ID} does not have a previous spec`)
   }

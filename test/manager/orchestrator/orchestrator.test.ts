@@ -223,6 +223,64 @@ t.test('a rollback uses its own config and never rolls back itself', async (t) =
   t.equal(world.service('web').PreviousSpec, undefined)
 })
 
+t.test('a rollback goes by its own order, parallelism and delay', async (t) => {
+  for (const Order of ['start-first', 'stop-first'] as const) {
+    const world = await World.start(3)
+    await world.createService('web', {
+      replicas: 4,
+      UpdateConfig: { Order: Order === 'start-first' ? 'stop-first' : 'start-first' },
+      RollbackConfig: { Order, Parallelism: 2, Delay: seconds(5) },
+    })
+    await world.clock.advance(1000)
+    await world.updateService('web', { image: 'ok2' })
+    await world.clock.advance(60_000)
+    t.strictSame(images(world.running('web')), Array(4).fill('ok2'))
+    const [running, containers]: [number[], number[]] = [[], []]
+    const unwatch = world.store.watch(() => {
+      running.push(world.running('web').length)
+      containers.push(world.containers().length)
+    })
+    await world.rollBackService('web')
+    await world.clock.advance(60_000)
+    unwatch()
+    const [least, most] = Order === 'start-first' ? [4, 6] : [2, 4]
+    t.strictSame(
+      [Math.min(...running), Math.max(...containers)],
+      [least, most],
+      `${Order}, two at a time`,
+    )
+    t.equal(world.service('web').UpdateStatus?.State, 'rollback_completed')
+    const tasks = world.running('web')
+    t.strictSame(images(tasks), Array(4).fill('ok'))
+    const [first, second, third, fourth] = tasks
+      .map((task) => Date.parse(task.CreatedAt))
+      .sort((a, b) => a - b) as [number, number, number, number]
+    t.strictSame([second - first, fourth - third], [0, 0])
+    t.ok(third - second >= 5000, `${third - second} ms between the two pairs`)
+  }
+})
+
+t.test('what a failing rollback does is its own config', async (t) => {
+  const cases = [
+    [{ FailureAction: 'pause' }, 'rollback_paused'],
+    [{ FailureAction: 'pause', MaxFailureRatio: 1 }, 'rollback_completed'],
+    [{ FailureAction: 'continue' }, 'rollback_completed'],
+  ] as const
+  for (const [RollbackConfig, state] of cases) {
+    const world = await World.start(2)
+    await world.createService('web', {
+      image: 'broken',
+      replicas: 2,
+      UpdateConfig: { FailureAction: 'rollback', Parallelism: 0 },
+      RollbackConfig: { Parallelism: 1, ...RollbackConfig },
+    })
+    await world.clock.advance(1000)
+    await world.updateService('web', { image: 'broken2' })
+    await world.clock.advance(60_000)
+    t.equal(world.service('web').UpdateStatus?.State, state, JSON.stringify(RollbackConfig))
+  }
+})
+
 t.test('a new update supersedes the one that is under way; a new leader goes on', async (t) => {
   const world = await World.start(2)
   await world.createService('web', { replicas: 6, UpdateConfig: { Delay: seconds(2) } })

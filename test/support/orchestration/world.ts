@@ -17,6 +17,7 @@ import {
   newJobStatus,
   newScheduleStatus,
 } from '../../../src/manager/control/job-status.ts'
+import { swapSpecs } from '../../../src/manager/control/services.ts'
 import { Orchestrator } from '../../../src/manager/orchestrator/orchestrator.ts'
 import { TaskReaper } from '../../../src/manager/orchestrator/task-reaper.ts'
 import { Scheduler } from '../../../src/manager/scheduler/scheduler.ts'
@@ -196,6 +197,16 @@ export class World {
         },
       }
       tx.put('service', afterUpdate(old, updated, this.#now()))
+    })
+    await settle()
+  }
+
+  /** The verb `service rollback`, as control does it. */
+  async rollBackService(id: string): Promise<void> {
+    await this.store.update((tx) => {
+      const old = tx.get('service', id)
+      if (old !== undefined)
+        tx.put('service', afterUpdate(old, swapSpecs(old, this.#now()), this.#now()))
     })
     await settle()
   }

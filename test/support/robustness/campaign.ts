@@ -144,9 +144,17 @@ export class Campaign {
         const expected = this.#history.acknowledged.get(register.name) ?? 0
         if (!(value >= expected)) lost.push(`${register.name} is ${value} on ${host.name}`)
       }
-      const configs = (await host.apiRequest('/configs')).json<{ Spec: { Name: string } }[]>()
-      const names = new Set(configs.map((config) => config.Spec.Name))
-      lost.push(...created.filter((name) => !names.has(name)).map((n) => `${n} on ${host.name}`))
+      const missing = async (): Promise<string[]> => {
+        const answer = await host.apiRequest('/configs?stale=1')
+        const configs = answer.json<{ Spec: { Name: string } }[]>()
+        const names = new Set(configs.map((config) => config.Spec.Name))
+        return created.filter((name) => !names.has(name))
+      }
+      // What it has applied itself; the last of it may be on its way.
+      await eventually(async () => (await missing()).length === 0, {
+        what: `${host.name} has all that was created`,
+      }).catch(() => {})
+      lost.push(...(await missing()).map((name) => `${name} on ${host.name}`))
     }
     const { writes, unknown, reads } = this.#history
     const violations = [...this.#violations, ...this.#history.check()]
