@@ -4,10 +4,8 @@ import t from 'tap'
 import {
   execInTask,
   inspectTask,
-  nodesByName,
   runningTasksOf,
   serviceOf,
-  tasksOf,
   untilRunning,
 } from '../support/lab/api.ts'
 import { formCluster } from '../support/lab/cluster.ts'
@@ -22,7 +20,6 @@ const EXAMPLES = resolve(import.meta.dirname, '../../examples')
 const WEB = join(EXAMPLES, 'web.yml')
 const BLOG = join(EXAMPLES, 'blog.yml')
 const SHOP = join(EXAMPLES, 'shop.yml')
-const GUESTBOOK = join(EXAMPLES, 'guestbook.yml')
 const IMAGE = 'swarmctl-test:1'
 const TIMEOUT_MS = 120_000
 
@@ -39,15 +36,6 @@ services:
     image: ${IMAGE}
     healthcheck: { test: [CMD, test, -e, /run/secrets/password], interval: 1s }
     stop_grace_period: 5s
-`
-/** The same of examples/guestbook.yml; the migration must have run before `web` begins. */
-const GUESTBOOK_OVERRIDE = `
-services:
-  web: { image: "${IMAGE}" }
-  migrate: { image: "${IMAGE}", command: [sh, -c, 'sleep 1; test "$$(cat /run/secrets/password)" = hush'] }
-  database:
-    image: ${IMAGE}
-    healthcheck: { test: [CMD, test, -e, /run/secrets/password], interval: 1s }
 `
 const WEB_OVERRIDE = `
 services:
@@ -218,29 +206,6 @@ labTest(t, 'stacks', { hosts: 3 }, async (t, lab) => {
     for (const kind of ['secret', 'config', 'network'])
       t.notMatch((await h1.swarmctl([kind, 'ls'])).stdout, /blog_/, kind)
   })
-
-  await t.test(
-    'examples/guestbook.yml: who waits for whom, content, a label, profiles',
-    async (t) => {
-      await h1.swarmctl(['node', 'update', '--label-add', 'disk=ssd', 'h2'])
-      const files = [GUESTBOOK, write('guestbook-override.yml', GUESTBOOK_OVERRIDE)]
-      await deploy('guestbook', files, { env: { DB_PASSWORD: 'hush' } })
-      const sites = await untilRunning(h1, 'guestbook_web', 2)
-      const [database] = await untilRunning(h1, 'guestbook_database', 1)
-      const [migrate] = await tasksOf(h1, 'guestbook_migrate')
-      t.equal(migrate?.Status.State, 'complete', 'the migration ran before')
-      const migratedMs = Date.parse(migrate?.Status.Timestamp ?? '')
-      t.ok(sites.every(({ CreatedAt }) => Date.parse(CreatedAt) >= migratedMs))
-      t.equal(database?.NodeID, (await nodesByName(h1)).get('h2')?.ID)
-      const page = ['cat', '/usr/share/nginx/html/index.html']
-      const shown = sites[0] && (await execInTask(lab.hosts, sites[0], page)).stdout
-      t.equal(shown, '<h1>Guestbook</h1>\n')
-      await webAnswer(h3, 8080)
-      const services = (await stack(['services', 'guestbook'])).stdout
-      t.notMatch(services, /console/, 'a profile that nobody asked for')
-      await stack(['rm', 'guestbook'])
-    },
-  )
 
   await t.test('examples/shop.yml: variables, env_file, external objects, --prune', async (t) => {
     const env = { SHOP_IMAGE: 'swarmctl-test', SHOP_VERSION: '1', TOWN: 'Bern' }
