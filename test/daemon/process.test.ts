@@ -81,6 +81,22 @@ t.test('a start that fails ends the process with one line', { skip }, async (t) 
   t.match(said(), /^swarmctl: EPERM[^\n]*$/m)
 })
 
+t.test('without its Engine a node joins nothing, and says why', async (t) => {
+  const { until, socket } = begin(t)
+  await until('API socket open')
+  const addresses = { ListenAddr: '127.0.0.1:0', AdvertiseAddr: '127.0.0.1:0' }
+  for (const [path, body] of [
+    ['/swarm/init', addresses],
+    ['/swarm/join', { ...addresses, RemoteAddrs: ['127.0.0.1:1'], JoinToken: 'SWMTKN-1-x' }],
+  ] as const) {
+    const answer = await unixRequest(socket, path, { body })
+    t.equal(answer.status, 503, path)
+    t.match(answer.text, /"message":"the Docker Engine does not answer: connect ENOENT [^"]*"/)
+  }
+  const info = await unixRequest(socket, '/swarm')
+  t.equal(info.status, 503, 'it is in no swarm')
+})
+
 t.test('a log that refuses a write ends the process with the reason', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'swarmctl-process-engine-'))
   const engine = new StandInEngine(join(dir, 'engine.sock'))
