@@ -90,9 +90,11 @@ labTest(t, 'orchestration', { hosts: 3 }, async (t, lab) => {
       IMAGE,
     )
     t.strictSame(countByHost(await untilRunning(h1, 'heavy', 2)), { h1: 1, h2: 1 })
+    await create('crowd', '--constraint', 'node.hostname==h3', '--replicas', '2', IMAGE)
+    t.strictSame(countByHost(await untilRunning(h1, 'crowd', 2)), { h3: 2 })
     await create('light', '--reserve-memory', '16M', IMAGE)
     t.strictSame(countByHost(await untilRunning(h1, 'light', 1)), { h3: 1 })
-    await rm('heavy', 'light')
+    await rm('heavy', 'crowd', 'light')
 
     for (const [host, zone] of [
       ['h1', 'a'],
