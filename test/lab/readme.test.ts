@@ -13,6 +13,7 @@ const TIMEOUT_MS = 120_000
 /** The lab has no registry: what the commands pull is there already. */
 const IMAGES = ['nginx:latest', 'nginx:1.27', 'traefik/whoami:v1.10']
 const COMMANDS = 5
+type Args = readonly string[]
 /** What examples/guestbook.yml pulls is replaced; its migration takes a while, and must have run before `web` begins. */
 const GUESTBOOK_OVERRIDE = `
 services:
@@ -39,17 +40,18 @@ labTest(t, "the README's five commands", { hosts: 3 }, async (t, lab) => {
   for (const host of lab.hosts) {
     for (const image of IMAGES) await host.docker(['tag', 'swarmctl-test:1', image])
   }
-  const [init, join_, create, update, deploy, ...more] = firstSwarm() as string[][] & string[]
-  t.equal(more.length, 0, `${COMMANDS} commands`)
-  const run = (host: LabHost, args: readonly string[] | undefined, more: readonly string[] = []) =>
-    host.swarmctl([...(args ?? []), ...more], { timeoutMs: TIMEOUT_MS, cwd: h1.dir })
-  /** What the README's own machine would be. */
-  const here = (args: readonly string[] | undefined, token = '') =>
-    args?.map((arg) => arg.replace('192.168.1.10', h1.ip).replace(/^SWMTKN-1-…$/, token))
+  const commands = firstSwarm()
+  t.equal(commands.length, COMMANDS)
+  const [init = [], enter = [], create = [], update = [], deploy = []] = commands
+  const run = (host: LabHost, args: Args, flags: Args = []) =>
+    host.swarmctl([...args, ...flags], { timeoutMs: TIMEOUT_MS, cwd: h1.dir })
+  /** With this lab's address and token in the place of the README's. */
+  const here = (args: Args, token = '') =>
+    args.map((arg) => arg.replace('192.168.1.10', h1.ip).replace(/^SWMTKN-1-…$/, token))
 
   const told = (await run(h1, here(init), h1.daemonFlags())).stdout
   const token = /--token (SWMTKN-1-\S+)/.exec(told)?.[1]
-  for (const host of [h2, h3]) await run(host, here(join_, token), host.daemonFlags())
+  for (const host of [h2, h3]) await run(host, here(enter, token), host.daemonFlags())
   t.match((await run(h1, ['node', 'ls'])).stdout, /h1 .*Leader[\s\S]*h2 +Ready[\s\S]*h3 +Ready/)
   await run(h1, create)
   await run(h1, update)
