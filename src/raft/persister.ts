@@ -20,6 +20,8 @@ export class Persister {
   readonly #deps: PersisterDeps
   /** Batches that the log was given and that are not durable yet. */
   #unfinished = 0
+  /** Settles with the batch that the log was given last. */
+  #appended: Promise<void> = Promise.resolve()
   /** Batches that wait until a snapshot before them is stored; undefined when none is. */
   #held: PersistBatch[] | undefined
 
@@ -51,6 +53,8 @@ export class Persister {
 
   /** State first: a crash before the log is begun anew leaves a state that the start can go on from. */
   async #install(batch: PersistBatch): Promise<void> {
+    // But a log that nothing was written to yet, beside a state, would look like one that was lost.
+    await this.#appended
     await this.#deps.installSnapshot(batch)
     this.#deps.onInstalled(batch)
     const held = this.#held ?? []
@@ -68,8 +72,8 @@ export class Persister {
     }
     const reset = snapshot === null ? null : { index: snapshot.index, term: snapshot.term }
     this.#unfinished += 1
-    wal
-      .append({ hardState, reset, entries })
+    this.#appended = wal.append({ hardState, reset, entries })
+    this.#appended
       .then(() => {
         this.#unfinished -= 1
         onDurable(batch)

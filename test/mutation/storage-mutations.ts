@@ -63,6 +63,13 @@ export const STORAGE_MUTATIONS: readonly Mutation[] = [
     reference: 'etcd #13766',
   },
   {
+    name: 'state-installed-beside-an-empty-log',
+    file: PERSISTER,
+    original: '    await this.#appended\n',
+    mutated: '',
+    reference: 'this project: found while another mutation ran',
+  },
+  {
     name: 'failed-sync-is-ignored',
     file: PERSISTER,
     original: '      .catch(onFailed)\n',
