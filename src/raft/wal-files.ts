@@ -3,13 +3,17 @@
 import { constants, write } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import { SECTOR_BYTES } from './wal-frame.ts'
 
 /** Zeros are written in pieces of this size when a segment is allocated. */
 const ZERO_BYTES = 1024 * 1024
+const SYNCHRONOUS = constants.O_RDWR | constants.O_DSYNC
+/** Address space that is reserved; memory is taken only for the largest frame so far. */
+const ALIGNED_BYTES_MAX = 4 * 1024 * 1024
 const FILE_MODE = 0o600
 const DIRECTORY_MODE = 0o700
 
-/** An open segment. A write that resolved is durable: the file is open for synchronous writes. */
+/** An open segment. A write that resolved is durable: the file is open for synchronous writes. Writes are whole sectors, and only one is under way at a time over all files of the directory. */
 export interface WalFile {
   write(bytes: Uint8Array, offset: number): Promise<void>
   close(): Promise<void>
@@ -47,6 +51,37 @@ function writeWhole(fd: number, bytes: Uint8Array, offset: number): Promise<void
   })
 }
 
+/**
+ * Whether a file can be written past the page cache: that costs the kernel a third less, and no cached page can hide what the disk
+ * refused. EINVAL where the file system has no such way, or the disk's sectors are larger than the log's.
+ */
+async function takesDirectWrites(path: string, aligned: AlignedCopy): Promise<boolean> {
+  let file: FileHandle | undefined
+  try {
+    file = await open(path, SYNCHRONOUS | constants.O_DIRECT)
+    await file.read(aligned.of(new Uint8Array(SECTOR_BYTES)), 0, SECTOR_BYTES, 0)
+    return true
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EINVAL') return false
+    throw error
+  } finally {
+    await file?.close()
+  }
+}
+
+/** Memory that starts at a page, as direct writes need it: that of a buffer that can grow does. */
+class AlignedCopy {
+  readonly #memory = new ArrayBuffer(0, { maxByteLength: ALIGNED_BYTES_MAX })
+
+  /** The same bytes, until it is asked again. */
+  of(bytes: Uint8Array): Uint8Array {
+    if (bytes.length > this.#memory.byteLength) this.#memory.resize(bytes.length)
+    const copy = new Uint8Array(this.#memory, 0, bytes.length)
+    copy.set(bytes)
+    return copy
+  }
+}
+
 /** Makes the names in a directory durable. */
 export async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r')
@@ -68,6 +103,9 @@ async function syncParents(innermost: string, first: string): Promise<void> {
 /** The {@link WalFiles} of a directory on disk. */
 export class NodeWalFiles implements WalFiles {
   readonly #directory: string
+  readonly #aligned = new AlignedCopy()
+  /** Known once a file was opened. */
+  #isDirect: boolean | undefined
 
   constructor(directory: string) {
     this.#directory = directory
@@ -103,9 +141,13 @@ export class NodeWalFiles implements WalFiles {
   }
 
   async open(name: string): Promise<WalFile> {
-    const handle = await open(join(this.#directory, name), constants.O_RDWR | constants.O_DSYNC)
+    const path = join(this.#directory, name)
+    this.#isDirect ??= await takesDirectWrites(path, this.#aligned)
+    const isDirect = this.#isDirect
+    const handle = await open(path, isDirect ? SYNCHRONOUS | constants.O_DIRECT : SYNCHRONOUS)
     return {
-      write: (bytes, offset) => writeWhole(handle.fd, bytes, offset),
+      write: (bytes, offset) =>
+        writeWhole(handle.fd, isDirect ? this.#aligned.of(bytes) : bytes, offset),
       close: () => handle.close(),
     }
   }

@@ -2,7 +2,13 @@
 //   magic 4 | sequence 8 | payload length 4 | nonce 12 | tag of the frame before 16 | tag 16 | payload
 // The tag is AES-256-GCM's over everything before it and the payload: checksum, seal and chain in one.
 
-import { createCipheriv, createDecipheriv, hkdfSync, type KeyObject } from 'node:crypto'
+import {
+  type CipherGCM,
+  createCipheriv,
+  createDecipheriv,
+  hkdfSync,
+  type KeyObject,
+} from 'node:crypto'
 import { readU64, writeU64 } from './bytes.ts'
 
 /** Frames start on a sector, so that a torn write never touches an acknowledged frame. */
@@ -39,10 +45,20 @@ export function frameSize(payloadBytes: number): number {
   return Math.ceil((FRAME_HEADER_BYTES + payloadBytes) / SECTOR_BYTES) * SECTOR_BYTES
 }
 
+/** What seals one frame. */
+export interface FrameSeal {
+  readonly nonce: Uint8Array
+  readonly cipher: CipherGCM
+}
+
+/** Can be done before the payload is known. The nonce must stay as it is until the frame is sealed. */
+export function prepareSeal(key: KeyObject, nonce: Uint8Array): FrameSeal {
+  return { nonce, cipher: createCipheriv(CIPHER, key, nonce) }
+}
+
 /** Seals a payload into a frame, padded to whole sectors. */
 export function sealFrame(
-  key: KeyObject,
-  nonce: Uint8Array,
+  { nonce, cipher }: FrameSeal,
   { sequence, previousTag }: { sequence: number; previousTag: Uint8Array },
   payload: Uint8Array,
 ): { bytes: Buffer; tag: Uint8Array } {
@@ -53,7 +69,6 @@ export function sealFrame(
   view.setUint32(LENGTH_OFFSET, payload.length)
   bytes.set(nonce, NONCE_OFFSET)
   bytes.set(previousTag, PREVIOUS_OFFSET)
-  const cipher = createCipheriv(CIPHER, key, nonce)
   cipher.setAAD(bytes.subarray(0, TAG_OFFSET))
   bytes.set(cipher.update(payload), FRAME_HEADER_BYTES)
   cipher.final()

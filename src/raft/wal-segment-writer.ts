@@ -8,7 +8,14 @@ import type { LogPosition } from './entry.ts'
 import { StoppedError } from './errors.ts'
 import { NonceSource, sealKey } from './state-seal-key.ts'
 import type { WalFile, WalFiles } from './wal-files.ts'
-import { frameSize, SECTOR_BYTES, sealFrame, TAG_BYTES } from './wal-frame.ts'
+import {
+  type FrameSeal,
+  frameSize,
+  prepareSeal,
+  SECTOR_BYTES,
+  sealFrame,
+  TAG_BYTES,
+} from './wal-frame.ts'
 import { EMPTY_HARD_STATE, type WalContents } from './wal-port.ts'
 import { encodeRecords, type WalRecord } from './wal-record.ts'
 import { type KnownSegment, type Recovered, recover } from './wal-recovery.ts'
@@ -31,6 +38,8 @@ interface Current {
   readonly key: KeyObject
   readonly known: KnownSegment
   offset: number
+  /** Of the next frame, when it is prepared. */
+  seal?: FrameSeal
 }
 
 export class SegmentWriter {
@@ -172,12 +181,20 @@ export class SegmentWriter {
     const current = this.#current
     assert(current !== undefined, 'the log is not open')
     const position = { sequence: this.#sequence + 1, previousTag: this.#tag }
-    const { bytes, tag } = sealFrame(current.key, this.#nonces.next(), position, payload)
-    await current.file.write(bytes, current.offset)
+    const { bytes, tag } = sealFrame(current.seal ?? this.#newSeal(current.key), position, payload)
+    const written = current.file.write(bytes, current.offset)
+    // While the disk works: whoever waits for the next frame does not wait for its cipher.
+    current.seal = this.#newSeal(current.key)
+    await written
     this.#syncCount += 1
     this.#sequence += 1
     this.#tag = tag
     current.offset += bytes.length
+  }
+
+  /** One at a time: the next draw overwrites its nonce. */
+  #newSeal(key: KeyObject): FrameSeal {
+    return prepareSeal(key, this.#nonces.next())
   }
 
   #note(record: WalRecord): void {

@@ -41,7 +41,7 @@ interface Waiting {
 export class FileWal implements Wal {
   readonly #segments: SegmentWriter
   #queue: Waiting[] = []
-  #writing: Promise<void> | undefined
+  #isWriting = false
   #failure: StorageFailedError | undefined
   #closed = false
 
@@ -86,25 +86,25 @@ export class FileWal implements Wal {
   #enqueue(records: WalRecord[]): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ records, resolve, reject })
-      this.#writing ??= this.#write()
+      if (!this.#isWriting) void this.#write()
     })
   }
 
-  /** The only writer: one frame at a time, and all that arrived meanwhile is the next. */
+  /** The only writer: one frame at a time, and all that arrived meanwhile is the next. The first is on its way when this returns. */
   async #write(): Promise<void> {
-    // Lets all callers of this turn of the event loop into the first frame.
-    await Promise.resolve()
+    this.#isWriting = true
     while (this.#queue.length > 0) {
       const { records, finished } = this.#takeFrame()
       try {
         if (records.length > 0) await this.#segments.write(encodeRecords(records), records)
       } catch (cause) {
+        // It stays the writer: nothing is written after a failure.
         this.#fail(cause, finished)
         return
       }
       for (const waiting of finished) waiting.resolve()
     }
-    this.#writing = undefined
+    this.#isWriting = false
   }
 
   #takeFrame(): { records: WalRecord[]; finished: Waiting[] } {

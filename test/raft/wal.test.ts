@@ -1,10 +1,12 @@
-import { readlinkSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { constants, readlinkSync } from 'node:fs'
 import {
   type FileHandle,
   mkdtemp,
   open as openFile,
   readdir,
   readFile,
+  readlink,
   realpath,
   rm,
   writeFile,
@@ -15,6 +17,7 @@ import t from 'tap'
 import { LevelStateStorage } from '../../src/raft/state-storage.ts'
 import { FileWal } from '../../src/raft/wal.ts'
 import { NodeWalFiles, type WalFiles } from '../../src/raft/wal-files.ts'
+import { SECTOR_BYTES } from '../../src/raft/wal-frame.ts'
 import { batch, entry } from '../contract/wal-suite.ts'
 import { systemClock } from '../support/raft/system-clock.ts'
 
@@ -85,7 +88,7 @@ t.test('many appends share one frame, and its sync', async (t) => {
   await wal.open()
   await Promise.all(Array.from({ length: 40 }, (_, at) => wal.append(batch([entry(at + 1, 1)]))))
   const bytes = await readFile(join(directory, (await segments())[0] ?? ''))
-  t.equal(frameOffsets(bytes).length, 2, 'the checkpoint, and one frame for all')
+  t.equal(frameOffsets(bytes).length, 3, 'the checkpoint, the first, and one frame for all others')
   await wal.close()
 })
 
@@ -370,4 +373,61 @@ t.test('a directory that is made for the log or the state is there after a crash
   const opened = await syncedBy(async () => void (await state.open()))
   t.strictSame(opened, [join(root, 'raft')])
   await state.close()
+})
+
+t.test('frames go past the page cache, and each is sealed with a nonce of its own', async (t) => {
+  // More than the nonces that are drawn at once, in one segment.
+  const wal = new FileWal({ files: new NodeWalFiles(directory), clock: systemClock, dataKey })
+  await wal.open()
+  t.equal(await writesDirectly(directory), await mayWriteDirectly(directory))
+  for (let index = 1; index <= 1_100; index += 1) await wal.append(batch([entry(index, 1)]))
+  await wal.close()
+  const again = new FileWal({ files: new NodeWalFiles(directory), clock: systemClock, dataKey })
+  const { entries } = await again.open()
+  t.equal(entries.length, 1_100)
+  await again.close()
+})
+
+/** Whether the file system has direct writes at all: a tmpfs of an older kernel has none. */
+async function mayWriteDirectly(path: string): Promise<boolean> {
+  const probe = join(path, 'probe')
+  await writeFile(probe, new Uint8Array(SECTOR_BYTES))
+  const file = await openFile(probe, constants.O_RDWR | constants.O_DIRECT).catch(() => undefined)
+  await file?.close()
+  await rm(probe)
+  return file !== undefined
+}
+
+/** Whether this process has a file of the directory open for direct writes. */
+async function writesDirectly(path: string): Promise<boolean> {
+  for (const fd of await readdir('/proc/self/fd')) {
+    const file = await readlink(`/proc/self/fd/${fd}`).catch(() => '')
+    if (!file.startsWith(await realpath(path)) || !file.endsWith('.wal')) continue
+    const info = await readFile(`/proc/self/fdinfo/${fd}`, 'utf8')
+    const flags = Number.parseInt(/^flags:\s+(\d+)$/m.exec(info)?.[1] ?? '0', 8)
+    if ((flags & constants.O_DIRECT) !== 0) return true
+  }
+  return false
+}
+
+t.test('where a file system has no direct writes, the page cache is used', async (t) => {
+  t.equal(process.getuid?.(), 0, 'only root can mount')
+  execFileSync('mount', ['-t', 'ramfs', 'none', directory])
+  try {
+    const probe = join(directory, 'probe')
+    await writeFile(probe, new Uint8Array(SECTOR_BYTES))
+    const direct = openFile(probe, constants.O_RDWR | constants.O_DIRECT)
+    await t.rejects(direct, { code: 'EINVAL' })
+    await rm(probe)
+    await (await writeFrames(3)).close()
+    const again = open()
+    const { entries } = await again.open()
+    t.same(
+      entries.map(({ index }) => index),
+      [1, 2, 3],
+    )
+    await again.close()
+  } finally {
+    execFileSync('umount', [directory])
+  }
 })
