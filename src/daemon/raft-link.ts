@@ -7,6 +7,8 @@ import { passesToRaft, type RaftSender } from './raft-admission.ts'
 
 /** Rpc notify that carries one raft message. */
 const METHOD = 'raft.message'
+/** At once, not at the end of the turn: the others write an entry to their disks while this node does so, and applies what it has. */
+const NOW = { now: true } as const
 
 export interface RaftLinkDeps {
   handlers: RpcHandlers
@@ -38,12 +40,12 @@ export class RaftLink implements RaftTransport {
   send(to: string, message: Uint8Array, options: { bulk: boolean }): void {
     const known = options.bulk ? undefined : this.#outbound.get(to)
     if (known?.isOpen) {
-      known.notify(METHOD, message)
+      known.notify(METHOD, message, NOW)
       return
     }
     const addr = this.#deps.addrOf(to)
     if (addr === undefined) {
-      this.#inbound.get(to)?.notify(METHOD, message)
+      this.#inbound.get(to)?.notify(METHOD, message, NOW)
       return
     }
     const pool = options.bulk ? this.#deps.bulkPool : this.#deps.pool
@@ -51,7 +53,7 @@ export class RaftLink implements RaftTransport {
     if (open?.isOpen && open.peer?.nodeId === to) {
       this.#watch(to, open)
       if (!options.bulk) this.#outbound.set(to, open)
-      open.notify(METHOD, message)
+      open.notify(METHOD, message, NOW)
       return
     }
     const dialled = pool.get(addr, { expectNodeId: to }).then((connection) => {
@@ -61,9 +63,9 @@ export class RaftLink implements RaftTransport {
     // A member that came back under another address is found by the connection that it made itself, until its address is known.
     const inbound = this.#inbound.get(to)
     const way = inbound?.isOpen ? inbound : undefined
-    way?.notify(METHOD, message)
+    way?.notify(METHOD, message, NOW)
     // Raft sends again; the pool spaces the attempts and knows the reason.
-    dialled.then((connection) => way ?? connection.notify(METHOD, message)).catch(() => {})
+    dialled.then((connection) => way ?? connection.notify(METHOD, message, NOW)).catch(() => {})
   }
 
   onMessage(handler: (from: string, message: Uint8Array) => void): void {

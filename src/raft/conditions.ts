@@ -19,6 +19,10 @@ export class Conditions {
     })
   }
 
+  get isWaiting(): boolean {
+    return this.#waiting.length > 0
+  }
+
   check(tick: number): void {
     if (this.#waiting.length === 0) return
     const waiting = this.#waiting

@@ -244,6 +244,25 @@ export class RaftCore {
     state.electionElapsedTicks += Math.max(0, left - soon)
   }
 
+  /** Whether `ready` would hand out anything. */
+  get hasReady(): boolean {
+    const state = this.#state
+    return (
+      state.messages.length > 0 ||
+      state.messagesAfterPersist.length > 0 ||
+      state.log.hasUnpersisted ||
+      (state.log.hasToApply && !state.installing) ||
+      state.confirmedReads.length > 0 ||
+      state.snapshotsToSend.length > 0 ||
+      this.#hasUnsavedState()
+    )
+  }
+
+  /** This node is removed from the cluster. */
+  get removed(): boolean {
+    return this.#state.removed
+  }
+
   /** Hands out what must be done now: see {@link Ready} for the order. Each thing is handed out once. */
   ready(): Ready {
     const state = this.#state
@@ -253,7 +272,6 @@ export class RaftCore {
       committed: this.#takeCommitted(),
       reads: state.confirmedReads,
       snapshotsToSend: state.snapshotsToSend,
-      removed: state.removed,
     }
     state.messages = []
     state.confirmedReads = []
@@ -350,8 +368,7 @@ export class RaftCore {
   #takePersistBatch(): PersistBatch | null {
     const state = this.#state
     const { term, vote, log } = state
-    const changed =
-      term !== this.#savedTerm || vote !== this.#savedVote || this.#hasUnsavedMembership()
+    const changed = this.#hasUnsavedState()
     const snapshot = state.snapshotToInstall
     const responses = state.messagesAfterPersist
     if (!changed && !log.hasUnpersisted && responses.length === 0) return null
@@ -366,6 +383,11 @@ export class RaftCore {
     if (writes) this.#savedCommit = log.committed
     const ioId = { term, position: { index, term: lastTerm } }
     return { ioId, hardState, entries, snapshot, responses }
+  }
+
+  #hasUnsavedState(): boolean {
+    const { term, vote } = this.#state
+    return term !== this.#savedTerm || vote !== this.#savedVote || this.#hasUnsavedMembership()
   }
 
   /**

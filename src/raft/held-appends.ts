@@ -5,10 +5,10 @@ import type { AppendRequest } from './message.ts'
 import type { WireMessage } from './wire.ts'
 
 /**
- * How long an append without entries may wait for one that has some. Nobody waits for it but readers of
- * followers, who make the leader send something anyway: that takes it along.
+ * An append without entries waits at least so long for one that has some, and at most twice as long. Nobody waits for it but readers
+ * of followers, who make the leader send something anyway: that takes it along.
  */
-const HOLD_MS = 5
+const HOLD_MS = 3
 
 /**
  * Appends without entries mostly say how far is committed, and under load the next append says so too: sent at
@@ -18,6 +18,8 @@ export class HeldAppends {
   readonly #clock: Clock
   readonly #send: (message: WireMessage) => void
   readonly #held = new Map<RaftNodeId, AppendRequest>()
+  /** Receivers whose append was held when the time began to run: one that came later waits once more. */
+  #due = new Set<RaftNodeId>()
   /** The commit index that each was last told. */
   readonly #told = new Map<RaftNodeId, number>()
   #urgentIndex = 0
@@ -40,6 +42,7 @@ export class HeldAppends {
     const held = this.#held.get(message.to)
     if (held !== undefined) {
       this.#held.delete(message.to)
+      this.#due.delete(message.to)
       if (message.kind !== 'append' || message.term !== held.term) this.#transmit(held)
     }
     this.#transmit(message)
@@ -65,9 +68,17 @@ export class HeldAppends {
   }
 
   #flush(): void {
-    const held = [...this.#held.values()]
-    this.#held.clear()
-    for (const message of held) this.#transmit(message)
+    const due = this.#due
+    this.#due = new Set()
+    for (const [to, message] of this.#held) {
+      if (!due.has(to)) {
+        this.#due.add(to)
+        continue
+      }
+      this.#held.delete(to)
+      this.#transmit(message)
+    }
+    if (this.#due.size > 0) this.#flushLater()
   }
 
   #transmit(message: WireMessage): void {

@@ -142,9 +142,14 @@ export class RaftLog {
     return true
   }
 
+  /** Whether something is committed and durable here but not applied yet. */
+  get hasToApply(): boolean {
+    return this.#durablyCommitted > this.#applied
+  }
+
   /** What is committed and durable here but not applied yet, up to a number of bytes. */
   toApply(bytesMax: number): Entry[] {
-    const to = Math.min(this.#committed, this.#persisted)
+    const to = this.#durablyCommitted
     return to <= this.#applied ? [] : this.slice(this.#applied + 1, bytesMax, to)
   }
 
@@ -219,6 +224,10 @@ export class RaftLog {
     this.#applied = position.index
     this.#persisted = position.index
     this.#handedOut = position.index
+  }
+
+  get #durablyCommitted(): number {
+    return Math.min(this.#committed, this.#persisted)
   }
 
   #truncateAfter(index: number): void {

@@ -1,6 +1,7 @@
 import type { RaftCore } from './core.ts'
 import type { Role } from './core-state.ts'
 import { isVoter, memberIds, type RaftNodeId } from './membership.ts'
+import { PROMOTE_LAG_ENTRIES_MAX } from './node-options.ts'
 import type { ProgressState } from './progress.ts'
 import type { Wal } from './wal-port.ts'
 
@@ -48,16 +49,22 @@ export function bestSuccessor(
   return others.sort((a, b) => matchOf(b) - matchOf(a))[0]
 }
 
+/** Whether a leader's learner lacks so little of the log that it may vote. */
+export function hasCaughtUp(core: RaftCore, id: RaftNodeId): boolean {
+  const match = core.progress.get(id)?.match ?? 0
+  // Without a snapshot it would not vote yet, and could be missed for a quorum.
+  return match > 0 && core.log.committed - match <= PROMOTE_LAG_ENTRIES_MAX
+}
+
 /** What `statusOf` needs beside the core. */
 export interface StatusInputs {
   readonly core: RaftCore
   readonly isReachable: (id: RaftNodeId) => boolean
   readonly wal: Pick<Wal, 'hasRoom' | 'syncCount'>
-  readonly removed: boolean
 }
 
 /** Takes a picture; nothing in it changes afterwards. */
-export function statusOf({ core, isReachable, wal, removed }: StatusInputs): RaftStatus {
+export function statusOf({ core, isReachable, wal }: StatusInputs): RaftStatus {
   const { membership, log } = core
   const members = new Map<RaftNodeId, { context: Uint8Array; voter: boolean }>()
   const peers = new Map<RaftNodeId, PeerStatus>()
@@ -76,6 +83,6 @@ export function statusOf({ core, isReachable, wal, removed }: StatusInputs): Raf
   const joint = membership.outgoing.length > 0
   const progress = { committed: log.committed, applied: log.applied, ...positions }
   const who = { id, role, term, leaderId, voters, learners, joint, members, peers }
-  const { hasRoom, syncCount } = wal
+  const [{ removed }, { hasRoom, syncCount }] = [core, wal]
   return { ...who, ...progress, hasRoom, syncCount, removed }
 }

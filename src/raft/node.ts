@@ -1,10 +1,11 @@
-// The loop around the core, and the only one: start to persist, send, apply, tell the core. What the
+// The loop around the core, and the only one: send, start to persist, apply, tell the core. What the
 // core says is done here in that order, and what happens comes back to it through here.
 
 import { abortable } from './abortable.ts'
 import { applyEntry } from './apply-entry.ts'
 import { assert } from './assert.ts'
 import { Conditions } from './conditions.ts'
+import { Contacts } from './contacts.ts'
 import { RaftCore } from './core.ts'
 import { CORE_DEFAULTS } from './core-options.ts'
 import type { Entry } from './entry.ts'
@@ -13,15 +14,10 @@ import { HeldAppends } from './held-appends.ts'
 import type { MemberChange, MembershipCommand, RaftNodeId } from './membership.ts'
 import { memberIds } from './membership.ts'
 import type { Message } from './message.ts'
-import {
-  COMPACT_STEP_ENTRIES,
-  NODE_DEFAULTS,
-  PROMOTE_LAG_ENTRIES_MAX,
-  type RaftNodeOptions,
-} from './node-options.ts'
+import { COMPACT_STEP_ENTRIES, NODE_DEFAULTS, type RaftNodeOptions } from './node-options.ts'
 import type { RaftNodeDeps } from './node-ports.ts'
 import { type Beginning, openStorage, restoreStored } from './node-start.ts'
-import { bestSuccessor, type RaftStatus, statusOf } from './node-status.ts'
+import { bestSuccessor, hasCaughtUp, type RaftStatus, statusOf } from './node-status.ts'
 import { Persister } from './persister.ts'
 import { type ProposalResult, Proposals } from './proposals.ts'
 import { ReadBarriers } from './read-barriers.ts'
@@ -29,6 +25,7 @@ import type { PersistBatch } from './ready.ts'
 import { takeOver } from './snapshot-install.ts'
 import { SnapshotReceiver, type StagedSnapshot } from './snapshot-receiver.ts'
 import { SnapshotSender } from './snapshot-sender.ts'
+import { Standing } from './standing.ts'
 import type { StateWrite } from './state-port.ts'
 import { decodeMessage, encodeMessage, type WireMessage } from './wire.ts'
 
@@ -43,7 +40,8 @@ export class RaftNode {
   readonly #held: HeldAppends
   readonly #sender: SnapshotSender
   readonly #receiver: SnapshotReceiver
-  readonly #heardTick = new Map<RaftNodeId, number>()
+  readonly #standing: Standing
+  readonly #contacts: Contacts
 
   #core: RaftCore | undefined
   #state: 'new' | 'running' | 'stopping' | 'stopped' = 'new'
@@ -52,8 +50,6 @@ export class RaftNode {
   #scheduled = false
   #pumping = false
   #staged: StagedSnapshot | undefined
-  #reported = { leader: null as RaftNodeId | null, isReady: false }
-  #removed = false
   #failed = false
 
   constructor(deps: RaftNodeDeps, { initialVoters, survivor, ...options }: RaftNodeOptions) {
@@ -62,6 +58,7 @@ export class RaftNode {
     this.#beginning = { initialVoters, survivor }
     const [{ id }, { state, log }] = [options, deps]
     const core = { ...CORE_DEFAULTS, ...options.core }
+    this.#contacts = new Contacts(2 * core.electionTicks)
     this.#held = new HeldAppends(deps.clock, (message) => this.#transmit(message, false))
     const firstNumber = () => Math.floor(deps.random() * 2 ** 40)
     this.#reads = new ReadBarriers(core.heartbeatTicks, firstNumber())
@@ -72,6 +69,10 @@ export class RaftNode {
         this.#core?.onSnapshotSent(to, outcome)
         this.#schedule()
       },
+    })
+    this.#standing = new Standing({
+      onLeader: (leader, isReady) => this.#onLeader(this.#running(), leader, isReady),
+      onRemoved: () => deps.onRemoved?.(),
     })
     this.#persister = new Persister({
       wal: deps.wal,
@@ -156,8 +157,8 @@ export class RaftNode {
 
   /** A picture of the node now; only after `start`. */
   status(): RaftStatus {
-    const [core, removed, { wal }] = [this.#running(), this.#removed, this.#deps]
-    return statusOf({ core, isReachable: (id) => this.#isReachable(id), wal, removed })
+    const isReachable = (id: RaftNodeId) => this.#contacts.isReachable(id, this.#tick)
+    return statusOf({ core: this.#running(), isReachable, wal: this.#deps.wal })
   }
 
   /** Adds a member that gets the log but doesn't vote yet; `context` is its address, for all to know. */
@@ -168,13 +169,8 @@ export class RaftNode {
   /** Lets a learner vote, once it has caught up. */
   async promote(id: RaftNodeId): Promise<void> {
     const core = this.#leading()
-    const hasCaughtUp = () => {
-      const match = core.progress.get(id)?.match ?? 0
-      // Without a snapshot it would not vote yet, and could be missed for a quorum.
-      if (core.role === 'leader' && match === 0) return false
-      return core.role !== 'leader' || core.log.committed - match <= PROMOTE_LAG_ENTRIES_MAX
-    }
-    await this.#conditions.wait(hasCaughtUp, this.#deadline(this.#options.proposeTimeoutMs))
+    const mayVote = () => core.role !== 'leader' || hasCaughtUp(core, id)
+    await this.#conditions.wait(mayVote, this.#deadline(this.#options.proposeTimeoutMs))
     await this.changeMembers([{ kind: 'add-voter', id }])
   }
 
@@ -220,7 +216,7 @@ export class RaftNode {
     })
   }
 
-  /** One turn: persist, send, apply, advance. */
+  /** One turn: send, persist, apply. The other members and the disks work while this node applies. */
   #pump(): void {
     if (this.#core === undefined || this.#pumping) return
     this.#guard((core) => {
@@ -228,19 +224,18 @@ export class RaftNode {
       try {
         this.#giveInputs(core)
         const ready = core.ready()
-        if (ready.persist !== null) {
-          this.#persister.persist(ready.persist)
-          this.#held.onEntries(ready.persist.entries)
-        }
+        this.#held.onEntries(ready.persist?.entries ?? [])
         for (const message of ready.messages) this.#send(message)
+        if (ready.persist !== null) this.#persister.persist(ready.persist)
         this.#apply(core, ready.committed)
         for (const read of ready.reads) this.#reads.onConfirmed(read.token, read.index)
         for (const to of ready.snapshotsToSend) this.#sender.start(to, core.term)
         // While a snapshot is taken over the core is ahead of the state machine.
         if (!this.#persister.isInstalling) this.#reads.onApplied(core.log.applied)
-        this.#report(core, ready.removed)
+        this.#standing.update(core)
+        this.#conditions.check(this.#tick)
         // What was applied may have led to more: an end of a joint change, or entries beyond one turn's share.
-        if (ready.committed.length > 0 || this.#reads.hasQueued) this.#schedule()
+        if (core.hasReady || this.#reads.hasQueued) this.#schedule()
       } finally {
         this.#pumping = false
       }
@@ -253,6 +248,12 @@ export class RaftNode {
     if (token !== undefined) core.readIndex(token)
   }
 
+  /** After something happened: another turn, unless nobody would see a difference. */
+  #scheduleIfNews(core: RaftCore): void {
+    if (core.hasReady || this.#conditions.isWaiting || this.#standing.differsFrom(core))
+      this.#schedule()
+  }
+
   #onPersisted(core: RaftCore, batch: PersistBatch): void {
     core.onAppended(batch.ioId)
     for (const message of batch.responses) {
@@ -260,8 +261,8 @@ export class RaftNode {
       else this.#send(message)
     }
     // Within a turn of the loop, the next one follows; otherwise there is no reason to wait.
-    if (this.#pumping) this.#schedule()
-    else this.#pump()
+    if (core.hasReady && !this.#pumping) this.#pump()
+    else this.#scheduleIfNews(core)
   }
 
   async #installSnapshot(batch: PersistBatch): Promise<void> {
@@ -315,18 +316,11 @@ export class RaftNode {
     this.#deps.transport.send(message.to, encodeMessage(message), { bulk })
   }
 
-  #report(core: RaftCore, removed: boolean): void {
-    const { leader, isCurrentLeader: isReady } = core
-    if (leader !== this.#reported.leader || isReady !== this.#reported.isReady) {
-      this.#reported = { leader, isReady }
-      if (core.role !== 'leader') this.#sender.stop()
-      if (leader !== null) this.#receiver.onLeader(leader)
-      this.#deps.log.info('leader', { leader, term: core.term, isReady })
-      this.#deps.onLeaderChange?.(leader, isReady)
-    }
-    if (removed && !this.#removed) this.#deps.onRemoved?.()
-    this.#removed = removed
-    this.#conditions.check(this.#tick)
+  #onLeader(core: RaftCore, leader: RaftNodeId | null, isReady: boolean): void {
+    if (core.role !== 'leader') this.#sender.stop()
+    if (leader !== null) this.#receiver.onLeader(leader)
+    this.#deps.log.info('leader', { leader, term: core.term, isReady })
+    this.#deps.onLeaderChange?.(leader, isReady)
   }
 
   // ---- what happens ----
@@ -344,9 +338,11 @@ export class RaftNode {
       this.#deps.log.warn('dropped a message with a wrong sender or receiver', { from })
       return
     }
-    this.#heardTick.set(from, this.#tick)
-    this.#guard((core) => this.#take(core, message))
-    this.#schedule()
+    this.#contacts.onHeard(from, this.#tick)
+    this.#guard((core) => {
+      this.#take(core, message)
+      this.#scheduleIfNews(core)
+    })
   }
 
   #take(core: RaftCore, message: WireMessage): void {
@@ -388,7 +384,7 @@ export class RaftNode {
 
   #onPeerClosed(id: RaftNodeId): void {
     if (this.#state !== 'running') return
-    this.#heardTick.delete(id)
+    this.#contacts.onClosed(id)
     this.#guard((core) => core.onPeerClosed(id))
     this.#schedule()
   }
@@ -436,24 +432,18 @@ export class RaftNode {
     const deadlineTick = this.#deadline(this.#options.proposeTimeoutMs)
     await new Promise<ProposalResult>((resolve, reject) => {
       const outcome = this.#running().proposeMembership(command)
-      this.#proposals.onProposed(outcome, [{ resolve, reject, deadlineTick }])
+      this.#proposals.onProposed(outcome, { resolve, reject, deadlineTick })
       this.#schedule()
     })
   }
 
   async #giveUpLeadership(): Promise<void> {
     const core = this.#running()
-    const successor = bestSuccessor(core, (id) => this.#isReachable(id))
+    const successor = bestSuccessor(core, (id) => this.#contacts.isReachable(id, this.#tick))
     if (core.role !== 'leader' || successor === undefined) return
     await this.transferLeadership(successor).catch((cause) => {
       this.#deps.log.warn('leadership was not handed over', { cause: String(cause) })
     })
-  }
-
-  #isReachable(id: RaftNodeId): boolean {
-    const heard = this.#heardTick.get(id)
-    const { electionTicks } = { ...CORE_DEFAULTS, ...this.#options.core }
-    return heard !== undefined && this.#tick - heard <= 2 * electionTicks
   }
 
   #leading(): RaftCore {

@@ -28,8 +28,8 @@ export interface PersistBatch {
 }
 
 /**
- * What the node must do, in this order: start to persist, send `messages` (they don't depend on
- * the disk), apply `committed`, then tell the core with `onApplied`. `onAppended` follows when the
+ * What the node must do, in this order: send `messages` (they don't depend on the disk), start to
+ * persist, apply `committed`, then tell the core with `onApplied`. `onAppended` follows when the
  * batch is durable; other readies may be handed out before.
  */
 export interface Ready {
@@ -41,6 +41,4 @@ export interface Ready {
   readonly reads: readonly ConfirmedRead[]
   /** Followers that need a snapshot; `onSnapshotSent` must follow for each. */
   readonly snapshotsToSend: readonly RaftNodeId[]
-  /** This node is removed from the cluster. */
-  readonly removed: boolean
 }

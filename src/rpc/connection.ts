@@ -42,8 +42,11 @@ export interface RpcConnection {
    */
   request(method: string, body: unknown, options?: RequestOptions): Promise<unknown>
   openStream(method: string, body: unknown): RpcStream
-  /** Best effort, in order among notifies; false when it was dropped (connection lost, or too much is queued). */
-  notify(method: string, body: unknown): boolean
+  /**
+   * Best effort, in order among notifies; false when it was dropped (connection lost, or too much is queued). `now`: it goes out at
+   * once, and not with all else of this turn.
+   */
+  notify(method: string, body: unknown, options?: { now: boolean }): boolean
   /** Calls `run` once with one line of why, when the connection is over; at once when it is over already. */
   onClose(run: (reason: string) => void): void
   close(): void

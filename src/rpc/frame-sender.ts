@@ -13,7 +13,7 @@ import {
 
 /**
  * Moves frames from the outbox to the socket, as long as the socket holds little: what waits, waits in the outbox, where a
- * heartbeat can still overtake it. All frames of one turn of the event loop go out in one write.
+ * heartbeat can still overtake it. All frames of one turn of the event loop go out in one write, but for those that are flushed.
  */
 export class FrameSender {
   readonly #outbox: Outbox
@@ -35,6 +35,11 @@ export class FrameSender {
     this.#onOverload = onOverload
   }
 
+  /** Sends what waits now and not at the end of this turn: its receiver works while this node goes on. */
+  flush(): void {
+    this.#pump()
+  }
+
   /** To be called after each push. */
   schedule(): void {
     if (this.#outbox.controlCount > CONTROL_FRAMES_MAX) {
@@ -50,7 +55,7 @@ export class FrameSender {
   }
 
   #pump(): void {
-    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
+    if (!this.#outbox.isWaiting || this.#webSocket.readyState !== this.#webSocket.OPEN) return
     const canBatch = this.#webSocket.protocol === BATCH_SUBPROTOCOL
     this.#socket.cork()
     let waiting: Buffer[] = []

@@ -147,13 +147,14 @@ export class PeerConnection implements RpcConnection {
     return stream
   }
 
-  notify(method: string, body: unknown): boolean {
+  notify(method: string, body: unknown, options?: { now: boolean }): boolean {
     if (this.#closeReason !== undefined) return false
     const bytes = encodeCall({ method, body })
     const queuedBytes = this.#outbox.queuedBytesOf(NOTIFY_CHANNEL)
     if (queuedBytes + bytes.length > NOTIFY_QUEUE_BYTES_MAX) return false
     this.#outbox.push(NOTIFY_CHANNEL, 'notify', NOTIFY_CHANNEL, bytes)
-    this.#sender.schedule()
+    if (options?.now) this.#sender.flush()
+    else this.#sender.schedule()
     return true
   }
 

@@ -1,11 +1,13 @@
 // What a leader remembers of others: of followers, and of who waits for a proposal.
 
 import t from 'tap'
-import { createEntry } from '../../src/raft/entry.ts'
+import { createEntry, type Entry } from '../../src/raft/entry.ts'
 import { OutcomeUnknownError, ProposalDroppedError } from '../../src/raft/errors.ts'
+import { HeldAppends } from '../../src/raft/held-appends.ts'
 import { HELD_FACTOR, RaftLog } from '../../src/raft/log.ts'
 import { EMPTY_MEMBERSHIP } from '../../src/raft/membership.ts'
 import { MemoryStateDisk, MemoryStateStorage } from '../../src/raft/memory-state-storage.ts'
+import type { AppendRequest } from '../../src/raft/message.ts'
 import { Progress } from '../../src/raft/progress.ts'
 import { type ProposalResult, Proposals } from '../../src/raft/proposals.ts'
 import { ReadBarriers } from '../../src/raft/read-barriers.ts'
@@ -120,7 +122,7 @@ t.test(
         },
         deadlineTick: 1_000,
       }
-      proposals.onProposed({ kind: 'proposed', firstIndex: 7, term, count: 1 }, [proposer])
+      proposals.onProposed({ kind: 'proposed', firstIndex: 7, term, count: 1 }, proposer)
       return () => outcome
     }
     const first = wait(2)
@@ -181,3 +183,52 @@ t.test('for takers of a snapshot the log is kept, but not without end', async (t
   t.equal(log.compactionIndex({ ...limits, keepBytesMax: (entryBytes * 50) / HELD_FACTOR }), 7)
   t.equal(log.compactionIndex({ ...limits, keepBytesMax: (entryBytes * 49) / HELD_FACTOR }), 40)
 })
+
+/** What is held goes out when a test says that the time is over. */
+function holding(): { held: HeldAppends; sent: AppendRequest[]; passTime: () => void } {
+  const sent: AppendRequest[] = []
+  let timer: (() => void) | undefined
+  const after = (_: number, callback: () => void) => {
+    timer = callback
+    return () => {
+      timer = undefined
+    }
+  }
+  const clock = { after, defer: () => {} }
+  const held = new HeldAppends(clock, (message) => sent.push(message as AppendRequest))
+  const passTime = () => {
+    const due = timer
+    timer = undefined
+    due?.()
+  }
+  return { held, sent, passTime }
+}
+
+const append = (commit: number, entries: readonly Entry[] = []): AppendRequest => ({
+  ...{ kind: 'append', from: 'a', to: 'b', term: 1, prevIndex: commit, prevTerm: 1 },
+  ...{ entries, commit },
+})
+
+t.test(
+  'that something is committed is told with the next entries, or alone after a while',
+  async (t) => {
+    const { held, sent, passTime } = holding()
+    const entry = createEntry({ index: 9, term: 1 }, 'command', bytes('x'))
+    held.pass(append(1))
+    held.pass(append(2))
+    passTime()
+    t.same(sent, [], 'how long it waited is not known yet')
+    passTime()
+    t.same(sent, [append(2)], 'once, and the newest')
+    held.pass(append(3))
+    passTime()
+    held.pass(append(3, [entry]))
+    held.pass(append(4))
+    passTime()
+    t.same(sent.slice(1), [append(3, [entry])], 'what came after entries waits anew')
+    passTime()
+    t.same(sent.slice(2), [append(4)])
+    passTime()
+    t.equal(sent.length, 3, 'nothing is left')
+  },
+)

@@ -1,11 +1,12 @@
 // Cores without nodes: messages and disk writes happen only when the test says so.
 
+import assert from 'node:assert/strict'
 import { RaftCore } from '../../../src/raft/core.ts'
 import type { CoreOptions } from '../../../src/raft/core-options.ts'
 import { createEntry, type Entry } from '../../../src/raft/entry.ts'
 import { EMPTY_MEMBERSHIP, type Membership } from '../../../src/raft/membership.ts'
 import type { Message } from '../../../src/raft/message.ts'
-import type { PersistBatch } from '../../../src/raft/ready.ts'
+import type { PersistBatch, Ready } from '../../../src/raft/ready.ts'
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
@@ -56,6 +57,9 @@ export function coreOf(id: string, setup: CoreSetup): RaftCore {
   )
 }
 
+const handsOut = ({ persist, messages, committed, reads, snapshotsToSend }: Ready): boolean =>
+  persist !== null || [messages, committed, reads, snapshotsToSend].some(({ length }) => length > 0)
+
 /** One core with its disk and its outgoing messages under the test's control. */
 export class Driver {
   readonly core: RaftCore
@@ -72,12 +76,14 @@ export class Driver {
 
   /** Takes what the core hands out; what waits for the disk stays in `batches`. */
   collect(): void {
+    const { hasReady } = this.core
     const ready = this.core.ready()
+    assert.equal(hasReady, handsOut(ready), 'hasReady says what ready() hands out')
     if (ready.persist !== null) this.batches.push(ready.persist)
     this.sent.push(...ready.messages)
     this.reads.push(...ready.reads.map(({ token, index }) => ({ token, index })))
     this.snapshotsToSend.push(...ready.snapshotsToSend)
-    this.removed ||= ready.removed
+    this.removed ||= this.core.removed
     const last = ready.committed.at(-1)
     if (last === undefined) return
     this.applied.push(...ready.committed)

@@ -149,8 +149,8 @@ export class ScriptedCluster {
     node.apply(ready.committed)
     for (const { token, index } of ready.reads) this.#print(`${id} may read ${token} at ${index}`)
     for (const to of ready.snapshotsToSend) this.#print(`${id} sends a snapshot to ${to}`)
-    if (ready.removed && !node.isRemoved) this.#print(`${id} is removed`)
-    node.isRemoved = ready.removed
+    if (core.removed && !node.isRemoved) this.#print(`${id} is removed`)
+    node.isRemoved = core.removed
   }
 
   #persist(node: ScriptedNode): boolean {
