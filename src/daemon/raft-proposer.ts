@@ -36,13 +36,11 @@ export const fromRaft = (thrown: unknown): unknown =>
       })
     : thrown
 
-/** Runs a call of the raft node; its errors come out in the API's catalogue. */
-export const translated = async <T>(call: Promise<T>): Promise<T> => {
-  try {
-    return await call
-  } catch (thrown) {
-    throw fromRaft(thrown)
-  }
+/** A call of the raft node; its errors come out in the API's catalogue. */
+export const translated = <T>(call: Promise<T>): Promise<T> => call.catch(rethrow)
+
+const rethrow = (thrown: unknown): never => {
+  throw fromRaft(thrown)
 }
 
 /** The store's way to the replicated log. */

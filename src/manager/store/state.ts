@@ -42,7 +42,8 @@ export type Watcher = (changes: ObjectChange[], index: number) => void
 /** The replicated state machine: commands in, objects and answers out. Deterministic: no clock, no random, no IO. */
 export class StoreState {
   #tables = new Tables()
-  readonly #watchers = new Set<Watcher>()
+  /** Another list at each change of it: one that is gone through stays as it is. */
+  #watchers: readonly Watcher[] = []
   /** A watcher that applied would show the others changes out of order. */
   #notifying = false
   #isRestoring = false
@@ -75,12 +76,12 @@ export class StoreState {
       changes.push({ kind, action: 'remove', old } as ObjectChange)
       writes.push({ key: objectKey(kind, id), value: null })
     }
-    for (const [at, put] of tx.put.entries()) {
+    tx.put.forEach((put, at) => {
       const holding = holdings[at] as Holding
       const { change, stamp } = this.#put(put, holding, { index, timeMs: tx.timeMs })
       changes.push(change)
       writes.push({ key: holding.owner, value: encodeStored(stamp, put.bytes) })
-    }
+    })
     this.#notify(changes, index)
     return { result: { kind: 'committed' }, writes }
   }
@@ -100,7 +101,7 @@ export class StoreState {
         const old = this.#tables
         assert(index >= old.index, 'the state goes back')
         this.#tables = tables
-        if (this.#watchers.size === 0) return
+        if (this.#watchers.length === 0) return
         this.#isRestoring = true
         for (const changes of inPieces(differences(old, tables))) {
           this.#notify(changes, index)
@@ -114,8 +115,10 @@ export class StoreState {
   /** Calls `run` after every apply that changed something; the returned function ends it. */
   watch(run: Watcher): () => void {
     const watcher: Watcher = (changes, index) => run(changes, index)
-    this.#watchers.add(watcher)
-    return () => this.#watchers.delete(watcher)
+    this.#watchers = [...this.#watchers, watcher]
+    return () => {
+      this.#watchers = this.#watchers.filter((one) => one !== watcher)
+    }
   }
 
   #refusal(tx: Transaction, holdings: readonly Holding[]): TransactionResult | undefined {
@@ -171,7 +174,7 @@ export class StoreState {
   #notify(changes: ObjectChange[], index: number): void {
     if (changes.length === 0) return
     this.#notifying = true
-    for (const watcher of [...this.#watchers]) {
+    for (const watcher of this.#watchers) {
       try {
         watcher(changes, index)
       } catch (error) {

@@ -61,7 +61,8 @@ export class Store {
           `the change is too large: ${command.length} bytes, at most ${TRANSACTION_BYTES_MAX}`,
         )
       }
-      if (await this.#propose(command)) return value
+      const { result } = await this.#proposer.propose(command)
+      if ((result as TransactionResult).kind === 'committed') return value
       // It was refused by the state of this moment, which is the view now.
       isFresh = true
     }
@@ -111,11 +112,6 @@ export class Store {
     const value = change(tx)
     if (tx.changeCount === 0) return { value }
     return { value, command: encodeTransaction(tx.transaction(this.#clock.nowMs())) }
-  }
-
-  async #propose(command: Uint8Array): Promise<boolean> {
-    const { result } = await this.#proposer.propose(command)
-    return (result as TransactionResult).kind === 'committed'
   }
 }
 

@@ -16,7 +16,8 @@ export class Tx implements View {
   /** `scope key` → owner; undefined: released here. */
   readonly #claims = new Map<string, string | undefined>()
 
-  readonly #sizes = new Map<string, { entry: KindedObject; bytes: number }>()
+  /** Known only once they were asked for. */
+  #sizes: Map<string, { entry: KindedObject; bytes: number }> | undefined
 
   constructor(base: View) {
     this.#base = base
@@ -28,6 +29,7 @@ export class Tx implements View {
 
   /** Encoded bytes of the objects put so far. */
   measureBytes(): number {
+    this.#sizes ??= new Map()
     let bytes = 0
     for (const [key, entry] of this.#changed) {
       if (entry === undefined) continue
