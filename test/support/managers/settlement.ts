@@ -11,6 +11,8 @@ import { StateHash } from './state-hash.ts'
 /** The core elects a leader and writes within this; then all agree within that, milliseconds. */
 const CORE_MS = 30_000
 const ALL_MS = 60_000
+/** By then each snapshot is there, or given up; milliseconds. */
+const REST_MS = 30_000
 /** Entries of the last moments, which are compacted with those that follow. */
 const UNSETTLED_ENTRIES = 32
 /** So few entries are in so few segments: what is kept, the one in use, and a spare one. */
@@ -55,21 +57,25 @@ export class Settlement {
       await this.#converge('all after a power failure', hosts, ALL_MS)
     }
     await this.#readAll()
-    for (const host of hosts) if (this.#isMember(host)) this.#checkBounded(host)
+    const members = hosts.filter((host) => this.#isMember(host))
+    const excesses = () => members.flatMap((host) => this.#excessOf(host) ?? [])
+    // A member that just came back need not be complete by now: the log is held until its snapshot is there.
+    await this.#deps.advance(REST_MS, () => excesses().length === 0)
+    for (const excess of excesses()) throw world.checker.fail(excess)
   }
 
   /** At rest a log holds what slow followers may need, and not more. */
-  #checkBounded({ id, life, disk }: Host): void {
-    const { checker, faults } = this.#deps.world
-    if (!life?.started) return
+  #excessOf({ id, life, disk }: Host): string | undefined {
+    const { faults } = this.#deps.world
+    if (!life?.started) return undefined
     const { firstIndex, lastIndex } = life.runtime.raftStatus()
     const keep = faults.keepEntriesMax
     const kept = lastIndex - firstIndex + 1
     const keptMax = keep + Math.min(COMPACT_STEP_ENTRIES, keep) + UNSETTLED_ENTRIES
-    if (kept > keptMax) throw checker.fail(`${id} keeps ${kept} entries, ${keptMax} would do`)
-    if (keep < KEEP_SHORT && disk.fileCount > FILES_MAX) {
-      throw checker.fail(`${id} keeps ${disk.fileCount} files for ${kept} entries`)
-    }
+    if (kept > keptMax) return `${id} keeps ${kept} entries, ${keptMax} would do`
+    return keep < KEEP_SHORT && disk.fileCount > FILES_MAX
+      ? `${id} keeps ${disk.fileCount} files for ${kept} entries`
+      : undefined
   }
 
   /** Faults end for these, and those that are down start. */
