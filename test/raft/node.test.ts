@@ -1,9 +1,13 @@
+import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
+import { createEntry } from '../../src/raft/entry.ts'
 import { NotLeaderError } from '../../src/raft/errors.ts'
 import { MemoryStateDisk, MemoryStateStorage } from '../../src/raft/memory-state-storage.ts'
 import { MemoryWal, MemoryWalDisk } from '../../src/raft/memory-wal.ts'
 import { RaftNode } from '../../src/raft/node.ts'
+import type { RaftTransport } from '../../src/raft/node-ports.ts'
 import type { WalFiles } from '../../src/raft/wal-files.ts'
+import { encodeMessage } from '../../src/raft/wire.ts'
 import { Cluster, type ClusterNode, KeyValueMachine, set, until } from '../support/raft/cluster.ts'
 import { systemClock } from '../support/raft/system-clock.ts'
 
@@ -326,4 +330,50 @@ t.test('whoever is stopped before it has started takes no part', async (t) => {
   )
   const started = node.start()
   await Promise.all([node.stop(), t.rejects(started, { code: 'RAFT_STOPPED' })])
+})
+
+t.test('a follower begins to write an entry before it applies the one before', async (t) => {
+  const happened: string[] = []
+  class Machine extends KeyValueMachine {
+    override apply(index: number, data: Uint8Array): ReturnType<KeyValueMachine['apply']> {
+      happened.push(`applies ${index}`)
+      return super.apply(index, data)
+    }
+  }
+  const wal = new MemoryWal({ disk: new MemoryWalDisk(), clock: systemClock })
+  const append = wal.append.bind(wal)
+  wal.append = (batch) => {
+    for (const { index } of batch.entries) happened.push(`writes ${index}`)
+    return append(batch)
+  }
+  let hear: Parameters<RaftTransport['onMessage']>[0] = () => {}
+  const transport: RaftTransport = {
+    send: () => {},
+    onMessage: (handler) => {
+      hear = handler
+    },
+  }
+  const state = new MemoryStateStorage({ disk: new MemoryStateDisk(), clock: systemClock })
+  const node = new RaftNode(
+    {
+      ...{ wal, state, transport, clock: systemClock, stateMachine: new Machine() },
+      ...{ random: () => 0.9, log: { info: () => {}, warn: () => {} } },
+      onFatal: (error) => t.fail(error.message),
+    },
+    { id: 'b', initialVoters: IDS.map((id) => ({ id, context: encoder.encode(id) })) },
+  )
+  await node.start()
+  t.teardown(() => node.stop())
+  /** What the leader of term 2 sends: one entry, and that the one before it is committed. */
+  const hearEntry = async (index: number) => {
+    const prevTerm = index === 2 ? 1 : 2
+    const entries = [createEntry({ index, term: 2 }, 'command', set('k', index))]
+    const ends = { from: 'a', to: 'b', term: 2, prevIndex: index - 1, prevTerm, commit: index - 1 }
+    hear('a', encodeMessage({ kind: 'append', ...ends, entries }))
+    await until(() => happened.includes(`writes ${index}`) || undefined)
+    await setTimeout(20)
+  }
+  happened.length = 0
+  for (const index of [2, 3, 4]) await hearEntry(index)
+  t.same(happened, ['writes 2', 'writes 3', 'applies 2', 'writes 4', 'applies 3'])
 })
