@@ -71,7 +71,7 @@ export class RaftNode {
       },
     })
     this.#standing = new Standing({
-      onLeader: (leader, isReady) => this.#onLeader(this.#running(), leader, isReady),
+      onLeader: (leader, isReady) => this.#onLeader(leader, isReady),
       onRemoved: () => deps.onRemoved?.(),
     })
     this.#persister = new Persister({
@@ -157,8 +157,8 @@ export class RaftNode {
 
   /** A picture of the node now; only after `start`. */
   status(): RaftStatus {
-    const isReachable = (id: RaftNodeId) => this.#contacts.isReachable(id, this.#tick)
-    return statusOf({ core: this.#running(), isReachable, wal: this.#deps.wal })
+    const [core, { wal }] = [this.#running(), this.#deps]
+    return statusOf({ core, isReachable: (id) => this.#isReachable(id), wal })
   }
 
   /** Adds a member that gets the log but doesn't vote yet; `context` is its address, for all to know. */
@@ -316,7 +316,8 @@ export class RaftNode {
     this.#deps.transport.send(message.to, encodeMessage(message), { bulk })
   }
 
-  #onLeader(core: RaftCore, leader: RaftNodeId | null, isReady: boolean): void {
+  #onLeader(leader: RaftNodeId | null, isReady: boolean): void {
+    const core = this.#running()
     if (core.role !== 'leader') this.#sender.stop()
     if (leader !== null) this.#receiver.onLeader(leader)
     this.#deps.log.info('leader', { leader, term: core.term, isReady })
@@ -432,18 +433,22 @@ export class RaftNode {
     const deadlineTick = this.#deadline(this.#options.proposeTimeoutMs)
     await new Promise<ProposalResult>((resolve, reject) => {
       const outcome = this.#running().proposeMembership(command)
-      this.#proposals.onProposed(outcome, { resolve, reject, deadlineTick })
+      this.#proposals.onProposed(outcome, [{ resolve, reject, deadlineTick }])
       this.#schedule()
     })
   }
 
   async #giveUpLeadership(): Promise<void> {
     const core = this.#running()
-    const successor = bestSuccessor(core, (id) => this.#contacts.isReachable(id, this.#tick))
+    const successor = bestSuccessor(core, (id) => this.#isReachable(id))
     if (core.role !== 'leader' || successor === undefined) return
     await this.transferLeadership(successor).catch((cause) => {
       this.#deps.log.warn('leadership was not handed over', { cause: String(cause) })
     })
+  }
+
+  #isReachable(id: RaftNodeId): boolean {
+    return this.#contacts.isReachable(id, this.#tick)
   }
 
   #leading(): RaftCore {

@@ -30,13 +30,11 @@ export interface Proposer {
   readonly deadlineTick: number
 }
 
-/** One object from the queue to its answer: there are as many as there are writes. */
 interface Pending extends Proposer {
-  /** Of its entry. */
-  term: number
+  readonly term: number
 }
 
-interface Queued extends Pending {
+interface Queued extends Proposer {
   readonly data: Uint8Array
 }
 
@@ -59,8 +57,8 @@ export class Proposals {
   }
 
   /** Adds one to those that the next turn proposes together. */
-  enqueue(data: Uint8Array, { resolve, reject, deadlineTick }: Proposer): void {
-    this.#queue.push({ data, resolve, reject, deadlineTick, term: 0 })
+  enqueue(data: Uint8Array, proposer: Proposer): void {
+    this.#queue.push({ data, ...proposer })
   }
 
   /** Proposes all that wait, as one. */
@@ -68,33 +66,27 @@ export class Proposals {
     const queue = this.#queue
     if (queue.length === 0) return
     this.#queue = []
-    this.#onProposed(propose(queue.map(({ data }) => data)), queue)
+    this.onProposed(propose(queue.map(({ data }) => data)), queue)
   }
 
-  /** The core took the entry of this proposer, or refused it. */
-  onProposed(outcome: ProposeOutcome, { resolve, reject, deadlineTick }: Proposer): void {
-    this.#onProposed(outcome, [{ resolve, reject, deadlineTick, term: 0 }])
-  }
-
-  #onProposed(outcome: ProposeOutcome, proposers: readonly Pending[]): void {
-    if (outcome.kind !== 'proposed') {
-      for (const proposer of proposers) proposer.reject(refusalError(outcome))
+  /** The core took entries of these proposers, or refused them. */
+  onProposed(outcome: ProposeOutcome, proposers: readonly Proposer[]): void {
+    if (outcome.kind === 'proposed') {
+      const { count, firstIndex, term } = outcome
+      proposers.forEach((proposer, at) => {
+        if (at < count) this.#add(firstIndex + at, term, proposer)
+        else proposer.reject(new ProposalDroppedError(TOO_MUCH_UNCOMMITTED))
+      })
       return
     }
-    let index = outcome.firstIndex
-    for (const proposer of proposers) {
-      if (index - outcome.firstIndex < outcome.count) this.#add(index, outcome.term, proposer)
-      else proposer.reject(new ProposalDroppedError(TOO_MUCH_UNCOMMITTED))
-      index += 1
-    }
+    for (const proposer of proposers) proposer.reject(refusalError(outcome))
   }
 
-  #add(index: number, term: number, proposer: Pending): void {
+  #add(index: number, term: number, proposer: Proposer): void {
     // Another proposer may wait here for an entry that a new term replaced; it is gone for certain
     // only when this index is applied, so it must not be forgotten without an answer.
     this.#pending.get(index)?.reject(new OutcomeUnknownError('leadership changed meanwhile'))
-    proposer.term = term
-    this.#pending.set(index, proposer)
+    this.#pending.set(index, { ...proposer, term })
   }
 
   /** An entry was applied: answers who proposed it, or who proposed another one at its index. */

@@ -35,11 +35,6 @@ export class FrameSender {
     this.#onOverload = onOverload
   }
 
-  /** Sends what waits now and not at the end of this turn: its receiver works while this node goes on. */
-  flush(): void {
-    this.#pump()
-  }
-
   /** To be called after each push. */
   schedule(): void {
     if (this.#outbox.controlCount > CONTROL_FRAMES_MAX) {
@@ -50,11 +45,12 @@ export class FrameSender {
     this.#isScheduled = true
     queueMicrotask(() => {
       this.#isScheduled = false
-      this.#pump()
+      this.flush()
     })
   }
 
-  #pump(): void {
+  /** Sends what waits now and not at the end of this turn: its receiver works while this node goes on. */
+  flush(): void {
     if (!this.#outbox.isWaiting || this.#webSocket.readyState !== this.#webSocket.OPEN) return
     const canBatch = this.#webSocket.protocol === BATCH_SUBPROTOCOL
     this.#socket.cork()

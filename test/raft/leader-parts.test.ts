@@ -122,7 +122,7 @@ t.test(
         },
         deadlineTick: 1_000,
       }
-      proposals.onProposed({ kind: 'proposed', firstIndex: 7, term, count: 1 }, proposer)
+      proposals.onProposed({ kind: 'proposed', firstIndex: 7, term, count: 1 }, [proposer])
       return () => outcome
     }
     const first = wait(2)
