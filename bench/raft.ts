@@ -6,10 +6,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { readCount, readFormat, readNames } from './support/options.ts'
+import { readCount, readFormat, readNames, readOneOf } from './support/options.ts'
 import { ClientProcess } from './support/raft/client-process.ts'
 import { EtcdCluster } from './support/raft/etcd.ts'
-import type { SubjectName } from './support/raft/job.ts'
+import type { EtcdClientName, SubjectName } from './support/raft/job.ts'
 import { ManagerCluster } from './support/raft/managers.ts'
 import { BenchNetwork } from './support/raft/network.ts'
 import {
@@ -36,12 +36,14 @@ const ROUNDS = 5
 /** Of the row about memory. */
 const WRITES = 10_000_000
 const SUBJECTS: readonly SubjectName[] = ['etcd', 'swarmctl']
-const USAGE = `usage: npm run bench:raft -- [--rounds ${ROUNDS}] [--rows ${ROWS.map(({ name }) => name).join(',')}] [--subjects ${SUBJECTS.join(',')}] [--writes ${WRITES}] [--format table|json]`
+const ETCD_CLIENTS: readonly EtcdClientName[] = ['http2', 'grpc-js']
+const USAGE = `usage: npm run bench:raft -- [--rounds ${ROUNDS}] [--rows ${ROWS.map(({ name }) => name).join(',')}] [--subjects ${SUBJECTS.join(',')}] [--etcd-client ${ETCD_CLIENTS.join('|')}] [--writes ${WRITES}] [--format table|json]`
 
 interface Options {
   readonly rounds: number
   readonly rows: readonly Row[]
   readonly subjects: readonly SubjectName[]
+  readonly etcdClient: EtcdClientName
   readonly writes: number
   readonly format: 'table' | 'json'
 }
@@ -52,6 +54,7 @@ const readOptions = (): Options => {
       rounds: { type: 'string', default: String(ROUNDS) },
       rows: { type: 'string' },
       subjects: { type: 'string' },
+      'etcd-client': { type: 'string', default: 'http2' },
       writes: { type: 'string', default: String(WRITES) },
       format: { type: 'string', default: 'table' },
     },
@@ -66,6 +69,7 @@ const readOptions = (): Options => {
     rounds: readCount('rounds', values.rounds),
     rows: ROWS.filter(({ name }) => names.includes(name)),
     subjects: readNames('subjects', values.subjects, SUBJECTS),
+    etcdClient: readOneOf('etcd-client', values['etcd-client'], ETCD_CLIENTS),
     writes: readCount('writes', values.writes),
     format: readFormat(values.format),
   }
@@ -176,7 +180,7 @@ class Run {
     const client = new ClientProcess(this.#network)
     try {
       await subject.start()
-      await client.open(subject.target())
+      await client.open(subject.target(), this.#options.etcdClient)
       await untilHealthy(client)
       return await run(subject, client)
     } catch (error) {

@@ -7,10 +7,19 @@ export const readCount = (flag: string, given: string): number => {
   return value
 }
 
-export const readFormat = (given: string): 'table' | 'json' => {
-  if (given !== 'table' && given !== 'json') throw new Error(`--format ${given}`)
-  return given
+/** The one of `known` that was named. */
+export const readOneOf = <T extends string>(
+  flag: string,
+  given: string,
+  known: readonly T[],
+): T => {
+  const found = known.find((one) => one === given)
+  if (found === undefined) throw new Error(`--${flag} ${given}`)
+  return found
 }
+
+export const readFormat = (given: string): 'table' | 'json' =>
+  readOneOf('format', given, ['table', 'json'])
 
 /** The names of a list that is parted by commas, in the order in which they are known; all of `fallback` when none was given. */
 export const readNames = <T extends string>(

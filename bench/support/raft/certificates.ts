@@ -13,6 +13,8 @@ import {
   X509CertificateGenerator,
 } from '../../../src/pki/x509.ts'
 
+/** For clients that can't ask for an address. */
+export const SERVER_NAME = 'localhost'
 const LIFETIME_MS = 24 * 3_600_000
 
 /** PEM files of one identity that every member and client shares. */
@@ -42,9 +44,10 @@ export const createCertificates = async (
     signingAlgorithm: signing.algorithm,
     extensions: [
       new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
-      new SubjectAlternativeNameExtension(
-        ['127.0.0.1', ...addresses].map((value) => ({ type: 'ip' as const, value })),
-      ),
+      new SubjectAlternativeNameExtension([
+        { type: 'dns', value: SERVER_NAME },
+        ...['127.0.0.1', ...addresses].map((value) => ({ type: 'ip' as const, value })),
+      ]),
     ],
   })
   const files = {

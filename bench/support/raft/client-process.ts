@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
-import type { Answer, Job, Load, LoadResult, MemberStatus, Target } from './job.ts'
+import type { Answer, EtcdClientName, Job, Load, LoadResult, MemberStatus, Target } from './job.ts'
 import type { BenchNetwork } from './network.ts'
 
 const CLIENT = join(import.meta.dirname, 'client.ts')
@@ -19,8 +19,8 @@ export class ClientProcess {
     this.#exit.catch(() => {})
   }
 
-  async open(target: Target): Promise<void> {
-    await this.#ask({ kind: 'open', target })
+  async open(target: Target, etcdClient: EtcdClientName = 'http2'): Promise<void> {
+    await this.#ask({ kind: 'open', target, etcdClient })
   }
 
   async status(): Promise<readonly (MemberStatus | null)[]> {

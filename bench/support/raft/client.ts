@@ -199,8 +199,9 @@ const failover = async (leader: number): Promise<number> => {
 const run = async (job: Job): Promise<Answer> => {
   switch (job.kind) {
     case 'open': {
-      const { target } = job
-      const client = target.subject === 'etcd' ? new EtcdClient(target) : new ManagerClient(target)
+      const { target, etcdClient } = job
+      const client =
+        target.subject === 'etcd' ? new EtcdClient(target, etcdClient) : new ManagerClient(target)
       session = { target, client }
       return { kind: 'done' }
     }

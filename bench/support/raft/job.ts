@@ -2,6 +2,9 @@
 
 export type SubjectName = 'etcd' | 'swarmctl'
 
+/** How etcd's gRPC is spoken: straight over HTTP/2, or with the library that applications in Node use. */
+export type EtcdClientName = 'http2' | 'grpc-js'
+
 /** Where the servers of one side are, and what the client shows them. */
 export interface Target {
   readonly subject: SubjectName
@@ -25,7 +28,7 @@ export interface Load {
 }
 
 export type Job =
-  | { readonly kind: 'open'; readonly target: Target }
+  | { readonly kind: 'open'; readonly target: Target; readonly etcdClient: EtcdClientName }
   | { readonly kind: 'status' }
   | { readonly kind: 'load'; readonly load: Load }
   | { readonly kind: 'fill'; readonly count: number }
