@@ -38,6 +38,9 @@ export const SCALE_DOWN_WINDOW_MAX_NS = 3600 * secondNs
 /** Published ports that the allocator hands out (swarmkit's range). */
 export const DYNAMIC_PORTS = { first: 30_000, last: 32_767 } as const
 
+/** Ports of one service, published on nodes or by the mesh: each is a listener or a rule on every node, and stored three times with its service. */
+export const PORTS_MAX = 4096
+
 /** Docker's pool; each overlay gets a /16 of it (design §8). */
 export const DEFAULT_ADDR_POOL = ['10.0.0.0/8'] as const
 export const DEFAULT_SUBNET_SIZE = 16

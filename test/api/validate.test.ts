@@ -132,6 +132,11 @@ refuses('service specs are refused with Docker’s texts', parseServiceSpec, [
     "EndpointSpec: port published with ingress mode can't be used with dnsrr mode",
   ],
   [
+    'more ports than a service has',
+    ports('vip', ...Array.from({ length: 4097 }, (_, at) => ({ TargetPort: at + 1 }))),
+    "EndpointSpec.Ports: a service publishes at most 4096 ports, not 4097: for more, use the host's network",
+  ],
+  [
     'duplicate ports',
     ports('vip', { TargetPort: 1, PublishedPort: 80 }, { TargetPort: 2, PublishedPort: 80 }),
     'EndpointSpec: duplicate published ports provided',

@@ -1,4 +1,5 @@
 import { parseConstraints } from '../constraint.ts'
+import { PORTS_MAX } from '../defaults.ts'
 import { invalid, SwarmctlError } from '../errors.ts'
 import { hostAddressOf, isSameHostAddress } from '../host-port.ts'
 import { isJob } from '../service-defaults.ts'
@@ -166,8 +167,14 @@ const requireUpdate = (noun: 'update' | 'rollback', config: UpdateConfig): void 
 }
 
 const requireEndpoint = (endpoint: EndpointSpec): void => {
+  const { Ports = [] } = endpoint
+  if (Ports.length > PORTS_MAX) {
+    throw invalid(
+      `EndpointSpec.Ports: a service publishes at most ${PORTS_MAX} ports, not ${Ports.length}: for more, use the host's network`,
+    )
+  }
   const published = new Map<string, string[]>()
-  for (const port of endpoint.Ports ?? []) {
+  for (const port of Ports) {
     if (endpoint.Mode === 'dnsrr' && port.PublishMode === 'ingress') {
       throw invalid("EndpointSpec: port published with ingress mode can't be used with dnsrr mode")
     }

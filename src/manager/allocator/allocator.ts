@@ -10,7 +10,17 @@ import { allocateTask, isNew } from './allocate-task.ts'
 import { createFirstNetworks } from './predefined-networks.ts'
 import { allocateEndpoint, isSameEndpoint } from './service-endpoint.ts'
 import { isOverlay } from './service-networks.ts'
-import { allocateNetwork, subnetOf, withLastNetwork, withoutGoneGateways } from './subnets.ts'
+import {
+  allocateNetwork,
+  type Blocked,
+  blocked,
+  subnetOf,
+  withLastNetwork,
+  withoutGoneGateways,
+} from './subnets.ts'
+
+/** Whether an object has what it needs, and why not. */
+type Outcome = { readonly kind: 'allocated' } | Blocked
 
 /**
  * Gives networks their subnets, services their virtual addresses and ports, and lets tasks pass from `new` to `pending` once what they
@@ -107,52 +117,66 @@ export class Allocator {
   }
 
   async #allocateNetworks(): Promise<void> {
-    const isWaiting = (tx: Pick<Tx, 'get'>, id: string) => {
-      const network = tx.get('network', id)
-      return network && isOverlay(network) && subnetOf(network) === undefined ? network : undefined
-    }
-    const view = this.#store.view()
+    const ids = this.#store
+      .view()
+      .list('network')
+      .map(({ ID }) => ID)
+    const outcomes = new Map<string, Outcome>()
     await this.#store.batch(
-      view.list('network').map((listed) => (tx: Tx) => {
-        const current = tx.get('network', listed.ID)
-        const cleaned = current && withoutGoneGateways(tx, current)
-        if (cleaned !== undefined) tx.put('network', cleaned)
-        const network = isWaiting(tx, listed.ID)
-        if (network === undefined) return
-        const result = allocateNetwork(tx, network)
-        if (result.kind === 'allocated') {
-          tx.put('network', result.network)
-          const cluster = tx.cluster()
-          if (cluster !== undefined) tx.put('cluster', withLastNetwork(cluster, result.network))
-        }
-        this.#note(`network ${network.Spec.Name}`, result)
+      ids.map((id) => (tx: Tx) => {
+        const outcome = this.#allocateNetwork(tx, id)
+        if (outcome !== undefined) outcomes.set(id, outcome)
       }),
+      (at, { message }) => outcomes.set(ids[at] as string, blocked(message)),
     )
+    for (const [id, outcome] of outcomes) this.#note('network', id, outcome)
+  }
+
+  #allocateNetwork(tx: Tx, id: string): Outcome | undefined {
+    const current = tx.get('network', id)
+    const cleaned = current && withoutGoneGateways(tx, current)
+    if (cleaned !== undefined) tx.put('network', cleaned)
+    const network = tx.get('network', id)
+    if (network === undefined || !isOverlay(network) || subnetOf(network) !== undefined) return
+    const result = allocateNetwork(tx, network)
+    if (result.kind === 'blocked') return result
+    tx.put('network', result.network)
+    const cluster = tx.cluster()
+    if (cluster !== undefined) tx.put('cluster', withLastNetwork(cluster, result.network))
+    return result
   }
 
   async #allocateServices(): Promise<void> {
     const ids = [...this.#services]
     this.#services.clear()
+    const outcomes = new Map<string, Outcome>()
     try {
       await this.#store.batch(
         ids.map((id) => (tx: Tx) => {
-          const service = tx.get('service', id)
-          if (service === undefined) return
-          const result = allocateEndpoint(tx, service)
-          this.#note(`service ${service.Spec.Name}`, result)
-          if (result.kind === 'blocked') {
-            this.#services.add(id)
-            return
-          }
-          const { endpoint } = result
-          if (isSameEndpoint(endpoint, service.Endpoint)) return
-          tx.put('service', { ...service, Endpoint: endpoint })
+          const outcome = this.#allocateService(tx, id)
+          if (outcome !== undefined) outcomes.set(id, outcome)
         }),
+        // The state does not take what this one would get; the others have theirs.
+        (at, { message }) => outcomes.set(ids[at] as string, blocked(message)),
       )
     } catch (error) {
       for (const id of ids) this.#services.add(id)
       throw error
     }
+    for (const [id, outcome] of outcomes) {
+      if (outcome.kind === 'blocked') this.#services.add(id)
+      this.#note('service', id, outcome)
+    }
+  }
+
+  #allocateService(tx: Tx, id: string): Outcome | undefined {
+    const service = tx.get('service', id)
+    if (service === undefined) return undefined
+    const result = allocateEndpoint(tx, service)
+    if (result.kind === 'allocated' && !isSameEndpoint(result.endpoint, service.Endpoint)) {
+      tx.put('service', { ...service, Endpoint: result.endpoint })
+    }
+    return result
   }
 
   async #allocateTasks(): Promise<void> {
@@ -176,14 +200,17 @@ export class Allocator {
     )
   }
 
-  /** May be said of a transaction that is run anew: it is a note for the log and a reason to look again, no more. */
-  #note(what: string, result: { kind: 'allocated' } | { kind: 'blocked'; reason: string }): void {
-    if (result.kind === 'allocated') {
+  /** For the log, and a reason to look again. */
+  #note(kind: 'network' | 'service', id: string, outcome: Outcome): void {
+    const object = this.#store.view().get(kind, id)
+    if (object === undefined) return
+    const what = `${kind} ${object.Spec.Name}`
+    if (outcome.kind === 'allocated') {
       this.#blocked.delete(what)
       return
     }
-    if (this.#blocked.get(what) === result.reason) return
-    this.#blocked.set(what, result.reason)
-    this.#log.warn({ what }, `can't allocate: ${result.reason}`)
+    if (this.#blocked.get(what) === outcome.reason) return
+    this.#blocked.set(what, outcome.reason)
+    this.#log.warn({ what }, `can't allocate: ${outcome.reason}`)
   }
 }

@@ -1,7 +1,6 @@
 import { invalid, notFound, precondition } from '../../api/errors.ts'
 import type { Network } from '../../api/network.ts'
 import { isNodeLocal } from '../../api/node-local-network.ts'
-import type { Service } from '../../api/service.ts'
 import { needsIngress } from '../../api/service-defaults.ts'
 import type { NetworkAttachmentConfig, ServiceSpec } from '../../api/service-spec.ts'
 import { PREDEFINED_LABEL } from '../../api/validate/network.ts'
@@ -111,35 +110,6 @@ const requireFiles = <R>(
   if (missing.length === 0) return
   throw invalid(`${kind}${missing.length === 1 ? '' : 's'} not found: ${missing.join(', ')}`)
 }
-
-/**
- * Refuses a published port that another service has. Two services may share a host-mode port: the scheduler keeps them apart.
- * @throws SwarmctlError INVALID_ARGUMENT
- */
-export const requireFreePorts = (view: View, spec: ServiceSpec, serviceId: string): void => {
-  const wanted = new Map(
-    (spec.EndpointSpec?.Ports ?? [])
-      .filter((port) => (port.PublishedPort ?? 0) > 0)
-      .map((port) => [`${port.PublishedPort}/${port.Protocol}`, port.PublishMode]),
-  )
-  if (wanted.size === 0) return
-  for (const service of view.list('service')) {
-    if (service.ID === serviceId) continue
-    for (const port of publishedPorts(service)) {
-      const mode = wanted.get(`${port.PublishedPort}/${port.Protocol}`)
-      if (mode === undefined || (mode === 'host' && port.PublishMode === 'host')) continue
-      const how = port.PublishMode === 'host' ? 'a host-published port' : 'an ingress port'
-      throw invalid(
-        `port '${port.PublishedPort}' is already in use by service '${service.Spec.Name}' (${service.ID}) as ${how}`,
-      )
-    }
-  }
-}
-
-const publishedPorts = (service: Service) =>
-  [...(service.Spec.EndpointSpec?.Ports ?? []), ...(service.Endpoint.Ports ?? [])].filter(
-    (port) => (port.PublishedPort ?? 0) > 0,
-  )
 
 /** Overlays that one answer names; one that attaches to hundreds must not get as many lines. */
 const IGNORED_OPTIONS_MAX = 20

@@ -1,5 +1,5 @@
 import { timestamp } from '../../api/clock.ts'
-import { precondition, SwarmctlError } from '../../api/errors.ts'
+import { invalid, precondition, SwarmctlError } from '../../api/errors.ts'
 import {
   type Filters,
   matchesAny,
@@ -12,6 +12,9 @@ import type { Service } from '../../api/service.ts'
 import { withServiceDefaults } from '../../api/service-defaults.ts'
 import type { ServiceSpec } from '../../api/service-spec.ts'
 import { parseServiceRequest, type ServiceRequest } from '../../api/validate/service.ts'
+import { requireFreePorts } from '../allocator/free-ports.ts'
+import { encodeObject } from '../store/codec.ts'
+import { SERVICE_SPEC_BYTES_MAX } from '../store/limits.ts'
 import { newMeta } from '../store/new-meta.ts'
 import { THIS_TRANSACTION } from '../store/this-transaction.ts'
 import { type ControlDeps, type ReadOptions, readView, requireVersion } from './context.ts'
@@ -19,7 +22,7 @@ import { afterUpdate, newJobStatus, newScheduleStatus, scheduleLoss } from './jo
 import { withKeptExtensions } from './kept-extensions.ts'
 import { redactService } from './redact.ts'
 import { find, resolve } from './resolve.ts'
-import { ignoredOptions, requireFreePorts, resolveReferences } from './service-references.ts'
+import { ignoredOptions, resolveReferences } from './service-references.ts'
 import { serviceStatus } from './service-status.ts'
 
 export interface CreateServiceOptions {
@@ -55,6 +58,7 @@ export class Services {
     const now = timestamp(clock)
     const { spec: asked, warnings } = parseServiceRequest(body)
     const spec = withCredentials(asked, options.registryAuth)
+    requireSize(spec)
     const id = newId()
     const ignored = await store.update((tx) => {
       requireFreePorts(tx, spec, id)
@@ -88,6 +92,7 @@ export class Services {
         request === undefined
           ? swapSpecs(service, now)
           : replaceSpec(service, askedSpec(service, request, options))
+      requireSize(changed.Spec)
       requireFreePorts(tx, changed.Spec, service.ID)
       tx.put('service', {
         ...afterUpdate(service, changed, now),
@@ -220,6 +225,14 @@ const replaceSpec = (service: Service, spec: ServiceSpec): Service => {
       PreviousSpecVersion: service.Swarmctl.SpecVersion,
     },
   }
+}
+
+const requireSize = (spec: ServiceSpec): void => {
+  const size = encodeObject(spec).length
+  if (size <= SERVICE_SPEC_BYTES_MAX) return
+  throw invalid(
+    `the service's spec is too large: ${size} bytes, at most ${SERVICE_SPEC_BYTES_MAX}: keep what is large in configs`,
+  )
 }
 
 export const swapSpecs = (service: Service, now: string): Service => {

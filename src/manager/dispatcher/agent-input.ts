@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { AgentMessage, SessionRequest } from '../../api/assignment.ts'
+import { PORTS_MAX } from '../../api/defaults.ts'
 import { invalid } from '../../api/errors.ts'
 import { parseCidr, parseIpv4 } from '../../api/ipv4.ts'
 import { parseIpv6Cidr } from '../../api/ipv6.ts'
@@ -22,10 +23,10 @@ const TRUST_ROOT_MAX = 65_536
 const UPDATES_MAX = 65_536
 
 /**
- * Characters of a status as JSON: room for a message, an error and LIST_MAX ports. Statuses of many nodes share a transaction, and one that
+ * Characters of a status as JSON: room for a message, an error and PORTS_MAX ports. Statuses of many nodes share a transaction, and one that
  * is larger than a transaction may be would fail those of the others, too.
  */
-const STATUS_MAX = 262_144
+const STATUS_MAX = 524_288
 
 const text = z.string().transform((value) => value.slice(0, TEXT_MAX))
 // What only describes is not worth a node: an Engine that says it strangely is one all the same.
@@ -95,7 +96,7 @@ const Status = z
       .looseObject({ ContainerID: z.string(), PID: count, ExitCode: count })
       .optional(),
     PortStatus: z
-      .looseObject({ Ports: z.array(z.looseObject({})).max(LIST_MAX).optional() })
+      .looseObject({ Ports: z.array(z.looseObject({})).max(PORTS_MAX).optional() })
       .optional(),
   })
   .refine((status) => JSON.stringify(status).length <= STATUS_MAX, 'too large')

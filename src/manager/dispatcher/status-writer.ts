@@ -1,3 +1,4 @@
+import type { SwarmctlError } from '../../api/errors.ts'
 import type { Log } from '../../api/log.ts'
 import type { TaskStatus } from '../../api/task.ts'
 import { compareTaskStates } from '../../api/task-state.ts'
@@ -21,6 +22,12 @@ const adds = (old: TaskStatus, status: TaskStatus): boolean =>
   (status.ContainerStatus?.PID ?? 0) !== (old.ContainerStatus?.PID ?? 0) ||
   (status.Err ?? '') !== (old.Err ?? '')
 
+interface Report {
+  readonly nodeId: string
+  readonly taskId: string
+  readonly status: TaskStatus
+}
+
 /**
  * Writes what agents report: one transaction in flight, what arrives meanwhile is the next one (as raft's own group commit), so that
  * a lone status never waits and many share a transaction.
@@ -31,7 +38,7 @@ export class StatusWriter {
   /** Called when statuses of these nodes were not written: their agents have to say them again. */
   readonly #onLost: (nodeIds: Set<string>) => void
   /** By node and task: what a node says of another's task must not take its place. */
-  #pending = new Map<string, { nodeId: string; taskId: string; status: TaskStatus }>()
+  #pending = new Map<string, Report>()
   #writing: Promise<void> | undefined
 
   constructor(deps: {
@@ -70,24 +77,33 @@ export class StatusWriter {
     // Reports that arrive in the same turn of the loop share the first transaction.
     await null
     while (this.#pending.size > 0) {
-      const batch = this.#pending
+      const batch = [...this.#pending.values()]
       this.#pending = new Map()
       try {
         await this.#store.batch(
-          [...batch.values()].map(
+          batch.map(
             ({ nodeId, taskId, status }) =>
               (tx: Tx) =>
                 applyStatus(tx, nodeId, taskId, status),
           ),
+          (at, refusal) => this.#onRefused(batch[at] as Report, refusal),
         )
       } catch (error) {
         this.#log.warn(
-          { error: (error as Error).message, statuses: batch.size },
+          { error: (error as Error).message, statuses: batch.length },
           'could not write task statuses',
         )
-        this.#onLost(new Set([...batch.values()].map(({ nodeId }) => nodeId)))
+        this.#onLost(new Set(batch.map(({ nodeId }) => nodeId)))
       }
     }
     this.#writing = undefined
+  }
+
+  /** Said again it would be refused again, and cost its node's session each time. */
+  #onRefused({ nodeId, taskId, status }: Report, { message }: SwarmctlError): void {
+    this.#log.warn(
+      { node: nodeId, task: taskId, state: status.State, error: message },
+      'a task status is refused',
+    )
   }
 }

@@ -1,7 +1,9 @@
+import { SwarmctlError } from '../../api/errors.ts'
 import { withReplicasOf } from '../../api/replicas.ts'
 import type { Service, UpdateStatus } from '../../api/service.ts'
 import type { Task, TaskStatus } from '../../api/task.ts'
 import { compareTaskStates, type TaskState } from '../../api/task-state.ts'
+import { requireFreePorts } from '../allocator/free-ports.ts'
 import type { Tx } from '../store/tx.ts'
 import { nextIteration } from './next-iteration.ts'
 
@@ -14,8 +16,16 @@ export type Operation =
   | { kind: 'remove-task'; taskId: string }
   | { kind: 'set-update-status'; serviceId: string; specVersion: number; status: UpdateStatus }
   /** Makes the previous spec the current one. */
-  | { kind: 'roll-back'; serviceId: string; specVersion: number; status: UpdateStatus }
+  | RollBack
   | StartRun
+
+interface RollBack {
+  kind: 'roll-back'
+  serviceId: string
+  specVersion: number
+  /** While it goes on. */
+  status: UpdateStatus
+}
 
 /** The next run of a scheduled job. Its due time is stored with it, so that no leader starts it twice. */
 interface StartRun {
@@ -96,7 +106,7 @@ export const applyOperation = (tx: Tx, operation: Operation): void => {
       changeService(tx, operation, (service) => ({ ...service, UpdateStatus: operation.status }))
       return
     case 'roll-back':
-      changeService(tx, operation, (service) => rollBack(service, operation.status))
+      rollBackOrPause(tx, operation)
       return
     case 'start-run':
       changeService(tx, operation, (service) => startRun(service, operation))
@@ -114,6 +124,27 @@ const changeService = (
   const service = tx.get('service', operation.serviceId)
   if (service?.Swarmctl.SpecVersion !== operation.specVersion) return
   tx.put('service', change(service))
+}
+
+/** A previous spec that can't come back, since another service has its port by now, leaves the update paused: its operator decides. */
+const rollBackOrPause = (tx: Tx, operation: RollBack): void => {
+  try {
+    changeService(tx, operation, (service) => {
+      const back = rollBack(service, operation.status)
+      requireFreePorts(tx, back.Spec, service.ID)
+      return back
+    })
+  } catch (refusal) {
+    if (!(refusal instanceof SwarmctlError)) throw refusal
+    changeService(tx, operation, (service) => ({
+      ...service,
+      UpdateStatus: {
+        ...service.UpdateStatus,
+        State: 'paused',
+        Message: `update paused: it can't be rolled back: ${refusal.message}`,
+      },
+    }))
+  }
 }
 
 /** As swarmkit: the previous spec and its version come back, and there is no previous one any more. An autoscaler's number of tasks stays. */

@@ -20,6 +20,15 @@ import { UpdateProgress } from './update-progress.ts'
  */
 const WAKE_MAX_MS = 60 * 60_000
 
+/** After a refused operation its service is planned again, milliseconds. */
+const REFUSED_AGAIN_MS = 5000
+
+/** An operation and the service that it is for. */
+interface Planned {
+  readonly id: string
+  readonly operation: Operation
+}
+
 /** Creates, restarts, updates, moves and gives up the tasks of every service. Runs on the leader. */
 export class Orchestrator {
   readonly #store: Store
@@ -33,6 +42,8 @@ export class Orchestrator {
   readonly #tight = new Set<string>()
   readonly #progress = new Map<string, UpdateProgress>()
   readonly #wakeups = new Map<string, () => void>()
+  /** Why an operation was refused, by service: each reason is logged once. */
+  readonly #refused = new Map<string, string>()
   #cancelBrake: (() => void) | undefined
   #isBraking = false
   #unwatch: (() => void) | undefined
@@ -68,6 +79,7 @@ export class Orchestrator {
     this.#dirty.clear()
     this.#tight.clear()
     this.#progress.clear()
+    this.#refused.clear()
   }
 
   #markAll(): void {
@@ -119,11 +131,13 @@ export class Orchestrator {
     const nodes = new Map(view.list('node').map((node) => [node.ID, node]))
     const brake = this.#brake([...nodes.values()], nowMs)
     const seen = { nodes, held: brake.held, crowded: this.#crowded(nodes), nowMs }
-    const operations = dirty.flatMap((id) => this.#plan(id, seen).operations)
-    if (operations.length === 0) return
-    for (const operation of operations) this.#log.debug({}, formatOperation(operation))
+    const planned = dirty.flatMap((id) =>
+      this.#plan(id, seen).operations.map((operation) => ({ id, operation })),
+    )
+    if (planned.length === 0) return
+    for (const { operation } of planned) this.#log.debug({}, formatOperation(operation))
     try {
-      await this.#commit(operations)
+      await this.#commit(planned, nowMs)
     } catch (error) {
       for (const id of dirty) this.#dirty.add(id)
       throw error
@@ -151,6 +165,7 @@ export class Orchestrator {
     this.#wakeups.delete(id)
     if (service === undefined) {
       this.#progress.delete(id)
+      this.#refused.delete(id)
       // Tasks without a service (a node's own network attachments) are nobody's to remove.
       return id === '' ? { operations: [] } : planRemoved(tasks)
     }
@@ -194,8 +209,29 @@ export class Orchestrator {
     return brake
   }
 
-  #commit(operations: readonly Operation[]): Promise<void> {
-    return this.#store.batch(operations.map((operation) => (tx) => applyOperation(tx, operation)))
+  async #commit(planned: readonly Planned[], nowMs: number): Promise<void> {
+    const refused = new Map<string, string>()
+    await this.#store.batch(
+      planned.map(
+        ({ operation }) =>
+          (tx) =>
+            applyOperation(tx, operation),
+      ),
+      (at, { message }) => {
+        const { id, operation } = planned[at] as Planned
+        refused.set(id, `${formatOperation(operation)}: ${message}`)
+      },
+    )
+    for (const { id } of planned) if (!refused.has(id)) this.#refused.delete(id)
+    for (const [id, reason] of refused) this.#onRefused(id, reason, nowMs)
+  }
+
+  /** What one service can't have keeps no other waiting: it is looked at again later, and its reason is logged once. */
+  #onRefused(id: string, reason: string, nowMs: number): void {
+    if (this.#refused.get(id) !== reason) this.#log.warn({ service: id }, `refused: ${reason}`)
+    this.#refused.set(id, reason)
+    this.#wakeups.get(id)?.()
+    this.#wakeAt(id, nowMs + REFUSED_AGAIN_MS, nowMs)
   }
 }
 

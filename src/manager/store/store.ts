@@ -1,11 +1,33 @@
 import type { Clock } from '../../api/clock.ts'
-import { invalid, unavailable } from '../../api/errors.ts'
+import { type ErrorCode, invalid, SwarmctlError, unavailable } from '../../api/errors.ts'
 import { encodeTransaction } from './codec.ts'
 import { TRANSACTION_BYTES_MAX, TRANSACTION_CHANGES_MAX, UPDATE_ATTEMPTS_MAX } from './limits.ts'
 import type { Proposer } from './proposer.ts'
 import type { StoreState, TransactionResult, Watcher } from './state.ts'
 import { Tx } from './tx.ts'
 import type { View } from './view.ts'
+
+/** One of many changes that have nothing to do with each other. */
+type Change = (tx: Tx) => void
+
+/** Its place among them. */
+interface NumberedChange {
+  readonly at: number
+  readonly change: Change
+}
+
+type OnRefused = (at: number, refusal: SwarmctlError) => void
+
+/** What speaks against a change itself; anything else would as well against every other one now. */
+const REFUSALS: ReadonlySet<ErrorCode> = new Set([
+  'INVALID_ARGUMENT',
+  'FAILED_PRECONDITION',
+  'NOT_FOUND',
+  'ALREADY_EXISTS',
+])
+
+const isRefusal = (thrown: unknown): thrown is SwarmctlError =>
+  thrown instanceof SwarmctlError && REFUSALS.has(thrown.code)
 
 /** The cluster's state as managers use it: read a view, change by conditional transactions, watch. */
 export class Store {
@@ -72,31 +94,63 @@ export class Store {
   }
 
   /**
-   * Commits many independent changes in as few transactions as the limits allow, one after the other. Each change is as in `update`;
-   * after a failure the transactions before stay committed.
+   * Commits many independent changes in as few transactions as the limits allow, one after the other. Each change is as in `update`.
+   * One that is refused keeps no other from being made: `onRefused` is told which one and why, or without it the first refusal is
+   * thrown in the end. What is no refusal (no leader, no quorum) ends it at once; the transactions before stay committed.
    */
-  async batch(changes: Iterable<(tx: Tx) => void>): Promise<void> {
-    let chunk: ((tx: Tx) => void)[] = []
+  async batch(changes: Iterable<Change>, onRefused?: OnRefused): Promise<void> {
+    let first: SwarmctlError | undefined
+    const tellRefused = (at: number, refusal: SwarmctlError): void => {
+      if (onRefused === undefined) first ??= refusal
+      else onRefused(at, refusal)
+    }
+    let chunk: NumberedChange[] = []
     let tx = new Tx(this.view())
+    let at = 0
     for (const change of changes) {
-      change(tx)
-      if (!this.#isFull(tx)) {
-        chunk.push(change)
+      const numbered = { at, change }
+      at += 1
+      if (this.#fits(tx, change)) {
+        chunk.push(numbered)
         continue
       }
-      // The transaction without this change was within the limits; the change starts the next one.
-      if (chunk.length > 0) await this.#commit(chunk)
-      chunk = [change]
+      // The transaction without this change was within the limits; the change starts the next one, or is refused alone.
+      await this.#commit(chunk, tellRefused)
+      chunk = [numbered]
       tx = new Tx(this.view())
-      change(tx)
+      if (this.#fits(tx, change)) continue
+      await this.#commit(chunk, tellRefused)
+      chunk = []
+      tx = new Tx(this.view())
     }
-    if (chunk.length > 0) await this.#commit(chunk)
+    await this.#commit(chunk, tellRefused)
+    if (first !== undefined) throw first
   }
 
-  #commit(chunk: ((tx: Tx) => void)[]): Promise<void> {
-    return this.update((tx) => {
-      for (const change of chunk) change(tx)
-    })
+  /** Commits all in one transaction; when that is refused, each in its own. */
+  async #commit(chunk: readonly NumberedChange[], onRefused: OnRefused): Promise<void> {
+    const [one, ...others] = chunk
+    if (one === undefined) return
+    try {
+      await this.update((tx) => {
+        for (const { change } of chunk) change(tx)
+      })
+    } catch (thrown) {
+      if (!isRefusal(thrown)) throw thrown
+      if (others.length === 0) onRefused(one.at, thrown)
+      else for (const each of chunk) await this.#commit([each], onRefused)
+    }
+  }
+
+  /** Whether a transaction takes this change, too. If not, the transaction is not to be used any more. */
+  #fits(tx: Tx, change: Change): boolean {
+    try {
+      change(tx)
+    } catch (thrown) {
+      if (isRefusal(thrown)) return false
+      throw thrown
+    }
+    return !this.#isFull(tx)
   }
 
   #isFull(tx: Tx): boolean {

@@ -60,6 +60,11 @@ t.test(
     await rejects(t, control.updateService(ID, 999, spec('web')), 500, outOfSequence)
     const now = updated.Version.Index
     await rejects(t, control.updateService('x', now, spec('web')), 404, 'service x not found')
+    const large = { Labels: { large: 'x'.repeat(400_000) } }
+    const tooLarge =
+      /^the service's spec is too large: \d+ bytes, at most 393216: keep what is large in configs$/
+    await rejects(t, control.createService(spec('large', large)), 400, tooLarge)
+    await rejects(t, control.updateService(ID, now, spec('web', large)), 400, tooLarge)
     await rejects(t, control.updateService(ID, now, spec('other')), 501, /renaming services/)
     await rejects(
       t,

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { PORTS_MAX } from '../../../src/api/defaults.ts'
 import type { TaskStatus } from '../../../src/api/task.ts'
 import { Liveness } from '../../../src/manager/dispatcher/liveness.ts'
 import { Rotation } from '../../../src/manager/dispatcher/rotation.ts'
@@ -59,7 +60,7 @@ t.test('a status that no transaction could hold costs no other node its session'
   const running = { Timestamp: '', State: 'running', Message: '' } as const
   const say = (agent: typeof bad, taskId: string, more: object = {}) =>
     agent.say({ kind: 'task-status', updates: [{ taskId, status: { ...running, ...more } }] })
-  const Ports = Array.from({ length: 1024 }, (_, at) => ({
+  const Ports = Array.from({ length: PORTS_MAX }, (_, at) => ({
     ...{ Protocol: 'tcp', TargetPort: at, PublishedPort: 30_000 + at, PublishMode: 'host' },
   }))
   await Promise.all([say(bad, 't1', { novelty: 'x'.repeat(2_000_000) }), say(good, 't2')])
@@ -68,7 +69,7 @@ t.test('a status that no transaction could hold costs no other node its session'
   t.equal(b.store.view().get('task', 't2')?.Status.State, 'running')
   await say(good, 't2', { PortStatus: { Ports }, Err: 'x'.repeat(5000) })
   await b.settle()
-  t.equal(b.store.view().get('task', 't2')?.Status.PortStatus?.Ports?.length, 1024)
+  t.equal(b.store.view().get('task', 't2')?.Status.PortStatus?.Ports?.length, PORTS_MAX)
   t.ok(b.dispatcher.connectedNodes.includes('n2'))
 })
 
@@ -81,6 +82,25 @@ t.test('what a node says of the tasks of another hides nothing that this one say
   await Promise.all([say('n1', 'running'), say('n2', 'failed'), say('n1', 'starting')])
   await settle()
   t.match(store.view().get('task', 't1')?.Status, { State: 'running', Message: 'n1' })
+})
+
+t.test('a status that the state refuses loses no other one', async (t) => {
+  const { store } = await startBench()
+  await store.update((tx) => {
+    for (const at of [1, 2]) tx.put('task', taskOn(`t${at}`, 'n1'))
+  })
+  const lost: string[] = []
+  const onLost = (nodes: Set<string>) => lost.push(...nodes)
+  const statuses = new StatusWriter({ store, log: quietLog, onLost })
+  const status = (Message: string) => ({ Timestamp: '', State: 'running', Message }) as const
+  await statuses.report('n1', [
+    { taskId: 't1', status: status('x'.repeat(2_000_000)) },
+    { taskId: 't2', status: status('') },
+  ])
+  await settle()
+  t.equal(store.view().get('task', 't1')?.Status.State, 'assigned')
+  t.equal(store.view().get('task', 't2')?.Status.State, 'running')
+  t.strictSame(lost, [], 'it would be refused again')
 })
 
 t.test('a clock that is set', async (t) => {
