@@ -9,6 +9,12 @@ const IS_SUBTEST = / # time=[\d.]+ms$/
 const FIELDS_SHOWN =
   /^(?:diff|cause|message|found|wanted|pattern|expected|actual|error|code|stdout|stderr):/
 
+/** A failed assertion of what must hold in each single run, by the beginning of its title. */
+const UNSAFE = /^ {4,}not ok \d+ - safety: /m
+
+/** Whether a run broke a promise that no second attempt makes whole: what was lost once was lost. Pure. */
+export const isUnsafe = (tap: string): boolean => UNSAFE.test(tap)
+
 /**
  * The failed assertions of a run, from its TAP: file, subtests, title, and where it is and what was expected of it. tap's reporters are
  * silent about them where they think that they run in CI. Pure.

@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { tapFailures } from './tap-failures.ts'
+import { isUnsafe, tapFailures } from './tap-failures.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const BIN = join(ROOT, 'node_modules/.bin')
@@ -106,13 +106,20 @@ function runAll(sections: readonly Section[]): number {
 
 /**
  * Lab files share the machine's cores with each other and with whatever else runs there. One that fails is run once more, alone: only
- * what fails twice is a failure, and what does not is named as flaky, never hidden.
+ * what fails twice is a failure, and what does not is named as flaky, never hidden. What must never happen gets no second attempt.
  */
 function labFiles(paths: readonly string[]): Tally {
   const options = { timeoutS: LAB_TIMEOUT_S, tellsFiles: true }
   const failing: string[] = []
-  const first = tap(paths, { ...options, jobs: LAB_JOBS, onFailed: (file) => failing.push(file) })
-  if (failing.length === 0) return first
+  let isFinal = false
+  const first = tap(paths, {
+    ...{ ...options, jobs: LAB_JOBS },
+    onFailed: (file) => failing.push(file),
+    onUnsafe: () => {
+      isFinal = true
+    },
+  })
+  if (failing.length === 0 || isFinal) return first
   say(`   once more, alone: ${failing.join(', ')}`)
   const again = tap(failing, { ...options, jobs: 1 })
   if (again.failed === 0) say(`   FLAKY, passed at the second attempt: ${failing.join(', ')}`)
@@ -131,6 +138,8 @@ interface TapOptions {
   readonly keepsCompiled?: boolean
   /** Told of each file that failed. */
   readonly onFailed?: (file: string) => void
+  /** Told when an assertion failed that must hold in each single run. */
+  readonly onUnsafe?: () => void
 }
 
 /** Runs test files; only failures are shown. A run that ends badly without saying why counts as one failure. */
@@ -148,6 +157,7 @@ function tap(paths: readonly string[], options: TapOptions): Tally {
     const tally = readTally(text)
     if (options.tellsFiles) tellFiles(text, options.onFailed)
     failures.push(...tapFailures(text))
+    if (isUnsafe(text)) options.onUnsafe?.()
     return status !== 0 && tally.failed === 0 ? { ...tally, failed: 1 } : tally
   } finally {
     rmSync(folder, { recursive: true, force: true })

@@ -106,7 +106,7 @@ labTest(t, 'managers replicate, fail over and change', { hosts: 4 }, async (t, l
       await eventually(async () => (await lost()).length === 0, {
         what: `${host.name} has every acknowledged write`,
       })
-      t.strictSame(await lost(), [], host.name)
+      t.strictSame(await lost(), [], `safety: nothing lost on ${host.name}`)
     }
     await eventually(
       async () =>

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { tapFailures } from '../../scripts/tap-failures.ts'
+import { isUnsafe, tapFailures } from '../../scripts/tap-failures.ts'
 
 const RUN = `TAP version 14
 # Subtest: test/a.test.ts
@@ -61,4 +61,11 @@ t.test('a run in which everything fails is no flood', async (t) => {
   const told = tapFailures(`# Subtest: test/a.test.ts\n    # Subtest: all\n${many}`)
   t.equal(told.length, 21)
   t.equal(told.at(-1), 'and 10 more')
+})
+
+t.test('what must hold in each single run is told apart', async (t) => {
+  const line = (title: string) => `# Subtest: a\n    not ok 1 - ${title}\n`
+  t.ok(isUnsafe(line('safety: no stale read')))
+  t.notOk(isUnsafe(line('no time left')))
+  t.notOk(isUnsafe('    ok 1 - safety: no stale read\n'))
 })
