@@ -65,7 +65,10 @@ const countedAttempts = (tasks: readonly Task[]): Task[] => {
     .slice(-maxAttempts - 1)
 }
 
-/** Tasks that no node will ever report on again: at once when their node was removed, after a day when it is down. */
+/**
+ * Tasks that no node will ever report on again: at once when their node was removed, after a day when it is down. One that is replaced and
+ * has an address that its service names is given up at once on a node that is down, too: its successor is to have the same one.
+ */
 export const planOrphans = (
   tasks: readonly Task[],
   nodes: ReadonlyMap<string, Node>,
@@ -76,7 +79,8 @@ export const planOrphans = (
     if (isTerminal(task.Status.State) || !isAssigned(task)) continue
     const node = nodes.get(task.NodeID)
     if (node !== undefined && node.Status.State !== 'down') continue
-    const dueMs = node === undefined ? nowMs : timeMs(node.UpdatedAt) + ORPHAN_AFTER_MS
+    const isDue = node === undefined || isInTheWay(task)
+    const dueMs = isDue ? nowMs : timeMs(node.UpdatedAt) + ORPHAN_AFTER_MS
     if (dueMs > nowMs) {
       plan.wakeAtMs = Math.min(plan.wakeAtMs ?? dueMs, dueMs)
       continue
@@ -88,9 +92,20 @@ export const planOrphans = (
         ...task.Status,
         Timestamp: new Date(nowMs).toISOString(),
         State: 'orphaned',
-        Message: node === undefined ? 'its node was removed' : 'its node has been down for a day',
+        Message: orphanReason(task, node),
       },
     })
   }
   return plan
 }
+
+const orphanReason = (task: Task, node: Node | undefined): string => {
+  if (node === undefined) return 'its node was removed'
+  if (isInTheWay(task)) return 'its node is down, and its address is for its successor'
+  return 'its node has been down for a day'
+}
+
+/** Whether it is to end and holds an address that its service names. */
+export const isInTheWay = (task: Task): boolean =>
+  !isWanted(task.DesiredState) &&
+  (task.Spec.Networks ?? []).some(({ Swarmctl }) => Swarmctl?.IPv4Address !== undefined)

@@ -6,7 +6,7 @@ import { isTerminal, isWanted } from '../../api/task-state.ts'
 import type { Store } from '../store/store.ts'
 import { planEndedAttachments } from './ended-attachments.ts'
 import { applyOperation, formatOperation, type Operation } from './operation.ts'
-import { historyLimitOf, planOrphans, planReap } from './reap-plan.ts'
+import { historyLimitOf, isInTheWay, planOrphans, planReap } from './reap-plan.ts'
 import { ReconcileLoop, type ReconcilerDeps } from './reconcile-loop.ts'
 
 /**
@@ -73,6 +73,7 @@ export class TaskReaper {
         this.#areAttachmentsDirty ||= isTerminal(change.object.Status.State)
       } else if (change.kind === 'task' && change.object && !isWanted(change.object.DesiredState)) {
         this.#mark(change.object.ServiceID)
+        this.#areNodesDirty ||= isInTheWay(change.object) && !isTerminal(change.object.Status.State)
       } else if (change.kind === 'task' && change.action === 'create') {
         this.#dirty.add(change.object.ServiceID)
       }

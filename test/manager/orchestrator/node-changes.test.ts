@@ -282,3 +282,46 @@ t.test('a start-first task stays on a node with too little until its successor r
   await world.clock.advance(10_000)
   t.strictSame(nodes(world.running('web')), ['n2'])
 })
+
+t.test('a service with an address of its own moves off a node that is down', async (t) => {
+  const world = await World.start(3)
+  await world.store.update((tx) => {
+    const ingress = tx.list('network').find(({ Spec }) => Spec.Ingress)
+    if (ingress === undefined) throw new Error('there is no ingress network')
+    const [config] = ingress.IPAMOptions.Configs
+    tx.put('network', {
+      ...ingress,
+      ID: 'app',
+      Spec: { ...ingress.Spec, Name: 'app', Ingress: false, Labels: {} },
+      IPAMOptions: { ...ingress.IPAMOptions, Configs: [{ ...config, Subnet: '10.77.0.0/16' }] },
+      Swarmctl: { Index: 9, Plan: 'blocks', Gateways: {} },
+    })
+  })
+  const IPv4Address = '10.77.200.7'
+  const Networks = [{ Target: 'app', Swarmctl: { IPv4Address } }]
+  await world.createService('db', { replicas: 1, TaskTemplate: { Networks } })
+  await world.createService('web', { replicas: 3 })
+  await world.clock.advance(2000)
+  const [first] = world.running('db')
+  t.match(first?.NetworksAttachments, [{ Addresses: [`${IPv4Address}/16`] }])
+  world.kill(first?.NodeID ?? '')
+  await world.clock.advance(30_000)
+  const [second, ...others] = world.running('db').filter(({ ID }) => ID !== first?.ID)
+  t.match(second?.NetworksAttachments, [{ Addresses: [`${IPv4Address}/16`] }])
+  t.not(second?.NodeID, first?.NodeID)
+  t.strictSame(others, [])
+  const states = (name: string) =>
+    world
+      .tasks(name)
+      .filter(({ NodeID, DesiredState }) => NodeID === first?.NodeID && DesiredState === 'shutdown')
+      .map(({ Status }) => Status.State)
+  t.strictSame(states('db'), ['orphaned'])
+  t.ok(
+    states('web').every((state) => state === 'running'),
+    'others wait for the node: nothing needs what they hold',
+  )
+  await world.revive(first?.NodeID ?? '')
+  await world.clock.advance(5000)
+  t.strictSame(states('db'), ['orphaned'], 'what the node says late changes nothing')
+  t.equal(world.running('db').length, 1)
+})
