@@ -232,6 +232,19 @@ t.test('what is no plain query', async (t) => {
   t.equal((decode(forwarded.refusal) as { rcode?: string }).rcode, 'NXDOMAIN', 'one label is ours')
 })
 
+t.test('a query that is longer than any client has is not even read', async (t) => {
+  const padded = (length: number) =>
+    query('web', 'A', {
+      additionals: [
+        { type: 'OPT', name: '.', options: [{ code: 'PADDING', type: 12, length }] } as never,
+      ],
+    })
+  const deps = { names: kernel, source: onFront, transport: 'tcp' as const, turn: () => 0 }
+  const kind = (message: Buffer) => answerQuery(message, deps).kind
+  t.equal(kind(padded(468)), 'reply')
+  t.equal(kind(padded(4096)), 'ignore', 'it could name thousands of chains of pointers')
+})
+
 t.test('an answer that is too large is truncated, and whole by TCP', async (t) => {
   const many = view({
     networks: [network('front', 1, '10.1.0.0/16')],

@@ -7,6 +7,11 @@ const TTL_SECONDS = 1
 const UDP_BYTES_MAX = 512
 /** What we ever send in a datagram, whatever the client offers (DNS flag day 2020), bytes. */
 const EDNS_BYTES_MAX = 1232
+/**
+ * A query's size: a name, a question and EDNS options, with the padding of RFC 8467, are far less. Each of a message's names may be a chain of
+ * pointers through all of it, so that the time to read it grows with the square of its size: one of 64 kB held the daemon for a second.
+ */
+const QUERY_BYTES_MAX = EDNS_BYTES_MAX
 /** Addresses in one answer: more than that is of use to nobody and would not fit a TCP message at some point. */
 const ADDRESSES_MAX = 1000
 
@@ -31,6 +36,7 @@ export type Answer =
 type Records = NonNullable<Packet['answers']>
 
 const decoded = (message: Buffer): DecodedPacket | null => {
+  if (message.length > QUERY_BYTES_MAX) return null
   try {
     const packet = decode(message)
     return packet.type === 'query' ? packet : null

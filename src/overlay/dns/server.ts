@@ -1,17 +1,16 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
-import { createServer, type Server, type Socket } from 'node:net'
+import { createServer, type Server } from 'node:net'
 import type { Clock } from '../../api/clock.ts'
 import type { Log } from '../../api/log.ts'
 import type { EngineResolver } from '../name-clients.ts'
 import { type Answer, answerQuery } from './answer.ts'
 import type { NameIndex } from './names.ts'
-import { type Upstream, withLength } from './upstream.ts'
+import { serveTcpClient } from './tcp-client.ts'
+import type { Upstream } from './upstream.ts'
 
 const DNS_PORT = 53
 /** Per gateway; a container's resolver opens one for a truncated answer. */
 const TCP_CONNECTIONS_MAX = 256
-const TCP_IDLE_TIMEOUT_MS = 10_000
-const MESSAGE_BYTES_MAX = 65_535
 /** Names of which it is known how often they were answered; then they begin anew. */
 const TURNS_MAX = 10_000
 /** Until a gateway's address can be bound: the bridge appears with its first container. */
@@ -124,7 +123,10 @@ export class DnsServer {
   }
 
   #openTcp(address: string): Promise<Server> {
-    const server = createServer((socket) => this.#onConnection(socket))
+    const server = createServer({ allowHalfOpen: true }, (socket) => {
+      const source = (socket.remoteAddress ?? '').replace(/^::ffff:/, '')
+      void serveTcpClient(socket, (message) => this.#answerSafely(message, source, 'tcp'))
+    })
     server.maxConnections = TCP_CONNECTIONS_MAX
     return new Promise((resolve, reject) => {
       server.once('error', reject)
@@ -133,25 +135,6 @@ export class DnsServer {
         server.on('error', (error) => this.#log.warn({ error: error.message }, 'DNS socket'))
         resolve(server)
       })
-    })
-  }
-
-  #onConnection(socket: Socket): void {
-    let received: Buffer = Buffer.alloc(0)
-    const source = (socket.remoteAddress ?? '').replace(/^::ffff:/, '')
-    socket.setTimeout(TCP_IDLE_TIMEOUT_MS, () => socket.destroy())
-    socket.on('error', () => socket.destroy())
-    socket.on('data', (chunk) => {
-      received = Buffer.concat([received, chunk])
-      if (received.length > 2 * MESSAGE_BYTES_MAX) socket.destroy()
-      while (received.length >= 2 && received.length >= received.readUInt16BE(0) + 2) {
-        const end = received.readUInt16BE(0) + 2
-        const message = Buffer.from(received.subarray(2, end))
-        received = received.subarray(end)
-        void this.#answerSafely(message, source, 'tcp').then((answer) => {
-          if (answer !== null && !socket.destroyed) socket.write(withLength(answer))
-        })
-      }
     })
   }
 

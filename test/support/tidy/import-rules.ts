@@ -45,10 +45,11 @@ export const HARMLESS = new Set(['node:assert', 'node:assert/strict', 'node:util
 
 /**
  * Where the real clock, timers and random numbers come from; everybody else is handed them. The proxy's sockets
- * time themselves out: with them time is IO, and nothing is decided by it. The relay's socket sends at the end of a turn what came in it.
+ * time themselves out: with them time is IO, and nothing is decided by it. The relay's socket sends at the end of a turn what came in it,
+ * and DNS answers a client's next query in the next turn.
  */
 export const MAY_TELL_TIME =
-  /^(?:src\/daemon\/|src\/cli\/|bin\/|src\/overlay\/(?:proxy\/(?:dialer|tunnel|udp-listener)|relay\/relay)\.ts)/
+  /^(?:src\/daemon\/|src\/cli\/|bin\/|src\/overlay\/(?:proxy\/(?:dialer|tunnel|udp-listener)|relay\/relay|dns\/tcp-client)\.ts)/
 
 export const TIME_OR_CHANCE =
   /\b(?:Date\.now|Math\.random|performance\.now)\b|\bnew Date\(\)|(?<![.\w])(?:setTimeout|setInterval|setImmediate)\(|node:timers/
