@@ -1,6 +1,7 @@
 /** The DNS server and the servers that it asks, on sockets of loopback. */
 import { createSocket, type Socket } from 'node:dgram'
-import type { AddressInfo } from 'node:net'
+import { readdirSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { decode, encode, type Packet } from 'dns-packet'
 import t from 'tap'
 import type { Clock } from '../../src/api/clock.ts'
@@ -151,3 +152,55 @@ t.test('what is not ours goes to the Engine’s resolver of a container that has
   t.equal((await ask('neighbour')).rcode, 'NOERROR', 'whether it may ask others, the Engine knows')
   t.strictSame(asked, ['neighbour'])
 })
+
+/** Something else on a port of this address, by one transport. */
+const held = async (transport: 'udp' | 'tcp', address: string) => {
+  if (transport === 'udp') {
+    const socket = createSocket('udp4')
+    await new Promise<void>((resolve) => socket.bind(0, address, resolve))
+    return { port: socket.address().port, release: () => void socket.close() }
+  }
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, address, resolve))
+  return { port: (server.address() as AddressInfo).port, release: () => void server.close() }
+}
+
+for (const transport of ['udp', 'tcp'] as const) {
+  t.test(`a port that another has by ${transport}: no try keeps a descriptor`, async (t) => {
+    const { port, release } = await held(transport, '127.0.0.7')
+    let retry = () => {}
+    let onFailed = () => {}
+    const waiting: Clock = {
+      nowMs: () => 0,
+      schedule: (_, run) => {
+        retry = run
+        onFailed()
+        return () => {}
+      },
+    }
+    const names = new NameIndex(view({}), 'kernel')
+    const source = { names: () => names, resolverOf: () => undefined, nameserversOf: () => [] }
+    const upstream = new Upstream({ clock, servers: async () => [] }, 9)
+    const server = new DnsServer({ clock: waiting, log, upstream, source }, port)
+    t.teardown(() => server.close())
+    await server.serve(new Set(['127.0.0.7']))
+    const descriptors = () => readdirSync('/proc/self/fd').length
+    const before = descriptors()
+    for (let round = 0; round < 5; round++) {
+      const failed = new Promise<void>((resolve) => {
+        onFailed = resolve
+      })
+      retry()
+      await failed
+    }
+    t.equal(descriptors(), before)
+    t.match(server.problems(), [/port 53 of 127\.0\.0\.7 is taken by another DNS server/])
+    release()
+    retry()
+    while (server.problems().length > 0) await new Promise((resolve) => setImmediate(resolve))
+    const client = await open('127.0.0.1')
+    const answer = new Promise<Buffer>((resolve) => client.once('message', resolve))
+    client.send(query('x'), port, '127.0.0.7')
+    t.equal((decode(await answer) as { rcode?: string }).rcode, 'REFUSED')
+  })
+}

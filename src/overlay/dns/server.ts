@@ -113,9 +113,13 @@ export class DnsServer {
       })
     })
     return new Promise((resolve, reject) => {
-      socket.once('error', reject)
+      socket.once('error', (error) => {
+        // Unlike a server of TCP it keeps its descriptor, and the retry opens another.
+        socket.close()
+        reject(error)
+      })
       socket.bind(this.#port, address, () => {
-        socket.off('error', reject)
+        socket.removeAllListeners('error')
         socket.on('error', (error) => this.#log.warn({ error: error.message }, 'DNS socket'))
         resolve(socket)
       })
