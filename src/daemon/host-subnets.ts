@@ -1,3 +1,4 @@
+import { HOST_SUBNETS_MAX, isHostSubnet } from '../api/host-subnets.ts'
 import { formatCidr } from '../api/ipv4.ts'
 import { formatIpv6Cidr, type Ipv6Block, isUnicast } from '../api/ipv6.ts'
 import type { Proc } from '../overlay/proc.ts'
@@ -6,9 +7,6 @@ const ROUTES = '/proc/net/route'
 const ROUTES6 = '/proc/net/ipv6_route'
 /** Columns of the table (proc(5)): device, destination, gateway, …, mask. */
 const [DESTINATION, GATEWAY, MASK] = [1, 2, 7]
-/** Wider routes say where traffic leaves (a VPN's 0.0.0.0/1), not which network this host is on. */
-const PREFIX_MIN = 8
-const SUBNETS_MAX = 64
 
 /** Addresses in it are hexadecimal, in the byte order of the machine: little-endian on all that we support. */
 const readAddress = (hex: string): number => {
@@ -30,8 +28,8 @@ export const subnetsOfRoutes = (table: string): string[] => {
       first: readAddress(columns[DESTINATION] as string),
       prefix: prefixOf(readAddress(columns[MASK] as string)),
     }))
-    .filter(({ prefix }) => prefix >= PREFIX_MIN)
-  return [...new Set(subnets.map(formatCidr))].sort().slice(0, SUBNETS_MAX)
+    .filter(isHostSubnet)
+  return [...new Set(subnets.map(formatCidr))].sort().slice(0, HOST_SUBNETS_MAX)
 }
 
 /** Of an IPv6 route, as hexadecimal digits without colons (net/ipv6/route.c `rt6_seq_show`): destination, its prefix, …, next hop, …, flags, device. */
@@ -58,9 +56,9 @@ export const subnetsOfIpv6Routes = (table: string): string[] => {
   const subnets = table
     .split('\n')
     .flatMap((line) => readIpv6Route(line) ?? [])
-    .filter(({ prefix }) => prefix >= PREFIX_MIN && prefix < HOST_PREFIX)
+    .filter((route) => isHostSubnet(route) && route.prefix < HOST_PREFIX)
     .filter((route) => route.isOwn && isUnicast(route))
-  return [...new Set(subnets.map(formatIpv6Cidr))].sort().slice(0, SUBNETS_MAX)
+  return [...new Set(subnets.map(formatIpv6Cidr))].sort().slice(0, HOST_SUBNETS_MAX)
 }
 
 /**

@@ -1,3 +1,4 @@
+import { isHostSubnet } from '../../api/host-subnets.ts'
 import { ipv6SubnetOf } from '../../api/ipam-pools.ts'
 import { formatCidr, type Ipv4Block } from '../../api/ipv4.ts'
 import { formatIpv6Cidr, type Ipv6Block, overlapsIpv6, parseIpv6Cidr } from '../../api/ipv6.ts'
@@ -52,7 +53,7 @@ export const ipv6Conflict = (
     const routes = (Description.Swarmctl.HostSubnets6 ?? []).flatMap(
       (text) => parseIpv6Cidr(text) ?? [],
     )
-    const route = routes.find((one) => overlapsIpv6(one, subnet))
+    const route = routes.filter(isHostSubnet).find((one) => overlapsIpv6(one, subnet))
     if (route === undefined) continue
     return `subnet ${formatIpv6Cidr(subnet)} overlaps ${formatIpv6Cidr(route)}, a route of node ${Description.Hostname}`
   }

@@ -1,4 +1,5 @@
 import { DEFAULT_ADDR_POOL, DEFAULT_SUBNET_SIZE } from '../../api/defaults.ts'
+import { isHostSubnet } from '../../api/host-subnets.ts'
 import { ipv4Pool, ipv4SubnetOf } from '../../api/ipam-pools.ts'
 import {
   blockSize,
@@ -8,11 +9,11 @@ import {
   lastAddress,
   overlaps,
   parseCidr,
-  parseIpv4,
 } from '../../api/ipv4.ts'
 import { formatIpv6, formatIpv6Cidr } from '../../api/ipv6.ts'
 import { mirrorAddress } from '../../api/ipv6-mirror.ts'
 import type { Network } from '../../api/network.ts'
+import type { Node } from '../../api/node.ts'
 import { isNodeLocal } from '../../api/node-local-network.ts'
 import type { Cluster } from '../../api/swarm.ts'
 import { NETWORK_INDEX_SCOPE } from '../store/claims.ts'
@@ -23,6 +24,8 @@ import { allocateIpv6 } from './ipv6-subnets.ts'
 
 /** A VXLAN-independent number that names the bridge `sw-br<Index>` (api/network.ts). */
 const NETWORK_INDEX_MAX = 4094
+/** Ranges of nodes that a reason names, the widest first: it is one line. */
+const NAMED_MAX = 3
 
 /** What can't be given now, and why; it is tried again when something that it waits for changes. */
 export interface Blocked {
@@ -54,6 +57,8 @@ export const requestedPool = ({ Spec }: Network): AddressPool | undefined => {
 interface Occupied {
   block: Ipv4Block
   owner: string
+  /** A node says so. It may be wrong, or lie. */
+  isOfNode: boolean
 }
 
 /** What is in the way of a new subnet. */
@@ -64,30 +69,37 @@ interface InTheWay {
   withEnding: boolean
 }
 
+/** What a node says that its host uses, as far as that counts. */
+const occupiedByNode = ({ Description, Status }: Node): Occupied[] => {
+  const routes = Description.Swarmctl.HostSubnets.flatMap((text) => parseCidr(text) ?? [])
+  const address = parseCidr(`${Status.Addr}/32`)
+  const occupied = (block: Ipv4Block, what: string) => ({
+    block,
+    owner: `${what} of node ${Description.Hostname}`,
+    isOfNode: true,
+  })
+  return [
+    ...routes.filter(isHostSubnet).map((block) => occupied(block, 'a route')),
+    ...(address === undefined ? [] : [occupied(address, 'the address')]),
+  ]
+}
+
 /** What a new subnet must not overlap: other networks, and what the hosts themselves use. */
 const occupiedBlocks = (view: View, exceptId: string, options: InTheWay): Occupied[] => {
   const occupied: Occupied[] = []
-  const add = (text: string | undefined, owner: string): void => {
-    const block = parseCidr(text ?? '')
-    // A default route is no subnet of the host's.
-    if (block !== undefined && block.prefix > 0) occupied.push({ block, owner })
-  }
   for (const network of view.list('network')) {
     if (network.ID === exceptId) continue
     // Each node's own networks are none of the cluster's addresses.
     const isAsked = options.withRequested && !isNodeLocal(network)
     const requested = isAsked ? network.Spec.IPAMOptions.Configs : []
     const configs = [...network.IPAMOptions.Configs, ...requested]
-    for (const { Subnet } of configs) add(Subnet, `network ${network.Spec.Name}`)
+    for (const block of configs.flatMap(({ Subnet }) => parseCidr(Subnet ?? '') ?? []))
+      occupied.push({ block, owner: `network ${network.Spec.Name}`, isOfNode: false })
   }
-  for (const { Description, Status } of view.list('node')) {
-    const owner = `node ${Description.Hostname}`
-    for (const subnet of Description.Swarmctl.HostSubnets) add(subnet, `a route of ${owner}`)
-    if (parseIpv4(Status.Addr) !== undefined) add(`${Status.Addr}/32`, `the address of ${owner}`)
-  }
+  for (const node of view.list('node')) occupied.push(...occupiedByNode(node))
   const ending = options.withEnding ? endingNetworks(view) : []
   for (const block of ending.flatMap((network) => subnetOf(network) ?? []))
-    occupied.push({ block, owner: ENDING_NETWORK })
+    occupied.push({ block, owner: ENDING_NETWORK, isOfNode: false })
   return occupied
 }
 
@@ -136,6 +148,27 @@ const freeSubnet = (
   return undefined
 }
 
+/** What is in the way where no subnet is left, and what helps. It is what nodes say when without that there would be a subnet. */
+const noneLeft = (
+  pools: readonly Ipv4Block[],
+  prefix: number,
+  occupied: readonly Occupied[],
+): string => {
+  const networks = occupied.filter(({ isOfNode }) => !isOfNode)
+  if (freeSubnet(pools, prefix, networks, undefined) === undefined) {
+    return 'remove networks, or give it one with --subnet'
+  }
+  const ofNodes = occupied
+    .filter(({ block, isOfNode }) => isOfNode && pools.some((pool) => overlaps(pool, block)))
+    .sort((a, b) => a.block.prefix - b.block.prefix)
+  const named = ofNodes
+    .slice(0, NAMED_MAX)
+    .map(({ block, owner }) => `${formatCidr(block)}, ${owner}`)
+    .join('; ')
+  const more = ofNodes.length > NAMED_MAX ? ` (and ${ofNodes.length - NAMED_MAX} more)` : ''
+  return `in the way is ${named}${more}: remove the route or the node, or give the network a subnet elsewhere with --subnet`
+}
+
 /** The next number that no network has: a removed network's is used again when all others were. */
 const freeIndex = (view: View): number | undefined => {
   const last = view.cluster()?.Swarmctl.LastNetwork?.Index ?? 0
@@ -162,18 +195,16 @@ export const allocateNetwork = (
     subnetConflict(view, requested, network.ID, { withRequested: false, withEnding: true })
   if (conflict !== undefined) return blocked(`${name}: ${conflict}`)
   const cluster = view.cluster()
-  const pools = cluster?.DefaultAddrPool ?? DEFAULT_ADDR_POOL
-  const subnet =
-    requested ??
-    freeSubnet(
-      pools.flatMap((pool) => parseCidr(pool) ?? []),
-      cluster?.SubnetSize ?? DEFAULT_SUBNET_SIZE,
-      occupiedBlocks(view, network.ID, { withRequested: true, withEnding: true }),
-      parseCidr(cluster?.Swarmctl.LastNetwork?.Subnet ?? ''),
-    )
+  const poolTexts = cluster?.DefaultAddrPool ?? DEFAULT_ADDR_POOL
+  const pools = poolTexts.flatMap((pool) => parseCidr(pool) ?? [])
+  const size = cluster?.SubnetSize ?? DEFAULT_SUBNET_SIZE
+  const occupied = occupiedBlocks(view, network.ID, { withRequested: true, withEnding: true })
+  const last = parseCidr(cluster?.Swarmctl.LastNetwork?.Subnet ?? '')
+  const subnet = requested ?? freeSubnet(pools, size, occupied, last)
   if (subnet === undefined) {
+    const reason = noneLeft(pools, size, occupied)
     return blocked(
-      `${name}: no free subnet is left in the address pool ${pools.join(', ')}: remove networks, or give it one with --subnet`,
+      `${name}: no free subnet is left in the address pool ${poolTexts.join(', ')}: ${reason}`,
     )
   }
   const range = requestedPool(network)?.range

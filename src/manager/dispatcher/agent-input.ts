@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { AgentMessage, SessionRequest } from '../../api/assignment.ts'
 import { PORTS_MAX } from '../../api/defaults.ts'
 import { invalid } from '../../api/errors.ts'
+import { HOST_SUBNETS_MAX } from '../../api/host-subnets.ts'
 import { parseCidr, parseIpv4 } from '../../api/ipv4.ts'
 import { parseIpv6Cidr } from '../../api/ipv6.ts'
 import { isTooDeep, NESTING_MAX } from '../../api/nesting.ts'
@@ -36,6 +37,12 @@ const count = z.number().or(z.nan())
 const ipv4 = z.string().refine((value) => value === '' || parseIpv4(value) !== undefined)
 const cidr = z.string().refine((value) => parseCidr(value) !== undefined)
 const ipv6Cidr = z.string().refine((value) => parseIpv6Cidr(value) !== undefined)
+/** Which of them count is the allocator's matter. */
+const hostSubnets = (range: typeof cidr) =>
+  z
+    .array(range)
+    .max(LIST_MAX)
+    .transform((ranges) => ranges.slice(0, HOST_SUBNETS_MAX))
 /** `host:port` without anything that a URL, a command or a script could take for more. */
 const address = z
   .string()
@@ -75,8 +82,8 @@ const Description = z.looseObject({
     EngineError: text,
     DataPlaneNote: text,
     IPv6: z.boolean().optional(),
-    HostSubnets: z.array(cidr).max(LIST_MAX),
-    HostSubnets6: z.array(ipv6Cidr).max(LIST_MAX).optional(),
+    HostSubnets: hostSubnets(cidr),
+    HostSubnets6: hostSubnets(ipv6Cidr).optional(),
   }),
 })
 

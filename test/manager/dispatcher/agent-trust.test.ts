@@ -49,6 +49,20 @@ t.test('what an agent says of itself reaches no script of the others unchecked',
   t.equal(await other.ended, 'aborted')
 })
 
+t.test('of the networks that a node is on it may tell of some', async (t) => {
+  const b = await startBench()
+  const good = sampleNode('n1', 1).Description
+  const HostSubnets = Array.from({ length: 200 }, (_, at) => `10.${at}.0.0/16`)
+  const HostSubnets6 = Array.from({ length: 200 }, (_, at) => `fd00:${at}::/64`)
+  const Swarmctl = { ...good.Swarmctl, HostSubnets, HostSubnets6 }
+  const agent = b.connect('n1', { description: { ...good, Swarmctl } })
+  await b.settle()
+  t.equal(agent.all('session').length, 1)
+  const known = b.store.view().get('node', 'n1')?.Description.Swarmctl
+  t.strictSame(known?.HostSubnets, HostSubnets.slice(0, 64))
+  t.strictSame(known?.HostSubnets6, HostSubnets6.slice(0, 64))
+})
+
 t.test('a status that no transaction could hold costs no other node its session', async (t) => {
   const b = await startBench()
   await b.store.update((tx) => {
