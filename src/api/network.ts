@@ -83,5 +83,7 @@ export interface Network extends Meta {
     Plan: 'blocks' | 'flat'
     /** In a flat subnet: each node's own gateway address, by node id. */
     Gateways: Record<string, string>
+    /** A container that is no service's may have been attached since a removal last looked (`control/attached-mark.ts`). */
+    Attached?: true
   }
 }

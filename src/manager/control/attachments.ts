@@ -16,6 +16,7 @@ import { allocateTaskAddresses, isAvailable } from '../allocator/task-addresses.
 import { newMeta } from '../store/new-meta.ts'
 import type { Tx } from '../store/tx.ts'
 import type { View } from '../store/view.ts'
+import { markAttached } from './attached-mark.ts'
 import type { ControlDeps } from './context.ts'
 import { find } from './resolve.ts'
 
@@ -47,6 +48,8 @@ export const attach = async (
     const present = presentOf(held, parsed.data)
     if (!present && !parsed.data.isRunning) requireActive(tx, nodeId)
     if (!present && held.length >= ATTACHMENTS_MAX) throw full(network)
+    // One that is present is written anew, which fails when it has gone, and the network can't go before it.
+    if (!present) markAttached(tx, network)
     written = present?.ID ?? id
     const task = present
       ? renamed(present, parsed.data)

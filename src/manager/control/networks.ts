@@ -19,6 +19,7 @@ import { ipv6Conflict } from '../allocator/ipv6-subnets.ts'
 import { subnetConflict } from '../allocator/subnets.ts'
 import { newMeta } from '../store/new-meta.ts'
 import type { View } from '../store/view.ts'
+import { unmarkAttached } from './attached-mark.ts'
 import { type ControlDeps, type ReadOptions, readView } from './context.ts'
 import { type NetworkUse, networkUse } from './network-use.ts'
 import { find, resolve } from './resolve.ts'
@@ -145,25 +146,40 @@ export class Networks {
   }
 
   async remove(reference: string): Promise<void> {
-    await this.#deps.store.update((tx) => {
-      const network = resolve(tx, 'network', reference)
-      if (isPredefined(network)) {
+    const { store } = this.#deps
+    const id = await store.update((tx) => {
+      const network = requireUnused(tx, reference)
+      unmarkAttached(tx, network)
+      return network.ID
+    })
+    await store.update((tx) => {
+      const { Spec, Swarmctl } = requireUnused(tx, id)
+      if (Swarmctl.Attached) {
         throw precondition(
-          `network ${network.ID} (${network.Spec.Name}) is a swarm predefined network and cannot be removed`,
-        )
-      }
-      const user = userOf(tx, network)
-      if (user !== undefined) {
-        throw precondition(
-          network.Spec.Ingress
-            ? `ingress network cannot be removed because ${user} depends on it`
-            : `network ${network.ID} is in use by ${user}`,
+          `network ${id} (${Spec.Name}) was in use by a container until just now: try again`,
         )
       }
       tx.touchAll('service')
-      tx.remove('network', network.ID)
+      tx.remove('network', id)
     })
   }
+}
+
+/** @throws SwarmctlError NOT_FOUND, FAILED_PRECONDITION with Docker's texts */
+const requireUnused = (view: View, reference: string): Network => {
+  const network = resolve(view, 'network', reference)
+  if (isPredefined(network)) {
+    throw precondition(
+      `network ${network.ID} (${network.Spec.Name}) is a swarm predefined network and cannot be removed`,
+    )
+  }
+  const user = userOf(view, network)
+  if (user === undefined) return network
+  throw precondition(
+    network.Spec.Ingress
+      ? `ingress network cannot be removed because ${user} depends on it`
+      : `network ${network.ID} is in use by ${user}`,
+  )
 }
 
 /** `service <id>` or `task <id>` that uses the network. Tasks whose service was just removed are about to end: `stack rm` counts on it. */

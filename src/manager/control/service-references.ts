@@ -91,7 +91,9 @@ const requireIngress = (tx: Tx, spec: ServiceSpec): void => {
   const networks = tx.list('network')
   // The leader makes it together with the predefined ones when the cluster is new; missing alone, a user removed it.
   const isNew = !networks.some((network) => network.Spec.Labels[PREDEFINED_LABEL] !== undefined)
-  if (isNew || networks.some((network) => network.Spec.Ingress)) return
+  const ingress = networks.find((network) => network.Spec.Ingress)
+  if (ingress !== undefined) tx.touch('network', ingress.ID)
+  if (isNew || ingress !== undefined) return
   throw precondition('service needs ingress network, but no ingress network is present')
 }
 
