@@ -338,3 +338,38 @@ t.test('how waiting ends otherwise', async (t) => {
   t.equal((await run(['scale', '-d', 'web=3'])).out, 'web scaled to 3\n')
   t.equal(time.pauses, before, 'detached commands do not wait')
 })
+
+t.test('a change of the leader ends no wait, a lasting loss does', async (t) => {
+  const { node, time, script, run, setTask, setUpdate } = await waiting(t)
+  const lead = async () => {
+    node.swarm.leader = { kind: 'self' }
+  }
+  const lose = async () => {
+    node.swarm.leader = { kind: 'none', message: 'nobody leads' }
+  }
+  const wins = async (args: string[], end: () => Promise<void>) => {
+    script.set(time.pauses + 2, lose)
+    script.set(time.pauses + 20, lead)
+    script.set(time.pauses + 22, end)
+    t.match(await run(args), { code: 0, out: /^service \S+ converged$/m, err: '' }, args.join(' '))
+  }
+  await wins([...CREATE, 'nginx'], () => setTask('running'))
+  await wins(['update', '--env-add', 'A=1', 'web'], () => setTask('running'))
+  await wins(['scale', 'web=1'], () => setTask('running'))
+  await wins(['rollback', 'web'], async () => {
+    await setTask('running')
+    await setUpdate('rollback_completed', 'as asked')
+  })
+  const lost = async (args: string[]) => {
+    const startMs = time.nowMs
+    script.set(time.pauses + 2, lose)
+    t.match(await run(args), {
+      code: 1,
+      err: /^swarmctl: service \S+ goes on, but is out of sight: nobody leads\n$/,
+    })
+    await lead()
+    return time.nowMs - startMs
+  }
+  t.equal(await lost(['update', '-q', '--env-add', 'A=2', 'web']), 60_400)
+  t.equal(await lost(['update', '-q', '--env-add', 'A=3', '--wait-limit', '2s', 'web']), 2_000)
+})

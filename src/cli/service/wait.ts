@@ -1,10 +1,11 @@
-import { SwarmctlError } from '../../api/errors.ts'
+import { SwarmctlError, unavailable } from '../../api/errors.ts'
 import type { Service } from '../../api/service.ts'
 import type { CliContext } from '../context.ts'
 import { ExitStatus } from '../exit-status.ts'
+import { isSilence, patiently } from '../patiently.ts'
 import { nextRunText } from '../schedule-text.ts'
 import type { Convergence } from './convergence.ts'
-import { look, POLL_MS, stableMs, waitLimitMs } from './look.ts'
+import { type Look, look, POLL_MS, stableMs, waitLimitMs } from './look.ts'
 import { ProgressDisplay } from './progress-display.ts'
 
 /** How a verb waits. */
@@ -33,7 +34,7 @@ export const waitForService = async (
   const startMs = context.nowMs()
   let runningSinceMs: number | undefined
   for (;;) {
-    const { service, now } = await look(context, id)
+    const { service, now } = await lookPatiently(context, id, startMs + limitMs)
     const atMs = context.nowMs()
     if (service.Spec.Swarmctl?.Schedule !== undefined && options.force !== true) {
       return display?.end(`scheduled, next run: ${nextRunText(service, atMs)}`)
@@ -61,6 +62,16 @@ export const waitForService = async (
       throw new SwarmctlError('TIMEOUT', notConverged(service, now, options.waitLimit as string))
     }
     await context.sleep(POLL_MS)
+  }
+}
+
+/** A change of the leader meanwhile is nothing that the service's change failed by. */
+const lookPatiently = async (context: CliContext, id: string, untilMs: number): Promise<Look> => {
+  try {
+    return await patiently(context, () => look(context, id), untilMs)
+  } catch (error) {
+    if (!isSilence(error)) throw error
+    throw unavailable(`service ${id} goes on, but is out of sight: ${error.message}`)
   }
 }
 

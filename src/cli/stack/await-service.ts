@@ -1,11 +1,11 @@
 import type { Service } from '../../api/service.ts'
 import type { Task } from '../../api/task.ts'
 import type { CliContext } from '../context.ts'
+import { patiently } from '../patiently.ts'
 import type { Convergence } from '../service/convergence.ts'
 import { type Look, look, POLL_MS, stableMs } from '../service/look.ts'
 import { ProgressDisplay } from '../service/progress-display.ts'
 import { hasFailed, isAwaited } from '../task-trouble.ts'
-import { patiently } from './patiently.ts'
 
 /**
  * What is waited for: a first task that runs, all that run (those with a health check are healthy then), all that completed, or all that run

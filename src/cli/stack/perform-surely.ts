@@ -3,8 +3,8 @@ import { effectOf } from '../../stack/plan/effect.ts'
 import type { StackOperation } from '../../stack/plan/operation.ts'
 import type { PlanStackInput } from '../../stack/plan/plan.ts'
 import type { CliContext } from '../context.ts'
+import { patiently } from '../patiently.ts'
 import { existingObjects } from './existing.ts'
-import { patiently } from './patiently.ts'
 import { type PerformOptions, perform } from './perform.ts'
 
 /** A refusal is an answer; after anything else nobody knows whether the request took effect. */

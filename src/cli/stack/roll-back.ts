@@ -11,10 +11,10 @@ import {
   rollbackOperations,
 } from '../../stack/plan/rollback.ts'
 import type { CliContext } from '../context.ts'
+import { patiently } from '../patiently.ts'
 import { findOrNone } from '../task-target.ts'
 import { awaitService } from './await-service.ts'
 import { stackFilters } from './list.ts'
-import { patiently } from './patiently.ts'
 import { type PerformOptions, perform } from './perform.ts'
 
 /** Tasks of a removed service drain and stop before what they used can go. */
