@@ -1,18 +1,14 @@
 import type { Command } from 'commander'
 import { toSwarmctlError } from '../../api/errors.ts'
-import type { Task } from '../../api/task.ts'
 import type { CliContext, Runner } from '../context.ts'
 import { ExitStatus } from '../exit-status.ts'
+import { awaitRemoval } from './await-removal.ts'
 import { stackFilters } from './list.ts'
 
 /** In the order in which Docker removes: what uses before what is used. */
 const KINDS = ['service', 'secret', 'config', 'network'] as const
 
 type Listed = { ID?: string; Id?: string; Name?: string; Spec?: { Name: string } }
-
-/** A network stays in use until its last task has gone; that gets this long, asked this often. */
-const NETWORK_WAIT_MS = 60_000
-const POLL_MS = 200
 
 const listKind = (
   { client }: CliContext,
@@ -29,17 +25,7 @@ const listKind = (
     },
   })
 
-const waitForTasks = async (context: CliContext, stack: string): Promise<void> => {
-  for (let waitedMs = 0; waitedMs < NETWORK_WAIT_MS; waitedMs += POLL_MS) {
-    const tasks = await context.client.call<Task[]>({
-      path: '/tasks',
-      query: { filters: JSON.stringify(stackFilters(stack)) },
-    })
-    if (tasks.length === 0) return
-    await context.sleep(POLL_MS)
-  }
-}
-
+/** Whether all of it is gone, or was told to go with `--detach`; else standard error has why not. */
 const removeStack = async (
   context: CliContext,
   stack: string,
@@ -61,9 +47,19 @@ const removeStack = async (
     }
   }
   if (found === 0) output.writeError(`Nothing found in stack: ${stack}\n`)
-  else if (!options.detach) await waitForTasks(context, stack)
-  return isComplete
+  if (found === 0 || options.detach) return isComplete
+  const left = await awaitRemoval(context, stack)
+  if (left !== undefined) output.writeError(`swarmctl: ${left}\n`)
+  return isComplete && left === undefined
 }
+
+const HELP = `
+Tasks that are still there a minute after the time that they have to drain and stop are told of,
+with exit code 1: what is on a node that is down stays as long as the node.
+
+Example:
+  swarmctl stack rm demo
+`
 
 /** `swarmctl stack rm`. */
 export const stackRemoveVerb = (noun: Command, run: Runner): void => {
@@ -73,7 +69,7 @@ export const stackRemoveVerb = (noun: Command, run: Runner): void => {
     .description('Remove stacks, and wait until their tasks are gone')
     .argument('<stack...>', 'Names of stacks')
     .option('-d, --detach', 'Return at once')
-    .addHelpText('after', '\nExample:\n  swarmctl stack rm demo\n')
+    .addHelpText('after', HELP)
     .action(
       run(async (context, stacks: string[], options: { detach?: boolean }) => {
         let isComplete = true
