@@ -65,7 +65,7 @@ const start = async (t: Test) => {
     writeFileSync(join(dir, name), text)
     return join(dir, name)
   }
-  return { run, store, cluster, root, agents, nodeIds, file, certify }
+  return { api, run, store, cluster, root, agents, nodeIds, file, certify }
 }
 
 t.test('swarm ca shows and rotates', async (t) => {
@@ -81,6 +81,26 @@ t.test('swarm ca shows and rotates', async (t) => {
   t.match(cluster().Spec.CAConfig, { NodeCertExpiry: 259_200_000_000_000, ForceRotate: 1 })
   t.strictSame(await run('swarm ca --rotate -q'), { code: 0, out: '', err: '' })
   t.equal(cluster().Spec.CAConfig?.ForceRotate, 2)
+})
+
+t.test('a change of the leader does not end the wait', async (t) => {
+  const { api, run, cluster, agents, nodeIds, certify } = await start(t)
+  agents.connectedNodes = nodeIds.slice(1)
+  let pauses = 0
+  const sleep = async () => {
+    pauses += 1
+    if (pauses === 1) api.swarm.leader = { kind: 'none', message: 'nobody leads' }
+    if (pauses === 5) {
+      api.swarm.leader = { kind: 'self' }
+      agents.connectedNodes = nodeIds
+      await certify(nodeIds)
+    }
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  const ran = await run('swarm ca --rotate -q', { sleep })
+  t.strictSame(ran, { code: 0, out: '', err: '' })
+  t.ok(pauses >= 5)
+  t.notOk(cluster().RootRotationInProgress)
 })
 
 t.test('it waits, names whom for, and Ctrl-C leaves it to go on', async (t) => {

@@ -4,6 +4,7 @@ import type { Node } from '../../api/node.ts'
 import type { Cluster } from '../../api/swarm.ts'
 import type { CliContext, Runner } from '../context.ts'
 import { LiveLines } from '../live-lines.ts'
+import { patiently } from '../patiently.ts'
 import { postSwarmUpdate } from './post-update.ts'
 import { progressLines, rotationProgress } from './rotation-progress.ts'
 import { type CASettings, readPem, withCAConfig, withCASettings } from './settings-flags.ts'
@@ -86,8 +87,10 @@ const waitForRotation = async (context: CliContext, isQuiet: boolean): Promise<v
   const { client, output } = context
   const display = isQuiet ? undefined : await LiveLines.open(output)
   for (;;) {
-    const swarm = await client.call<Cluster>({ path: '/swarm' })
-    const progress = rotationProgress(swarm, await client.call<Node[]>({ path: '/nodes' }))
+    // The rotation goes on while another leader is found, and while this node's daemon takes up its new certificate.
+    const swarm = await patiently(context, () => client.call<Cluster>({ path: '/swarm' }))
+    const nodes = await patiently(context, () => client.call<Node[]>({ path: '/nodes' }))
+    const progress = rotationProgress(swarm, nodes)
     display?.show(progressLines(progress))
     if (progress.isDone) return display?.end()
     await context.sleep(POLL_MS)
