@@ -125,7 +125,7 @@ export class SnapshotSender {
 
   #onView(stream: Stream, view: StateView): void {
     if (this.#streams.get(stream.to) !== stream) {
-      void view.close()
+      release(view)
       return
     }
     stream.view = view
@@ -188,7 +188,11 @@ export class SnapshotSender {
     const stream = this.#streams.get(to)
     this.#streams.delete(to)
     this.#sent.delete(to)
-    // Closing only frees memory; that it failed changes nothing for anyone.
-    stream?.view?.close().catch(() => {})
+    if (stream?.view !== undefined) release(stream.view)
   }
+}
+
+/** Closing only frees memory; that it failed changes nothing for anyone. */
+function release(view: StateView): void {
+  view.close().catch(() => {})
 }

@@ -33,20 +33,20 @@ t.test('etcd Progress.MaybeDecrTo: a rejection of an earlier probe is not believ
 })
 
 /** A sender of a state at index 39. */
-function sending(onFinished: () => void): { sender: SnapshotSender; sent: SnapshotChunk[] } {
+function sending(onFinished: () => void) {
   const disk = new MemoryStateDisk()
   disk.meta = { index: 39, term: 2, membership: EMPTY_MEMBERSHIP }
   const sent: SnapshotChunk[] = []
+  const state = new MemoryStateStorage({ disk, clock: systemClock })
   const sender = new SnapshotSender({
-    id: 'a',
-    state: new MemoryStateStorage({ disk, clock: systemClock }),
+    ...{ id: 'a', state },
     log: { info: () => {}, warn: () => {} },
     send: (chunk) => sent.push(chunk),
     onFinished,
     firstStream: 1,
     tickMs: 25,
   })
-  return { sender, sent }
+  return { sender, sent, state }
 }
 
 const nothing = () => 0
@@ -96,6 +96,25 @@ t.test('the log is kept for a while for who got a snapshot, after what it has', 
   await get()
   sender.stop()
   t.equal(sender.lowestIndex(nothing), Number.MAX_SAFE_INTEGER, 'another one leads')
+})
+
+t.test('a view that comes too late, and can’t be closed, harms nobody', async (t) => {
+  const { sender, sent, state } = sending(() => t.fail('nobody waits for it'))
+  let closed = 0
+  const openView = state.openView.bind(state)
+  state.openView = async () => ({
+    ...(await openView()),
+    close: () => {
+      closed += 1
+      return Promise.reject(new Error('EIO'))
+    },
+  })
+  sender.start('b', 2)
+  sender.stop()
+  while (closed === 0) await new Promise(setImmediate)
+  // An error that nobody takes ends the process in the next turn.
+  await new Promise(setImmediate)
+  t.strictSame(sent, [])
 })
 
 t.test('what is known to be durable there is not rejected', async (t) => {
