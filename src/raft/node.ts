@@ -147,7 +147,7 @@ export class RaftNode {
    * (ReadIndex). Works on every member. Rejects with UnavailableError or StoppedError.
    */
   readBarrier(): Promise<void> {
-    if (this.#state !== 'running') return Promise.reject(new StoppedError())
+    if (this.#state !== 'running' || this.#failed) return Promise.reject(new StoppedError())
     return new Promise((resolve, reject) => {
       const deadlineTick = this.#deadline(this.#options.readTimeoutMs)
       this.#reads.add({ resolve, reject, deadlineTick })
@@ -391,7 +391,7 @@ export class RaftNode {
   }
 
   #nextTick(): void {
-    if (this.#state === 'stopped') return
+    if (this.#state === 'stopped' || this.#failed) return
     this.#cancelTick = this.#deps.clock.after(this.#options.tickMs, () => {
       this.#tick += 1
       this.#guard((core) => {
@@ -452,7 +452,8 @@ export class RaftNode {
   }
 
   #leading(): RaftCore {
-    if (this.#state !== 'running' && this.#state !== 'stopping') throw new StoppedError()
+    const isUp = this.#state === 'running' || this.#state === 'stopping'
+    if (!isUp || this.#failed) throw new StoppedError()
     const core = this.#running()
     if (core.role !== 'leader') throw new NotLeaderError(core.leader)
     return core
