@@ -40,8 +40,9 @@ export const hasLogOnDisk = async (dataDir: string): Promise<boolean> => {
   }
 }
 
-/** Puts a damaged log and state aside; returns where. What was put aside before is gone. */
-export const setAsideLog = async (dataDir: string): Promise<string> => {
+/** Puts what is there of a damaged log and state aside, and returns where. What was put aside before is gone then. */
+export const setAsideLog = async (dataDir: string): Promise<string | undefined> => {
+  if (!(await readdir(dataDir)).includes(DIRECTORY)) return undefined
   const aside = join(dataDir, DAMAGED_DIRECTORY)
   await rm(aside, { recursive: true, force: true })
   await rename(raftDirectory(dataDir), aside)

@@ -84,11 +84,7 @@ export class ManagerRole {
       await this.#run(bootstrap)
     } catch (error) {
       if (!(error instanceof StorageCorruptError)) throw error
-      const damage = `the disk of this manager is damaged (${error.message})`
-      if (this.#others().length === 0) throw onlyManagerError(damage)
-      const aside = await setAsideLog(this.#dataDir)
-      this.#deps.log.error({ error: error.message, aside }, 'damaged log and state are put aside')
-      return this.#recover(damage)
+      return this.#recover(`the disk of this manager is damaged (${error.message})`)
     }
   }
 
@@ -122,8 +118,10 @@ export class ManagerRole {
     return managers.filter((manager) => manager.nodeId !== nodeId)
   }
 
-  #recover(damage: string): void {
+  async #recover(damage: string): Promise<void> {
     if (this.#others().length === 0) throw onlyManagerError(damage)
+    // Before anybody is asked: what is left (a state without its log) would be in the way of the new log.
+    await this.#setAside(damage)
     this.#damage = damage
     this.#deps.log.error({}, this.damage)
     this.#recovering = this.#beginAnew()
@@ -131,6 +129,12 @@ export class ManagerRole {
       .finally(() => {
         this.#recovering = undefined
       })
+  }
+
+  async #setAside(damage: string): Promise<void> {
+    const aside = await setAsideLog(this.#dataDir)
+    if (aside === undefined) return
+    this.#deps.log.error({ error: damage, aside }, 'damaged log and state are put aside')
   }
 
   async #beginAnew(): Promise<void> {
@@ -153,7 +157,10 @@ export class ManagerRole {
       try {
         return await this.#run(undefined)
       } catch (error) {
-        log.warn({ error: toSwarmctlError(error).message }, 'can not begin anew yet')
+        const { message } = toSwarmctlError(error)
+        log.warn({ error: message }, 'can not begin anew yet')
+        // It was begun after this node was let in and never took part: nobody was promised anything in it.
+        if (error instanceof StorageCorruptError) await this.#setAside(message).catch(() => {})
         await new Promise<void>((resolve) => clock.schedule(RUN_RETRY_MS, resolve))
       }
     }

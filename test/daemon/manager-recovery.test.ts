@@ -174,10 +174,50 @@ t.test('one of several puts it aside, takes no part, and waits to be let in', as
   // The daemon was restarted meanwhile: the empty directory must not be taken for a new manager's.
   const again = role()
   await again.start(undefined)
+  t.ok((await readdir(join(dataDir, 'raft-damaged'))).includes('wal'), 'it is kept')
   t.match(again.damage, /gone from its disk/)
   t.equal(again.runtime, undefined)
   await again.end()
   t.equal(again.damage, '', 'demoted: it need not be a manager any more')
+  t.strictSame(fatal, [])
+})
+
+for (const gone of ['raft', 'raft/wal']) {
+  t.test(`${gone} is gone: it begins anew, once it is let in`, async (t) => {
+    const { manager, dataDir, knows, fatal } = await managerOnDisk(t)
+    knows([OTHER])
+    await rm(join(dataDir, gone), { recursive: true })
+    const role = manager.role(undefined, poolOf({ [OTHER.addr]: () => ({ kind: 'done' }) }))
+    await role.start(undefined)
+    while (!role.runtime) await new Promise((resolve) => setTimeout(resolve, 5))
+    t.match(role.damage, /does not vote/, 'until the others have let it in')
+    const left = (await readdir(dataDir)).includes('raft-damaged')
+    t.equal(left, gone === 'raft/wal', 'the state that has no log is put aside')
+    await role.stop()
+    // Its own new log, and nothing beside it that doesn't fit.
+    const again = manager.role()
+    await again.start(undefined)
+    t.equal(again.damage, '')
+    await again.stop()
+    t.strictSame(fatal, [])
+  })
+}
+
+t.test('what is damaged once more while it begins anew is put aside as well', async (t) => {
+  const { manager, dataDir, knows, fatal } = await managerOnDisk(t)
+  knows([OTHER])
+  const [raft, copy] = [join(dataDir, 'raft'), join(dataDir, 'copy')]
+  await cp(raft, copy, { recursive: true })
+  await rm(raft, { recursive: true })
+  const comesBack = async () => {
+    await cp(join(copy, 'state'), join(raft, 'state'), { recursive: true })
+    return { kind: 'done' }
+  }
+  const role = manager.role(undefined, poolOf({ [OTHER.addr]: comesBack }))
+  await role.start(undefined)
+  while (!role.runtime) await new Promise((resolve) => setTimeout(resolve, 5))
+  t.ok((await readdir(join(dataDir, 'raft-damaged'))).includes('state'))
+  await role.stop()
   t.strictSame(fatal, [])
 })
 
