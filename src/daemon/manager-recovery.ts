@@ -5,8 +5,11 @@ import type { ManagerAddr } from '../api/assignment.ts'
 import type { Clock } from '../api/clock.ts'
 import { SwarmctlError, toSwarmctlError, unavailable } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
+import { abortable } from '../raft/abortable.ts'
 import { segmentNumber } from '../raft/wal-segment.ts'
+import type { RpcConnection } from '../rpc/connection.ts'
 import type { RpcPool } from '../rpc/pool.ts'
+import { sleep } from '../worker/sleep.ts'
 
 /** Rpc request by which a manager that lost its log asks to begin anew. */
 export const REJOIN_METHOD = 'manager.rejoin'
@@ -66,36 +69,36 @@ export interface RejoinDeps {
   log: Log
   /** The other managers, as this node last knew them. */
   managers: () => readonly ManagerAddr[]
-  isOver: () => boolean
 }
 
 /**
  * Asks until a leader has removed what this node was: then no vote and no acknowledgement that it forgot counts any more, and it may
- * begin anew as a learner. Resolves with false when it is over before.
+ * begin anew as a learner. Resolves with false as soon as it is over before: whoever ends the daemon waits for nobody who does not answer.
  */
-export const askToRejoin = async (deps: RejoinDeps): Promise<boolean> => {
+export const askToRejoin = async (deps: RejoinDeps, over: AbortSignal): Promise<boolean> => {
   let told = ''
-  while (!deps.isOver()) {
+  while (!over.aborted) {
     try {
-      await askOnce(deps)
+      await askOnce(deps, over)
       return true
     } catch (error) {
+      if (over.aborted) return false
       const { message } = toSwarmctlError(error)
       if (message !== told) deps.log.warn({ reason: message }, 'can not begin anew yet')
       told = message
-      await new Promise<void>((resolve) => deps.clock.schedule(RETRY_MS, resolve))
+      await sleep(deps.clock, RETRY_MS, over)
     }
   }
   return false
 }
 
-const askOnce = async (deps: RejoinDeps): Promise<void> => {
+const askOnce = async ({ pool, managers }: RejoinDeps, over: AbortSignal): Promise<void> => {
   let lastError: unknown = unavailable('no other manager is known')
-  for (const manager of deps.managers()) {
+  for (const manager of managers()) {
     try {
-      const answer = await askAt(manager.addr, deps)
+      const answer = await askAt(manager.addr, pool, over)
       if (answer.kind === 'done') return
-      if ((await askAt(answer.addr, deps)).kind === 'done') return
+      if ((await askAt(answer.addr, pool, over)).kind === 'done') return
       lastError = unavailable('the managers are choosing a leader')
     } catch (error) {
       lastError = error
@@ -104,8 +107,15 @@ const askOnce = async (deps: RejoinDeps): Promise<void> => {
   throw lastError
 }
 
-const askAt = async (addr: string, { pool }: RejoinDeps): Promise<RejoinAnswer> => {
-  const connection = await pool.get(addr)
-  const options = { timeoutMs: REJOIN_TIMEOUT_MS }
+const askAt = async (
+  addr: string,
+  pool: RejoinDeps['pool'],
+  signal: AbortSignal,
+): Promise<RejoinAnswer> => {
+  // Others may wait for the same connection: only this wait for it ends.
+  const connection = await abortable<RpcConnection>(signal, ({ resolve, reject }) => {
+    pool.get(addr).then(resolve, reject)
+  })
+  const options = { timeoutMs: REJOIN_TIMEOUT_MS, signal }
   return RejoinAnswer.parse(await connection.request(REJOIN_METHOD, {}, options))
 }

@@ -6,6 +6,7 @@ import type { ExternalSigner } from '../manager/ca/external-ca.ts'
 import { StorageCorruptError } from '../raft/errors.ts'
 import type { RpcHandlers } from '../rpc/handlers.ts'
 import type { RpcPool } from '../rpc/pool.ts'
+import { sleep } from '../worker/sleep.ts'
 import { Autolock } from './autolock.ts'
 import {
   askToRejoin,
@@ -48,7 +49,8 @@ export class ManagerRole {
   #runtime: ManagerRuntime | undefined
   #autolock: Autolock | undefined
   #damage = ''
-  #isOver = false
+  /** Aborts what the last start began, as soon as it is to end. */
+  #over = new AbortController()
   #recovering: Promise<void> | undefined
 
   constructor(deps: ManagerRoleDeps, options: { dataDir: string }) {
@@ -72,7 +74,7 @@ export class ManagerRole {
 
   /** Takes part in consensus, or begins to take the state anew. Rejects when neither can be. */
   async start(bootstrap: ManagerRuntimeOptions['bootstrap']): Promise<void> {
-    this.#isOver = false
+    this.#over = new AbortController()
     const record = this.#deps.record()
     // Whoever promised something and has no log any more must not take part as who it was.
     if (record.hasLog && !bootstrap && !(await hasLogOnDisk(this.#dataDir))) {
@@ -90,7 +92,7 @@ export class ManagerRole {
 
   /** The daemon ends, or the node leaves: what is on disk stays. */
   async stop(): Promise<void> {
-    this.#isOver = true
+    this.#over.abort()
     // First: it may be about to start what is stopped here.
     await this.#recovering
     const unlocking = this.#autolock?.stop()
@@ -124,7 +126,7 @@ export class ManagerRole {
     await this.#setAside(damage)
     this.#damage = damage
     this.#deps.log.error({}, this.damage)
-    this.#recovering = this.#beginAnew()
+    this.#recovering = this.#beginAnew(this.#over.signal)
       .catch(this.#deps.onFatal)
       .finally(() => {
         this.#recovering = undefined
@@ -137,23 +139,21 @@ export class ManagerRole {
     this.#deps.log.error({ error: damage, aside }, 'damaged log and state are put aside')
   }
 
-  async #beginAnew(): Promise<void> {
+  async #beginAnew(over: AbortSignal): Promise<void> {
     const { pool, clock, log } = this.#deps
-    const isOver = () => this.#isOver
-    if (!(await askToRejoin({ pool, clock, log, isOver, managers: () => this.#others() }))) return
-    await this.#runAnew()
-    while (!this.#isOver && !this.#runtime?.isVoter) {
-      await new Promise<void>((resolve) => clock.schedule(VOTER_POLL_MS, resolve))
-    }
-    if (this.#isOver) return
+    const managers = () => this.#others()
+    if (!(await askToRejoin({ pool, clock, log, managers }, over))) return
+    await this.#runAnew(over)
+    while (!over.aborted && !this.#runtime?.isVoter) await sleep(clock, VOTER_POLL_MS, over)
+    if (over.aborted) return
     this.#damage = ''
     log.info({}, 'this manager has the state again and votes')
   }
 
   /** What its disk refuses for now is tried again: the other managers went on without it anyway. */
-  async #runAnew(): Promise<void> {
+  async #runAnew(over: AbortSignal): Promise<void> {
     const { clock, log } = this.#deps
-    while (!this.#isOver) {
+    while (!over.aborted) {
       try {
         return await this.#run(undefined)
       } catch (error) {
@@ -161,7 +161,7 @@ export class ManagerRole {
         log.warn({ error: message }, 'can not begin anew yet')
         // It was begun after this node was let in and never took part: nobody was promised anything in it.
         if (error instanceof StorageCorruptError) await this.#setAside(message).catch(() => {})
-        await new Promise<void>((resolve) => clock.schedule(RUN_RETRY_MS, resolve))
+        await sleep(clock, RUN_RETRY_MS, over)
       }
     }
   }

@@ -8,6 +8,7 @@ import { raftClock, raftStorage } from '../../src/daemon/raft-storage.ts'
 import { createEntry } from '../../src/raft/entry.ts'
 import type { CallContext } from '../../src/rpc/connection.ts'
 import { RpcHandlers } from '../../src/rpc/handlers.ts'
+import type { RpcPool } from '../../src/rpc/pool.ts'
 import {
   ManagerOnDisk,
   poolOf,
@@ -36,7 +37,7 @@ t.test('a leader is found through another manager, and asked until it agrees', a
   const clock = {
     nowMs: () => 0,
     schedule(_ms: number, run: () => void) {
-      run()
+      setImmediate(run)
       return () => {}
     },
   }
@@ -45,11 +46,44 @@ t.test('a leader is found through another manager, and asked until it agrees', a
     { nodeId: 'f', addr: 'follower:1' },
   ]
   const deps = { pool, clock, log: noLog, managers }
-  t.equal(await askToRejoin({ ...deps, isOver: () => false }), true)
+  t.equal(await askToRejoin(deps, new AbortController().signal), true)
   t.strictSame(asked, ['follower', 'leader', 'follower', 'leader', 'follower', 'leader'])
+  const over = new AbortController()
   let looks = 0
-  const isOver = () => ++looks > 3
-  t.equal(await askToRejoin({ ...deps, managers: () => [], isOver }), false, 'the daemon ends')
+  const nobody = () => {
+    looks += 1
+    if (looks === 3) over.abort()
+    return []
+  }
+  t.equal(await askToRejoin({ ...deps, managers: nobody }, over.signal), false, 'the daemon ends')
+  t.equal(looks, 3)
+})
+
+t.test('when it is over nobody is waited for, and nobody else is asked', async (t) => {
+  const over = new AbortController()
+  const asked: string[] = []
+  // One connection is never made, and one manager never answers.
+  const pools: Pick<RpcPool, 'get'>[] = [
+    { get: () => new Promise(() => {}) },
+    poolOf({
+      'silent:1': (signal) =>
+        new Promise((_, reject) => {
+          signal?.addEventListener('abort', () => reject(unavailable('given up')))
+        }),
+    }),
+  ]
+  const managers = () => ['silent:1', 'next:1'].map((addr) => ({ nodeId: addr, addr }))
+  const asking = pools.map((pool) => {
+    const get = (addr: string) => {
+      asked.push(addr)
+      return pool.get(addr)
+    }
+    return askToRejoin({ pool: { get }, clock: realClock, log: noLog, managers }, over.signal)
+  })
+  await new Promise(setImmediate)
+  over.abort()
+  t.strictSame(await Promise.all(asking), [false, false])
+  t.strictSame(asked, ['silent:1', 'silent:1'])
 })
 
 /** A manager that led a cluster of one, and has stopped. */
@@ -218,6 +252,24 @@ t.test('what is damaged once more while it begins anew is put aside as well', as
   while (!role.runtime) await new Promise((resolve) => setTimeout(resolve, 5))
   t.ok((await readdir(join(dataDir, 'raft-damaged'))).includes('state'))
   await role.stop()
+  t.strictSame(fatal, [])
+})
+
+t.test('a manager that waits to be let in ends at once', async (t) => {
+  const { manager, dataDir, knows, fatal } = await managerOnDisk(t)
+  knows([OTHER])
+  await rm(join(dataDir, 'raft'), { recursive: true })
+  const asked = Promise.withResolvers<void>()
+  const silent = (signal?: AbortSignal) =>
+    new Promise((_, reject) => {
+      asked.resolve()
+      signal?.addEventListener('abort', () => reject(unavailable('given up')))
+    })
+  const role = manager.role(undefined, poolOf({ [OTHER.addr]: silent }))
+  await role.start(undefined)
+  await asked.promise
+  await role.stop()
+  t.equal(role.isActive, false)
   t.strictSame(fatal, [])
 })
 

@@ -8,22 +8,22 @@ import type { NodeRecord } from '../../../src/daemon/node-file.ts'
 import { NodeKeys } from '../../../src/daemon/node-keys.ts'
 import { createCluster } from '../../../src/manager/ca/create-cluster.ts'
 import { decodeMessage, encodeMessage, type WireMessage } from '../../../src/raft/wire.ts'
-import type { CallContext, RpcConnection } from '../../../src/rpc/connection.ts'
+import type { CallContext, RequestOptions, RpcConnection } from '../../../src/rpc/connection.ts'
 import { RpcHandlers } from '../../../src/rpc/handlers.ts'
 import type { RpcPool } from '../../../src/rpc/pool.ts'
 import { noLog, realClock } from '../rpc/cluster-fixture.ts'
 
 const ADDR = '10.0.0.1:2377'
 
-/** Answers requests by address; what is not in it is not reached. */
-export const poolOf = (answers: Record<string, () => unknown>): RpcPool =>
+/** Answers requests by address, which the caller's signal may end; what is not in it is not reached. */
+export const poolOf = (answers: Record<string, (signal?: AbortSignal) => unknown>): RpcPool =>
   ({
     current: () => undefined,
     get: async (addr: string) => ({
-      request: async () => {
+      request: async (_method: string, _body: unknown, options?: RequestOptions) => {
         const answer = answers[addr]
         if (!answer) throw unavailable(`no route to ${addr}`)
-        return answer()
+        return answer(options?.signal)
       },
     }),
   }) as unknown as RpcPool
