@@ -360,7 +360,7 @@ export class ManagerRuntime {
   #storageOnDisk(clock: RaftClock): { wal: Wal; state: StateStorage } {
     const { dataDir, dataKey } = this.#options
     const onTrouble = (error: Error) =>
-      this.#deps.log.error({ error: error.message }, 'trouble with the stored state')
+      this.#deps.log.error({ error: error.message }, 'trouble with what this manager stores')
     return raftStorage(dataDir, { clock, dataKey, onTrouble })
   }
 

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { Clock } from '../api/clock.ts'
 import type { Clock as RaftClock } from '../raft/clock.ts'
 import { LevelStateStorage, type LevelStateStorageDeps } from '../raft/state-storage.ts'
-import { FileWal } from '../raft/wal.ts'
+import { FileWal, type FileWalDeps } from '../raft/wal.ts'
 import { NodeWalFiles } from '../raft/wal-files.ts'
 import { raftDirectory } from './manager-recovery.ts'
 
@@ -15,13 +15,12 @@ export const raftClock = (clock: Clock): RaftClock => ({
 /** A manager's log and state below its data directory; neither is open yet. */
 export const raftStorage = (
   dataDir: string,
-  deps: LevelStateStorageDeps,
+  deps: Omit<FileWalDeps, 'files'> & LevelStateStorageDeps,
 ): { wal: FileWal; state: LevelStateStorage } => {
-  const { clock, dataKey } = deps
   const directory = raftDirectory(dataDir)
   const files = new NodeWalFiles(join(directory, 'wal'))
   return {
-    wal: new FileWal({ files, clock, dataKey }),
+    wal: new FileWal({ ...deps, files }),
     state: new LevelStateStorage(join(directory, 'state'), deps),
   }
 }

@@ -57,12 +57,22 @@ export class ProposalDroppedError extends RaftError {
   }
 }
 
-/** Thrown when the disk has no room for another piece of the log; nothing happened. */
+/** Linux's number of it: libuv has no name for a quota that is used up. */
+const EDQUOT = -122
+
+/** Thrown when no room for another piece of the log could be had, and why; nothing happened. */
 export class LogFullError extends RaftError {
   override readonly name = 'LogFullError'
 
-  constructor(options?: ErrorOptions) {
-    super('RAFT_LOG_FULL', 'the disk of the manager is full: free some space', options)
+  constructor(cause: NodeJS.ErrnoException) {
+    const isFull = cause.code === 'ENOSPC' || cause.errno === EDQUOT
+    super(
+      'RAFT_LOG_FULL',
+      isFull
+        ? 'the disk of the manager is full: free some space'
+        : `the log of the manager gets no more room (${cause.message}): mend that, and it goes on by itself`,
+      { cause },
+    )
   }
 }
 

@@ -1,8 +1,10 @@
 import type { Clock } from './clock.ts'
 import type { HardState } from './core-state.ts'
 import type { Entry, LogPosition } from './entry.ts'
-import { StoppedError, StorageFailedError } from './errors.ts'
+import { LogFullError, StoppedError, StorageFailedError } from './errors.ts'
 import { EMPTY_HARD_STATE, type Wal, type WalBatch, type WalContents } from './wal-port.ts'
+
+const NO_SPACE = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' })
 
 /** What survives a crash of the node that uses a {@link MemoryWal}. */
 export class MemoryWalDisk {
@@ -63,8 +65,8 @@ export class MemoryWal implements Wal {
     return this.#syncCount
   }
 
-  get hasRoom(): boolean {
-    return !this.#disk.full
+  get roomError(): LogFullError | undefined {
+    return this.#disk.full ? new LogFullError(NO_SPACE) : undefined
   }
 
   async open(): Promise<WalContents> {

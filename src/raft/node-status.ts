@@ -32,7 +32,7 @@ export interface RaftStatus {
   readonly joint: boolean
   readonly members: ReadonlyMap<RaftNodeId, { context: Uint8Array; voter: boolean }>
   readonly peers: ReadonlyMap<RaftNodeId, PeerStatus>
-  /** False while the disk is full and proposals are refused. */
+  /** False while the log gets no more room (a full disk) and proposals are refused. */
   readonly hasRoom: boolean
   /** Synchronous writes of the log since the start. */
   readonly syncCount: number
@@ -60,7 +60,7 @@ export function hasCaughtUp(core: RaftCore, id: RaftNodeId): boolean {
 export interface StatusInputs {
   readonly core: RaftCore
   readonly isReachable: (id: RaftNodeId) => boolean
-  readonly wal: Pick<Wal, 'hasRoom' | 'syncCount'>
+  readonly wal: Pick<Wal, 'roomError' | 'syncCount'>
 }
 
 /** Takes a picture; nothing in it changes afterwards. */
@@ -83,6 +83,6 @@ export function statusOf({ core, isReachable, wal }: StatusInputs): RaftStatus {
   const joint = membership.outgoing.length > 0
   const progress = { committed: log.committed, applied: log.applied, ...positions }
   const who = { id, role, term, leaderId, voters, learners, joint, members, peers }
-  const [{ removed }, { hasRoom, syncCount }] = [core, wal]
-  return { ...who, ...progress, hasRoom, syncCount, removed }
+  const [{ removed }, { roomError, syncCount }] = [core, wal]
+  return { ...who, ...progress, hasRoom: roomError === undefined, syncCount, removed }
 }

@@ -359,7 +359,7 @@ export class RaftNode {
         return
       case 'append':
         // Without room for them entries are dropped as if lost; the leader comes back to them.
-        if (message.entries.length > 0 && !this.#deps.wal.hasRoom) return
+        if (message.entries.length > 0 && this.#deps.wal.roomError !== undefined) return
         if (this.#persister.isFull) return
         core.step(message)
         return
@@ -423,8 +423,8 @@ export class RaftNode {
 
   #refusal(data: Uint8Array): Error | undefined {
     if (this.#state !== 'running' || this.#failed) return new StoppedError()
-    const [core, { hasRoom }] = [this.#running(), this.#deps.wal]
-    return this.#proposals.refusalOf(data, { core, hasRoom })
+    const [core, { roomError }] = [this.#running(), this.#deps.wal]
+    return this.#proposals.refusalOf(data, { core, roomError })
   }
 
   async #proposeMembership(command: MembershipCommand): Promise<void> {

@@ -2,7 +2,7 @@ import { type ProposeOutcome, type RaftCore, TOO_MUCH_UNCOMMITTED } from './core
 import type { Entry } from './entry.ts'
 import {
   EntryTooLargeError,
-  LogFullError,
+  type LogFullError,
   NotLeaderError,
   OutcomeUnknownError,
   ProposalDroppedError,
@@ -13,7 +13,7 @@ import { ENTRY_BYTES_MAX } from './wal.ts'
 /** What decides whether a proposal is taken. */
 export interface ProposalRoom {
   readonly core: Pick<RaftCore, 'role' | 'leader'>
-  readonly hasRoom: boolean
+  readonly roomError: LogFullError | undefined
 }
 
 /** What a proposal became: its index, and what applying it gave. */
@@ -48,10 +48,10 @@ export class Proposals {
   }
 
   /** Why a command can't be proposed now, if it can't. */
-  refusalOf(data: Uint8Array, { core, hasRoom }: ProposalRoom): Error | undefined {
+  refusalOf(data: Uint8Array, { core, roomError }: ProposalRoom): Error | undefined {
     if (core.role !== 'leader') return new NotLeaderError(core.leader)
     if (data.length > ENTRY_BYTES_MAX) return new EntryTooLargeError(data.length, ENTRY_BYTES_MAX)
-    if (!hasRoom) return new LogFullError()
+    if (roomError !== undefined) return roomError
     if (this.count < PENDING_PROPOSALS_MAX) return undefined
     return new ProposalDroppedError('too many changes wait already')
   }

@@ -24,7 +24,7 @@ export interface WalFiles {
   /** Names in the directory, which is created if it isn't there. */
   list(): Promise<string[]>
   read(name: string): Promise<Buffer>
-  /** Creates a file of zeros, all blocks allocated. Rejects with ENOSPC when there is no room. */
+  /** Creates a file of zeros, all blocks allocated. Rejects with why there is no room: ENOSPC, or what else the disk says. */
   allocate(name: string, bytes: number): Promise<void>
   open(name: string): Promise<WalFile>
   rename(from: string, to: string): Promise<void>
@@ -132,7 +132,8 @@ export class NodeWalFiles implements WalFiles {
       }
       await file.sync()
     } catch (error) {
-      await unlink(path)
+      // Why it failed is what counts. What is left takes only room: the next attempt and the next start begin with it anew.
+      await unlink(path).catch(() => {})
       throw error
     } finally {
       await file.close()

@@ -1,5 +1,6 @@
 import type { HardState } from './core-state.ts'
 import type { Entry, LogPosition } from './entry.ts'
+import type { LogFullError } from './errors.ts'
 
 /** What one append makes durable: the reset first, then the entries. */
 export interface WalBatch {
@@ -32,8 +33,8 @@ export interface Wal {
    * disk is unknown, so the process must end.
    */
   append(batch: WalBatch): Promise<void>
-  /** False when no room for more could be had: what is given still fits, but stop giving more. */
-  readonly hasRoom: boolean
+  /** Why no room for more could be had, while there is none: what is given still fits, but stop giving more. */
+  readonly roomError: LogFullError | undefined
   /** Synchronous writes to the disk since it was opened: shows that what was acknowledged was made durable. */
   readonly syncCount: number
   /** Entries up to an index are no longer needed; frees space when it can. */

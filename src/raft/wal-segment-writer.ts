@@ -5,7 +5,7 @@ import { assert } from './assert.ts'
 import type { Clock } from './clock.ts'
 import type { HardState } from './core-state.ts'
 import type { LogPosition } from './entry.ts'
-import { StoppedError } from './errors.ts'
+import { LogFullError, StoppedError } from './errors.ts'
 import { NonceSource, sealKey } from './state-seal-key.ts'
 import type { WalFile, WalFiles } from './wal-files.ts'
 import {
@@ -31,6 +31,7 @@ export interface SegmentWriterDeps {
   readonly clock: Clock
   readonly dataKey: Uint8Array
   readonly segmentBytes: number
+  readonly onTrouble?: (error: LogFullError) => void
 }
 
 interface Current {
@@ -57,7 +58,7 @@ export class SegmentWriter {
   /** The spare is about to become the current segment: until then its name is taken. */
   #takingSpare = false
   #allocating: Promise<void> | undefined
-  #hasRoom = true
+  #roomError: LogFullError | undefined
   #syncCount = 0
   #stopping = false
   #wake: (() => void) | undefined
@@ -67,9 +68,9 @@ export class SegmentWriter {
     this.#deps = deps
   }
 
-  /** False while no spare segment could be allocated. */
-  get hasRoom(): boolean {
-    return this.#hasRoom
+  /** Why no spare segment could be allocated, until one is. */
+  get roomError(): LogFullError | undefined {
+    return this.#roomError
   }
 
   /** Frames that were written; each is one synchronous write. */
@@ -223,8 +224,7 @@ export class SegmentWriter {
     this.#allocating = renamed.then(
       () => {
         this.#allocating = undefined
-        this.#spareReady = true
-        this.#setRoom(true)
+        this.#onRoom()
       },
       () => {
         this.#allocating = undefined
@@ -239,16 +239,14 @@ export class SegmentWriter {
     if (this.#spareReady || this.#takingSpare || this.#allocating !== undefined) return
     const { files, segmentBytes } = this.#deps
     const done = files.allocate(SPARE_NAME, segmentBytes).then(
-      () => {
-        this.#spareReady = true
-        this.#setRoom(true)
-      },
+      () => this.#onRoom(),
       // Not fatal: nothing of the log was touched. The node refuses proposals until there is room.
-      () => this.#setRoom(false),
+      (cause) => this.#onNoRoom(new LogFullError(cause)),
     )
     this.#allocating = done.then(() => {
       this.#allocating = undefined
-      if (!this.#hasRoom && !this.#stopping) this.#deps.clock.after(RETRY_MS, () => this.#retry())
+      if (this.#roomError !== undefined && !this.#stopping)
+        this.#deps.clock.after(RETRY_MS, () => this.#retry())
     })
   }
 
@@ -256,9 +254,16 @@ export class SegmentWriter {
     if (!this.#stopping) this.#allocate()
   }
 
-  #setRoom(hasRoom: boolean): void {
-    this.#hasRoom = hasRoom
-    if (hasRoom) this.#wake?.()
+  #onRoom(): void {
+    this.#spareReady = true
+    this.#roomError = undefined
+    this.#wake?.()
+  }
+
+  #onNoRoom(error: LogFullError): void {
+    const isTold = error.message === this.#roomError?.message
+    this.#roomError = error
+    if (!isTold) this.#deps.onTrouble?.(error)
   }
 
   async #waitForRoom(): Promise<void> {

@@ -3,7 +3,7 @@
 import { assert } from './assert.ts'
 import type { Clock } from './clock.ts'
 import { dataBytesOf, type Entry, sizeOfEntries } from './entry.ts'
-import { StoppedError, StorageFailedError } from './errors.ts'
+import { type LogFullError, StoppedError, StorageFailedError } from './errors.ts'
 import type { WalFiles } from './wal-files.ts'
 import type { Wal, WalBatch, WalContents } from './wal-port.ts'
 import { encodeRecords, type WalRecord } from './wal-record.ts'
@@ -25,6 +25,8 @@ export interface FileWalDeps {
   readonly clock: Clock
   /** 32 bytes: the node's data key. */
   readonly dataKey: Uint8Array
+  /** No room for more could be had, and it is tried again: told once, and once more when the reason is another. */
+  readonly onTrouble?: (error: LogFullError) => void
 }
 
 export interface FileWalOptions {
@@ -50,8 +52,8 @@ export class FileWal implements Wal {
     this.#segments = new SegmentWriter({ ...deps, segmentBytes })
   }
 
-  get hasRoom(): boolean {
-    return this.#segments.hasRoom
+  get roomError(): LogFullError | undefined {
+    return this.#segments.roomError
   }
 
   get syncCount(): number {

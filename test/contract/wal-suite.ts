@@ -28,7 +28,7 @@ export function walContract(t: Test, name: string, make: () => Promise<WalUnderT
     const contents = await wal.open()
     t.match(contents, { isNew: true, base: { index: 0, term: 0 }, entries: [] })
     t.same(contents.hardState, { term: 0, vote: null, commit: 0 })
-    t.ok(wal.hasRoom)
+    t.equal(wal.roomError, undefined)
     await wal.close()
   })
 

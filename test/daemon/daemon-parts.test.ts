@@ -234,7 +234,7 @@ t.test("the node's record", async (t) => {
 
 t.test("raft's errors in the catalogue of the API", async (t) => {
   const code = (error: unknown) => (fromRaft(error) as SwarmctlError).code
-  t.equal(code(new LogFullError()), 'DISK_FULL')
+  t.equal(code(new LogFullError(new Error('EROFS'))), 'DISK_FULL')
   t.equal(code(new OutcomeUnknownError('x')), 'TIMEOUT')
   t.equal(code(new NotLeaderError('other')), 'UNAVAILABLE')
   t.equal((fromRaft(new NotLeaderError(null)) as Error).message, NO_LEADER)

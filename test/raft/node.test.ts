@@ -266,9 +266,9 @@ t.test('a member that can’t read the leader’s snapshot ends, and says why', 
   ])
 })
 
-t.test('a full disk refuses writes, and the manager stays up', async (t) => {
+t.test('a log without room refuses writes, says why, and the manager stays up', async (t) => {
   const c = cluster(t)
-  let isFull = false
+  let failure: Error | undefined
   const files = (real: WalFiles): WalFiles => ({
     list: () => real.list(),
     read: (name) => real.read(name),
@@ -276,22 +276,26 @@ t.test('a full disk refuses writes, and the manager stays up', async (t) => {
     rename: (from, to) => real.rename(from, to),
     remove: (name) => real.remove(name),
     allocate: (name, bytes) =>
-      isFull ? Promise.reject(new Error('ENOSPC')) : real.allocate(name, bytes),
+      failure === undefined ? real.allocate(name, bytes) : Promise.reject(failure),
   })
   const options = { files, wal: { segmentBytes: 64 * 1024 }, keepEntriesMax: 20 }
   await c.startAll(['a'], options)
   const { node } = await c.leader()
-  isFull = true
+  failure = Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' })
   let refused: unknown
   for (let at = 0; at < 1_000 && refused === undefined; at += 1) {
     await node.propose(set(`k${at}`, 'v'.repeat(1_000))).catch((error: unknown) => {
       refused = error
     })
   }
-  t.match(refused, { code: 'RAFT_LOG_FULL' })
+  t.match(refused, {
+    code: 'RAFT_LOG_FULL',
+    message: /^the log of the manager gets no more room \(EACCES: permission denied\): /,
+    cause: failure,
+  })
   await node.readBarrier()
   t.pass('reads go on')
-  isFull = false
+  failure = undefined
   await until(() => node.status().hasRoom)
   await node.propose(set('after', 1))
 })

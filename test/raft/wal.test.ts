@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import type { LogFullError } from '../../src/raft/errors.ts'
 import { LevelStateStorage } from '../../src/raft/state-storage.ts'
 import { FileWal } from '../../src/raft/wal.ts'
 import { NodeWalFiles, type WalFiles } from '../../src/raft/wal-files.ts'
@@ -249,19 +250,74 @@ t.test('a full disk takes what is under way, asks for no more, and recovers', as
   await wal.append(batch([entry(1, 1)]))
   fail.allocate = true
   let index = 1
-  while (wal.hasRoom && index < 500) {
+  while (!wal.roomError && index < 500) {
     index += 1
     await wal.append(batch([entry(index, 1)]))
   }
-  t.notOk(wal.hasRoom, 'it says that the disk is full')
+  t.match(wal.roomError, { message: /disk of the manager is full/ }, 'it says so')
   index += 1
   await wal.append(batch([entry(index, 1)]))
   t.pass('and still takes what was under way')
   fail.allocate = false
   await wal.compactTo(index - 1)
-  t.ok(wal.hasRoom, 'a freed segment is room again')
+  t.equal(wal.roomError, undefined, 'a freed segment is room again')
   await wal.close()
   t.equal(await lastIndexAfterReopen(), index)
+})
+
+t.test('why there is no more room is kept and told, each reason once', async (t) => {
+  const failure = (code: string, errno: number) => Object.assign(new Error(code), { code, errno })
+  const readOnly = failure('EROFS', -30)
+  // A quota that is used up has no name there.
+  const overQuota = failure('Unknown system error -122', -122)
+  const refusals = [undefined, readOnly, readOnly, overQuota, undefined]
+  const files = new NodeWalFiles(directory)
+  const allocate = files.allocate.bind(files)
+  files.allocate = (name, bytes) => {
+    const refusal = refusals.shift()
+    return refusal === undefined ? allocate(name, bytes) : Promise.reject(refusal)
+  }
+  let retry: (() => void) | undefined
+  const after = (_: number, callback: () => void) => {
+    retry = callback
+    return () => {}
+  }
+  const told: LogFullError[] = []
+  const wal = new FileWal({
+    ...{ files, dataKey, clock: { ...systemClock, after } },
+    onTrouble: (error) => void told.push(error),
+  })
+  await wal.open()
+  await wal.append(batch([entry(1, 1)]))
+  const kept = new Set<string>()
+  while (refusals.length > 0) {
+    while (retry === undefined) await new Promise(setImmediate)
+    const again = retry
+    retry = undefined
+    kept.add(wal.roomError?.message ?? '')
+    again()
+  }
+  while (wal.roomError !== undefined) await new Promise(setImmediate)
+  const messages = [
+    'the log of the manager gets no more room (EROFS): mend that, and it goes on by itself',
+    'the disk of the manager is full: free some space',
+  ]
+  t.strictSame([...kept], messages)
+  t.strictSame(
+    told.map(({ message }) => message),
+    messages,
+  )
+  t.strictSame(
+    told.map(({ cause }) => cause),
+    [readOnly, overQuota],
+  )
+  await wal.close()
+})
+
+t.test('why a segment could not be made is told, also when what is left can’t go', async (t) => {
+  // Whose score takes no zeros, and nothing in that directory can be removed.
+  const files = new NodeWalFiles('/proc/self')
+  await t.rejects(files.allocate('oom_score_adj', SECTOR_BYTES), { code: 'EINVAL' })
 })
 
 t.test('a failed write ends the log: nothing more is acknowledged', async (t) => {

@@ -37,8 +37,8 @@ export class ObservedWal implements Wal {
     this.#isAlive = deps.isAlive
   }
 
-  get hasRoom(): boolean {
-    return this.#inner.hasRoom
+  get roomError(): Wal['roomError'] {
+    return this.#inner.roomError
   }
 
   get syncCount(): number {
