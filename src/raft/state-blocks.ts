@@ -4,6 +4,7 @@ import type { Level } from 'level'
 import { assert } from './assert.ts'
 import { sameBytes } from './bytes.ts'
 import { StorageCorruptError, StorageUnreadableError } from './errors.ts'
+import { reading } from './level-error.ts'
 import {
   type BlockEntry,
   decodeBlock,
@@ -83,7 +84,7 @@ export class StateBlocks {
     const iterator = this.#deps.db.iterator(rangeOf(this.generation))
     try {
       for (;;) {
-        const items = await iterator.nextv(READ_COUNT)
+        const items = await reading(iterator.nextv(READ_COUNT))
         if (items.length === 0) break
         for (const [key, sealed] of items) {
           const block = this.#open(key, sealed)
@@ -119,7 +120,7 @@ export class StateBlocks {
     const kept: BlockEntry[] = []
     for (const block of blocks) {
       const key = this.#keyOf(block)
-      const sealed = await this.#deps.db.get(key)
+      const sealed = await reading(this.#deps.db.get(key))
       if (sealed === undefined) throw missing()
       for (const entry of this.#open(key, sealed).entries) {
         const counts = entry[1] !== null && this.#index.isHome(entry[0], block)
@@ -140,7 +141,7 @@ export class StateBlocks {
     const seen = new Set<string>()
     let rest: StateEntry[] = []
     const readBlock = async (): Promise<boolean> => {
-      const item = await iterator.next()
+      const item = await reading(iterator.next())
       if (item === undefined && next === first) return false
       const [key, sealed] = item ?? []
       next -= 1

@@ -13,6 +13,7 @@ import {
   StorageUnreadableError,
   StorageVersionError,
 } from './errors.ts'
+import { openError, reading } from './level-error.ts'
 import type { SnapshotMeta } from './message.ts'
 import { decodeSnapshotMeta, encodeSnapshotMeta } from './snapshot-message.ts'
 import type { BlockEntry } from './state-block.ts'
@@ -26,6 +27,7 @@ import {
 } from './state-blocks.ts'
 import type { StateEntry, StateInstall, StateStorage, StateView, StateWrite } from './state-port.ts'
 import { StateSeal } from './state-seal.ts'
+import { checkTables } from './state-tables.ts'
 import { syncDirectory } from './wal-files.ts'
 
 /**
@@ -94,6 +96,8 @@ export class LevelStateStorage implements StateStorage {
     // Sealed values don't compress.
     const options = { valueEncoding: 'view', compression: false } as const
     this.#db = new Level<string, Uint8Array>(directory, options)
+    // It would open itself, before anybody has looked at its tables. A failure to close what isn't open is none.
+    this.#db.close().catch(() => {})
     this.#directory = directory
     this.#deps = deps
     this.#seal = new StateSeal(deps.dataKey)
@@ -105,10 +109,11 @@ export class LevelStateStorage implements StateStorage {
   }
 
   async open(): Promise<SnapshotMeta | null> {
+    await checkTables(this.#directory)
     await this.#db.open().catch((cause) => {
       throw openError(cause)
     })
-    const version = await this.#db.get(VERSION_KEY)
+    const version = await reading(this.#db.get(VERSION_KEY))
     if (version === undefined) {
       await this.#db.put(VERSION_KEY, new Uint8Array([VERSION]), SYNC)
       // LevelDB syncs what is in its directory; the directory's own name is in the parent.
@@ -116,9 +121,9 @@ export class LevelStateStorage implements StateStorage {
     } else if (version[0] !== VERSION) {
       throw new StorageVersionError('the state', version[0], VERSION)
     }
-    const sealed = await this.#db.get(META_KEY)
+    const sealed = await reading(this.#db.get(META_KEY))
     if (sealed !== undefined) this.#readMeta(sealed)
-    await this.#clear(other(this.#blocks.generation))
+    await reading(this.#clear(other(this.#blocks.generation)))
     return this.#stored
   }
 
@@ -360,18 +365,4 @@ export class LevelStateStorage implements StateStorage {
 
 function other(generation: Generation): Generation {
   return generation === 'a' ? 'b' : 'a'
-}
-
-function openError(cause: unknown): Error {
-  const inner = cause instanceof Error ? cause.cause : undefined
-  const code = inner instanceof Error && 'code' in inner ? inner.code : undefined
-  // A table or the list of them that isn't there any more is reported as an error of reading.
-  const isGone = code === 'LEVEL_IO_ERROR' && /No such file/.test(String(inner))
-  if (code === 'LEVEL_CORRUPTION' || isGone) {
-    return new StorageCorruptError('the state is damaged', { cause })
-  }
-  if (code === 'LEVEL_LOCKED') {
-    return new StorageFailedError('another process uses the data directory', { cause })
-  }
-  return new StorageFailedError('the state could not be opened', { cause })
 }

@@ -216,6 +216,31 @@ t.test('one of several puts it aside, takes no part, and waits to be let in', as
   t.strictSame(fatal, [])
 })
 
+t.test('a damaged table of the state is put aside, and it begins anew', async (t) => {
+  const { manager, dataDir, role, knows, fatal } = await managerOnDisk(t)
+  knows([OTHER])
+  // LevelDB makes a table of what is in its log when it is opened again.
+  const whole = role()
+  await whole.start(undefined)
+  await whole.stop()
+  const state = join(dataDir, 'raft/state')
+  const tables = (await readdir(state)).filter((name) => name.endsWith('.ldb'))
+  t.ok(tables.length > 0)
+  for (const name of tables) {
+    const file = await open(join(state, name), 'r+')
+    await file.write(Buffer.alloc(100), 0, 100, 0)
+    await file.close()
+  }
+  const pool = poolOf({ [OTHER.addr]: () => ({ kind: 'done' }) })
+  const damaged = manager.role(undefined, pool)
+  await damaged.start(undefined)
+  t.match(damaged.damage, /^the disk of this manager is damaged \(the state is damaged\): /)
+  while (!damaged.runtime) await new Promise((resolve) => setTimeout(resolve, 5))
+  t.ok((await readdir(join(dataDir, 'raft-damaged'))).includes('state'))
+  await damaged.stop()
+  t.strictSame(fatal, [])
+})
+
 for (const gone of ['raft', 'raft/wal']) {
   t.test(`${gone} is gone: it begins anew, once it is let in`, async (t) => {
     const { manager, dataDir, knows, fatal } = await managerOnDisk(t)

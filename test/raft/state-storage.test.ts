@@ -177,25 +177,33 @@ t.test('a view that was opened before old blocks are written anew sees all of th
   t.same(seen, before)
 })
 
-t.test('a block that became unreadable while the node runs stops no flush', async (t) => {
-  const troubles: string[] = []
-  const state = new LevelStateStorage(directory, {
-    ...{ clock, dataKey },
-    onTrouble: (error) => void troubles.push(error.code),
+const UNREADABLE: [how: string, read: () => Promise<Uint8Array>][] = [
+  ['garbage', () => Promise.resolve(new Uint8Array(64))],
+  [
+    'an error of LevelDB',
+    () =>
+      Promise.reject(Object.assign(new Error('bad entry in block'), { code: 'LEVEL_CORRUPTION' })),
+  ],
+]
+
+for (const [how, read] of UNREADABLE)
+  t.test(`a block that became ${how} while the node runs stops no flush`, async (t) => {
+    const troubles: string[] = []
+    const state = new LevelStateStorage(directory, {
+      ...{ clock, dataKey },
+      onTrouble: (error) => void troubles.push(error.code),
+    })
+    await state.open()
+    await state.load()
+    state.write(metaAt(1), [{ key: 'kept/0', value: value('v') }])
+    await state.flush()
+    interposeLevel(t, 'get', ([key], proceed) => (key === block(0) ? read() : proceed()))
+    const left = await churn(state, 100)
+    t.same(troubles, ['RAFT_STORAGE_CORRUPT'], 'told once')
+    t.equal(state.flushedIndex, 101)
+    await state.close()
+    t.equal(await loadAll(), left.size, 'all that was written since is there')
   })
-  await state.open()
-  await state.load()
-  state.write(metaAt(1), [{ key: 'kept/0', value: value('v') }])
-  await state.flush()
-  interposeLevel(t, 'get', ([key], proceed) =>
-    key === block(0) ? Promise.resolve(new Uint8Array(64)) : proceed(),
-  )
-  const left = await churn(state, 100)
-  t.same(troubles, ['RAFT_STORAGE_CORRUPT'], 'told once')
-  t.equal(state.flushedIndex, 101)
-  await state.close()
-  t.equal(await loadAll(), left.size, 'all that was written since is there')
-})
 
 t.test('another data key and another format version are refused', async (t) => {
   await write(1)

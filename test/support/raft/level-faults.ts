@@ -20,7 +20,7 @@ export function levelFaults(t: { teardown(run: () => void): void }): BatchFault[
 /** Comes between callers and one of LevelDB's methods until the test ends; `proceed` does what was asked for. */
 export function interposeLevel(
   t: { teardown(run: () => void): void },
-  name: 'batch' | 'clear' | 'get',
+  name: 'batch' | 'clear' | 'get' | 'iterator',
   answer: (args: readonly unknown[], proceed: () => unknown) => unknown,
 ): void {
   const prototype = Level.prototype as unknown as Record<string, (...args: unknown[]) => unknown>
