@@ -97,7 +97,12 @@ export class PeerConnection implements RpcConnection {
       onDead: (reason) => this.#break(reason),
     })
     this.#pending = new PendingRequests(deps.clock)
-    this.#streams = new StreamTable(this.#outbox, () => this.#sender.schedule())
+    this.#streams = new StreamTable(
+      this.#outbox,
+      () => this.#sender.schedule(),
+      // What was received of a message whose rest nobody takes any more.
+      (id) => this.#assembler.drop('data', id),
+    )
     this.#served = new ServedCalls(deps.handlers, deps.log, {
       connection: this,
       peer: options.peer,
@@ -181,6 +186,7 @@ export class PeerConnection implements RpcConnection {
   #cancelRequest(id: number): void {
     this.#outbox.drop(id)
     this.#assembler.drop('response', id)
+    this.#assembler.drop('failure', id)
     this.#outbox.pushControl('cancel', id)
     this.#sender.schedule()
   }
@@ -257,7 +263,6 @@ export class PeerConnection implements RpcConnection {
         return this.#streams.end(frame.id)
       case 'abort':
         this.#assembler.drop('open', frame.id)
-        this.#assembler.drop('data', frame.id)
         return this.#streams.abort(frame.id, errorFrom(decodeMessage(frame.payload)))
       case 'credit':
         this.#outbox.addCredit(frame.id, frame.payload.readUInt32BE(0))

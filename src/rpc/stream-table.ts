@@ -8,14 +8,16 @@ import { type Frame, STREAM_WINDOW_BYTES, STREAMS_MAX } from './wire.ts'
 export class StreamTable {
   readonly #outbox: Outbox
   readonly #schedule: () => void
+  readonly #onRelease: (id: number) => void
   readonly #streams = new Map<number, StreamEnd>()
   /** How many have even and odd ids: that is, by side that opened them. */
   readonly #counts: [number, number] = [0, 0]
 
-  /** `schedule` is called after each push into the outbox. */
-  constructor(outbox: Outbox, schedule: () => void) {
+  /** `schedule` is called after each push into the outbox, `onRelease` when a stream is over, whoever ended it. */
+  constructor(outbox: Outbox, schedule: () => void, onRelease: (id: number) => void) {
     this.#outbox = outbox
     this.#schedule = schedule
+    this.#onRelease = onRelease
   }
 
   has(id: number): boolean {
@@ -81,6 +83,7 @@ export class StreamTable {
   #release(id: number): void {
     if (this.#streams.delete(id)) this.#counts[id % 2 === 0 ? 0 : 1] -= 1
     this.#outbox.drop(id)
+    this.#onRelease(id)
   }
 }
 

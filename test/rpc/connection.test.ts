@@ -1,4 +1,5 @@
 import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { SwarmctlError } from '../../src/api/errors.ts'
 import { connect } from '../../src/rpc/client.ts'
@@ -6,6 +7,7 @@ import type { RpcConnection } from '../../src/rpc/connection.ts'
 import { RpcHandlers } from '../../src/rpc/handlers.ts'
 import { RpcServer } from '../../src/rpc/server.ts'
 import {
+  ASSEMBLY_BYTES_MAX,
   REQUESTS_MAX,
   STREAM_SEND_HIGH_WATER_BYTES,
   STREAM_WINDOW_BYTES,
@@ -318,6 +320,28 @@ t.test('leaving a stream early aborts it at the other side', async (t) => {
   await aborted.opened
   await stream.closed
   t.equal(count, 3)
+})
+
+t.test('what was half received of streams that were left takes no room', async (t) => {
+  const handlers = new RpcHandlers()
+  let sent = 0
+  handlers.onRequest('sent', async () => sent)
+  // Nobody reads the first message; of the second the window lets half through, and then its sender may go on.
+  handlers.onStream('download', async (_body, stream) => {
+    await stream.send('first')
+    await stream.send(Buffer.alloc(STREAM_WINDOW_BYTES + STREAM_SEND_HIGH_WATER_BYTES - 16_384))
+    sent += 1
+    await stream.closed
+  })
+  const { connection } = await pair(t, handlers)
+  const count = ((5 / 4) * ASSEMBLY_BYTES_MAX) / STREAM_WINDOW_BYTES
+  const atOnce = 64
+  for (let opened = atOnce; opened <= count; opened += atOnce) {
+    const streams = Array.from({ length: atOnce }, () => connection.openStream('download', {}))
+    while ((await connection.request('sent', {})) !== opened) await nextTurn()
+    for (const stream of streams) stream.abort()
+  }
+  t.equal(await connection.request('sent', {}), count)
 })
 
 t.test('a lost connection fails everything on it and tells why', async (t) => {
