@@ -399,6 +399,65 @@ t.test('UDP: of too many clients the one that was silent longest makes room', as
   listener.close()
 })
 
+t.test(
+  'UDP: an opening that fails late does not end the session that its client has by then',
+  async (t) => {
+    const answers = new Map<string, () => void>()
+    const opened: { addr: string; fail: () => void; succeed: () => void }[] = []
+    let onOpen = quiet
+    const tunnel: Tunnel = {
+      open: (_nodeId, { addr }) =>
+        new Promise((resolve, reject) => {
+          const succeed = () => {
+            const [near, far] = duplexPair() as [Duplex, Duplex]
+            const reader = new DatagramReader()
+            far.on('data', (chunk: Buffer) => {
+              for (const one of reader.read(chunk)) answers.get(String(one))?.()
+            })
+            resolve(near)
+          }
+          opened.push({ addr, fail: () => reject(new Error('late')), succeed })
+          onOpen()
+        }),
+    }
+    const dialer = new Dialer({ selfId: () => 'n1', tunnel })
+    const listener = new UdpListener({ dialer }, { isIpv6: false })
+    const port = await freePort()
+    await listener.listen(port, '127.0.0.1')
+    const client = createSocket('udp4')
+    t.teardown(() => {
+      listener.close()
+      client.close()
+    })
+    const send = (text: string) => client.send(text, port, '127.0.0.1')
+    const openingAt = async (addr: string) => {
+      listener.set({ endpoints: [{ ...target(80, 'n2'), addr }] })
+      const begun = new Promise<void>((resolve) => {
+        onOpen = resolve
+      })
+      send('first')
+      await begun
+    }
+    await openingAt('10.0.0.1')
+    await openingAt('10.0.0.2')
+    opened[0]!.fail()
+    // Whoever hears of the failure has heard of it.
+    await new Promise((resolve) => setImmediate(resolve))
+    opened[1]!.succeed()
+    const answered = new Promise<void>((resolve) => answers.set('second', resolve))
+    const reopened = new Promise<void>((resolve) => {
+      onOpen = resolve
+    })
+    send('second')
+    await Promise.race([answered, reopened])
+    t.strictSame(
+      opened.map(({ addr }) => addr),
+      ['10.0.0.1', '10.0.0.2'],
+      'the second session goes on',
+    )
+  },
+)
+
 t.test('datagrams in a byte stream', async (t) => {
   const datagrams = ['', 'a', 'x'.repeat(3000)].map((text) => Buffer.from(text))
   const bytes = Buffer.concat(datagrams.map(frameDatagram))

@@ -97,15 +97,13 @@ export class UdpListener {
   }
 
   #open(client: string, endpoint: PublishedEndpoint, reply: (answer: Buffer) => void): Session {
-    const end = () => {
-      const session = this.#sessions.get(client)
-      if (session !== undefined) this.#end(client, session)
-    }
+    // Its own session alone: what was opened for one that is over may fail when the client has another.
+    const end = () => this.#end(client, session)
     const channel = this.#dialer.isDirect(endpoint)
       ? directChannel(endpoint, reply, end)
       : tunnelChannel(this.#dialer.open(endpoint, 'udp'), reply, end)
     const timer = setTimeout(end, UDP_IDLE_TIMEOUT_MS)
-    const session = { endpoint, timer, ...channel }
+    const session: Session = { endpoint, timer, ...channel }
     this.#sessions.set(client, session)
     return session
   }
