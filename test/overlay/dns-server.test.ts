@@ -57,7 +57,9 @@ t.test('a server that fails or refuses is no reason not to ask the next', async 
   const asked = answering(third, 0)
   const upstream = new Upstream({ clock, servers: async () => [] }, port)
   const ask = async (...servers: string[]) =>
-    rcodeOf(await upstream.ask(query('a.b'), 'udp', servers))
+    rcodeOf(
+      await upstream.ask({ message: query('a.b'), transport: 'udp', source: '10.1.1.1' }, servers),
+    )
   t.equal(await ask('127.0.0.2', '127.0.0.3', '127.0.0.4'), 'NOERROR')
   t.equal(await ask('127.0.0.4', '127.0.0.2'), 'NOERROR')
   t.equal(asked.length, 2)
@@ -152,6 +154,66 @@ t.test('what is not ours goes to the Engine’s resolver of a container that has
   t.equal((await ask('neighbour')).rcode, 'NOERROR', 'whether it may ask others, the Engine knows')
   t.strictSame(asked, ['neighbour'])
 })
+
+t.test(
+  'one container whose names have silent servers leaves the outside to the others',
+  async (t) => {
+    const silent = await open('127.0.0.2')
+    const { port } = silent.address() as AddressInfo
+    answering(await open('127.0.0.3', port), 0)
+    // As fast as the server takes it, or a socket's buffer would be too small: each question is passed on or fails at once.
+    let onTaken = () => {}
+    let passedOn = 0
+    silent.on('message', () => {
+      passedOn++
+      onTaken()
+    })
+    const timers: (() => void)[] = []
+    const scheduling: Clock = {
+      nowMs: () => 0,
+      schedule: (_, run) => {
+        timers.push(run)
+        return () => {}
+      },
+    }
+    const names = new NameIndex(view({ networks: [network('front', 1, '127.0.0.0/16')] }), 'kernel')
+    const upstream = new Upstream({ clock: scheduling, servers: async () => [] }, port)
+    const source = {
+      names: () => names,
+      resolverOf: () => undefined,
+      nameserversOf: (from: string) => [from === '127.0.0.1' ? '127.0.0.2' : '127.0.0.3'],
+    }
+    const { port: at } = (await open('127.0.0.5')).address() as AddressInfo
+    const server = new DnsServer({ clock, log, upstream, source }, at)
+    t.teardown(() => server.close())
+    await server.serve(new Set(['127.0.0.1']))
+    const greedy = await open('127.0.0.1')
+    greedy.on('message', () => onTaken())
+    const ask = async () => {
+      const taken = new Promise<void>((resolve) => {
+        onTaken = resolve
+      })
+      greedy.send(query('a.example.com'), at, '127.0.0.1')
+      await taken
+    }
+    for (let count = 0; count < 512; count++) await ask()
+    t.equal(passedOn, 64, 'what a container has under way at most')
+    const other = await open('127.0.0.8')
+    const answer = new Promise<Buffer>((resolve) => other.once('message', resolve))
+    other.send(query('b.example.com'), at, '127.0.0.1')
+    t.equal((decode(await answer) as { rcode?: string }).rcode, 'NOERROR')
+
+    const over = new Promise<void>((resolve) => {
+      let left = 64
+      onTaken = () => void (--left === 0 && resolve())
+    })
+    for (const end of timers) end()
+    await over
+    await ask()
+    t.equal(passedOn, 65, 'what is over makes room')
+    for (const end of timers) end()
+  },
+)
 
 /** Something else on a port of this address, by one transport. */
 const held = async (transport: 'udp' | 'tcp', address: string) => {

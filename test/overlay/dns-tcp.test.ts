@@ -171,3 +171,34 @@ t.test('a client that sends many queries at once delays no other', async (t) => 
     `${turns.most()} in a turn: one of each client's, at its end and its begin`,
   )
 })
+
+t.test('one container’s connections leave room for those of others', async (t) => {
+  const names = new NameIndex(view({ networks: [network('front', 1, '127.0.0.0/16')] }), 'kernel')
+  const source = { names: () => names, resolverOf: () => undefined, nameserversOf: () => [] }
+  const upstream = new Upstream({ clock, servers: async () => [] }, 9)
+  const probe = createServer()
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
+  const { port } = probe.address() as AddressInfo
+  await new Promise((resolve) => probe.close(resolve))
+  const server = new DnsServer({ clock, log, upstream, source }, port)
+  t.teardown(() => server.close())
+  await server.serve(new Set(['127.0.0.1']))
+  const open = (localAddress: string) => {
+    const socket = connect({ host: '127.0.0.1', port, localAddress })
+    socket.on('error', () => {})
+    t.teardown(() => void socket.destroy())
+    return socket
+  }
+  /** Whether a connection is served: connections are taken in their order. */
+  const isAnswered = async (localAddress: string): Promise<boolean> => {
+    const socket = open(localAddress)
+    socket.end(withLength(query(7)))
+    return (await idsOf(socket).catch((): number[] => [])).includes(7)
+  }
+  const held = Array.from({ length: 256 }, () => open('127.0.0.1'))
+  t.notOk(await isAnswered('127.0.0.1'), 'it has as many as it gets')
+  t.ok(await isAnswered('127.0.0.8'))
+  for (const socket of held) socket.destroy()
+  while (!(await isAnswered('127.0.0.1'))) await new Promise((resolve) => setImmediate(resolve))
+  t.pass('those that ended make room')
+})

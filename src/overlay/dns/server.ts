@@ -5,12 +5,15 @@ import type { Log } from '../../api/log.ts'
 import type { EngineResolver } from '../name-clients.ts'
 import { type Answer, answerQuery } from './answer.ts'
 import type { NameIndex } from './names.ts'
+import { SourceLimit } from './source-limit.ts'
 import { serveTcpClient } from './tcp-client.ts'
 import type { Upstream } from './upstream.ts'
 
 const DNS_PORT = 53
 /** Per gateway; a container's resolver opens one for a truncated answer. */
 const TCP_CONNECTIONS_MAX = 256
+/** Of one container, for as many questions as it may have upstream: with `use-vc` (resolv.conf(5)) each has one of its own. */
+const TCP_CONNECTIONS_PER_SOURCE_MAX = 64
 /** Names of which it is known how often they were answered; then they begin anew. */
 const TURNS_MAX = 10_000
 /** Until a gateway's address can be bound: the bridge appears with its first container. */
@@ -127,11 +130,19 @@ export class DnsServer {
   }
 
   #openTcp(address: string): Promise<Server> {
+    const connections = new SourceLimit({
+      max: TCP_CONNECTIONS_MAX,
+      maxPerSource: TCP_CONNECTIONS_PER_SOURCE_MAX,
+    })
     const server = createServer({ allowHalfOpen: true }, (socket) => {
       const source = (socket.remoteAddress ?? '').replace(/^::ffff:/, '')
+      if (!connections.take(source)) {
+        socket.destroy()
+        return
+      }
+      socket.once('close', () => connections.giveBack(source))
       void serveTcpClient(socket, (message) => this.#answerSafely(message, source, 'tcp'))
     })
-    server.maxConnections = TCP_CONNECTIONS_MAX
     return new Promise((resolve, reject) => {
       server.once('error', reject)
       server.listen(this.#port, address, () => {
@@ -184,10 +195,11 @@ export class DnsServer {
       case 'reply':
         return answer.message
       case 'forward': {
+        const question = { message, transport, source }
         const resolver = this.#source.resolverOf(source)
         const upstream = await (resolver === undefined
-          ? this.#upstream.ask(message, transport, this.#servers(source, names))
-          : this.#upstream.askEngine(message, transport, resolver))
+          ? this.#upstream.ask(question, this.#servers(source, names))
+          : this.#upstream.askEngine(question, resolver))
         if (upstream.kind === 'message') return upstream.message
         return upstream.kind === 'none' ? answer.refusal : answer.failure
       }
