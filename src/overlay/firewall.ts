@@ -1,3 +1,4 @@
+import { SwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
 import type { Exec } from './exec.ts'
 import { dataPathAddresses, type ForwardingTable } from './forwarding-table.ts'
@@ -102,22 +103,32 @@ export class Firewall {
     await this.#removeProxyChains()
   }
 
+  /** @throws SwarmctlError FAILED_PRECONDITION when the host does not take the chains: a new network is not isolated until it does */
   async syncProxy(table: ForwardingTable): Promise<void> {
-    this.#tell(await this.#syncChains(table))
-  }
-
-  /** Returns what does not work, or ''. */
-  async #syncChains(table: ForwardingTable): Promise<string> {
     const script = proxyChains(table, { vxlanPort: this.#vxlanPort })
     if (script !== this.#last || !(await this.#iptables.hasChain('filter', CHAIN))) {
-      const result = await this.#iptables.restore(script)
-      if (result.code !== 0) return this.#iptables.complaint(result)
-      this.#last = script
+      const isMade = await this.#restoreChains(script)
+      if (!isMade) return
     }
     const missing = await this.#ensureJumps(PROXY_CHAINS)
     await this.#removeKernelRules()
     const unguarded = await this.#syncGuards(table)
-    return missing || unguarded
+    this.#tell(missing || unguarded)
+  }
+
+  /** False without iptables: to try each second would not bring it, and names and listeners work without. */
+  async #restoreChains(script: string): Promise<boolean> {
+    // One of the tables may have been taken when the other is refused.
+    this.#last = ''
+    const result = await this.#iptables.restore(script)
+    if (result.code === 0) {
+      this.#last = script
+      return true
+    }
+    const complaint = this.#iptables.complaint(result)
+    this.#tell(complaint)
+    if (result.code === 127) return false
+    throw new SwarmctlError('FAILED_PRECONDITION', complaint)
   }
 
   async #syncGuards(table: ForwardingTable): Promise<string> {

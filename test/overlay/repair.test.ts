@@ -244,11 +244,49 @@ t.test('the proxy plane says what it lacks as long as it lacks it', async (t) =>
   await firewall.syncProxy(table)
   t.match(firewall.note, 'POSTROUTING of table nat')
   broken = /iptables-restore/
-  await firewall.syncProxy(forwardingTable(view({}), 'n1')!)
+  await t.rejects(firewall.syncProxy(forwardingTable(view({}), 'n1')!), /^iptables-restore: no/)
   t.match(firewall.note, /^iptables-restore: no/)
   broken = /never/
   await firewall.syncProxy(table)
   t.equal(firewall.note, '')
+})
+
+t.test('the proxy plane holds a view when its chains do, and tries again until then', async (t) => {
+  const host = new FakeHost()
+  host.dataPlane = 'proxy'
+  const overlay = await started(host)
+  let code = 124
+  let chains = ''
+  host.answer = (command, input) => {
+    if (!command.startsWith('iptables-restore') || !input.includes('*nat')) return null
+    if (code === 0) chains = input
+    return { code, stderr: 'no end after 30000 ms' }
+  }
+  overlay.take(message(two))
+  let isHeld = false
+  const held = overlay.held().then(() => {
+    isHeld = true
+  })
+  for (let attempt = 0; attempt < 3; attempt++) {
+    await turns(40)
+    t.notOk(isHeld)
+    if (attempt === 2) code = 0
+    host.timers.pop()?.()
+  }
+  await held
+  t.match(chains, '10.1.0.0/16')
+  t.equal(overlay.dataPlane.note, '')
+  await overlay.close()
+
+  // Nothing would bring it.
+  const without = new FakeHost()
+  without.dataPlane = 'proxy'
+  without.answer = (command) =>
+    command.startsWith('iptables') ? { code: 127, stderr: 'iptables-restore: not found' } : null
+  const bare = await started(without)
+  await apply(bare, message(two))
+  t.match(bare.dataPlane.note, 'iptables-restore: not found')
+  await bare.close()
 })
 
 t.test("questions for names pass a host's INPUT policy, and nothing else does", async (t) => {
