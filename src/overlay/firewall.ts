@@ -1,11 +1,19 @@
 import { SwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
 import type { Exec } from './exec.ts'
-import { dataPathAddresses, type ForwardingTable } from './forwarding-table.ts'
+import type { ForwardingTable } from './forwarding-table.ts'
 import { GUARD_CHAINS, guardChains, IN_CHAIN } from './guard-chains.ts'
 import { ACCEPT_MARK, ACCEPT_RULE, Iptables, type Jump } from './iptables.ts'
 import { ANY_BRIDGE, ANY_VXLAN, encryptedPort } from './names.ts'
-import { FROM_CHAINS, fromRules, VXLAN_CHAINS, vxlanRules } from './sender-chains.ts'
+import {
+  FORGED_CHAIN,
+  FORGED_CHAINS,
+  FROM_CHAINS,
+  forgedChain,
+  fromRules,
+  VXLAN_CHAINS,
+  vxlanRules,
+} from './sender-chains.ts'
 
 /**
  * Our part of Docker's iptables. An `accept` in another table cannot override its FORWARD policy, so: in the kernel plane one
@@ -49,7 +57,7 @@ export const proxyChains = (
   return [
     '*filter',
     `:${CHAIN} - [0:0]`,
-    ...vxlanRules(CHAIN, dataPathAddresses(table), vxlanPort),
+    ...vxlanRules(CHAIN, table, vxlanPort),
     ...fromRules(CHAIN, table.networks),
     `-A ${CHAIN} -m conntrack --ctdir REPLY -i ${ANY_VXLAN} -j ACCEPT`,
     ...forward,
@@ -87,6 +95,8 @@ export class Firewall {
   readonly #vxlanPort: number
   #last = ''
   #lastGuards = ''
+  /** Made by this process: one of before may be for another port. */
+  #hasForged = false
   /** Empty, or why packets between nodes may be dropped on this host. */
   note = ''
 
@@ -113,7 +123,8 @@ export class Firewall {
     const missing = await this.#ensureJumps(PROXY_CHAINS)
     await this.#removeKernelRules()
     const unguarded = await this.#syncGuards(table)
-    this.#tell(missing || unguarded)
+    const unchecked = await this.#syncForged()
+    this.#tell(missing || unguarded || unchecked)
   }
 
   /** False without iptables: to try each second would not bring it, and names and listeners work without. */
@@ -129,6 +140,17 @@ export class Firewall {
     this.#tell(complaint)
     if (result.code === 127) return false
     throw new SwarmctlError('FAILED_PRECONDITION', complaint)
+  }
+
+  /** By itself: the rest works on hosts that lack the table or the match. */
+  async #syncForged(): Promise<string> {
+    if (!this.#hasForged || !(await this.#iptables.hasChain('raw', FORGED_CHAIN))) {
+      const result = await this.#iptables.restore(forgedChain(this.#vxlanPort))
+      this.#hasForged = result.code === 0
+      if (!this.#hasForged)
+        return `containers of the Engine's own networks can send as a node: ${this.#iptables.complaint(result)}`
+    }
+    return await this.#ensureJumps(FORGED_CHAINS)
   }
 
   async #syncGuards(table: ForwardingTable): Promise<string> {
@@ -159,7 +181,8 @@ export class Firewall {
 
   async #removeProxyChains(): Promise<void> {
     if (!(await this.#iptables.hasChain('filter', CHAIN))) return
-    await this.#iptables.removeChains([...PROXY_CHAINS, ...GUARD_CHAINS])
+    await this.#iptables.removeChains([...PROXY_CHAINS, ...GUARD_CHAINS, ...FORGED_CHAINS])
+    this.#hasForged = false
     this.#last = ''
     this.#lastGuards = ''
   }

@@ -49,6 +49,13 @@ const ELEMENTS_PER_LINE = 500
 
 const nodeMask = `0x${MARK_NODE_MASK.toString(16).padStart(8, '0')}`
 
+/**
+ * What a container of any bridge sends as a node: no way leads back over that bridge to the sender, nor is the address that bridge's own.
+ * One of the two holds where the host's way to other nodes is a bridge; a card is not asked, since answers may go out by another one.
+ */
+const FROM_CONTAINERS =
+  'meta iifkind "bridge" fib saddr . iif oif missing fib daddr . iif type != local'
+
 const chainRules = (chain: BalanceChain): string =>
   chain.kind === 'vip'
     ? vipRule('ip', chain)
@@ -64,9 +71,10 @@ chain services {
 ${ASTRAY_CHAIN}
 chain raw_pre {
   type filter hook prerouting priority -300
-  udp dport ${vxlanPort} fib daddr type != unicast ip saddr != @vteps drop
+  udp dport ${vxlanPort} fib daddr type != unicast ip daddr != @vteps drop
   udp dport ${vxlanPort} ip saddr != @vteps ip daddr @vteps drop
   udp dport ${vxlanPort} iifname "${BRIDGES}" ip daddr @vteps drop
+  udp dport ${vxlanPort} ip daddr @vteps ${FROM_CONTAINERS} drop
   udp dport ${vxlanPort} fib daddr type local notrack
   udp dport @encrypted_ports iifname != "lo" fib daddr type != unicast drop
   udp dport @encrypted_ports iifname "lo" notrack

@@ -20,6 +20,7 @@ const TOOLS = [
 const SCRATCH = `table ip swarmctl_probe {
   map ep { typeof ip daddr . numgen inc mod 65536 : ip daddr; }
   map vip { type ipv4_addr : verdict; }
+  chain raw { type filter hook prerouting priority -300; meta iifkind "bridge" fib daddr . iif type != local notrack; }
   chain rr { ct mark set ct mark | 0x10000000 dnat ip to ip daddr . numgen inc mod 2 map @ep; }
   chain pre { type nat hook prerouting priority -105; ip daddr vmap @vip; }
   chain out { type route hook output priority -150; ct direction reply meta mark set ct mark & 0x0fff0000; }

@@ -288,6 +288,9 @@ export async function dataPlaneSuite(
         const send = () => sendFrom(stranger, { ...wrapped, from: address })
         t.equal(await arrives(at, send), false, `what a container wraps, from ${address}`)
       }
+    // The device's socket is bound to every address of its host.
+    const toGateway = { ...onSecond, to: own.replace(/\d+$/, '1') }
+    t.equal(await arrives(second, () => sendFrom(stranger, toGateway)), false, 'to its gateway')
   })
 
   await t.test('a change under load loses nothing', async (t) => {

@@ -193,8 +193,9 @@ t.test('the replacement is one transaction and has every rule that the plane nee
   const script = fullScript(modelOf(view({ networks })), { vxlanPort: 4790 })
   t.match(script, /^table ip swarmctl\ndelete table ip swarmctl\ntable ip swarmctl \{/)
   for (const rule of [
-    'udp dport 4790 fib daddr type != unicast ip saddr != @vteps drop',
+    'udp dport 4790 fib daddr type != unicast ip daddr != @vteps drop',
     'udp dport 4790 ip saddr != @vteps ip daddr @vteps drop',
+    'udp dport 4790 ip daddr @vteps meta iifkind "bridge" fib saddr . iif oif missing fib daddr . iif type != local drop',
     'iifname "sw-br*" ip saddr @overlay fib saddr . iif oif missing ct direction original drop',
     'ip saddr @internal_nets ct direction original drop',
     'oifname "sw-vx*" meta mark set 0',

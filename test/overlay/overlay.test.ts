@@ -425,7 +425,10 @@ t.test("the proxy plane's rules", async (t) => {
   t.ok(0 < own && own < lines.indexOf('-A SWARMCTL-FROM -s 10.1.0.0/16 -j DROP'))
   t.ok(lines.includes('-A SWARMCTL-NAT -s 10.1.1.0/24 ! -o sw-vx+ -j MASQUERADE'))
   t.notOk(
-    lines.some((line) => line.includes('-s 10.2.1.0/24')),
+    lines.some((line) => line.includes('-s 10.2.1.0/24 ! -o')),
     'an internal one is not translated',
   )
+  const taken = lines.indexOf('-A SWARMCTL-IN -p udp --dport 4789 -j SWARMCTL-VXLAN')
+  const elsewhere = lines.indexOf('-A SWARMCTL-IN -p udp --dport 4789 ! -d 192.168.0.1 -j DROP')
+  t.ok(0 < elsewhere && elsewhere < taken, 'the device hears at one address')
 })
