@@ -3,6 +3,7 @@ import type { Exec } from './exec.ts'
 import type { ForwardingTable } from './forwarding-table.ts'
 import { GUARD_CHAINS, guardChains, IN_CHAIN } from './guard-chains.ts'
 import { ACCEPT_RULE, Iptables, type Jump } from './iptables.ts'
+import { twinsOf } from './link-model-ipv6.ts'
 import { ANY_VXLAN } from './names.ts'
 import { FROM_CHAINS, fromRules } from './sender-chains.ts'
 
@@ -27,8 +28,12 @@ const JUMPS: readonly Jump[] = [
 
 /** The proxy plane's chains as `ip6tables-restore --noflush` text. Pure. */
 export const ipv6ProxyChains = (table: ForwardingTable): string => {
-  const networks = table.networks.flatMap(({ ipv6, internal, bridge }) =>
-    ipv6 === null ? [] : [{ ...ipv6, internal, bridge }],
+  const networks = table.networks.flatMap(({ ipv6, internal, bridge, plan }) =>
+    ipv6 === null ? [] : [{ ...ipv6, internal, bridge, plan }],
+  )
+  const twins = twinsOf(table)
+  const hosts = table.hostRoutes.flatMap(({ addr, nodeId }) =>
+    twins.all([addr]).map((twin) => ({ addr: twin, isHere: nodeId === table.self.nodeId })),
   )
   const internal = networks.filter((network) => network.internal)
   const open = networks.filter((network) => !network.internal)
@@ -36,7 +41,7 @@ export const ipv6ProxyChains = (table: ForwardingTable): string => {
   return [
     '*filter',
     `:${CHAIN} - [0:0]`,
-    ...fromRules(CHAIN, networks),
+    ...fromRules(CHAIN, networks, hosts),
     ...networks.map(({ subnet }) => `-A ${CHAIN} -s ${subnet} -d ${subnet} -j ACCEPT`),
     ...networks.map(({ subnet }) => `-A ${CHAIN} -d ${subnet} ${isNew} -j DROP`),
     ...internal.map(({ subnet }) => `-A ${CHAIN} -s ${subnet} ${isNew} -j DROP`),

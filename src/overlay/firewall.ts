@@ -49,6 +49,8 @@ export const proxyChains = (
 ): string => {
   const forward: string[] = []
   const nat: string[] = []
+  const { nodeId: selfId } = table.self
+  const hosts = table.hostRoutes.map(({ addr, nodeId }) => ({ addr, isHere: nodeId === selfId }))
   for (const network of table.networks) {
     forward.push(`-A ${CHAIN} -s ${network.subnet} -d ${network.subnet} -j ACCEPT`)
     if (network.internal) continue
@@ -58,7 +60,7 @@ export const proxyChains = (
     '*filter',
     `:${CHAIN} - [0:0]`,
     ...vxlanRules(CHAIN, table, vxlanPort),
-    ...fromRules(CHAIN, table.networks),
+    ...fromRules(CHAIN, table.networks, hosts),
     `-A ${CHAIN} -m conntrack --ctdir REPLY -i ${ANY_VXLAN} -j ACCEPT`,
     ...forward,
     // Two rules a network: every pair of them would be a million for a thousand.

@@ -1,5 +1,12 @@
 /** What the tables of both families have in common: the same rules, read over addresses of the one or the other. */
-import { BRIDGES, ENCRYPTED_DEVICE, MARK_ACCEPT, MARK_OWNED, VXLAN_DEVICES } from './names.ts'
+import {
+  BRIDGES,
+  ENCRYPTED_DEVICE,
+  MARK_ACCEPT,
+  MARK_OWNED,
+  VXLAN_DEVICE,
+  VXLAN_DEVICES,
+} from './names.ts'
 import { type BalanceChain, type CommonSetName, SLOTS_MAX } from './nft-model.ts'
 
 export type NftFamily = 'ip' | 'ip6'
@@ -47,12 +54,14 @@ export const toAstray = (
   ${family} daddr @encrypted_nets jump astray`
 
 /**
- * Isolation: who says to be of an overlay must have its way back where it comes from. `notOutside` narrows down where to an internal
- * network's containers may not go.
+ * Isolation: who says to be of an overlay must have its way back where it comes from. An answer may have it elsewhere, since it leaves by
+ * its container's default gateway, but never at another node: or what goes backwards along a flow would pass as that node's task.
+ * `notOutside` narrows down where to an internal network's containers may not go.
  */
 export const isolateChain = (family: NftFamily, notOutside = ''): string => `chain isolate {
   type filter hook prerouting priority -140
   iifname "${BRIDGES}" ${family} saddr @overlay fib saddr . iif oif missing ct direction original drop
+  iifname "${BRIDGES}" ${family} saddr @overlay fib saddr oifname { "${VXLAN_DEVICE}", "${ENCRYPTED_DEVICE}" } drop
   ${family} saddr . ${family} daddr @pairs accept
   ${family} saddr @overlay ${family} daddr @overlay ct direction original drop
   ${family} saddr @internal_nets ${notOutside}ct direction original drop

@@ -6,12 +6,16 @@ import { ANY_BRIDGE } from './names.ts'
  * The proxy plane's chains about who says to have sent something: what `isolate` and `raw_pre` of nftables hold in the kernel plane.
  */
 const FROM_CHAIN = 'SWARMCTL-FROM'
+const ANSWER_CHAIN = 'SWARMCTL-ANSWER'
 const VXLAN_CHAIN = 'SWARMCTL-VXLAN'
 const IN_CHAIN = 'SWARMCTL-IN'
 export const FORGED_CHAIN = 'SWARMCTL-FORGED'
 
 /** To be removed after the chains whose rules lead to them. */
-export const FROM_CHAINS: readonly Jump[] = [{ table: 'filter', from: [], chain: FROM_CHAIN }]
+export const FROM_CHAINS: readonly Jump[] = [
+  { table: 'filter', from: [], chain: FROM_CHAIN },
+  { table: 'filter', from: [], chain: ANSWER_CHAIN },
+]
 export const VXLAN_CHAINS: readonly Jump[] = [
   { table: 'filter', from: ['INPUT'], chain: IN_CHAIN },
   { table: 'filter', from: [], chain: VXLAN_CHAIN },
@@ -23,16 +27,43 @@ export const FORGED_CHAINS: readonly Jump[] = [
 /** The Engine's bridges, by the names that it gives them: iptables can't tell a bridge from a card. */
 const ENGINE_BRIDGES = ['docker+', 'br-+']
 
+/** A network as its containers' senders are checked: in one family. */
+export interface SenderNetwork {
+  bridge: string
+  subnet: string
+  plan: 'blocks' | 'flat'
+  local: string
+}
+
+/** An address that lies outside its node's block. */
+export interface SenderHost {
+  addr: string
+  isHere: boolean
+}
+
 /** A container speaks with an address of its own network, of all that overlays have: rules for `chain`, before it accepts any. Pure. */
 export const fromRules = (
   chain: string,
-  networks: readonly { bridge: string; subnet: string }[],
+  networks: readonly SenderNetwork[],
+  hosts: readonly SenderHost[],
 ): string[] => [
   `:${FROM_CHAIN} - [0:0]`,
   ...networks.map(({ bridge, subnet }) => `-A ${FROM_CHAIN} -i ${bridge} -s ${subnet} -j RETURN`),
   ...networks.map(({ subnet }) => `-A ${FROM_CHAIN} -s ${subnet} -j DROP`),
-  // An answer leaves by the container's default gateway, whichever network that is of.
   `-A ${chain} -i ${ANY_BRIDGE} -m conntrack --ctdir ORIGINAL -j ${FROM_CHAIN}`,
+  // An answer leaves by the container's default gateway, whichever network that is of; but not with what is another node's.
+  `:${ANSWER_CHAIN} - [0:0]`,
+  ...hosts.map(
+    ({ addr, isHere }) => `-A ${ANSWER_CHAIN} -s ${addr} -j ${isHere ? 'RETURN' : 'DROP'}`,
+  ),
+  // In a flat subnet every address of another node is among those above.
+  ...networks
+    .filter(({ plan }) => plan === 'blocks')
+    .flatMap(({ local, subnet }) => [
+      `-A ${ANSWER_CHAIN} -s ${local} -j RETURN`,
+      `-A ${ANSWER_CHAIN} -s ${subnet} -j DROP`,
+    ]),
+  `-A ${chain} -i ${ANY_BRIDGE} -m conntrack --ctdir REPLY -j ${ANSWER_CHAIN}`,
 ]
 
 /** Only nodes hand each other what is wrapped for the VXLAN device: rules for `chain`, before it accepts any. Pure. */

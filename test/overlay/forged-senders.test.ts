@@ -58,6 +58,7 @@ const senders = async (t: Test, bench: ForgerBench): Promise<void> => {
   for (const [place, from, to, what] of WRAPPED)
     t.notOk(await bench.arrives(place, (text) => bench.wrapped(from, to, onBlue(text))), what)
   t.notOk(await bench.arrives('a', (text) => onBlue(text, '10.1.1.5')), 'from another network')
+  t.notOk(await bench.arrives('a', onBlue), 'backwards along a flow, as the other node’s task')
 
   // Node 1 answers by another way than this comes in by.
   bench.run('n', 'ip', ['route', 'add', NODE_1, 'via', '172.31.0.1'])

@@ -171,6 +171,10 @@ t.test("the proxy plane's rules", async (t) => {
     lines.some((line) => line.includes('-s fd00:2::/120 ! -o')),
     'an internal one is not',
   )
+  const own = lines.indexOf('-A SWARMCTL-ANSWER -s fd00:1::a01:100/120 -j RETURN')
+  const others = lines.indexOf('-A SWARMCTL-ANSWER -s fd00:1::/64 -j DROP')
+  const asks = lines.indexOf('-A SWARMCTL -i sw-br+ -m conntrack --ctdir REPLY -j SWARMCTL-ANSWER')
+  t.ok(0 < own && own < others && 0 < asks && asks < accept, 'answers are of this node’s')
 })
 
 t.test('the bridge and what a container is created with', async (t) => {

@@ -197,6 +197,7 @@ t.test('the replacement is one transaction and has every rule that the plane nee
     'udp dport 4790 ip saddr != @vteps ip daddr @vteps drop',
     'udp dport 4790 ip daddr @vteps meta iifkind "bridge" fib saddr . iif oif missing fib daddr . iif type != local drop',
     'iifname "sw-br*" ip saddr @overlay fib saddr . iif oif missing ct direction original drop',
+    'iifname "sw-br*" ip saddr @overlay fib saddr oifname { "sw-vx0", "sw-vx1" } drop',
     'ip saddr @internal_nets ct direction original drop',
     'oifname "sw-vx*" meta mark set 0',
     'tcp option maxseg size set rt mtu',

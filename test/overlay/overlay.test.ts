@@ -432,3 +432,32 @@ t.test("the proxy plane's rules", async (t) => {
   const elsewhere = lines.indexOf('-A SWARMCTL-IN -p udp --dport 4789 ! -d 192.168.0.1 -j DROP')
   t.ok(0 < elsewhere && elsewhere < taken, 'the device hears at one address')
 })
+
+t.test('in the proxy plane no answer has an address that is routed to another node', async (t) => {
+  const flat = { plan: 'flat', gateways: { n1: '10.3.3.1', n2: '10.3.3.2' } } as const
+  const table = forwardingTable(
+    view({
+      networks: [network('a', 1, '10.1.0.0/16'), network('c', 3, '10.3.3.0/24', flat)],
+      services: [service('s')],
+      endpoints: [
+        endpoint('t1', 's', 'n1', { a: '10.1.2.77', c: '10.3.3.10' }),
+        endpoint('t2', 's', 'n2', { a: '10.1.1.88', c: '10.3.3.20' }),
+      ],
+    }),
+    'n1',
+  )!
+  const lines = proxyChains(table, { vxlanPort: 4789 }).split('\n')
+  t.strictSame(
+    lines.filter((line) => line.startsWith('-A SWARMCTL-ANSWER')),
+    [
+      '-A SWARMCTL-ANSWER -s 10.3.3.2 -j DROP',
+      '-A SWARMCTL-ANSWER -s 10.1.2.77 -j RETURN',
+      '-A SWARMCTL-ANSWER -s 10.1.1.88 -j DROP',
+      '-A SWARMCTL-ANSWER -s 10.3.3.20 -j DROP',
+      '-A SWARMCTL-ANSWER -s 10.1.1.0/24 -j RETURN',
+      '-A SWARMCTL-ANSWER -s 10.1.0.0/16 -j DROP',
+    ],
+  )
+  const asks = lines.indexOf('-A SWARMCTL -i sw-br+ -m conntrack --ctdir REPLY -j SWARMCTL-ANSWER')
+  t.ok(0 < asks && asks < lines.indexOf('-A SWARMCTL -s 10.1.0.0/16 -d 10.1.0.0/16 -j ACCEPT'))
+})
