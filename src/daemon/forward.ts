@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
 import { Agent, request as httpsRequest } from 'node:https'
 import type { Clock } from '../api/clock.ts'
 import { unavailable } from '../api/errors.ts'
@@ -12,8 +12,11 @@ export const FORWARDED_HEADER = 'x-swarmctl-forwarded'
 
 /** Kept-alive connections to the leader. */
 const SOCKETS_MAX = 64
-/** A leader begins every answer at once, streams too; one whose host died says nothing for as long as TCP hopes. */
-const ANSWER_LIMIT_MS = 30_000
+/**
+ * A leader begins every answer at once, streams too, or says that it is still at work (`http/still-at-work.ts`); one whose host died says
+ * nothing for as long as TCP hopes. Counts from the last that went to it or came from it.
+ */
+const SILENCE_LIMIT_MS = 30_000
 
 /** Requests of this node's socket that the leader answers, over the cluster port with this node's certificate. */
 export class Forwarder {
@@ -75,15 +78,11 @@ export class Forwarder {
         nodeId: target.nodeId,
         giveUp: () => giveUp('it leads no more'),
       })
-      const cancelLimit = this.#clock.schedule(ANSWER_LIMIT_MS, () =>
-        giveUp(`silent for ${ANSWER_LIMIT_MS / 1000} s`),
+      limitSilence(this.#clock, request, upstream, () =>
+        giveUp(`silent for ${SILENCE_LIMIT_MS / 1000} s`),
       )
-      upstream.on('close', () => {
-        cancelLimit()
-        this.#waiting.delete(request)
-      })
+      upstream.on('close', () => this.#waiting.delete(request))
       upstream.on('response', (answer) => {
-        cancelLimit()
         // Of this node and its Engine, which the client speaks to: another manager's may have other versions.
         const { 'api-version': _, server: __, ostype: ___, ...headers } = answerHeaders(answer)
         response.writeHead(answer.statusCode ?? 502, headers)
@@ -124,6 +123,29 @@ export class Forwarder {
     })
     return this.#agent
   }
+}
+
+/** Calls `giveUp` when the leader neither takes of the request's body nor says anything, until its answer begins. */
+const limitSilence = (
+  clock: Clock,
+  request: IncomingMessage,
+  upstream: ClientRequest,
+  giveUp: () => void,
+): void => {
+  let cancel = clock.schedule(SILENCE_LIMIT_MS, giveUp)
+  const anew = () => {
+    cancel()
+    cancel = clock.schedule(SILENCE_LIMIT_MS, giveUp)
+  }
+  const end = () => {
+    cancel()
+    request.off('data', anew)
+    upstream.off('finish', anew).off('information', anew)
+  }
+  // Who takes no more of the body stops these: the pipe reads on when there is room.
+  request.on('data', anew)
+  upstream.on('finish', anew).on('information', anew)
+  upstream.once('response', end).once('close', end)
 }
 
 /** Closes the agent's idle connections now, and each other one when its request is through. */

@@ -31,6 +31,7 @@ import type { EnginePort, SwarmPort } from './ports.ts'
 import { sendError } from './reply.ts'
 import { type Exchange, queryFlag, type Route } from './routes.ts'
 import { serviceRoutes } from './service-routes.ts'
+import { tellStillAtWork } from './still-at-work.ts'
 import { swarmRoutes } from './swarm-routes.ts'
 
 /** Registry credentials of a build come in one header; Go's servers take this much. */
@@ -172,7 +173,10 @@ export class Surface {
 
   async #place(route: Route, exchange: Exchange): Promise<void> {
     const { request, response } = exchange
-    if (route.endsWithClient) onHalfClose(request, response, () => response.destroy())
+    if (route.endsWithClient) {
+      onHalfClose(request, response, () => response.destroy())
+      if (exchange.engine === this.#notThisEngine) tellStillAtWork(exchange)
+    }
     switch (route.place) {
       case 'local':
         if (exchange.engine === this.#notThisEngine) throw notForwarded()

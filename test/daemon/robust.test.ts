@@ -25,6 +25,7 @@ import { createCluster } from '../../src/manager/ca/create-cluster.ts'
 import { storeCredentials } from '../../src/pki/credentials-file.ts'
 import { newUnlockKey } from '../../src/pki/data-key.ts'
 import { eventually } from '../support/lab/eventually.ts'
+import { VirtualClock } from '../support/orchestration/virtual-clock.ts'
 import { noLog } from '../support/rpc/cluster-fixture.ts'
 
 const YEAR_MS = 365 * 24 * 3_600_000
@@ -36,7 +37,7 @@ const cluster = (nowMs = Date.now()) =>
   )
 
 /** A node that forwards all that it is asked to a leader, which answers as it is told. `sockets`: the leader's open connections. */
-const forwarding = async (t: Test, leader: RequestListener) => {
+const forwarding = async (t: Test, leader: RequestListener, clock: Clock = systemClock) => {
   const { credentials } = await cluster()
   const { keyPem, certPem, rootCAPem, nodeId } = credentials
   const tls = { key: keyPem, cert: certPem, ca: rootCAPem, requestCert: true }
@@ -47,7 +48,7 @@ const forwarding = async (t: Test, leader: RequestListener) => {
     socket.on('close', () => sockets.delete(socket))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const forwarder = new Forwarder({ clock: systemClock }, credentials)
+  const forwarder = new Forwarder({ clock }, credentials)
   const target = { nodeId, addr: `127.0.0.1:${(server.address() as AddressInfo).port}` }
   const node = createServer((request, response) => {
     response.setHeader('Api-Version', '1.41')
@@ -78,6 +79,70 @@ t.test('a request that waits for a lost leader ends when there is another', asyn
   forwarder.onLeader('another')
   const { statusCode } = await answer
   t.equal(statusCode, 503)
+})
+
+t.test('a leader is waited for while it takes what is sent, and says that it works', async (t) => {
+  const clock = new VirtualClock()
+  let limits = 0
+  const counted: Clock = {
+    nowMs: () => clock.nowMs(),
+    schedule(delayMs, run) {
+      limits += 1
+      return clock.schedule(delayMs, run)
+    },
+  }
+  let leader: ServerResponse | undefined
+  let got = 0
+  let isWhole = false
+  const unpack: RequestListener = (request, response) => {
+    leader = response
+    request.on('data', (chunk: Buffer) => {
+      got += chunk.length
+    })
+    request.on('end', () => {
+      isWhole = true
+    })
+  }
+  const { port } = await forwarding(t, unpack, counted)
+  const upload = () => {
+    const put = { host: '127.0.0.1', port, method: 'PUT', path: '/tasks/x/archive', agent: false }
+    const request = httpRequest(put)
+    const answer = new Promise<string>((resolve, reject) => {
+      request.on('response', async (answer) => {
+        let text = ''
+        for await (const chunk of answer) text += chunk
+        resolve(`${answer.statusCode} ${text}`)
+      })
+      request.on('error', reject)
+    })
+    return { request, answer }
+  }
+  /** Something that begins the limit anew, which is nearly over by then. */
+  const anew = async (what: string, act: () => void) => {
+    const before = limits
+    act()
+    await eventually(() => limits > before, { what })
+    await clock.advance(29_000)
+  }
+  const patient = upload()
+  await anew('it is sent on', () => patient.request.flushHeaders())
+  for (const part of [1, 2, 3]) {
+    await anew(`part ${part}`, () => patient.request.write('x'))
+    await eventually(() => got === part, { what: `the leader has part ${part}` })
+  }
+  await anew('the end', () => patient.request.end())
+  await eventually(() => isWhole, { what: 'the leader has all' })
+  for (const sign of [1, 2]) await anew(`sign ${sign}`, () => leader?.writeProcessing())
+  leader?.end('unpacked')
+  t.equal(await patient.answer, '200 unpacked')
+  const lost = upload()
+  let isOver = false
+  const answer = lost.answer.finally(() => {
+    isOver = true
+  })
+  lost.request.end()
+  while (!isOver) await clock.advance(2_000)
+  t.match(await answer, /^503 .*silent for 30 s/, 'a leader that says nothing is dead')
 })
 
 t.test('a forwarded answer has the headers of the node that was asked', async (t) => {

@@ -1,11 +1,15 @@
+import { once } from 'node:events'
 import { createServer, request as httpRequest, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import t from 'tap'
+import t, { type Test } from 'tap'
+import type { Clock } from '../../src/api/clock.ts'
+import type { ContainerAnswer } from '../../src/api/container-call.ts'
 import { SwarmctlError } from '../../src/api/errors.ts'
 import { engineJson } from '../../src/http/engine-proxy.ts'
 import { Surface } from '../../src/http/surface.ts'
-import { silentLog, startNode, until } from '../support/http/api-node.ts'
+import { type ApiNode, silentLog, startNode, until } from '../support/http/api-node.ts'
 import { sampleService, sampleTask } from '../support/objects.ts'
+import { VirtualClock } from '../support/orchestration/virtual-clock.ts'
 
 t.test(
   'an event after the Engine’s end, for a client that has not read all, ends nobody',
@@ -32,16 +36,21 @@ t.test(
   },
 )
 
-t.test('what another manager forwards concerns the cluster, never this machine', async (t) => {
-  const node = await startNode(t)
-  const { swarm, engine } = node
-  const surface = new Surface({ port: swarm, engine, clock: swarm.clock, log: silentLog })
+/** Where other managers reach the node. */
+const forwardedPort = async (t: Test, { swarm, engine }: ApiNode, clock: Clock = swarm.clock) => {
+  const surface = new Surface({ port: swarm, engine, clock, log: silentLog })
   const server = createServer((request, response) => {
     void surface.handleForwarded(request, response)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => void server.close())
-  const { port } = server.address() as AddressInfo
+  return (server.address() as AddressInfo).port
+}
+
+t.test('what another manager forwards concerns the cluster, never this machine', async (t) => {
+  const node = await startNode(t)
+  const { swarm, engine } = node
+  const port = await forwardedPort(t, node)
   const status = async (method: string, path: string): Promise<number> => {
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
       const request = httpRequest({ host: '127.0.0.1', port, method, path, agent: false }, resolve)
@@ -68,6 +77,54 @@ t.test('what another manager forwards concerns the cluster, never this machine',
     'its Engine was not asked',
   )
   t.strictSame(swarm.calls, [])
+})
+
+t.test('another manager is told of a call that is still under way', async (t) => {
+  const clock = new VirtualClock()
+  const node = await startNode(t, { clock })
+  await node.swarm.store.update((tx) => {
+    tx.put('service', sampleService('web1', 'web'))
+    tx.put('task', sampleTask('task1', 'web1'))
+  })
+  let begin = (_: ContainerAnswer): void => {}
+  let isBegun = false
+  node.swarm.container = () => {
+    const answer = new Promise<ContainerAnswer>((resolve) => {
+      begin = resolve
+    })
+    isBegun = true
+    return {
+      ...{ answer, send: async () => {}, end() {}, abort() {} },
+      async *body() {
+        yield Buffer.from('unpacked')
+      },
+    }
+  }
+  const put = { method: 'PUT', path: '/tasks/task1/archive?path=/', agent: false }
+  const unpack = async (where: { port: number } | { socketPath: string }, signs: number) => {
+    isBegun = false
+    let told = 0
+    const request = httpRequest({ ...put, ...where })
+    request.on('information', ({ statusCode }) => {
+      t.equal(statusCode, 102)
+      told += 1
+    })
+    request.end('tar')
+    await until(() => isBegun)
+    for (let at = 1; at <= signs; at++) {
+      await clock.advance(8_000)
+      await until(() => told === at)
+    }
+    await clock.advance(signs === 0 ? 60_000 : 0)
+    begin({ status: 200, headers: {} })
+    const [answer] = (await once(request, 'response')) as [IncomingMessage]
+    let text = ''
+    for await (const chunk of answer) text += chunk
+    await clock.advance(60_000)
+    t.strictSame([told, answer.statusCode, text], [signs, 200, 'unpacked'])
+  }
+  await unpack({ port: await forwardedPort(t, node, clock) }, 4)
+  await unpack({ socketPath: node.socketPath }, 0)
 })
 
 t.test('a client that goes away while its task is looked up leaves no call behind', async (t) => {
