@@ -19,6 +19,9 @@ export const callEngine = (
   instead: { url?: string; body?: object | Buffer },
 ): Promise<EngineAnswer> =>
   new Promise((resolve, reject) => {
+    const gone = () => new Error('the client went away')
+    // Nobody would end the call: 'close' is told once.
+    if (response.destroyed) return reject(engineUnavailable(gone()))
     const { 'content-length': _, 'transfer-encoding': __, ...headers } = request.headers
     const { body: content = Buffer.alloc(0) } = instead
     const body = Buffer.isBuffer(content) ? content : Buffer.from(JSON.stringify(content))
@@ -29,7 +32,7 @@ export const callEngine = (
       headers: { ...headers, 'content-length': body.length },
       agent: false,
     })
-    const onClose = () => upstream.destroy(new Error('the client went away'))
+    const onClose = () => upstream.destroy(gone())
     const fail = (error: Error) => {
       response.off('close', onClose)
       reject(engineUnavailable(error))

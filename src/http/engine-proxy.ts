@@ -40,6 +40,8 @@ export const proxyToEngine = (
   response: ServerResponse,
   { body, url = request.url ?? '/' }: Instead = {},
 ): void => {
+  // Nobody would end the call of a client that went away before: 'close' is told once.
+  if (response.destroyed) return
   const upstream = httpRequest({
     ...engine.address(),
     method: request.method,

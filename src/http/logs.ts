@@ -96,6 +96,8 @@ export class LogStream {
     tasks: readonly Task[],
     isWanted: ((task: Task) => boolean) | undefined,
   ): Promise<void> {
+    // Nobody would end the streams of a client that went away while its tasks were looked up: 'close' is told once.
+    if (this.#response.destroyed) return
     const present = tasks.filter(hasLog)
     if (present.length > LOG_TASKS_MAX) {
       throw invalid(`more than ${LOG_TASKS_MAX} tasks: ask for the log of one task instead`)

@@ -164,6 +164,53 @@ t.test('an Engine is not asked for a client that has gone', async (t) => {
   }
 })
 
+t.test('nor for one that breaks off while the swarm is asked', async (t) => {
+  let calls = 0
+  const { node } = await nodeWithEngine(t, (socket) => {
+    calls += 1
+    socket.resume().on('end', () => socket.end())
+  })
+  const control = node.swarm.control()
+  const { listNetworks, getNetwork } = control
+  let leave = async (): Promise<void> => {}
+  control.getNetwork = async (...args) => {
+    await leave()
+    return getNetwork.apply(control, args)
+  }
+  control.listNetworks = async (...args) => {
+    await leave()
+    return listNetworks.apply(control, args)
+  }
+  const settings = JSON.stringify({ Name: 'conf', Driver: 'overlay', ConfigOnly: true })
+  for (const [line, body] of [
+    // Passed on as it is, and in another form.
+    ['GET /networks/mine', ''],
+    ['POST /networks/create', settings],
+  ] as const) {
+    const client = createConnection(node.socketPath).pause()
+    client.on('error', () => {})
+    const pause = () => new Promise((resolve) => setTimeout(resolve, 50))
+    const ask = (line: string, body: string) => {
+      const head = `Content-Type: application/json\r\nContent-Length: ${body.length}`
+      client.write(`${line} HTTP/1.1\r\nHost: docker\r\n${head}\r\n\r\n${body}`)
+    }
+    // With an answer that it has not read its end is no half-close, but a break.
+    ask('GET /services', '')
+    await pause()
+    let isOver = false
+    leave = async () => {
+      client.destroy()
+      await pause()
+      setTimeout(() => {
+        isOver = true
+      }, 100)
+    }
+    ask(line, body)
+    await until(() => isOver)
+    t.equal(calls, 0, line)
+  }
+})
+
 t.test('a client that ends its sending half is answered', async (t) => {
   const { node, sockets } = await nodeWithEngine(t, (socket) => {
     socket.once('data', () => {

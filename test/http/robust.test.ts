@@ -8,6 +8,7 @@ import { SwarmctlError } from '../../src/api/errors.ts'
 import { engineJson } from '../../src/http/engine-proxy.ts'
 import { Surface } from '../../src/http/surface.ts'
 import { type ApiNode, silentLog, startNode, until } from '../support/http/api-node.ts'
+import { NODE_ID } from '../support/http/memory-swarm.ts'
 import { sampleService, sampleTask } from '../support/objects.ts'
 import { VirtualClock } from '../support/orchestration/virtual-clock.ts'
 
@@ -158,6 +159,42 @@ t.test('a client that goes away while its task is looked up leaves no call behin
   client.end()
   await until(() => isOver)
   t.equal(asked, 1, 'its node is not asked')
+})
+
+t.test('a client that goes away while its logs are looked up leaves no stream open', async (t) => {
+  const node = await startNode(t)
+  const { swarm } = node
+  await swarm.store.update((tx) => {
+    tx.put('service', sampleService('web1', 'web'))
+    const ContainerStatus = { ContainerID: 'c1', PID: 1, ExitCode: 0 }
+    const Status = { Timestamp: '', State: 'running', Message: '', ContainerStatus } as const
+    tx.put('task', sampleTask('task1', 'web1', { NodeID: NODE_ID, Status }))
+  })
+  const control = swarm.control()
+  for (const [path, look] of [
+    ['/services/web1/logs', 'listTasks'],
+    ['/tasks/task1/logs', 'getTask'],
+  ] as const) {
+    const client = httpRequest({
+      ...{ socketPath: node.socketPath, agent: false },
+      path: `${path}?stdout=1&follow=1`,
+    })
+    const ask = control[look].bind(control) as (...args: unknown[]) => Promise<unknown>
+    let isOver = false
+    control[look] = (async (...args: unknown[]) => {
+      client.destroy()
+      // The server hears of it, then what was asked for comes.
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      setTimeout(() => {
+        isOver = true
+      }, 50)
+      return ask(...args)
+    }) as never
+    client.on('error', () => {})
+    client.end()
+    await until(() => isOver)
+    t.strictSame(swarm.logRequests, [], path)
+  }
 })
 
 t.test('an Engine that hangs is not waited for', async (t) => {
