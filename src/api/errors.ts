@@ -15,7 +15,7 @@ const CATALOGUE = {
   NODE_REMOVED: { status: 401, exitCode: 1 },
   /** No object with this id, name or id prefix. */
   NOT_FOUND: { status: 404, exitCode: 1 },
-  /** An object of this name exists. */
+  /** An object of this name exists, or the Engine says that what is asked of it conflicts with what it is doing. */
   ALREADY_EXISTS: { status: 409, exitCode: 1 },
   /** The object changed since the version that the request names. Docker answers 500 and clients match the text. */
   OUT_OF_SEQUENCE: { status: 500, exitCode: 1 },

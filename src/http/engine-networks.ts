@@ -1,13 +1,20 @@
 import { type ErrorCode, invalid, notFound, toSwarmctlError } from '../api/errors.ts'
 import { isConfigNetwork, noConfigNetwork } from '../api/node-local-network.ts'
 import { OVERLAY_BRIDGE_LABEL } from '../api/overlay-bridge.ts'
+import { asWritten, parseText } from './body.ts'
 import { engineJson } from './engine-proxy.ts'
 import { orUndefined } from './or-undefined.ts'
 import type { EnginePort } from './ports.ts'
 import { type LocalNetwork, renderBridge } from './render-network.ts'
 
-/** The Engine is down or not ours, or what was asked for has just gone. */
-const NOT_TO_BE_HAD: readonly ErrorCode[] = ['ENGINE_UNAVAILABLE', 'PERMISSION_DENIED', 'NOT_FOUND']
+/** The Engine is down or not ours, or refuses (a name that two networks have: 400), or what was asked for has just gone. */
+const NOT_TO_BE_HAD: readonly ErrorCode[] = [
+  'ENGINE_UNAVAILABLE',
+  'PERMISSION_DENIED',
+  'INVALID_ARGUMENT',
+  'ALREADY_EXISTS',
+  'NOT_FOUND',
+]
 
 /** The bridges of overlays on this node; none while its Engine is down, or when another manager asks. */
 export const overlayBridges = async (
@@ -90,7 +97,7 @@ const withoutBridges = (text: string | null): object => {
 
 /** @throws SwarmctlError INVALID_ARGUMENT unless it is a JSON list of texts */
 export const parseNames = (text: string): string[] => {
-  const names: unknown = JSON.parse(text)
+  const names = parseText(text, asWritten)
   if (Array.isArray(names) && names.every((name) => typeof name === 'string')) return names
   throw invalid('invalid list of names')
 }

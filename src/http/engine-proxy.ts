@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import { request as httpRequest, STATUS_CODES } from 'node:http'
 import { createConnection } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { SwarmctlError } from '../api/errors.ts'
+import { type ErrorCode, SwarmctlError } from '../api/errors.ts'
 import { passHalfClose } from './half-close.ts'
 import type { EnginePort } from './ports.ts'
 import { sendError } from './reply.ts'
@@ -142,7 +142,22 @@ export const proxyUpgrade = (
   client.on('close', () => upstream.destroy())
 }
 
-/** Gets a JSON document from the Engine, which may be silent for `limitMs`. */
+/** What the Engine refuses for good. All else may be over in a moment: 503 lets clients try again. */
+const REFUSALS: ReadonlyMap<number | undefined, ErrorCode> = new Map([
+  [400, 'INVALID_ARGUMENT'],
+  [403, 'PERMISSION_DENIED'],
+  [404, 'NOT_FOUND'],
+  [409, 'ALREADY_EXISTS'],
+])
+
+/** The Engine's words for what it does not do. */
+const refusal = (status: number | undefined, message: string): SwarmctlError =>
+  new SwarmctlError(REFUSALS.get(status) ?? 'ENGINE_UNAVAILABLE', message)
+
+/**
+ * Gets a JSON document from the Engine, which may be silent for `limitMs`.
+ * @throws SwarmctlError ENGINE_UNAVAILABLE, or of REFUSALS
+ */
 export const engineJson = (
   engine: EnginePort,
   path: string,
@@ -160,13 +175,7 @@ export const engineJson = (
         try {
           const body = JSON.parse(text)
           if ((answer.statusCode ?? 500) < 400) resolve(body)
-          else
-            reject(
-              new SwarmctlError(
-                answer.statusCode === 404 ? 'NOT_FOUND' : 'ENGINE_UNAVAILABLE',
-                String(body.message),
-              ),
-            )
+          else reject(refusal(answer.statusCode, String(body.message)))
         } catch (error) {
           reject(engineUnavailable(error))
         }

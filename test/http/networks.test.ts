@@ -172,6 +172,43 @@ t.test('networks: who uses one, and the removal of those that nobody does', asyn
   t.strictSame((await node.call('POST', '/networks/prune')).body, { NetworksDeleted: ['unused'] })
 })
 
+t.test('what the Engine refuses for good is no reason to try again', async (t) => {
+  const node = await startNode(t)
+  const { answers } = node.engine
+  const call = async (method: string, path: string) => {
+    const { status, body } = await node.call(method, path)
+    return [status, body.message, body.code]
+  }
+  for (const [status, message, code] of [
+    [400, "invalid filter 'colour'", 'INVALID_ARGUMENT'],
+    [403, 'authorization denied by plugin', 'PERMISSION_DENIED'],
+    [409, 'a prune operation is already running', 'ALREADY_EXISTS'],
+  ] as const) {
+    answers.set('GET /networks', { status, body: { message } })
+    answers.set('POST /networks/prune', { status, body: { message } })
+    t.strictSame(await call('GET', '/networks'), [status, message, code])
+    t.strictSame(await call('POST', '/networks/prune'), [status, message, code])
+  }
+  answers.set('GET /networks', { status: 500, body: { message: 'it is starting' } })
+  t.strictSame(await call('GET', '/networks'), [503, 'it is starting', 'ENGINE_UNAVAILABLE'])
+  for (const list of ['x', '{}', '[1]']) {
+    t.strictSame((await call('POST', `/networks/prune?prunedHere=${list}`))[0], 400, list)
+  }
+})
+
+t.test('an Engine that refuses to say what it has keeps no network from the cluster', async (t) => {
+  const node = await startNode(t)
+  const body = { message: 'network twice is ambiguous (2 matches found on name)' }
+  for (const status of [400, 403, 409, 500]) {
+    const name = `twice${status}`
+    node.engine.answers.set(`GET /networks/${name}`, { status, body })
+    const asked = { body: { Name: name, Driver: 'overlay' } }
+    t.equal((await node.call('POST', '/networks/create', asked)).status, 201, name)
+    node.engine.answers.set('GET /networks', { status, body })
+    t.strictSame((await node.call('GET', `/networks/${name}`)).body.Containers, {}, name)
+  }
+})
+
 t.test('a name is one network’s, the swarm’s or the Engine’s', async (t) => {
   const node = await startNode(t)
   const create = (Name: string, Driver: string) =>
