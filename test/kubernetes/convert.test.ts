@@ -140,6 +140,12 @@ t.test('what a container says', async (t) => {
   t.match(host.TaskTemplate.Networks, [{ Target: 'host' }])
 })
 
+t.test('an empty name of a node is none, nor are no names of secrets any', async (t) => {
+  const [namespace] = convert(deployment('', 'nodeName: "", imagePullSecrets: [],'))
+  t.strictSame(namespace?.services[0]?.TaskTemplate.Placement, {})
+  t.strictSame(namespace?.notes, [])
+})
+
 t.test('braces of a manifest are text, fields of the pod are not', async (t) => {
   const fields = `{name: POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}`
   const { TaskTemplate } = serviceOf(

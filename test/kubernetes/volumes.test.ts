@@ -66,6 +66,30 @@ t.test("with fsGroup they are the group's, and mounted files are for it to read"
   ])
 })
 
+t.test('an empty list of keys is none, and an empty subPath', async (t) => {
+  const data = (kind: string) => `---
+apiVersion: v1
+kind: ${kind}
+metadata: {name: both}
+${kind === 'Secret' ? 'stringData' : 'data'}: {a: one, b: two}
+`
+  const mounted = (source: string, subPath: string) => {
+    const text =
+      deploymentOf(`containers: [{image: web, volumeMounts: [{name: v, mountPath: /etc/x${subPath}}]}]
+      volumes: [{name: v, ${source}}]`)
+    const [namespace] = convert(text, data('ConfigMap'), data('Secret'))
+    const { Configs, Secrets } = namespace?.services[0]?.TaskTemplate.ContainerSpec ?? {}
+    return [...(Configs ?? []), ...(Secrets ?? [])].map(({ File }) => File?.Name)
+  }
+  const whole = ['/etc/x/a', '/etc/x/b']
+  for (const source of ['configMap: {name: both', 'secret: {secretName: both']) {
+    t.strictSame(mounted(`${source}}`, ''), whole, source)
+    t.strictSame(mounted(`${source}, items: []}`, ''), whole, source)
+    t.strictSame(mounted(`${source}}`, ', subPath: ""'), whole, source)
+    t.strictSame(mounted(`${source}, items: []}`, ', subPath: b'), ['/etc/x'], source)
+  }
+})
+
 t.test('what volumes cannot be', async (t) => {
   const volume = (source: string, mounts: string) => () =>
     convert(

@@ -17,7 +17,7 @@ export const convertPlacement = (pod: PodSpec, path: readonly string[]): Placeme
   const constraints = Object.entries(pod.nodeSelector ?? {}).map(([label, value]) =>
     constraintOf(label, value, [...path, 'nodeSelector', label]),
   )
-  if (pod.nodeName !== undefined) constraints.push(`node.hostname==${pod.nodeName}`)
+  if (pod.nodeName) constraints.push(`node.hostname==${pod.nodeName}`)
   // Tasks are spread over hosts in any case.
   const spread = (pod.topologySpreadConstraints ?? [])
     .map(({ topologyKey }) => topologyKey)

@@ -74,7 +74,7 @@ const convertContainer = (
   const { mounts, configs, secrets } = convertVolumes(pod, container, context)
   const Healthcheck = convertProbes(container, path, note)
   if (container.imagePullPolicy === 'Never') note('imagePullPolicy: Never is ignored')
-  if (pod.imagePullSecrets) note('imagePullSecrets are ignored: use --with-registry-auth')
+  if (pod.imagePullSecrets?.length) note('imagePullSecrets are ignored: use --with-registry-auth')
   return defined<ContainerSpec>({
     Image: container.image,
     Command: words('command'),

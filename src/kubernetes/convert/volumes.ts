@@ -112,9 +112,12 @@ const addFiles = (
   const name = configMap?.name ?? secret?.secretName ?? ''
   const source = configMap ?? secret
   if (source?.optional === true && data.valuesOf(kind, name) === undefined) return
-  const items = source?.items ?? data.keysOf(kind, name, place).map((key) => ({ key, path: key }))
-  const wanted = subPath === undefined ? items : items.filter((item) => item.path === subPath)
-  if (subPath !== undefined && wanted.length === 0) {
+  // As in Kubernetes, an empty list is none, and so is an empty path.
+  const items = source?.items?.length
+    ? source.items
+    : data.keysOf(kind, name, place).map((key) => ({ key, path: key }))
+  const wanted = subPath ? items.filter((item) => item.path === subPath) : items
+  if (subPath && wanted.length === 0) {
     throw new ManifestProblem([...place, 'subPath'], `${kind} ${name} has no ${subPath}`)
   }
   for (const { key, path: file, mode } of wanted.map((item) => ({ mode: undefined, ...item }))) {
@@ -124,7 +127,7 @@ const addFiles = (
     if (source?.optional === true && !data.valuesOf(kind, name)?.has(key)) continue
     const object = data.fileOf(kind, name, key, place)
     const File = {
-      Name: subPath === undefined ? `${mountPath.replace(/\/$/, '')}/${file}` : mountPath,
+      Name: subPath ? mountPath : `${mountPath.replace(/\/$/, '')}/${file}`,
       UID: '0',
       GID: String(fsGroup ?? 0),
       Mode:
