@@ -84,6 +84,12 @@ const accepted = async (answer: IncomingMessage): Promise<IncomingMessage> => {
 const isForbidden = (error: unknown): boolean =>
   ['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException | undefined)?.code ?? '')
 
+/** An archive of a folder fails at one of its files. */
+const cantRead = (source: string, error: NodeJS.ErrnoException): SwarmctlError =>
+  new SwarmctlError('INVALID_ARGUMENT', `can't read ${error.path ?? source}: ${error.message}`, {
+    cause: error,
+  })
+
 /** Talks to a daemon's API socket. */
 export class Client {
   readonly host: string
@@ -115,14 +121,25 @@ export class Client {
     }
   }
 
-  /** Calls with a stream as the body and returns the parsed answer, which may come before the stream's end when it is an error. */
-  async upload<T = unknown>(call: Omit<Call, 'body'> & { stream: Readable }): Promise<T> {
-    const { stream, ...rest } = call
+  /**
+   * Calls with a stream as the body and returns the parsed answer, which may come before the stream's end when it is an error. `source` is
+   * what the stream is read of, for the line that says that it can't be.
+   */
+  async upload<T = unknown>(
+    call: Omit<Call, 'body'> & { stream: Readable; source: string },
+  ): Promise<T> {
+    const { stream, source, ...rest } = call
     const { request, answered } = this.#begin(rest, { 'Transfer-Encoding': 'chunked' })
-    stream.on('error', (error) => request.destroy(error))
+    // Told first: what the broken request says then is not what is wrong.
+    const unreadable = new Promise<never>((_, reject) =>
+      stream.on('error', (error) => {
+        reject(cantRead(source, error))
+        request.destroy()
+      }),
+    )
     stream.pipe(request)
-    const answer = await answered
-    const text = await readText(answer)
+    const answer = await Promise.race([unreadable, answered])
+    const text = await Promise.race([unreadable, readText(answer)])
     const status = answer.statusCode ?? 500
     stream.unpipe(request)
     if (status < 400) return parseText(text) as T

@@ -11,13 +11,16 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
 import type { ContainerCall, ContainerExchange } from '../../src/api/container-call.ts'
+import { Client } from '../../src/cli/client.ts'
 import { AgentCalls } from '../../src/manager/dispatcher/agent-calls.ts'
 import { ContainerCalls } from '../../src/worker/docker/container-calls.ts'
 import { UsageCalls } from '../../src/worker/docker/usage-calls.ts'
 import { taskUsage } from '../../src/worker/node-usage.ts'
+import { asNobody } from '../support/as-nobody.ts'
 import { type RunOptions, runCli } from '../support/cli/run-cli.ts'
 import { ApiNode } from '../support/http/api-node.ts'
 import { ContainerEngine } from '../support/http/container-engine.ts'
@@ -219,6 +222,46 @@ t.test('cp that can not be', async (t) => {
     [`cp ${here}/file web.2:/tmp`, /no running task/],
   ]
   for (const [line, err] of cases) t.match(await run(line), { code: 1, err }, line)
+})
+
+t.test('cp of what can not be read says which file, not that the daemon is gone', async (t) => {
+  const { node, engine, run } = await start(t)
+  const here = mkdtempSync(join(tmpdir(), 'swarmctl-copy-'))
+  t.teardown(() => rmSync(here, { recursive: true }))
+  const folder = join(here, 'site/private')
+  mkdirSync(folder, { recursive: true })
+  // Whoever it is may talk to both.
+  for (const { socketPath } of [node, engine]) {
+    chmodSync(dirname(socketPath), 0o755)
+    chmodSync(socketPath, 0o777)
+  }
+  chmodSync(here, 0o755)
+  const copied = await asNobody(folder, () => run(`cp ${here}/site web:/tmp`))
+  t.match(copied, { code: 1, err: /^swarmctl: can't read \S*private[^:]*: EACCES: [^\n]*\n$/ })
+  t.notMatch(copied.err, /no swarmctl daemon/)
+})
+
+t.test('an upload whose source breaks says what is wrong with it', async (t) => {
+  const { node } = await start(t)
+  const upload = (stream: Readable) => {
+    const path = `/tasks/${TASK_ID}/archive?path=/tmp`
+    return new Client(node.host).upload({ method: 'PUT', path, stream, source: 'standard input' })
+  }
+  const breaking = (error: Error) =>
+    new Readable({
+      read() {
+        this.push('some')
+        setImmediate(() => this.destroy(error))
+      },
+    })
+  const gone = Object.assign(new Error('ENOENT: no such file'), { path: '/srv/a.tmp' })
+  const code = 'INVALID_ARGUMENT'
+  await t.rejects(upload(breaking(gone)), {
+    ...{ code, message: "can't read /srv/a.tmp: ENOENT: no such file" },
+  })
+  await t.rejects(upload(breaking(new Error('Size mismatch'))), {
+    ...{ code, message: "can't read standard input: Size mismatch" },
+  })
 })
 
 t.test('cp writes nothing beside the folder that it was told', async (t) => {

@@ -72,6 +72,7 @@ export const restoreVerb = (parent: Command, run: Runner, launcher: DaemonLaunch
               'X-Swarmctl-Passphrase': Buffer.from(passphrase, 'utf8').toString('base64'),
             },
             stream,
+            source: path,
           })
           progress.end()
           explain(context, restored)

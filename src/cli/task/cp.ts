@@ -198,7 +198,7 @@ const send = async (
   task: Task,
   folder: string,
   options: CopyOptions,
-  archive: Readable,
+  { archive, source }: { archive: Readable; source: string },
 ): Promise<void> => {
   await client.upload({
     method: 'PUT',
@@ -207,6 +207,7 @@ const send = async (
     headers: { 'Content-Type': 'application/x-tar' },
     signal,
     stream: archive,
+    source,
   })
 }
 
@@ -220,7 +221,10 @@ const copyIn = async (
   const task = await runningTask(context, ref)
   if (source === '-') {
     const folder = await followed(context, task, absolute(path))
-    return send(context, task, folder, options, context.terminal.input())
+    return send(context, task, folder, options, {
+      archive: context.terminal.input(),
+      source: 'standard input',
+    })
   }
   const isContents = /\/\.$|^\.$/.test(source)
   const entry = await lstat(
@@ -246,7 +250,7 @@ const copyIn = async (
       return header
     },
   })
-  await send(context, task, folder, options, archive as Readable)
+  await send(context, task, folder, options, { archive: archive as Readable, source })
 }
 
 const copy = async (

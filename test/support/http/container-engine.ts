@@ -38,7 +38,10 @@ export class ContainerEngine {
     this.socketPath = join(folder, 'containers.sock')
     this.root = join(folder, 'root')
     mkdirSync(join(this.root, 'tmp'), { recursive: true })
-    this.#server = createServer((request, response) => void this.#answer(request, response))
+    this.#server = createServer((request, response) => {
+      // What breaks off is answered to nobody.
+      this.#answer(request, response).catch(() => response.destroy())
+    })
     this.#server.on('upgrade', (request, socket, head) => this.#attach(request, socket, head))
   }
 
