@@ -88,7 +88,7 @@ const splitDetails = (text: string, timestamps: boolean) => {
 }
 
 const printLogs = async (context: CliContext, ref: string, options: LogsOptions): Promise<void> => {
-  const { output, client } = context
+  const { output, client, terminal } = context
   const { path, service } = await findTarget(context, ref)
   const isTerminal = service.Spec.TaskTemplate.ContainerSpec?.TTY === true
   const stream = await client.open({
@@ -106,23 +106,24 @@ const printLogs = async (context: CliContext, ref: string, options: LogsOptions)
     },
   })
   if (isTerminal) {
-    for await (const chunk of stream) output.write(String(chunk))
+    // As bytes: a character may be cut between two of them.
+    for await (const chunk of stream as AsyncIterable<Buffer>) await terminal.write('stdout', chunk)
     return
   }
   const names = new TaskNames(context, service, options)
   let incomplete = false
   for await (const { stream: kind, line } of logFrames(stream)) {
-    const text = line.toString('utf8')
     if (kind === 'system') {
       incomplete = true
-      output.writeError(text)
+      output.writeError(line.toString('utf8'))
       continue
     }
-    const write = kind === 'stderr' ? output.writeError : output.write
     if (options.raw) {
-      write(text)
+      await terminal.write(kind, line)
       continue
     }
+    const text = line.toString('utf8')
+    const write = kind === 'stderr' ? output.writeError : output.write
     const { time, rest, details, taskId, nodeId } = splitDetails(text, options.timestamps === true)
     const extra = options.details ? `${details} ` : ''
     write(`${time ? `${time} ` : ''}${await names.nameOf(taskId, nodeId)}    | ${extra}${rest}`)
