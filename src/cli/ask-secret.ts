@@ -4,23 +4,29 @@ const CTRL_C = '\u0003'
 const CTRL_D = '\u0004'
 const BACKSPACE = '\u007f'
 
-/** Asks for one line on a terminal and shows nothing of it. Ctrl-C ends the process as it would otherwise. */
+/** Asks for one line on a terminal and shows nothing of it. Ctrl-C is the signal that it would be otherwise; rejects when `signal` aborts. */
 export const askSecret = (
   input: ReadStream,
   output: { write(text: string): unknown },
   prompt: string,
+  signal: AbortSignal,
 ): Promise<string> => {
   output.write(prompt)
   input.setRawMode(true)
   input.setEncoding('utf8')
   input.resume()
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     let line = ''
     const finish = () => {
       input.off('data', onData)
+      signal.removeEventListener('abort', onAbort)
       input.setRawMode(false)
       input.pause()
       output.write('\n')
+    }
+    const onAbort = () => {
+      finish()
+      reject(signal.reason)
     }
     const onData = (text: string) => {
       for (const character of text) {
@@ -30,7 +36,6 @@ export const askSecret = (
           return
         }
         if (character === CTRL_C) {
-          finish()
           process.kill(process.pid, 'SIGINT')
           return
         }
@@ -38,5 +43,6 @@ export const askSecret = (
       }
     }
     input.on('data', onData)
+    signal.addEventListener('abort', onAbort)
   })
 }

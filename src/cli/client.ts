@@ -148,13 +148,13 @@ export class Client {
   }
 
   /** Whether a daemon answers on the socket. @throws SwarmctlError when this user may not ask it */
-  async isAlive(): Promise<boolean> {
+  async isAlive(signal: AbortSignal): Promise<boolean> {
     try {
-      const answer = await this.#send({ path: '/_ping' })
+      const answer = await this.#send({ path: '/_ping', signal })
       answer.resume()
       return true
     } catch (error) {
-      if (isForbidden((error as SwarmctlError).cause)) throw error
+      if (signal.aborted || isForbidden((error as SwarmctlError).cause)) throw error
       return false
     }
   }

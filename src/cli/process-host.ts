@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { addAbortSignal } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { askSecret } from './ask-secret.ts'
 import type { CliHost } from './context.ts'
@@ -33,17 +34,22 @@ export const createHost = (): CliHost => {
       isTerminal: process.stdout.isTTY === true && process.stdout.columns > 0,
     },
     terminal: processTerminal(),
-    readStdin,
+    readStdin: () => readStdin(controller.signal),
     randomBytes,
     async readSecret(prompt) {
-      if (process.stdin.isTTY) return askSecret(process.stdin, process.stderr, prompt)
-      return ((await readStdin()).toString('utf8').split('\n', 1)[0] as string).trim()
+      if (process.stdin.isTTY) {
+        return askSecret(process.stdin, process.stderr, prompt, controller.signal)
+      }
+      return (
+        (await readStdin(controller.signal)).toString('utf8').split('\n', 1)[0] as string
+      ).trim()
     },
   }
 }
 
-const readStdin = async (): Promise<Buffer> => {
+/** Rejects when the signal aborts. */
+const readStdin = async (signal: AbortSignal): Promise<Buffer> => {
   const chunks: Buffer[] = []
-  for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
+  for await (const chunk of addAbortSignal(signal, process.stdin)) chunks.push(chunk as Buffer)
   return Buffer.concat(chunks)
 }

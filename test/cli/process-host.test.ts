@@ -1,5 +1,6 @@
 /** The executable's own streams. */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -15,4 +16,24 @@ t.test('a full disk behind standard output is one line', async (t) => {
   })
   t.equal(status, 1)
   t.match(stderr, /^swarmctl: standard output can't be written: ENOSPC[^\n]*\n$/)
+})
+
+t.test('Ctrl-C ends the wait for standard input', async (t) => {
+  const host = join(import.meta.dirname, '../../src/cli/process-host.ts')
+  const script = `
+    import { createHost } from '${host}'
+    const { readSecret } = createHost()
+    const line = readSecret('')
+    process.kill(process.pid, 'SIGINT')
+    console.log(await line.catch(({ name }) => name))`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  t.teardown(() => void child.kill('SIGKILL'))
+  let out = ''
+  child.stdout.on('data', (chunk) => {
+    out += chunk
+  })
+  const [code] = await once(child, 'close')
+  t.strictSame([code, out], [0, 'AbortError\n'])
 })

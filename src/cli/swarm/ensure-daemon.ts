@@ -39,7 +39,7 @@ export const ensureDaemon = async (
   const client = new Client(daemonHost(context, options))
   // What is no host at all shall not pass for one that does not answer.
   parseHost(client.host)
-  if (await client.isAlive()) return client
+  if (await client.isAlive(context.signal)) return client
   const socket = socketToServe(client.host)
   // Absolute: systemd starts it elsewhere.
   const [dataDir, runDir] = [absolute(options.dataDir), absolute(options.runDir)]
@@ -48,7 +48,7 @@ export const ensureDaemon = async (
   const { description } = launched
   context.output.writeError(`Started the swarmctl daemon (${description})\n`)
   for (let waitedMs = 0; waitedMs < START_LIMIT_MS; waitedMs += START_POLL_MS) {
-    if (await client.isAlive()) return client
+    if (await client.isAlive(context.signal)) return client
     if (await launched.hasEnded()) {
       throw new SwarmctlError(
         'UNAVAILABLE',

@@ -5,8 +5,8 @@ import type { Client } from '../client.ts'
 import type { CliContext, Runner } from '../context.ts'
 import { daemonFlags } from '../daemon/flags.ts'
 import type { DaemonLauncher } from '../daemon/launcher.ts'
-import type { Output } from '../output.ts'
 import { count, parsed } from '../service/flag-values.ts'
+import { carriedThrough } from './carried-through.ts'
 import { ensureDaemon } from './ensure-daemon.ts'
 import { availabilityFlag, type NodeAddresses, withNodeAddresses } from './node-flags.ts'
 import { type SwarmSettings, withSettings, withSwarmSettings } from './settings-flags.ts'
@@ -37,10 +37,15 @@ const initBody = async (context: CliContext, options: InitOptions) => ({
   Spec: await withSettings(context, { Name: 'default', Labels: {} }, options, ''),
 })
 
-const explain = async (client: Client, output: Output, nodeId: string): Promise<void> => {
-  const swarm = await client.call<{ JoinTokens: { Worker: string } }>({ path: '/swarm' })
+const explain = async (
+  client: Client,
+  { output, signal }: CliContext,
+  nodeId: string,
+): Promise<void> => {
+  const swarm = await client.call<{ JoinTokens: { Worker: string } }>({ path: '/swarm', signal })
   const info = await client.call<{ Swarm: { RemoteManagers: { Addr: string }[] | null } }>({
     path: '/info',
+    signal,
   })
   const addr = info.Swarm.RemoteManagers?.[0]?.Addr ?? 'HOST:2377'
   output.write(
@@ -74,12 +79,15 @@ export const initVerb = (parent: Command, run: Runner, launcher: DaemonLauncher)
       run(async (context, options: InitOptions & Record<string, unknown>) => {
         const body = await initBody(context, options)
         const client = await ensureDaemon(context, launcher, options)
-        const nodeId = await client.call<string>({
-          method: 'POST',
-          path: '/swarm/init',
-          body,
+        await carriedThrough(context, async (signal) => {
+          const nodeId = await client.call<string>({
+            method: 'POST',
+            path: '/swarm/init',
+            body,
+            signal,
+          })
+          await explain(client, context, nodeId)
         })
-        await explain(client, context.output, nodeId)
         if (options.autolock) {
           context.output.write(`\n${unlockHint(await fetchUnlockKey(client))}`)
         }

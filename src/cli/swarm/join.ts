@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import type { Runner } from '../context.ts'
 import { daemonFlags } from '../daemon/flags.ts'
 import type { DaemonLauncher } from '../daemon/launcher.ts'
+import { carriedThrough } from './carried-through.ts'
 import { ensureDaemon } from './ensure-daemon.ts'
 import { availabilityFlag, type NodeAddresses, withNodeAddresses } from './node-flags.ts'
 
@@ -32,20 +33,21 @@ export const joinVerb = (parent: Command, run: Runner, launcher: DaemonLauncher)
     .action(
       run(async (context, addr: string, options: JoinOptions & Record<string, unknown>) => {
         const client = await ensureDaemon(context, launcher, options)
-        await client.call({
-          method: 'POST',
-          path: '/swarm/join',
-          body: {
-            ListenAddr: options.listenAddr,
-            AdvertiseAddr: options.advertiseAddr ?? '',
-            DataPathAddr: options.dataPathAddr ?? '',
-            RemoteAddrs: [withPort(addr)],
-            JoinToken: options.token,
-            Availability: options.availability,
-          },
-        })
-        const { Swarm } = await client.call<{ Swarm: { ControlAvailable: boolean } }>({
-          path: '/info',
+        const { Swarm } = await carriedThrough(context, async (signal) => {
+          await client.call({
+            method: 'POST',
+            path: '/swarm/join',
+            body: {
+              ListenAddr: options.listenAddr,
+              AdvertiseAddr: options.advertiseAddr ?? '',
+              DataPathAddr: options.dataPathAddr ?? '',
+              RemoteAddrs: [withPort(addr)],
+              JoinToken: options.token,
+              Availability: options.availability,
+            },
+            signal,
+          })
+          return client.call<{ Swarm: { ControlAvailable: boolean } }>({ path: '/info', signal })
         })
         const role = Swarm.ControlAvailable ? 'manager' : 'worker'
         context.output.write(`This node joined a swarm as a ${role}.\n`)

@@ -5,6 +5,7 @@ import type { Restored } from '../../api/swarm.ts'
 import type { CliContext, Runner } from '../context.ts'
 import { daemonFlags } from '../daemon/flags.ts'
 import type { DaemonLauncher } from '../daemon/launcher.ts'
+import { carriedThrough } from './carried-through.ts'
 import { ensureDaemon } from './ensure-daemon.ts'
 import { type NodeAddresses, withNodeAddresses } from './node-flags.ts'
 import { passphraseFlag, readPassphrase } from './passphrase.ts'
@@ -60,21 +61,27 @@ export const restoreVerb = (parent: Command, run: Runner, launcher: DaemonLaunch
           const client = await ensureDaemon(context, launcher, options)
           const stream = file.createReadStream({ autoClose: false })
           stream.on('data', (part) => progress.add(part.length))
-          const restored = await client.upload<Restored>({
-            method: 'POST',
-            path: '/swarmctl/restore',
-            query: {
-              ListenAddr: options.listenAddr,
-              AdvertiseAddr: options.advertiseAddr,
-              DataPathAddr: options.dataPathAddr,
-            },
-            headers: {
-              'X-Swarmctl-Passphrase': Buffer.from(passphrase, 'utf8').toString('base64'),
-            },
-            stream,
-            source: path,
-          })
-          progress.end()
+          const send = (signal: AbortSignal) =>
+            client.upload<Restored>({
+              method: 'POST',
+              path: '/swarmctl/restore',
+              query: {
+                ListenAddr: options.listenAddr,
+                AdvertiseAddr: options.advertiseAddr,
+                DataPathAddr: options.dataPathAddr,
+              },
+              headers: {
+                'X-Swarmctl-Passphrase': Buffer.from(passphrase, 'utf8').toString('base64'),
+              },
+              signal,
+              stream,
+              source: path,
+            })
+          const restored = await carriedThrough(
+            context,
+            (signal) => send(signal).finally(() => progress.end()),
+            ' if it has the whole file',
+          )
           explain(context, restored)
         } finally {
           await file.close().catch(() => {})

@@ -3,6 +3,7 @@ import { precondition, unavailable } from '../../api/errors.ts'
 import type { Cluster } from '../../api/swarm.ts'
 import type { Client } from '../client.ts'
 import type { Runner } from '../context.ts'
+import { carriedThrough } from './carried-through.ts'
 import { postSwarmUpdate } from './post-update.ts'
 
 /** `swarmctl unlock`: gives a restarted manager the key that its data is locked with. */
@@ -14,16 +15,21 @@ export const unlockVerb = (parent: Command, run: Runner): void => {
     )
     .addHelpText('after', '\nExample:\n  swarmctl unlock < key.txt\n')
     .action(
-      run(async ({ client, readSecret }) => {
+      run(async (context) => {
+        const { client, readSecret, signal } = context
         const { Swarm } = await client.call<{ Swarm: { LocalNodeState: string } }>({
           path: '/info',
+          signal,
         })
         if (Swarm.LocalNodeState === 'inactive') {
           throw unavailable('this node is not part of a swarm')
         }
         if (Swarm.LocalNodeState !== 'locked') throw precondition('swarm is not locked')
         const key = await readSecret('Enter unlock key: ')
-        await client.call({ method: 'POST', path: '/swarm/unlock', body: { UnlockKey: key } })
+        const body = { UnlockKey: key }
+        await carriedThrough(context, (signal) =>
+          client.call({ method: 'POST', path: '/swarm/unlock', body, signal }),
+        )
       }),
     )
 }
