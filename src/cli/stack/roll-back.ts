@@ -1,8 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { SwarmctlError, toSwarmctlError } from '../../api/errors.ts'
 import type { Service } from '../../api/service.ts'
-import type { Task } from '../../api/task.ts'
-import { isTerminal, isWanted } from '../../api/task-state.ts'
 import type { StackOperation } from '../../stack/plan/operation.ts'
 import type { ExistingObjects } from '../../stack/plan/plan.ts'
 import {
@@ -14,14 +12,11 @@ import type { CliContext } from '../context.ts'
 import { patiently } from '../patiently.ts'
 import { findOrNone } from '../task-target.ts'
 import { awaitService } from './await-service.ts'
-import { stackFilters } from './list.ts'
+import { awaitUnused } from './await-unused.ts'
 import { type PerformOptions, perform } from './perform.ts'
 
-/** Tasks of a removed service drain and stop before what they used can go. */
-const GONE_LIMIT_MS = 120_000
 /** What ran before has this long to run again; then the rollback is over, and says that it is not. */
 const RESTORE_LIMIT_MS = 300_000
-const POLL_MS = 200
 
 /**
  * Takes a failed deployment back as a whole: changed services get the spec that they had, removed ones come back, new objects go. Goes on
@@ -71,7 +66,10 @@ export const rollBack = async (
       isComplete &&= isBack
     })
   }
-  if (others.length > 0) await waitUntilUnused(context, stack, removed, others)
+  if (others.length > 0) {
+    const inUse = await awaitUnused(context, stack, removed, others)
+    if (inUse !== undefined) output.writeError(`${inUse}\n`)
+  }
   for (const operation of others) {
     await attempt(async () => {
       const current = await withVersion(context, operation)
@@ -125,28 +123,4 @@ const withVersion = async (
     return { ...operation, version: Version.Index }
   }
   return operation
-}
-
-/** Tasks use what they have until they end, also those that a restored service replaces one after the other. */
-const waitUntilUnused = async (
-  context: CliContext,
-  stack: string,
-  removedServices: readonly string[],
-  operations: readonly StackOperation[],
-): Promise<void> => {
-  const networks = new Set(
-    operations.flatMap((one) => (one.kind === 'remove-network' ? [one.id] : [])),
-  )
-  const isUser = ({ ServiceID, DesiredState, Status, NetworksAttachments }: Task): boolean =>
-    removedServices.includes(ServiceID) ||
-    (isWanted(DesiredState) &&
-      !isTerminal(Status.State) &&
-      (NetworksAttachments ?? []).some(({ Network }) => networks.has(Network.ID)))
-  if (removedServices.length === 0 && networks.size === 0) return
-  const query = { filters: JSON.stringify(stackFilters(stack)) }
-  for (let waitedMs = 0; waitedMs < GONE_LIMIT_MS; waitedMs += POLL_MS) {
-    const asked = context.client.call<Task[]>({ path: '/tasks', query })
-    if ((await asked.catch(() => undefined))?.some(isUser) === false) return
-    await context.sleep(POLL_MS)
-  }
 }
