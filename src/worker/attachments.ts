@@ -17,7 +17,7 @@ import type { AttachedContainer, ContainerNetworks } from './container-networks.
 import type { ContainerEvent } from './executor.ts'
 import { ATTACH_RETRY_MS } from './limits.ts'
 import type { OverlayPort } from './overlay-port.ts'
-import { type Patience, startPatience } from './patience.ts'
+import { isPassing, type Patience, startPatience } from './patience.ts'
 
 export interface AttachmentsDeps {
   containers: ContainerNetworks
@@ -160,15 +160,15 @@ export class Attachments {
     try {
       await this.#inTurn(containerId, () => this.#reconcile(containerId))
     } catch (thrown) {
-      const error = toSwarmctlError(thrown)
-      if (error.code === 'UNAVAILABLE') return this.#retryLater(containerId)
-      this.#deps.log.warn({ container: containerId, error: error.message }, 'attachment not kept')
+      if (isPassing(thrown)) return this.#retryLater(containerId)
+      const { message } = toSwarmctlError(thrown)
+      this.#deps.log.warn({ container: containerId, error: message }, 'attachment not kept')
     }
   }
 
   /**
    * An address on the network, its bridge on this node, until `bind` or `refresh`. @throws SwarmctlError with the leader's words;
-   * UNAVAILABLE when nothing could be had within ATTACH_WAIT_MAX_MS
+   * UNAVAILABLE or TIMEOUT when nothing could be had within ATTACH_WAIT_MAX_MS
    */
   async claim(wish: AttachmentWish): Promise<GrantedAttachment> {
     const { id, name } = wish.container ?? { id: this.#deps.newId(), name: '' }
@@ -181,6 +181,8 @@ export class Attachments {
       return await this.#wireOrRelease(task, recordOf(task, wish), patiently)
     } catch (error) {
       this.#endClaim(id)
+      // The leader may have granted it all the same, and have told so while it was being claimed.
+      this.#look(id)
       throw notAttached(wish.network, error)
     }
   }

@@ -4,7 +4,7 @@ import type { AttachRequest } from '../../src/api/network-attachment.ts'
 import type { Task, TaskStatus } from '../../src/api/task.ts'
 import { Attachments } from '../../src/worker/attachments.ts'
 import type { AttachedContainer } from '../../src/worker/container-networks.ts'
-import { ATTACH_WAIT_MAX_MS } from '../../src/worker/limits.ts'
+import { ATTACH_RETRY_MS, ATTACH_WAIT_MAX_MS } from '../../src/worker/limits.ts'
 import type { TaskWiring } from '../../src/worker/overlay-port.ts'
 import { sampleNetwork, sampleTask } from '../support/objects.ts'
 import { settle, VirtualClock } from '../support/orchestration/virtual-clock.ts'
@@ -26,6 +26,8 @@ class Bench {
   /** Addresses that others have. */
   readonly taken = new Set<string>()
   failure: SwarmctlError | undefined
+  /** `unknown`: the leader does what it is asked, and its answer is lost. */
+  outcome: 'known' | 'unknown' = 'known'
   /** Why the network's bridge can't be had. */
   wireFailure: SwarmctlError | undefined
   /** The network's addresses are the Engine's. */
@@ -98,6 +100,7 @@ class Bench {
     })
     const named = { ...task, Swarmctl: { ...task.Swarmctl, ContainerName: name } }
     this.tasks.set(id, named)
+    if (this.outcome === 'unknown') throw new SwarmctlError('TIMEOUT', 'the leader has changed')
     return named
   }
 
@@ -288,6 +291,39 @@ t.test('without a manager', async (t) => {
   bench.failure = undefined
   await bench.clock.advance(1000)
   t.strictSame(bench.said.length, 1, 'a running container is attached when one is back')
+  bench.attachments.stop()
+})
+
+t.test('a leader changes while it is asked: nobody knows what became of the request', async (t) => {
+  const bench = new Bench()
+  bench.outcome = 'unknown'
+  bench.container('c1')
+  bench.attachments.onEvent({ kind: 'changed', containerId: 'c1' })
+  await settle()
+  t.strictSame(bench.said, [])
+  const claim = bench.attachments.claim({ network: 'back', address: '', aliases: [] })
+  await bench.clock.advance(ATTACH_RETRY_MS)
+  t.strictSame(bench.said, [])
+  bench.outcome = 'known'
+  await bench.clock.advance(ATTACH_RETRY_MS)
+  t.strictSame(bench.said, ['t1 running'], 'asked for again, and found')
+  t.equal((await claim).taskId, 't2', 'as what somebody waits for')
+  t.equal(bench.tasks.size, 2, 'one each')
+  bench.attachments.stop()
+})
+
+t.test('what a leader granted without saying so in time is given back', async (t) => {
+  const bench = new Bench()
+  bench.outcome = 'unknown'
+  const claim = bench.attachments.claim({ network: 'back', address: '', aliases: [] })
+  const refused = t.rejects(claim, { code: 'TIMEOUT' })
+  await settle()
+  bench.attachments.assign([...bench.tasks.values()][0]!)
+  await bench.clock.advance(ATTACH_WAIT_MAX_MS - ATTACH_RETRY_MS)
+  t.strictSame(bench.said, [], 'it is still claimed')
+  await bench.clock.advance(2 * ATTACH_RETRY_MS)
+  await refused
+  t.strictSame(bench.said, ['t1 complete'])
   bench.attachments.stop()
 })
 

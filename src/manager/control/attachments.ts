@@ -19,41 +19,53 @@ import type { View } from '../store/view.ts'
 import { markAttached } from './attached-mark.ts'
 import type { ControlDeps } from './context.ts'
 import { find } from './resolve.ts'
+import type { Turns } from './turns.ts'
 
 /** Attachments of one node on one network: Linux takes 1024 ports on a bridge, and a node must not fill the managers' state. */
 export const ATTACHMENTS_MAX = 1_000
+
+export interface AttachDeps extends Pick<ControlDeps, 'store' | 'clock' | 'newId'> {
+  /**
+   * One request for a container at a time: a node that got no answer in time asks again, and the first request may still be under way. Its
+   * attachment on a node-local network has no address that only one could claim.
+   */
+  turns: Turns
+}
 
 /**
  * Gives a container that is no service's its place on an attachable network: a task that stands for it on its node, as in swarmkit
  * (`manager/resourceapi`). It holds the address and the names until the node says that the container has ended, or the node is removed.
  */
-export const attach = async (
-  deps: Pick<ControlDeps, 'store' | 'clock' | 'newId'>,
-  nodeId: string,
-  body: unknown,
-): Promise<Task> => {
+export const attach = async (deps: AttachDeps, nodeId: string, body: unknown): Promise<Task> => {
   const parsed = AttachRequest.safeParse(body)
   if (!parsed.success) {
     const [issue] = parsed.error.issues
     throw invalid(`an attachment's ${issue?.path.join('.')} is not valid: ${issue?.message}`)
   }
+  return deps.turns.run(`${nodeId} ${parsed.data.containerId}`, () =>
+    secure(deps, nodeId, parsed.data),
+  )
+}
+
+/** The container's attachment, which is there or is made. */
+const secure = async (deps: AttachDeps, nodeId: string, request: AttachRequest): Promise<Task> => {
   const id = deps.newId()
   const now = timestamp(deps.clock)
   let written = id
   // One that has just lost the lead must not say no by what it has.
   await deps.store.readBarrier()
   await deps.store.update((tx) => {
-    const network = requireAttachable(tx, parsed.data.network)
+    const network = requireAttachable(tx, request.network)
     const held = heldOn(tx, nodeId, network)
-    const present = presentOf(held, parsed.data)
-    if (!present && !parsed.data.isRunning) requireActive(tx, nodeId)
+    const present = presentOf(held, request)
+    if (!present && !request.isRunning) requireActive(tx, nodeId)
     if (!present && held.length >= ATTACHMENTS_MAX) throw full(network)
     // One that is present is written anew, which fails when it has gone, and the network can't go before it.
     if (!present) markAttached(tx, network)
     written = present?.ID ?? id
     const task = present
-      ? renamed(present, parsed.data)
-      : newAttachment(tx, { id, nodeId, network, now }, parsed.data)
+      ? renamed(present, request)
+      : newAttachment(tx, { id, nodeId, network, now }, request)
     tx.put('task', task)
   })
   const task = deps.store.view().get('task', written)

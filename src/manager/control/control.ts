@@ -19,6 +19,7 @@ import { Nodes } from './nodes.ts'
 import { placement } from './placement.ts'
 import { type CreateServiceOptions, Services, type UpdateServiceOptions } from './services.ts'
 import { Tasks } from './tasks.ts'
+import { Turns } from './turns.ts'
 
 /**
  * The Engine API's swarm verbs on the leader's store, with Docker's rules, texts and statuses. Bodies are what the request carried;
@@ -32,6 +33,7 @@ export class Control {
   readonly #secrets: Files<'secret'>
   readonly #configs: Files<'config'>
   readonly #cluster: ClusterVerbs
+  readonly #attaching = new Turns()
   readonly #deps: ControlDeps
 
   constructor(deps: ControlDeps) {
@@ -135,7 +137,7 @@ export class Control {
 
   /** The place on a network of a container that a node runs by hand: an `AttachRequest`'s answer. */
   attachContainer(nodeId: string, request: unknown): Promise<Task> {
-    return attach(this.#deps, nodeId, request)
+    return attach({ ...this.#deps, turns: this.#attaching }, nodeId, request)
   }
 
   createSecret(spec: unknown) {

@@ -88,6 +88,33 @@ t.test('a container gets an address of its node, and holds it until it has ended
   t.strictSame(store.view().get('network', 'small')?.Swarmctl.Gateways, { n1: '10.6.0.254' })
 })
 
+t.test(
+  'one that is asked for again before the first request is answered is the same',
+  async (t) => {
+    const { store, attach } = await start()
+    const made = network('mv', '')
+    const DriverConfiguration = { Name: 'macvlan', Options: {} }
+    await store.update((tx) =>
+      tx.put('network', { ...made, Spec: { ...made.Spec, DriverConfiguration } }),
+    )
+    // The network's mark keeps the first two apart, no later ones.
+    await attach('n1', { network: 'mv', containerId: 'first' })
+    for (const where of ['mv', 'big', 'small']) {
+      const asked = { network: where, containerId: `on-${where}` }
+      const twice = await Promise.all([attach('n1', asked), attach('n1', asked)])
+      t.equal(twice[0].ID, twice[1].ID, where)
+      t.not((await attach('n2', asked)).ID, twice[0].ID, `another node's on ${where}`)
+    }
+    const wrong = { network: 'closed', containerId: 'c9' }
+    const [refused, granted] = await Promise.allSettled([
+      attach('n1', wrong),
+      attach('n1', { containerId: 'c9' }),
+    ])
+    t.strictSame([refused.status, granted.status], ['rejected', 'fulfilled'])
+    t.equal(store.view().list('task').length, 8)
+  },
+)
+
 t.test('an address that is asked for', async (t) => {
   const { attach } = await start()
   const wanted = { address: '10.6.0.77', network: 'small' }
