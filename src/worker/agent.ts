@@ -234,6 +234,7 @@ export class Agent {
 
   /** The daemon ends; the containers go on. */
   async stop(): Promise<void> {
+    this.#steps.close()
     this.#cancelResync?.()
     this.#cancelFirst?.()
     this.#cancelFirst = undefined
@@ -251,13 +252,12 @@ export class Agent {
    * @throws SwarmctlError ENGINE_UNAVAILABLE: containers may be left
    */
   async removeAll(): Promise<void> {
-    const { disk, executor, files, overlay } = this.#deps
+    const { disk, files, overlay } = this.#deps
     await this.stop()
     this.#runners.clear()
     await disk.clear()
     try {
-      const containers = await executor.list(this.#options.nodeId)
-      await Promise.all(containers.map(({ id }) => this.#steps.remove(id)))
+      await this.#steps.removeAll(this.#options.nodeId)
       await this.#deps.attachments.disconnectAll()
     } finally {
       // Each in any case: what one can't take away must not keep the secrets here.

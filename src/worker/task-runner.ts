@@ -319,7 +319,7 @@ export class TaskRunner {
       await this.#do(step, this.#abort.signal)
       return step.kind !== 'forget'
     } catch (thrown) {
-      if (this.#closed) return false
+      if (this.#closed || this.#deps.steps.isClosed) return false
       const error = toSwarmctlError(thrown)
       // Preparing is the overlay's word on what the Engine does for it; whether the Engine is there the others know.
       if (error.code === 'ENGINE_UNAVAILABLE' && step.kind !== 'prepare') {

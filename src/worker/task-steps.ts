@@ -1,6 +1,6 @@
 import type { Clock } from '../api/clock.ts'
 import { DRAIN_LIMIT_NS } from '../api/defaults.ts'
-import { notFound, toSwarmctlError } from '../api/errors.ts'
+import { notFound, toSwarmctlError, unavailable } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
 import type { NodeDescription } from '../api/node.ts'
 import { nodeLocalNetworks } from '../api/node-local-network.ts'
@@ -49,6 +49,9 @@ export class TaskSteps {
   readonly #stops = new Semaphore(STOP_CONCURRENCY)
   /** What `prepare` made, until the container is created. */
   readonly #prepared = new Map<string, { files: TaskFiles; wiring: TaskWiring | undefined }>()
+  /** What makes or starts something on this machine now. */
+  readonly #making = new Set<Promise<unknown>>()
+  #isClosed = false
 
   constructor(deps: StepsDeps, options: StepsOptions) {
     this.#deps = deps
@@ -62,13 +65,44 @@ export class TaskSteps {
     })
   }
 
+  /**
+   * The daemon ends, the node leaves, or another agent goes on: nothing is made or started from now on, neither what waits for its turn. Whoever
+   * takes stock next would not know of it.
+   */
+  close(): void {
+    this.#isClosed = true
+  }
+
+  /** What these refuse then says nothing of the task. */
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  /** Of a closed one: removes every container of the node, also those that were just being made; the Engine's limits bound that wait. */
+  async removeAll(nodeId: string): Promise<void> {
+    await Promise.allSettled(this.#making)
+    const containers = await this.#deps.executor.list(nodeId)
+    await Promise.all(containers.map(({ id }) => this.remove(id)))
+  }
+
+  async #make<T>(make: () => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw unavailable('this node ends its work')
+    const made = make()
+    this.#making.add(made)
+    try {
+      return await made
+    } finally {
+      this.#making.delete(made)
+    }
+  }
+
   /** Files on the tmpfs, networks on the node. */
   async prepare(task: Task): Promise<void> {
-    const { dependencies, files, node, overlay } = this.#deps
+    const { dependencies, files, node } = this.#deps
     const content = taskFiles(task, dependencies, templateContext(task, node()))
     const [written, wiring] = await Promise.all([
-      files.write(task.ID, content),
-      hasNetworks(task) ? this.#attaches.run(() => overlay.attach(task)) : undefined,
+      this.#make(() => files.write(task.ID, content)),
+      hasNetworks(task) ? this.#attach(task) : undefined,
     ])
     this.#prepared.set(task.ID, { files: written, wiring })
   }
@@ -77,7 +111,7 @@ export class TaskSteps {
   async adopt(task: Task): Promise<boolean> {
     if (!hasNetworks(task)) return true
     try {
-      await this.#attaches.run(() => this.#deps.overlay.attach(task))
+      await this.#attach(task)
       return true
     } catch (thrown) {
       const error = toSwarmctlError(thrown)
@@ -89,6 +123,10 @@ export class TaskSteps {
       )
       return true
     }
+  }
+
+  #attach(task: Task): Promise<TaskWiring> {
+    return this.#attaches.run(() => this.#make(() => this.#deps.overlay.attach(task)))
   }
 
   /** Pulls where that is needed, then creates the container. Aborting gives up the pull. */
@@ -133,12 +171,14 @@ export class TaskSteps {
   async #create(task: Task): Promise<ObservedContainer> {
     const { executor, node } = this.#deps
     const prepared = this.#prepared.get(task.ID) ?? { files: { mounts: [] }, wiring: undefined }
-    const id = await this.#engine.run(() => executor.create({ task, node: node(), ...prepared }))
+    const id = await this.#engine.run(() =>
+      this.#make(() => executor.create({ task, node: node(), ...prepared })),
+    )
     return createdContainer(id, task.ID)
   }
 
   start(containerId: string, task: Task): Promise<ObservedContainer> {
-    return this.#engine.run(() => this.#deps.executor.start(containerId, task.ID))
+    return this.#engine.run(() => this.#make(() => this.#deps.executor.start(containerId, task.ID)))
   }
 
   async drain(task: Task, containerPid: number, signal: AbortSignal): Promise<void> {
