@@ -451,19 +451,36 @@ export class Daemon implements SwarmPort {
     }
   }
 
-  /** Takes away everything of the cluster: containers, devices, files. */
+  /** Takes away everything of the cluster: containers, devices, files. @throws what stays, after that; or before, as a member still */
   async #forget(): Promise<void> {
     this.#cancelResume()
     const member = this.#member ?? (this.#stalled && this.#createMember(this.#stalled))
     this.#member = undefined
     this.#stalled = undefined
+    let whatStays: unknown
     try {
-      if (member) await this.#departure.leave(member)
-      else await this.#departure.remember()
+      whatStays = await (member ? this.#departure.leave(member) : this.#departure.remember())
+    } catch (error) {
+      // Its record is all that knows of its containers: it goes on as a member, which can be told again to leave.
+      this.#stalled = member?.start
+      this.#onStalled(error)
+      throw error
+    }
+    await this.#removeFiles()
+    if (whatStays !== undefined) throw whatStays
+  }
+
+  /** In no swarm any more, as soon as the disk says so: a record that can't be taken away makes it a member at the next start. */
+  async #removeFiles(): Promise<void> {
+    const { dataDir } = this.#options
+    this.#error = ''
+    try {
+      await removeNodeFiles(dataDir)
+    } catch (error) {
+      if (await isMember(dataDir)) this.#error = toSwarmctlError(error).message
+      throw error
     } finally {
-      await removeNodeFiles(this.#options.dataDir)
-      this.#state = 'inactive'
-      this.#error = ''
+      this.#state = this.#error === '' ? 'inactive' : 'error'
       this.#departure.look()
     }
   }

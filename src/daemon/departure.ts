@@ -7,7 +7,7 @@ import type { Engine } from './engine.ts'
 import { Leftovers } from './leftovers.ts'
 import type { Member } from './member.ts'
 import { loadNodeRecord } from './node-file.ts'
-import { LEFT_CONTAINERS, leaveWithoutEngine } from './refusals.ts'
+import { LEFT_CONTAINERS, leaveWithoutEngine, stillMember } from './refusals.ts'
 
 export interface DepartureDeps {
   engine: Engine
@@ -55,29 +55,56 @@ export class Departure {
     if (why !== undefined) throw new SwarmctlError('ENGINE_UNAVAILABLE', leaveWithoutEngine(why))
   }
 
-  /** Takes away all of a member. With the Engine down its containers are remembered, and removed when it is back. */
-  async leave(member: Member): Promise<void> {
+  /**
+   * Takes away all of a member. Its containers are remembered before, and removed later where they can't be now; with the Engine up it
+   * resolves with the reason. A disk that does not take that is no reason to stay: what leaves may make room on it.
+   * @throws SwarmctlError UNAVAILABLE: nobody would know of the containers any more, so that the node has to stay a member
+   */
+  async leave(member: Member): Promise<unknown> {
     const { nodeId } = member.record
-    await this.#leftovers.add(nodeId)
+    const isRemembered = await this.#isRemembered(nodeId)
     try {
       await member.leave()
-      await this.#leftovers.done(nodeId)
     } catch (error) {
-      if ((await this.#whyEngineIsDown()) === undefined) throw error
-      this.#deps.log.warn({ node: nodeId }, LEFT_CONTAINERS)
-    } finally {
+      if (!isRemembered && !(await this.#isRemembered(nodeId))) throw stillMember(error)
       this.#leftovers.look()
+      if ((await this.#whyEngineIsDown()) === undefined) return error
+      this.#deps.log.warn({ node: nodeId }, LEFT_CONTAINERS)
+      return undefined
     }
+    // Nothing is left: looking again later, should the disk not take that now, harms nobody.
+    await this.#leftovers.done(nodeId).catch(() => this.#leftovers.look())
+    return undefined
   }
 
-  /** Of a node that can't be a member any more, by what its disk lost, the containers are remembered; `look` removes them. */
+  /**
+   * Of a node that can't be a member any more, by what its disk lost, the containers are remembered, for `look` to remove; or removed at once,
+   * when they can't be. @throws as `leave`
+   */
   async remember(): Promise<void> {
     const nodeId = await this.#storedId()
-    if (nodeId !== undefined) await this.#leftovers.add(nodeId)
+    if (nodeId === undefined || (await this.#isRemembered(nodeId))) return
+    try {
+      await this.#leftovers.remove(nodeId)
+    } catch (error) {
+      throw stillMember(error)
+    }
   }
 
   look(): void {
     this.#leftovers.look()
+  }
+
+  /** Whether the disk has taken whose containers may be left. */
+  async #isRemembered(nodeId: string): Promise<boolean> {
+    try {
+      await this.#leftovers.add(nodeId)
+      return true
+    } catch (thrown) {
+      const error = (thrown as Error).message
+      this.#deps.log.error({ node: nodeId, error }, 'can not note whose containers may be left')
+      return false
+    }
   }
 
   /** Undefined as well for a record that can't be read. */

@@ -64,6 +64,14 @@ export class Leftovers {
     return this.#store(this.#nodeIds.filter((id) => id !== nodeId))
   }
 
+  /** Removes a node's containers; how many there were. */
+  async remove(nodeId: string): Promise<number> {
+    const { executor } = this.#deps
+    const containers = await executor.list(nodeId)
+    await Promise.all(containers.map(({ id }) => executor.remove(id)))
+    return containers.length
+  }
+
   /** Removes what can be removed now, and tries again later what can't. */
   look(): void {
     if (this.#isBusy || this.#nodeIds.length === 0) return
@@ -86,13 +94,12 @@ export class Leftovers {
   }
 
   async #removeAll(): Promise<void> {
-    const { executor, log, onRemoved } = this.#deps
+    const { log, onRemoved } = this.#deps
     for (const nodeId of this.#nodeIds) {
-      const containers = await executor.list(nodeId)
-      await Promise.all(containers.map(({ id }) => executor.remove(id)))
+      const count = await this.remove(nodeId)
       await onRemoved()
       await this.done(nodeId)
-      log.info({ node: nodeId, count: containers.length }, 'removed what was left of a node')
+      log.info({ node: nodeId, count }, 'removed what was left of a node')
     }
   }
 

@@ -26,6 +26,7 @@ import { DockerContainerNetworks } from '../worker/docker/docker-container-netwo
 import { DockerExecutor } from '../worker/docker/docker-executor.ts'
 import { EngineLocalNetworks } from '../worker/docker/engine-local-networks.ts'
 import { FileDisk } from '../worker/file-disk.ts'
+import { inAnyCase } from '../worker/in-any-case.ts'
 import { ATTACH_WAIT_MAX_MS } from '../worker/limits.ts'
 import { NodeNetworks } from '../worker/node-networks.ts'
 import { SecretsTmpfs } from '../worker/secrets-tmpfs.ts'
@@ -246,13 +247,13 @@ export class Member {
   /** The node leaves: everything that it made on this machine goes. */
   async leave(): Promise<void> {
     this.#isStopped = true
-    await this.#certificate.stop()
-    await this.#manager.stop()
-    try {
-      await this.agent.removeAll()
-    } finally {
-      await this.#close()
-    }
+    // Whatever fails: what went on would do so as a node that nobody can tell to leave.
+    await inAnyCase(
+      () => this.#certificate.stop(),
+      () => this.#manager.stop(),
+      () => this.agent.removeAll(),
+      () => this.#close(),
+    )
   }
 
   /** Makes this node resume after a restart. */

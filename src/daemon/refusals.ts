@@ -1,6 +1,6 @@
 // What the daemon answers when it does not do what it was asked: Docker's words where Docker has some.
 
-import { SwarmctlError } from '../api/errors.ts'
+import { SwarmctlError, toSwarmctlError, unavailable } from '../api/errors.ts'
 
 export const JOIN_TIMEOUT =
   'Timeout was reached before node joined. The attempt to join the swarm will continue in the background. Use the "docker info" command to see the current swarm status of your node.'
@@ -28,6 +28,11 @@ export const LEFT_CONTAINERS =
 
 export const leaveWithoutEngine = (why: string): string =>
   `${why}: the containers of the swarm can't be removed now. Start the Engine and leave again; with --force this node leaves at once, and its containers go when the Engine is back`
+
+export const stillMember = (error: unknown): SwarmctlError =>
+  unavailable(
+    `${toSwarmctlError(error).message}: not all containers of the swarm can be removed now, and the disk does not take a note of whose they are. Make room below the data directory or mend what the Engine says, and leave again with --force`,
+  )
 
 export const credentialsGone = (dataDir: string): SwarmctlError =>
   new SwarmctlError(

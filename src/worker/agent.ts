@@ -25,6 +25,7 @@ import {
   type Executor,
   type ObservedContainer,
 } from './executor.ts'
+import { inAnyCase } from './in-any-case.ts'
 import { ENGINE_FIRST_WAIT_MS, engineConcurrency, OVERLAY_RESYNC_MS } from './limits.ts'
 import { type LocalFacts, nodeDescription } from './node-description.ts'
 import { OverlayConfirmations } from './overlay-confirmations.ts'
@@ -248,21 +249,20 @@ export class Agent {
   }
 
   /**
-   * The node leaves: every container, network device, file and record that it made goes. Stops the agent first.
-   * @throws SwarmctlError ENGINE_UNAVAILABLE: containers may be left
+   * The node leaves: every container, network device, file and record that it made goes; what can't be taken away must not keep the secrets
+   * here. Stops the agent first. @throws SwarmctlError: containers may be left; ENGINE_UNAVAILABLE among others
    */
   async removeAll(): Promise<void> {
-    const { disk, files, overlay } = this.#deps
+    const { attachments, disk, files, overlay } = this.#deps
     await this.stop()
     this.#runners.clear()
-    await disk.clear()
-    try {
-      await this.#steps.removeAll(this.#options.nodeId)
-      await this.#deps.attachments.disconnectAll()
-    } finally {
-      // Each in any case: what one can't take away must not keep the secrets here.
-      await overlay.destroy().finally(() => files.destroy())
-    }
+    await inAnyCase(
+      () => disk.clear(),
+      () => this.#steps.removeAll(this.#options.nodeId),
+      () => attachments.disconnectAll(),
+      () => overlay.destroy(),
+      () => files.destroy(),
+    )
   }
 
   /** Handler of the rpc stream `agent.logs`. */
