@@ -30,7 +30,7 @@ export class Departure {
     this.#leftovers = new Leftovers(
       {
         ...{ clock, log },
-        executor: new DockerExecutor({ engine: engine.client }),
+        executor: new DockerExecutor({ engine: engine.client, log }),
         // In a swarm again, the networks are that one's.
         onRemoved: async () => {
           if (isInactive()) await engine.removeNetworks(NETWORK_LABEL)

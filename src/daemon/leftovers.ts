@@ -6,6 +6,7 @@ import { toSwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
 import { writeFileAtomic } from '../pki/atomic-file.ts'
 import type { Executor } from '../worker/executor.ts'
+import { removeContainers } from '../worker/remove-containers.ts'
 
 /** How often an Engine that is down is asked again. */
 const RETRY_MS = 5_000
@@ -35,6 +36,8 @@ export class Leftovers {
   #nodeIds: readonly string[] = []
   #cancel: () => void = () => {}
   #isBusy = false
+  /** Why containers stay, as it was told last. */
+  #toldWhy = ''
   #isStopped = false
 
   constructor(deps: LeftoversDeps, options: { dataDir: string }) {
@@ -68,7 +71,7 @@ export class Leftovers {
   async remove(nodeId: string): Promise<number> {
     const { executor } = this.#deps
     const containers = await executor.list(nodeId)
-    await Promise.all(containers.map(({ id }) => executor.remove(id)))
+    await removeContainers(containers, (id) => executor.remove(id))
     return containers.length
   }
 
@@ -79,7 +82,9 @@ export class Leftovers {
     this.#removeAll()
       .catch((error) => {
         const { message, code } = toSwarmctlError(error)
-        if (code !== 'ENGINE_UNAVAILABLE') {
+        // Once: it may stay so for long.
+        if (code !== 'ENGINE_UNAVAILABLE' && message !== this.#toldWhy) {
+          this.#toldWhy = message
           this.#deps.log.warn(
             { error: message },
             'containers of a swarm that was left stay for now',
@@ -94,13 +99,24 @@ export class Leftovers {
   }
 
   async #removeAll(): Promise<void> {
-    const { log, onRemoved } = this.#deps
+    const failures: unknown[] = []
     for (const nodeId of this.#nodeIds) {
-      const count = await this.remove(nodeId)
-      await onRemoved()
-      await this.done(nodeId)
-      log.info({ node: nodeId, count }, 'removed what was left of a node')
+      try {
+        await this.#removeAllOf(nodeId)
+      } catch (error) {
+        // One that does not answer for this node does for no other.
+        if (toSwarmctlError(error).code === 'ENGINE_UNAVAILABLE') throw error
+        failures.push(error)
+      }
     }
+    if (failures.length > 0) throw failures[0]
+  }
+
+  async #removeAllOf(nodeId: string): Promise<void> {
+    const count = await this.remove(nodeId)
+    await this.#deps.onRemoved()
+    await this.done(nodeId)
+    this.#deps.log.info({ node: nodeId, count }, 'removed what was left of a node')
   }
 
   async #load(): Promise<readonly string[]> {

@@ -183,7 +183,7 @@ export class Member {
       local: new EngineLocalNetworks({ engine: deps.engine.client }),
     })
     this.attachments = new Attachments({
-      containers: new DockerContainerNetworks({ engine: deps.engine.client }),
+      containers: new DockerContainerNetworks({ engine: deps.engine.client, log }),
       overlay: this.#networks,
       attach: (request) => this.#attach(request),
       ...{ clock, log, newId },
@@ -316,7 +316,7 @@ export class Member {
     const { record } = this.#start
     return new Agent(
       {
-        executor: new DockerExecutor({ engine: engine.client }),
+        executor: new DockerExecutor({ engine: engine.client, log }),
         overlay: this.#networks,
         attachments: this.attachments,
         files: new SecretsTmpfs({ path: join(this.#options.runDir, 'secrets') }),

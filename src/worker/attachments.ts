@@ -15,6 +15,7 @@ import type { Task, TaskStatus } from '../api/task.ts'
 import { isTerminal } from '../api/task-state.ts'
 import type { AttachedContainer, ContainerNetworks } from './container-networks.ts'
 import type { ContainerEvent } from './executor.ts'
+import { inAnyCase } from './in-any-case.ts'
 import { ATTACH_RETRY_MS } from './limits.ts'
 import type { OverlayPort } from './overlay-port.ts'
 import { isPassing, type Patience, startPatience } from './patience.ts'
@@ -254,9 +255,11 @@ export class Attachments {
 
   /** The node leaves: its containers leave the cluster's networks. */
   async disconnectAll(): Promise<void> {
-    for (const { id, endpoints } of await this.#deps.containers.list())
-      for (const { dockerNetwork } of endpoints)
-        await this.#deps.containers.disconnect(id, dockerNetwork)
+    const { containers } = this.#deps
+    const steps = (await containers.list()).flatMap(({ id, endpoints }) =>
+      endpoints.map((one) => () => containers.disconnect(id, one.dockerNetwork)),
+    )
+    await inAnyCase(...steps)
   }
 
   #look(containerId: string): void {

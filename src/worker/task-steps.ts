@@ -9,6 +9,7 @@ import { templateContext } from '../api/task-template.ts'
 import { createdContainer, type Executor, type ObservedContainer } from './executor.ts'
 import { ENGINE_HOLD_MS, LISTEN_WAIT_MAX_MS, STOP_CONCURRENCY } from './limits.ts'
 import type { OverlayPort, TaskWiring } from './overlay-port.ts'
+import { removeContainers } from './remove-containers.ts'
 import { Semaphore } from './semaphore.ts'
 import { SharedPulls } from './shared-pulls.ts'
 import { type Dependencies, type FileStore, type TaskFiles, taskFiles } from './task-files.ts'
@@ -82,7 +83,7 @@ export class TaskSteps {
   async removeAll(nodeId: string): Promise<void> {
     await Promise.allSettled(this.#making)
     const containers = await this.#deps.executor.list(nodeId)
-    await Promise.all(containers.map(({ id }) => this.remove(id)))
+    await removeContainers(containers, (id) => this.remove(id))
   }
 
   async #make<T>(make: () => Promise<T>): Promise<T> {

@@ -86,7 +86,7 @@ t.test('one whose containers stay as well is a member, until it can leave', asyn
   const { nodeId } = second.status()
   const free = withContainer(bench)
   block(path)
-  await t.rejects(second.leave(true), { message: /^device busy.*Make room.*--force/ })
+  await t.rejects(second.leave(true), { message: /\(c1\): device busy: .*Make room.*--force/ })
   t.equal(stateOf(second), 'error')
   t.ok(isMember(path))
   await t.rejects(second.leave(true), /device busy/, 'asked again, before it has begun again')

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { SwarmctlError } from '../../src/api/errors.ts'
 import { Leftovers } from '../../src/daemon/leftovers.ts'
 import type { ObservedContainer } from '../../src/worker/executor.ts'
-import { noLog } from '../support/rpc/cluster-fixture.ts'
+import { CollectedLog } from '../support/worker/memory-stream.ts'
 
 const machine = async (t: Test) => {
   const dataDir = await mkdtemp(join(tmpdir(), 'leftovers-'))
@@ -15,7 +15,8 @@ const machine = async (t: Test) => {
     ['c2', 'left'],
     ['c3', 'another'],
   ])
-  const engine = { isDown: true, networksRemoved: 0 }
+  const log = new CollectedLog()
+  const engine = { isDown: true, networksRemoved: 0, kept: new Set<string>() }
   let tick = () => {}
   const create = () =>
     new Leftovers(
@@ -27,6 +28,7 @@ const machine = async (t: Test) => {
             return ids.map((id) => ({ id }) as ObservedContainer)
           },
           async remove(id) {
+            if (engine.kept.has(id)) throw new SwarmctlError('INTERNAL', 'no such layer')
             containers.delete(id)
           },
         },
@@ -40,12 +42,12 @@ const machine = async (t: Test) => {
             return () => {}
           },
         },
-        log: noLog,
+        log,
       },
       { dataDir },
     )
   const settled = () => new Promise((resolve) => setTimeout(resolve, 20))
-  return { dataDir, containers, engine, create, settled, tick: () => tick() }
+  return { dataDir, containers, engine, log, create, settled, tick: () => tick() }
 }
 
 t.test('containers that an Engine kept while it was down go when it is back', async (t) => {
@@ -67,6 +69,31 @@ t.test('containers that an Engine kept while it was down go when it is back', as
   t.strictSame([...containers.keys()], ['c3'], "another node's stay")
   t.equal(engine.networksRemoved, 1)
   t.strictSame(await readdir(dataDir), [], 'nothing left to remember')
+})
+
+t.test('a container that can’t be removed keeps no other, nor another node’s', async (t) => {
+  const { dataDir, containers, engine, log, create, settled, tick } = await machine(t)
+  engine.isDown = false
+  engine.kept.add('c1')
+  const leftovers = create()
+  await leftovers.start()
+  await leftovers.add('left')
+  await leftovers.add('another')
+  leftovers.look()
+  await settled()
+  t.strictSame([...containers.keys()], ['c1'])
+  for (const _again of [1, 2]) {
+    tick()
+    await settled()
+  }
+  const told = log.lines.filter((line) => line.includes('stay for now'))
+  t.match(told, [/1 of 2 containers can't be removed \(c1\): no such layer/, /1 of 1/])
+  t.equal(told.length, 2, 'what does not change is told once')
+  engine.kept.clear()
+  tick()
+  await settled()
+  t.equal(containers.size, 0)
+  t.strictSame(await readdir(dataDir), [])
 })
 
 t.test('after a leave that was cut short a member keeps its containers', async (t) => {

@@ -33,7 +33,7 @@ labTest(
       const engine = new EngineClient({ dockerHost: `unix://${host.dockerSocket}` })
       const agent = new Agent(
         {
-          executor: new DockerExecutor({ engine }),
+          executor: new DockerExecutor({ engine, log: new CollectedLog() }),
           overlay: new RecordedOverlay(),
           attachments: noAttachments({ clock: systemClock, log: new CollectedLog() }),
           files: new MemoryFiles(),

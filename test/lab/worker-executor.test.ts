@@ -13,6 +13,7 @@ import { eventually } from '../support/lab/eventually.ts'
 import { labTest } from '../support/lab/lab-test.ts'
 import { TEST_IMAGE } from '../support/lab/test-image.ts'
 import { sampleNetwork, sampleTask } from '../support/objects.ts'
+import { noLog } from '../support/rpc/cluster-fixture.ts'
 
 const SECRETS_COMMAND = join(import.meta.dirname, '../support/worker/secrets-command.ts')
 const IMAGE = `${TEST_IMAGE}:1`
@@ -50,7 +51,7 @@ const taskOf = (
 labTest(t, 'the Docker executor', { hosts: 1 }, async (t, lab) => {
   const host = lab.host(1)
   const engine = new EngineClient({ dockerHost: `unix://${host.dockerSocket}` })
-  const executor = new DockerExecutor({ engine })
+  const executor = new DockerExecutor({ engine, log: noLog })
   const inspect = async (id: string) =>
     (await engine.request({ method: 'GET', path: `/containers/${id}/json` })) as ContainerDetails
   const create = (task: Task, wiring?: TaskWiring, files = noFiles) =>

@@ -1,5 +1,6 @@
 /** What an agent was just doing when it ends, or when its node leaves. */
 import t, { type Test } from 'tap'
+import { SwarmctlError } from '../../src/api/errors.ts'
 import { engineConcurrency } from '../../src/worker/limits.ts'
 import { sampleNode } from '../support/objects.ts'
 import { agentTask, startBench } from '../support/worker/agent-bench.ts'
@@ -85,4 +86,26 @@ t.test('a node that begins anew creates nothing behind its back', async (t) => {
   await b.clock.advance(60_000)
   t.equal(begun(), before, 'what the agent before had not begun')
   t.equal(b.manager.history('t39').length, said, 'and of which it says nothing')
+})
+
+t.test('what can’t be removed is named, and keeps nothing else here', async (t) => {
+  const b = await startBench(t)
+  b.manager.assign(true, { tasks: ['t1', 't2', 't3'].map((id) => agentTask(id)) })
+  await b.settle()
+  const damaged = b.executor.of('t2')?.id
+  const remove = b.executor.remove.bind(b.executor)
+  b.executor.remove = async (id) => {
+    if (id === damaged) throw new SwarmctlError('INTERNAL', 'no such layer')
+    return remove(id)
+  }
+  const record = { networkId: 'net1', networkName: 'back', aliases: [], isFixed: false }
+  const endpoints = [{ dockerNetwork: 'swarmctl-1', address: '10.1.1.9', record }]
+  b.alone.put({ id: 'alone', name: 'alone', phase: 'up', pid: 7, endpoints })
+  await t.rejects(b.agent.removeAll(), {
+    code: 'INTERNAL',
+    message: "1 of 3 containers can't be removed (container2): no such layer",
+  })
+  t.strictSame([...b.executor.containers.keys()], [damaged])
+  t.equal(b.overlay.calls.at(-1), 'destroy')
+  t.strictSame(b.alone.calls, ['disconnect alone swarmctl-1'])
 })

@@ -395,6 +395,15 @@ t.test('a container that is renamed, and a node that leaves', async (t) => {
   await settle()
   t.match(bench.asked.at(-1), { name: 'other', containerId: 'c1', aliases: ['me', 'c1'] })
   t.strictSame(bench.containers.calls, [])
+  bench.container('c2')
+  const disconnect = bench.containers.disconnect.bind(bench.containers)
+  bench.containers.disconnect = async (id, network) => {
+    if (id === 'c1') throw new SwarmctlError('INTERNAL', 'no such layer')
+    await disconnect(id, network)
+  }
+  await t.rejects(bench.attachments.disconnectAll(), { message: 'no such layer' })
+  t.strictSame(bench.containers.calls.splice(0), ['disconnect c2 swarmctl-5'], 'one that stays')
+  bench.containers.disconnect = disconnect
   await bench.attachments.disconnectAll()
   t.strictSame(bench.containers.calls, ['disconnect c1 swarmctl-5'])
 })

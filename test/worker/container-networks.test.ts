@@ -1,10 +1,12 @@
 import t from 'tap'
-import { ATTACHMENT_OPTION } from '../../src/api/attachment-record.ts'
+import { ATTACHMENT_OPTION, withRecord } from '../../src/api/attachment-record.ts'
+import { SwarmctlError } from '../../src/api/errors.ts'
 import { containerEvent } from '../../src/worker/docker/container-events.ts'
 import {
   attachedContainer,
   DockerContainerNetworks,
 } from '../../src/worker/docker/docker-container-networks.ts'
+import { CollectedLog } from '../support/worker/memory-stream.ts'
 
 const record = { networkId: 'n1', networkName: 'back', aliases: ['me'], isFixed: true }
 
@@ -63,7 +65,7 @@ t.test('what the Engine’s events say', async (t) => {
 t.test('on a node-local network addresses and names are the Engine’s', async (t) => {
   const bodies: object[] = []
   const engine = { request: async ({ body }: { body: object }) => void bodies.push(body) }
-  const networks = new DockerContainerNetworks({ engine: engine as never })
+  const networks = new DockerContainerNetworks({ engine: engine as never, log: new CollectedLog() })
   await networks.connect('c1', { dockerNetwork: 'swarmctl-local-m1', address: '', record })
   await networks.connect('c1', { dockerNetwork: 'swarmctl-1', address: '10.0.1.7', record })
   const DriverOpts = { [ATTACHMENT_OPTION]: JSON.stringify(record) }
@@ -72,3 +74,30 @@ t.test('on a node-local network addresses and names are the Engine’s', async (
     { Container: 'c1', EndpointConfig: { IPAMConfig: { IPv4Address: '10.0.1.7' }, DriverOpts } },
   ])
 })
+
+t.test(
+  'one that the Engine can’t inspect is left as it is, and keeps no other from being found',
+  async (t) => {
+    const log = new CollectedLog()
+    const Networks = { 'swarmctl-1': { IPAddress: '10.0.1.7', DriverOpts: withRecord({}, record) } }
+    const answers: Record<string, unknown> = {
+      '/containers/json': ['c1', 'c2'].map((Id) => ({ Id, NetworkSettings: { Networks } })),
+      '/containers/c1/json': new SwarmctlError('INTERNAL', 'no such layer'),
+      '/containers/c2/json': {
+        ...{ Id: 'c2', Name: '/two', State: { Status: 'running', Pid: 7 } },
+        NetworkSettings: { Networks },
+      },
+    }
+    const engine = {
+      request: async ({ path }: { path: string }) => {
+        if (answers[path] instanceof Error) throw answers[path]
+        return answers[path]
+      },
+    }
+    const networks = new DockerContainerNetworks({ engine: engine as never, log })
+    t.match(await networks.list(), [{ id: 'c2', endpoints: [{ address: '10.0.1.7' }] }])
+    t.equal((await networks.list()).length, 1)
+    t.match(log.lines, [/no such layer/], 'told once')
+    t.equal(log.lines.length, 1)
+  },
+)

@@ -9,9 +9,10 @@ import {
   type EngineRequest,
   EngineTimeout,
 } from '../../src/worker/docker/engine-client.ts'
-import type { ContainerPlan } from '../../src/worker/executor.ts'
+import { type ContainerPlan, EXIT_CODE_UNKNOWN } from '../../src/worker/executor.ts'
 import { sampleNode } from '../support/objects.ts'
 import { agentTask } from '../support/worker/agent-bench.ts'
+import { CollectedLog } from '../support/worker/memory-stream.ts'
 
 const network = (n: number) => ({
   dockerNetwork: `swarmctl-${n}`,
@@ -43,7 +44,8 @@ const executorOn = (answers: Record<string, unknown>) => {
       return answer ?? {}
     },
   }
-  return { calls, executor: new DockerExecutor({ engine: engine as never }) }
+  const log = new CollectedLog()
+  return { calls, log, executor: new DockerExecutor({ engine: engine as never, log }) }
 }
 
 t.test('a container that can’t be finished is not left behind', async (t) => {
@@ -113,6 +115,55 @@ t.test('a start that hangs is no Engine that is gone, if that answers otherwise'
     [{ id: 'c1', taskId: 't1', status: 'created' }],
     'the Engine answers no question about it meanwhile',
   )
+})
+
+t.test('a container that the Engine can’t inspect is known by the list', async (t) => {
+  const Labels = { 'com.docker.swarm.task.id': 't' }
+  const damaged = new SwarmctlError('INTERNAL', 'stat /var/lib/docker/overlay2/4f1c: no such file')
+  const hung = new EngineTimeout(20_000, new Error('aborted'))
+  const running = {
+    ...{ Id: 'well', State: { Status: 'running', Pid: 7, ExitCode: 0 }, Config: { Labels } },
+    ...{ HostConfig: {}, NetworkSettings: {} },
+  }
+  const listed = [
+    ['up', 'running', 'Up 2 hours'],
+    ['sick', 'running', 'Up 2 hours (unhealthy)'],
+    ['young', 'running', 'Up 2 seconds (health: starting)'],
+    ['paused', 'paused', 'Up 2 hours (Paused)'],
+    ['ended', 'exited', 'Exited (3) 2 hours ago'],
+    ['lost', 'dead', 'Dead'],
+  ].map(([Id, State, Status]) => ({ Id, State, Status, Labels }))
+  const answers: Record<string, unknown> = Object.fromEntries(
+    listed.map(({ Id }, i) => [`/containers/${Id}/json`, i === 0 ? hung : damaged]),
+  )
+  const all = [...listed, { Id: 'well', State: 'running', Labels }]
+  Object.assign(answers, { '/containers/json': all, '/containers/well/json': running })
+  const { executor, log } = executorOn(answers)
+  t.match(await executor.list('n1'), [
+    { id: 'up', taskId: 't', status: 'running', health: 'none', pid: 0 },
+    { id: 'sick', status: 'running', health: 'unhealthy' },
+    { id: 'young', status: 'running', health: 'starting' },
+    { id: 'paused', status: 'running', health: 'none' },
+    { id: 'ended', status: 'exited', exitCode: 3 },
+    { id: 'lost', status: 'exited', exitCode: EXIT_CODE_UNKNOWN },
+    { id: 'well', status: 'running', pid: 7 },
+  ])
+  t.equal(log.lines.length, listed.length)
+  await executor.list('n1')
+  t.equal(log.lines.length, listed.length, 'each is told once')
+  answers['/containers/sick/json'] = { ...running, Id: 'sick' }
+  await executor.list('n1')
+  answers['/containers/sick/json'] = damaged
+  await executor.list('n1')
+  t.equal(log.lines.length, listed.length + 1, 'and when it is so again')
+
+  answers['/_ping'] = hung
+  await t.rejects(executor.list('n1'), { code: 'ENGINE_UNAVAILABLE' }, 'it hangs for all')
+  answers['/_ping'] = {}
+  answers['/containers/well/json'] = new SwarmctlError('ENGINE_UNAVAILABLE', 'gone')
+  await t.rejects(executor.list('n1'), { message: 'gone' })
+  answers['/containers/well/json'] = new SwarmctlError('NOT_FOUND', 'removed meanwhile')
+  t.equal((await executor.list('n1')).length, listed.length)
 })
 
 t.test('a limit of months is no limit of a millisecond', async (t) => {

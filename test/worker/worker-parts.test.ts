@@ -449,6 +449,7 @@ t.test('processes of containers, as far as /proc agreed with the Engine', async 
   t.strictSame(await states(here), ['alive', 'unknown', 'gone', 'gone'], 'cgroups not yet believed')
   await here.learn([live, gone])
   t.strictSame(await states(here), ['alive', 'gone', 'gone', 'gone'], 'a pid that is used again')
+  t.equal(await here.stateOf({ id: 'x', pid: 0 }), 'unknown', 'one that is only listed')
   const other = new ContainerProcesses({ isLocal: true, procPath })
   await other.learn([gone])
   t.strictSame(new Set(await states(other)), new Set(['unknown']), 'another pid namespace')

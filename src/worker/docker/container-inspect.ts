@@ -1,5 +1,10 @@
 import type { PortConfig } from '../../api/service-spec.ts'
-import { type ContainerHealth, createdContainer, type ObservedContainer } from '../executor.ts'
+import {
+  type ContainerHealth,
+  createdContainer,
+  EXIT_CODE_UNKNOWN,
+  type ObservedContainer,
+} from '../executor.ts'
 import { TASK_ID_LABEL } from './container-body.ts'
 import type { FoundMount } from './volume-folders.ts'
 
@@ -26,18 +31,34 @@ export interface ContainerJson {
 export interface ListedContainer {
   Id: string
   State: string
+  /** For people: `Exited (3) 2 hours ago`, `Up 2 hours (healthy)`, `Up 3 seconds (health: starting)`. */
+  Status?: string
   Labels?: Record<string, string> | null
 }
-
-/** A listed container that never ran. */
-export const listedContainer = ({ Id, Labels }: ListedContainer): ObservedContainer =>
-  createdContainer(Id, Labels?.[TASK_ID_LABEL] ?? '')
 
 const STATUS: Record<string, ObservedContainer['status']> = {
   created: 'created',
   running: 'running',
   paused: 'running',
   restarting: 'running',
+}
+
+/** A container as far as the Engine's list tells: all that there is to tell of one that never ran. */
+export const listedContainer = ({
+  Id,
+  State,
+  Status = '',
+  Labels,
+}: ListedContainer): ObservedContainer => {
+  const status = STATUS[State] ?? 'exited'
+  const [, exitCode = EXIT_CODE_UNKNOWN] = /^Exited \((\d+)\)/.exec(Status) ?? []
+  const [, health = 'none'] = /\((?:health: )?(starting|healthy|unhealthy)\)$/.exec(Status) ?? []
+  return {
+    ...createdContainer(Id, Labels?.[TASK_ID_LABEL] ?? ''),
+    status,
+    exitCode: status === 'exited' ? Number(exitCode) : 0,
+    health: health as ContainerHealth,
+  }
 }
 
 /** The host-mode ports that the task asked for, with the numbers that the Engine bound. */

@@ -38,7 +38,8 @@ export class ContainerProcesses {
   }
 
   async stateOf(container: Container): Promise<ProcessState> {
-    if (!this.#seesProcesses) return 'unknown'
+    // Without a pid nothing is known of its process.
+    if (!this.#seesProcesses || container.pid === 0) return 'unknown'
     const seen = await this.#see(container)
     switch (seen) {
       case 'container':

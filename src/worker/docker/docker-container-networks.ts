@@ -1,11 +1,14 @@
 import type { AttachedEndpoint } from '../../api/attachment-grant.ts'
 import { readRecord, withRecord } from '../../api/attachment-record.ts'
 import { toSwarmctlError } from '../../api/errors.ts'
+import type { Log } from '../../api/log.ts'
 import { isNodeLocalName } from '../../api/node-local-network.ts'
 import { OVERLAY_BRIDGE_PREFIX } from '../../api/overlay-bridge.ts'
 import type { AttachedContainer, ContainerNetworks } from '../container-networks.ts'
 import { NODE_ID_LABEL } from './container-body.ts'
 import { type EngineClient, SLOW_TIMEOUT_MS } from './engine-client.ts'
+import { InspectEach } from './inspect-each.ts'
+import { ofOneContainer } from './of-one-container.ts'
 
 interface EndpointJson {
   NetworkID?: string
@@ -53,9 +56,11 @@ export const attachedContainer = (json: AttachedJson): AttachedContainer => ({
 /** Attachments' view of the local Docker Engine. */
 export class DockerContainerNetworks implements ContainerNetworks {
   readonly #engine: EngineClient
+  readonly #inspectEach: InspectEach
 
-  constructor(deps: { engine: EngineClient }) {
+  constructor(deps: { engine: EngineClient; log: Log }) {
     this.#engine = deps.engine
+    this.#inspectEach = new InspectEach(deps)
   }
 
   async list(): Promise<AttachedContainer[]> {
@@ -76,7 +81,12 @@ export class DockerContainerNetworks implements ContainerNetworks {
           name.startsWith(OVERLAY_BRIDGE_PREFIX),
         ),
     )
-    const found = await Promise.all(candidates.map(({ Id }) => this.inspect(Id)))
+    // Of one that can't be inspected nobody knows what it is to have: it stays as it is.
+    const found = await this.#inspectEach.run(
+      candidates,
+      ({ Id }) => this.inspect(Id),
+      () => undefined,
+    )
     return found.filter((one) => one !== undefined).filter(({ endpoints }) => endpoints.length > 0)
   }
 
@@ -129,7 +139,7 @@ export class DockerContainerNetworks implements ContainerNetworks {
   async #json(reference: string): Promise<AttachedJson | undefined> {
     try {
       const path = `/containers/${encodeURIComponent(reference)}/json`
-      return (await this.#engine.request({ method: 'GET', path })) as AttachedJson
+      return (await ofOneContainer(this.#engine, { method: 'GET', path })) as AttachedJson
     } catch (thrown) {
       if (toSwarmctlError(thrown).code === 'NOT_FOUND') return undefined
       throw thrown

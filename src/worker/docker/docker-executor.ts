@@ -1,5 +1,6 @@
 import type { LogMessage, LogsRequest } from '../../api/assignment.ts'
 import { SwarmctlError, toSwarmctlError } from '../../api/errors.ts'
+import type { Log } from '../../api/log.ts'
 import type { Task } from '../../api/task.ts'
 import { taskName } from '../../api/task-name.ts'
 import { expandTemplate, templateContext } from '../../api/task-template.ts'
@@ -21,15 +22,11 @@ import {
 } from './container-inspect.ts'
 import { logMessages } from './container-logs.ts'
 import { ContainerProcesses } from './container-processes.ts'
-import {
-  type EngineClient,
-  type EngineRequest,
-  EngineTimeout,
-  QUICK_TIMEOUT_MS,
-  SLOW_TIMEOUT_MS,
-} from './engine-client.ts'
+import { type EngineClient, type EngineRequest, SLOW_TIMEOUT_MS } from './engine-client.ts'
 import { engineError } from './engine-error.ts'
 import { type EngineInfo, type EnginePlugin, engineFacts, requireNoSwarm } from './engine-facts.ts'
+import { InspectEach } from './inspect-each.ts'
+import { ofOneContainer, pingEngine } from './of-one-container.ts'
 import { prepareFolders, wantFolders } from './volume-folders.ts'
 
 /** More than a container's own grace period, for the Engine to kill it and to clean up. */
@@ -39,9 +36,11 @@ const STOP_MARGIN_MS = 30_000
 export class DockerExecutor implements Executor {
   readonly #engine: EngineClient
   readonly #processes: ContainerProcesses
+  readonly #inspectEach: InspectEach
 
-  constructor(deps: { engine: EngineClient }) {
+  constructor(deps: { engine: EngineClient; log: Log }) {
     this.#engine = deps.engine
+    this.#inspectEach = new InspectEach(deps)
     this.#processes = new ContainerProcesses({ isLocal: deps.engine.isLocal })
   }
 
@@ -49,8 +48,8 @@ export class DockerExecutor implements Executor {
     return checkEngine(this.#engine)
   }
 
-  async ping(): Promise<void> {
-    await this.#engine.request({ method: 'GET', path: '/_ping' })
+  ping(): Promise<void> {
+    return pingEngine(this.#engine)
   }
 
   processState(container: { id: string; pid: number }): Promise<ProcessState> {
@@ -65,13 +64,13 @@ export class DockerExecutor implements Executor {
       query: { all: '1', filters },
     })) as ListedContainer[]
     // One that never ran has nothing more to tell, and the Engine answers no question about it while it starts it, which may hang.
-    const observed = await Promise.all(
-      found.map((listed) =>
-        listed.State === 'created' ? listedContainer(listed) : this.inspect(listed.Id),
-      ),
+    const observed = await this.#inspectEach.run(
+      found,
+      async (one) => (one.State === 'created' ? listedContainer(one) : this.inspect(one.Id)),
+      listedContainer,
     )
     const containers = observed.filter((container) => container !== undefined)
-    await this.#processes.learn(containers.filter(({ status }) => status === 'running'))
+    await this.#processes.learn(containers.filter(({ pid }) => pid > 0))
     return containers
   }
 
@@ -137,7 +136,7 @@ export class DockerExecutor implements Executor {
   }
 
   async start(containerId: string): Promise<ObservedContainer> {
-    await this.#ofOne({
+    await ofOneContainer(this.#engine, {
       method: 'POST',
       path: `/containers/${containerId}/start`,
       timeoutMs: SLOW_TIMEOUT_MS,
@@ -252,28 +251,13 @@ export class DockerExecutor implements Executor {
   }
 
   async #json(containerId: string): Promise<ContainerJson> {
-    return (await this.#engine.request({
-      method: 'GET',
-      path: `/containers/${containerId}/json`,
-    })) as ContainerJson
-  }
-
-  /** What hangs for one container (its volume's server is away) does not make an Engine dead that answers otherwise. */
-  async #ofOne(request: EngineRequest): Promise<void> {
-    try {
-      await this.#engine.request(request)
-    } catch (thrown) {
-      if (!(thrown instanceof EngineTimeout)) throw thrown
-      await this.ping()
-      const limitS = (request.timeoutMs ?? QUICK_TIMEOUT_MS) / 1000
-      const text = `the Docker Engine has not done it within ${limitS} s, though it answers`
-      throw new SwarmctlError('TIMEOUT', text, { cause: thrown })
-    }
+    const path = `/containers/${containerId}/json`
+    return (await ofOneContainer(this.#engine, { method: 'GET', path })) as ContainerJson
   }
 
   async #tolerate(codes: readonly string[], request: EngineRequest): Promise<void> {
     try {
-      await this.#ofOne(request)
+      await ofOneContainer(this.#engine, request)
     } catch (thrown) {
       if (!codes.includes(toSwarmctlError(thrown).code)) throw thrown
     }

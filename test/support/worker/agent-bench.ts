@@ -105,10 +105,13 @@ export class RecordedOverlay implements OverlayPort {
 }
 
 /** Of a node where nobody runs a container by hand. */
-export const noAttachments = (deps: { clock: Clock; log: Log }): Attachments =>
+export const noAttachments = (
+  deps: { clock: Clock; log: Log },
+  containers = new MemoryContainerNetworks(),
+): Attachments =>
   new Attachments({
     ...deps,
-    containers: new MemoryContainerNetworks(),
+    containers,
     overlay: new RecordedOverlay(),
     attach: async () => {
       throw unavailable('no manager')
@@ -199,6 +202,8 @@ export class AgentBench {
   readonly clock = new VirtualClock()
   readonly log = new CollectedLog()
   readonly executor = new MemoryExecutor()
+  /** Containers that somebody runs by hand. */
+  readonly alone = new MemoryContainerNetworks()
   readonly disk = new MemoryDisk()
   readonly managers = new Map<string, FakeManager>([['m1:2377', new FakeManager()]])
   /** Addresses in the order of connection attempts. */
@@ -222,7 +227,7 @@ export class AgentBench {
       {
         executor: this.executor,
         overlay: this.overlay,
-        attachments: noAttachments({ clock: this.clock, log: this.log }),
+        attachments: noAttachments({ clock: this.clock, log: this.log }, this.alone),
         files: this.files,
         disk: this.disk,
         clock: this.clock,
