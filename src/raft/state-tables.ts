@@ -7,6 +7,9 @@ import { StorageCorruptError, StorageFailedError } from './errors.ts'
 import { tablesIn } from './level-manifest.ts'
 import { checkTable } from './level-table.ts'
 
+/** What LevelDB's CURRENT says: which file is the list of its tables. */
+const CURRENT = /^(MANIFEST-\d+)\n$/
+
 /**
  * Throws StorageCorruptError when a table in use is damaged. Others may be: a crash leaves them half written, and LevelDB removes
  * them.
@@ -14,7 +17,10 @@ import { checkTable } from './level-table.ts'
 export async function checkTables(directory: string): Promise<void> {
   const current = await readIfThere(join(directory, 'CURRENT'))
   if (current === undefined) return
-  const manifest = await readIfThere(join(directory, current.toString().trim()))
+  const [, name] = CURRENT.exec(current.toString()) ?? []
+  // Written whole, or not at all: an empty one, or zeros, is damage, and no path to read.
+  if (name === undefined) throw new StorageCorruptError('the state is damaged')
+  const manifest = await readIfThere(join(directory, name))
   if (manifest === undefined) return
   for (const number of soundly(() => tablesIn(manifest))) {
     const table = await readIfThere(join(directory, `${String(number).padStart(6, '0')}.ldb`))

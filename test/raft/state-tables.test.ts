@@ -108,6 +108,14 @@ t.test('zeros in a table, and the end of one that is cut off, are found', async 
   t.equal(await found(), CORRUPT, 'LevelDB itself misses a table')
 })
 
+t.test('what names no list of tables is damage', async (t) => {
+  await writeTables()
+  for (const damaged of [Buffer.alloc(0), Buffer.alloc(16), Buffer.from('\n')]) {
+    await writeFile(join(directory, 'CURRENT'), damaged)
+    t.equal(await found(), CORRUPT)
+  }
+})
+
 t.test('a table that a crash left half written is none of the state', async (t) => {
   await writeTables()
   await writeFile(join(directory, '000099.ldb'), Buffer.alloc(500))
