@@ -107,6 +107,8 @@ export class Ipv6Firewall {
     this.#isAbsent = false
     const script = ipv6ProxyChains(table)
     if (script !== this.#last || !(await this.#iptables.hasChain('filter', CHAIN))) {
+      // One of the tables may have been taken when the other is refused.
+      this.#last = ''
       await this.#restore(script)
       this.#last = script
     }

@@ -250,6 +250,24 @@ t.test('a host without the tables that guard encrypted networks serves the other
   t.match(plane.problems(), [/can't initialize table `raw'/])
 })
 
+t.test(
+  'chains that the host took a part of are made anew, also when they are to be as before',
+  async (t) => {
+    const host = new FakeHost({ [FORWARDING]: '1' })
+    const plane = host.plane()
+    await plane.start('proxy')
+    await plane.sync(tableOf(of('fd00:1::/64')), sync)
+    // Of one table: the other may have been taken.
+    host.answer = (command) =>
+      command.startsWith('ip6tables-restore') ? { code: 2, stderr: 'no nat' } : undefined
+    await plane.sync(tableOf(of('fd00:2::/64')), sync)
+    host.answer = () => undefined
+    host.ran.length = 0
+    await plane.sync(tableOf(of('fd00:1::/64')), sync)
+    t.match(host.ranLike(/^ip6tables-restore/), [/-A SWARMCTL -s fd00:1::\/64 -d fd00:1::\/64/])
+  },
+)
+
 t.test('the proxy plane has chains of its own', async (t) => {
   const host = new FakeHost({ [FORWARDING]: '1' })
   const missing = (command: string) => / -C | -S SWARMCTL/.test(command)
