@@ -43,9 +43,16 @@ export const hasLogOnDisk = async (dataDir: string): Promise<boolean> => {
   }
 }
 
+/** What is in the way of a new log and state. A disk of their own that was replaced has neither, and can't be renamed. */
+const isAnythingLeft = async (dataDir: string): Promise<boolean> => {
+  if (!(await readdir(dataDir)).includes(DIRECTORY)) return false
+  const names = await readdir(raftDirectory(dataDir))
+  return names.some((name) => name === 'wal' || name === 'state')
+}
+
 /** Puts what is there of a damaged log and state aside, and returns where. What was put aside before is gone then. */
 export const setAsideLog = async (dataDir: string): Promise<string | undefined> => {
-  if (!(await readdir(dataDir)).includes(DIRECTORY)) return undefined
+  if (!(await isAnythingLeft(dataDir))) return undefined
   const aside = join(dataDir, DAMAGED_DIRECTORY)
   await rm(aside, { recursive: true, force: true })
   await rename(raftDirectory(dataDir), aside)

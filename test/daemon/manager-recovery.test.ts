@@ -1,4 +1,4 @@
-import { cp, open, readdir, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { unavailable } from '../../src/api/errors.ts'
@@ -261,6 +261,24 @@ for (const gone of ['raft', 'raft/wal']) {
     t.strictSame(fatal, [])
   })
 }
+
+t.test(
+  'an empty folder (a disk of its own that was replaced) takes no place of what was put aside',
+  async (t) => {
+    const { manager, dataDir, knows, fatal } = await managerOnDisk(t)
+    knows([OTHER])
+    const [raft, aside] = [join(dataDir, 'raft'), join(dataDir, 'raft-damaged')]
+    await rename(raft, aside)
+    await mkdir(join(raft, 'lost+found'), { recursive: true })
+    const role = manager.role(undefined, poolOf({ [OTHER.addr]: () => ({ kind: 'done' }) }))
+    await role.start(undefined)
+    while (!role.runtime) await new Promise((resolve) => setTimeout(resolve, 5))
+    t.ok((await readdir(raft)).includes('lost+found'))
+    t.ok((await readdir(aside)).includes('state'))
+    await role.stop()
+    t.strictSame(fatal, [])
+  },
+)
 
 t.test('what is damaged once more while it begins anew is put aside as well', async (t) => {
   const { manager, dataDir, knows, fatal } = await managerOnDisk(t)
