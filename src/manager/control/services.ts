@@ -92,7 +92,8 @@ export class Services {
         request === undefined
           ? swapSpecs(service, now)
           : replaceSpec(service, askedSpec(service, request, options))
-      requireSize(changed.Spec)
+      // What comes back was taken once, maybe before there was this limit.
+      if (request !== undefined) requireSize(changed.Spec)
       requireFreePorts(tx, changed.Spec, service.ID)
       tx.put('service', {
         ...afterUpdate(service, changed, now),

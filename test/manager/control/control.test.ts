@@ -75,6 +75,19 @@ t.test(
   },
 )
 
+t.test('a spec from before there was a limit of its size comes back by a rollback', async (t) => {
+  const { control, store } = newControl()
+  const { ID } = await control.createService(spec('web'))
+  const large = 'x'.repeat(400_000)
+  await store.update((tx) => {
+    const service = tx.get('service', ID)!
+    tx.put('service', { ...service, PreviousSpec: { ...service.Spec, Labels: { large } } })
+  })
+  const { Index } = (await control.getService(ID)).Version
+  await control.updateService(ID, Index, {}, { rollback: 'previous' })
+  t.match(await control.getService(ID), { Spec: { Labels: { large } } })
+})
+
 t.test('rollback swaps the specs, and credentials are inherited as asked', async (t) => {
   const { control, store } = newControl()
   const { ID } = await control.createService(spec('web'), { registryAuth: 'first' })
