@@ -412,22 +412,26 @@ export class Overlay {
     await this.#links.sync(table, inputs, { resync: isResync, relayPort })
     this.#relay.hasDevice = relayPort !== null && this.#links.problem === ''
     await this.#ipv6.sync(table, { retired, isResync })
-    await ports.set(table.published, new Set([...table.deadAddresses, ...retired]), async () => {
-      if (this.dataPlane.plane === 'kernel') {
-        const { isReserved: reserved } = ports
-        const model = nftModel(table, { reserved, retired, vxlanPort: this.#vxlanPort })
-        if (isResync) await this.#tables.isPresent()
-        await this.#tables.apply(model)
-        if (isResync) await this.#firewall.syncKernel()
-      } else await this.#firewall.syncProxy(table)
-    })
-    if (isResync) {
-      for (const network of ours) await this.#bridges.tune(network).catch(() => {})
-      await this.#bridgePorts.sync()
-      await this.#removeOldBridges(table)
+    try {
+      await ports.set(table.published, new Set([...table.deadAddresses, ...retired]), async () => {
+        if (this.dataPlane.plane === 'kernel') {
+          const { isReserved: reserved } = ports
+          const model = nftModel(table, { reserved, retired, vxlanPort: this.#vxlanPort })
+          if (isResync) await this.#tables.isPresent()
+          await this.#tables.apply(model)
+          if (isResync) await this.#firewall.syncKernel()
+        } else await this.#firewall.syncProxy(table)
+      })
+      if (isResync) {
+        for (const network of ours) await this.#bridges.tune(network).catch(() => {})
+        await this.#bridgePorts.sync()
+        await this.#removeOldBridges(table)
+      }
+    } finally {
+      // Names do not wait for a firewall that refuses its rules: a host may do so for good.
+      await this.#dns.serve(new Set(ours.flatMap((network) => network.gateway ?? [])))
+      await this.#clients.sync(isResync)
     }
-    await this.#dns.serve(new Set(ours.flatMap((network) => network.gateway ?? [])))
-    await this.#clients.sync(isResync)
   }
 
   /** An Engine that is down keeps its networks until the next look. */

@@ -1,4 +1,6 @@
 /** What others left, take away or have on the host, and what that may cost. */
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import t from 'tap'
 import type { Task } from '../../src/api/task.ts'
 import type { ExecResult } from '../../src/overlay/exec.ts'
@@ -287,6 +289,24 @@ t.test('the proxy plane holds a view when its chains do, and tries again until t
   await apply(bare, message(two))
   t.match(bare.dataPlane.note, 'iptables-restore: not found')
   await bare.close()
+})
+
+t.test('names are served where the firewall refuses its rules', async (t) => {
+  const host = new FakeHost()
+  host.dataPlane = 'proxy'
+  host.bridges.push('sw-br1')
+  host.answer = (command) =>
+    command.startsWith('iptables-restore') ? { code: 2, stderr: 'no such match' } : null
+  const overlay = await started(host)
+  overlay.take(
+    message(view({ nodes: [node(1)], networks: [network('front', 1, '127.66.0.0/16')] })),
+  )
+  await turns(40)
+  t.match(host.said.join(), 'no such match')
+  const resolver = connect(53, '127.66.1.1')
+  await once(resolver, 'connect')
+  resolver.destroy()
+  await overlay.close()
 })
 
 t.test("questions for names pass a host's INPUT policy, and nothing else does", async (t) => {

@@ -101,7 +101,7 @@ export const planOrphans = (
 
 const orphanReason = (task: Task, node: Node | undefined): string => {
   if (node === undefined) return 'its node was removed'
-  if (isInTheWay(task)) return 'its node is down, and its address is for its successor'
+  if (isInTheWay(task)) return 'its node is down, and its address is needed elsewhere'
   return 'its node has been down for a day'
 }
 

@@ -1,3 +1,4 @@
+import { PORTS_MAX } from '../../api/defaults.ts'
 import type { PortConfig } from '../../api/service-spec.ts'
 import {
   type ContainerHealth,
@@ -61,10 +62,10 @@ export const listedContainer = ({
   }
 }
 
-/** The host-mode ports that the task asked for, with the numbers that the Engine bound. */
+/** The host-mode ports that the task asked for, with the numbers that the Engine bound: no more than managers take of a status. */
 const boundPorts = ({ HostConfig, NetworkSettings }: ContainerJson): PortConfig[] => {
   const asked = Object.keys(HostConfig.PortBindings ?? {})
-  return asked.flatMap((key) => {
+  const bound = asked.flatMap((key) => {
     const [port, protocol] = key.split('/')
     // The same port is listed for IPv4 and for IPv6.
     const numbers = new Set(
@@ -77,6 +78,7 @@ const boundPorts = ({ HostConfig, NetworkSettings }: ContainerJson): PortConfig[
       PublishMode: 'host' as const,
     }))
   })
+  return bound.slice(0, PORTS_MAX)
 }
 
 /** A container as the agent sees it. */
