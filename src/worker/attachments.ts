@@ -262,11 +262,18 @@ export class Attachments {
     await inAnyCase(...steps)
   }
 
+  /** What was under way when this run ended, or came after it, is the next one's. */
+  get #isStopped(): boolean {
+    return this.#closing.signal.aborted
+  }
+
   #look(containerId: string): void {
+    if (this.#isStopped) return
     void this.#keepUp(containerId)
   }
 
   #retryLater(containerId: string): void {
+    if (this.#isStopped) return
     this.#waiting.add(containerId)
     this.#cancelRetry ??= this.#deps.clock.schedule(ATTACH_RETRY_MS, () => {
       this.#cancelRetry = undefined

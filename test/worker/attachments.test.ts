@@ -327,6 +327,30 @@ t.test('what a leader granted without saying so in time is given back', async (t
   bench.attachments.stop()
 })
 
+t.test('what was under way when its run ended is not tried again', async (t) => {
+  const bench = new Bench()
+  const { attachments } = bench
+  const attach = bench.attach.bind(bench)
+  let fail = (_error: Error): void => {}
+  bench.attach = (request) => {
+    bench.asked.push(request)
+    return new Promise<never>((_, reject) => {
+      fail = reject
+    }) as never
+  }
+  bench.container('c1')
+  attachments.onEvent({ kind: 'changed', containerId: 'c1' })
+  await settle()
+  attachments.stop()
+  fail(unavailable('no leader'))
+  await settle()
+  bench.attach = attach
+  attachments.onEvent({ kind: 'changed', containerId: 'c1' })
+  await bench.clock.advance(ATTACH_WAIT_MAX_MS)
+  t.equal(bench.asked.length, 1, 'the leader is not asked')
+  t.strictSame(bench.overlay, [], 'and nothing is made on the machine')
+})
+
 t.test('one request waits no longer than it says, whatever it waits for', async (t) => {
   const bench = new Bench()
   const [noLeader, noTable] = [unavailable('no leader'), unavailable('no table')]
