@@ -297,6 +297,8 @@ export class Attachments {
   async #reconcile(containerId: string): Promise<void> {
     if (this.#claiming.has(containerId)) return
     const container = await this.#deps.containers.inspect(containerId)
+    // Begun meanwhile: what it was granted is not in the answer yet. Its end looks again.
+    if (this.#claiming.has(containerId)) return
     for (const { task } of this.#heldBy(containerId)) {
       const networkId = networkOf(task)?.ID
       const isThere = container?.endpoints.some(({ record }) => record.networkId === networkId)

@@ -351,6 +351,32 @@ t.test('what was under way when its run ended is not tried again', async (t) => 
   t.strictSame(bench.overlay, [], 'and nothing is made on the machine')
 })
 
+t.test(
+  'what begins while the Engine is asked what a container is on is not given back',
+  async (t) => {
+    const bench = new Bench()
+    const { attachments, containers } = bench
+    containers.put({ id: 'c1', name: 'c1', phase: 'up', pid: 77, endpoints: [] })
+    const inspect = containers.inspect.bind(containers)
+    let answer = (): void => {}
+    containers.inspect = async (id) => {
+      const found = await inspect(id)
+      await new Promise<void>((resolve) => {
+        answer = resolve
+      })
+      return found
+    }
+    attachments.onEvent({ kind: 'changed', containerId: 'c1' })
+    await settle()
+    const container = { id: 'c1', name: 'c1' }
+    await attachments.claim({ network: 'back', address: '', aliases: [], container })
+    answer()
+    await settle()
+    t.strictSame(bench.said, [])
+    attachments.stop()
+  },
+)
+
 t.test('one request waits no longer than it says, whatever it waits for', async (t) => {
   const bench = new Bench()
   const [noLeader, noTable] = [unavailable('no leader'), unavailable('no table')]
