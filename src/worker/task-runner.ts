@@ -68,6 +68,12 @@ const unobserved = (
   { id, pid }: { id: string; pid: number },
 ): ObservedContainer => ({ ...createdContainer(id, taskId), status: 'running', pid })
 
+/** Of a running container that the Engine can only list it tells no process and no ports: these are as they were. */
+const withKnown = (said: ObservedContainer, known: ObservedContainer | null): ObservedContainer =>
+  said.status === 'running' && said.pid === 0 && known?.status === 'running' && known.id === said.id
+    ? { ...known, health: said.health }
+    : said
+
 /** Takes one task from step to step: asks `nextStep`, does it, asks again; rests when there is something to wait for. */
 export class TaskRunner {
   readonly #deps: RunnerDeps
@@ -172,7 +178,9 @@ export class TaskRunner {
     const isOld =
       (container === null && known !== null && this.#containerTick > asOf) ||
       (container !== null && container.id === known?.id && isBehind(container, known))
-    if (!isOld) this.#setContainer(container)
+    const running = this.runningContainer
+    const before = known ?? (running ? unobserved(this.#task.ID, running) : null)
+    if (!isOld) this.#setContainer(container && withKnown(container, before))
     this.#engineKnown = true
     // Who follows its log may have come before the Engine answered.
     this.#notify()

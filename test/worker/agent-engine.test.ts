@@ -5,6 +5,7 @@ import {
   ENGINE_ABSENT_MS,
   ENGINE_FACTS_MS,
   EXIT_CODE_WAIT_MAX_MS,
+  ROTATION_WAIT_MAX_MS,
 } from '../../src/worker/limits.ts'
 import { agentTask, startBench } from '../support/worker/agent-bench.ts'
 
@@ -40,6 +41,27 @@ t.test('the Engine goes and comes: the daemon stays, tasks are looked at again',
     b.manager.session.said.findLast(({ kind }) => kind === 'description'),
     { description: { Swarmctl: { EngineError: '' } } },
   )
+})
+
+t.test('what was known of a container that the Engine now only lists stays known', async (t) => {
+  const b = await startBench(t)
+  b.manager.assign(true, { tasks: [agentTask('t1', {}, true)] })
+  await b.settle()
+  const list = b.executor.list.bind(b.executor)
+  b.executor.list = async (nodeId) => (await list(nodeId)).map((one) => ({ ...one, pid: 0 }))
+  b.executor.switchOff()
+  await b.settle()
+  b.executor.switchOn()
+  await b.clock.advance(10_000)
+  const pid = b.manager.status('t1')?.ContainerStatus?.PID
+  t.match(b.agent.runningContainers(), [{ taskId: 't1', pid }])
+  await b.agent.stop()
+  await b.start()
+  await b.settle()
+  t.match(b.agent.runningContainers(), [{ taskId: 't1', pid }], 'as the node noted it')
+  b.manager.assign(true, { tasks: [agentTask('t1', { DesiredState: 'shutdown' }, true)] })
+  await b.clock.advance(ROTATION_WAIT_MAX_MS)
+  t.ok(b.overlay.calls.includes('drain t1 true 30000'), 'its connections are waited for')
 })
 
 t.test('a task that waits long for a silent Engine is given back', async (t) => {
