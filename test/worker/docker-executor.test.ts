@@ -150,6 +150,10 @@ t.test('a container that the Engine can’t inspect is known by the list', async
   ])
   t.equal(log.lines.length, listed.length)
   await executor.list('n1')
+  answers['/containers/json'] = []
+  await executor.list('n2')
+  answers['/containers/json'] = all
+  await executor.list('n1')
   t.equal(log.lines.length, listed.length, 'each is told once')
   answers['/containers/sick/json'] = { ...running, Id: 'sick' }
   await executor.list('n1')

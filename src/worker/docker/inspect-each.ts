@@ -5,11 +5,14 @@ import { shortIdOf } from '../../api/short-id.ts'
 /** What the Engine says when it can't inspect one container: it fails by that (a damaged layer), or it hangs and answers otherwise. */
 const OF_ONE: ReadonlySet<ErrorCode> = new Set(['INTERNAL', 'TIMEOUT'])
 
+/** Containers that were told of; of more the oldest would be told of again. */
+const TOLD_MAX = 1000
+
 /** Inspects all that a list names. One that can't be inspected keeps nothing of the others from being known; it is told of once. */
 export class InspectEach {
   readonly #log: Log
-  /** Of the last list. */
-  #told = new Set<string>()
+  /** What can't be inspected, as it was last: each list may be of another node's containers. */
+  readonly #told = new Set<string>()
 
   constructor(deps: { log: Log }) {
     this.#log = deps.log
@@ -21,26 +24,30 @@ export class InspectEach {
     inspect: (one: L) => Promise<T>,
     otherwise: (one: L) => T,
   ): Promise<T[]> {
-    const before = this.#told
-    const told = new Set<string>()
-    const all = await Promise.all(
+    return Promise.all(
       listed.map(async (one) => {
         try {
-          return await inspect(one)
+          const inspected = await inspect(one)
+          this.#told.delete(one.Id)
+          return inspected
         } catch (thrown) {
           const { code, message } = toSwarmctlError(thrown)
           if (!OF_ONE.has(code)) throw thrown
-          told.add(one.Id)
-          if (!before.has(one.Id))
-            this.#log.warn(
-              { container: shortIdOf(one.Id), error: message },
-              'the Docker Engine can not inspect a container: no more is known than it lists',
-            )
+          this.#tell(one.Id, message)
           return otherwise(one)
         }
       }),
     )
-    this.#told = told
-    return all
+  }
+
+  #tell(id: string, error: string): void {
+    if (this.#told.has(id)) return
+    const [oldest] = this.#told
+    if (oldest !== undefined && this.#told.size >= TOLD_MAX) this.#told.delete(oldest)
+    this.#told.add(id)
+    this.#log.warn(
+      { container: shortIdOf(id), error },
+      'the Docker Engine can not inspect a container: no more is known than it lists',
+    )
   }
 }
