@@ -3,7 +3,7 @@ import { invalid } from '../api/errors.ts'
 import { API_VERSION_MAX, API_VERSION_MIN, type ApiVersions } from '../http/api-version.ts'
 import { engineJson } from '../http/engine-proxy.ts'
 import type { EnginePort } from '../http/ports.ts'
-import { EngineClient } from '../worker/docker/engine-client.ts'
+import { EngineClient, SLOW_TIMEOUT_MS } from '../worker/docker/engine-client.ts'
 
 type EngineAddress = ReturnType<EnginePort['address']>
 
@@ -39,10 +39,12 @@ export class Engine implements EnginePort {
   #versions: ApiVersions = { oldest: API_VERSION_MIN, newest: API_VERSION_MAX }
   #versionsAtMs = Number.NEGATIVE_INFINITY
 
-  constructor(dockerHost: string, nowMs: () => number) {
+  /** `silenceMs`: how long an Engine may say nothing to what is asked for the overlay. */
+  constructor(dockerHost: string, nowMs: () => number, silenceMs = SLOW_TIMEOUT_MS) {
     this.#address = parseEngineAddress(dockerHost)
     this.#nowMs = nowMs
-    this.docker = new Docker(this.#address)
+    // One that hangs must not hold up for ever who leaves, and every task that is prepared.
+    this.docker = new Docker({ ...this.#address, timeout: silenceMs })
     this.client = new EngineClient({ dockerHost })
   }
 

@@ -1,4 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
 import type { NetworkInterfaceInfo } from 'node:os'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -211,6 +212,20 @@ t.test('the versions of the Engine, asked once in a while', async (t) => {
     t.strictSame(await engine.apiVersions(), { oldest: '1.44', newest: '1.52' })
   }
   t.equal(standIn.requests('GET', '/version').length, 1)
+})
+
+t.test('an Engine that hangs holds up the overlay for a while', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'engine-'))
+  t.teardown(() => rm(dir, { recursive: true }))
+  const path = join(dir, 'e.sock')
+  const server = createServer(() => {})
+  await new Promise<void>((resolve) => server.listen(path, resolve))
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const engine = new Engine(`unix://${path}`, () => 0, 50)
+  await t.rejects(engine.docker.listNetworks())
 })
 
 t.test("the node's record", async (t) => {
