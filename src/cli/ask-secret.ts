@@ -11,6 +11,8 @@ export const askSecret = (
   prompt: string,
   signal: AbortSignal,
 ): Promise<string> => {
+  // 'abort' is told once: a Ctrl-C of before would be missed.
+  if (signal.aborted) return Promise.reject(signal.reason)
   output.write(prompt)
   input.setRawMode(true)
   input.setEncoding('utf8')

@@ -3,7 +3,9 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
+import { ReadStream } from 'node:tty'
 import t from 'tap'
+import { askSecret } from '../../src/cli/ask-secret.ts'
 
 const BIN = join(import.meta.dirname, '../../bin/swarmctl.ts')
 
@@ -36,4 +38,12 @@ t.test('Ctrl-C ends the wait for standard input', async (t) => {
   })
   const [code] = await once(child, 'close')
   t.strictSame([code, out], [0, 'AbortError\n'])
+})
+
+t.test('a Ctrl-C of before the prompt ends it as well', async (t) => {
+  const said: string[] = []
+  const output = { write: (text: string) => said.push(text) }
+  const input = Object.create(ReadStream.prototype) as ReadStream
+  await t.rejects(askSecret(input, output, 'Key: ', AbortSignal.abort()), { name: 'AbortError' })
+  t.strictSame(said, [])
 })
