@@ -4,7 +4,7 @@ import type {
   AttachmentWish,
   GrantedAttachment,
 } from '../api/attachment-grant.ts'
-import type { AttachmentRecord, Resolver } from '../api/attachment-record.ts'
+import type { AttachmentRecord } from '../api/attachment-record.ts'
 import { type Clock, timestamp } from '../api/clock.ts'
 import { type ErrorCode, SwarmctlError, toSwarmctlError } from '../api/errors.ts'
 import type { Log } from '../api/log.ts'
@@ -19,6 +19,7 @@ import { inAnyCase } from './in-any-case.ts'
 import { ATTACH_RETRY_MS } from './limits.ts'
 import type { OverlayPort } from './overlay-port.ts'
 import { isPassing, type Patience, startPatience } from './patience.ts'
+import { withResolver } from './with-resolver.ts'
 
 export interface AttachmentsDeps {
   containers: ContainerNetworks
@@ -262,18 +263,14 @@ export class Attachments {
     await inAnyCase(...steps)
   }
 
-  /** What was under way when this run ended, or came after it, is the next one's. */
-  get #isStopped(): boolean {
-    return this.#closing.signal.aborted
-  }
-
   #look(containerId: string): void {
-    if (this.#isStopped) return
+    // What was under way when this run ended, or came after it, is the next one's.
+    if (this.#closing.signal.aborted) return
     void this.#keepUp(containerId)
   }
 
   #retryLater(containerId: string): void {
-    if (this.#isStopped) return
+    if (this.#closing.signal.aborted) return
     this.#waiting.add(containerId)
     this.#cancelRetry ??= this.#deps.clock.schedule(ATTACH_RETRY_MS, () => {
       this.#cancelRetry = undefined
@@ -498,11 +495,3 @@ const recordOf = (
   isFixed: address !== '',
   ...(resolver && { resolver }),
 })
-
-/** The task as the overlay is to see it: with what the user wants names to be asked from. */
-const withResolver = (task: Task, resolver: Resolver | undefined): Task => {
-  if (resolver === undefined) return task
-  const { nameservers, options, search } = resolver
-  const DNSConfig = { Nameservers: nameservers, Options: options, Search: search }
-  return { ...task, Spec: { ...task.Spec, ContainerSpec: { Image: '', DNSConfig } } }
-}
