@@ -113,8 +113,11 @@ function makeExecutable(work: string): void {
     output: join(work, 'application.blob'),
     disableExperimentalSEAWarning: true,
     useCodeCache: true,
-    // A manager's garbage is messages and commands of a moment: with room for more of them far less is looked at twice.
-    execArgv: ['--min-semi-space-size=32', '--max-semi-space-size=32'],
+    // A manager's garbage is messages and commands of a moment: with room for more of them far less is looked at twice. And up to "--"
+    // Node looks for options of its own among all arguments, also among those of a container (`node --env-file`).
+    execArgv: ['--min-semi-space-size=32', '--max-semi-space-size=32', '--'],
+    // An application's NODE_OPTIONS, in a shell or an env file, are not for this program either.
+    execArgvExtension: 'none',
     assets: { [ADDON_ASSET]: join(addonFolder, 'classic-level.node') },
   }
   writeFileSync(join(work, 'sea.json'), JSON.stringify(config))

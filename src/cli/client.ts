@@ -62,15 +62,17 @@ const STATUS_CODES = new Map([
   [503, 'UNAVAILABLE'],
 ] as const)
 
+/** For Docker's clients the daemon says it in Docker's words, which tell nobody what to do. */
+const BETWEEN = 'somebody else changed it at the same time: look at it, and run the command again'
+
 const errorOf = (status: number, body: unknown): SwarmctlError => {
   const { message, code } = (typeof body === 'object' && body !== null ? body : {}) as {
     message?: string
     code?: unknown
   }
-  return new SwarmctlError(
-    isErrorCode(code) ? code : (STATUS_CODES.get(status as 400) ?? 'INTERNAL'),
-    message ?? `the daemon answered ${status}: ${String(body)}`,
-  )
+  const known = isErrorCode(code) ? code : (STATUS_CODES.get(status as 400) ?? 'INTERNAL')
+  if (known === 'OUT_OF_SEQUENCE') return new SwarmctlError(known, BETWEEN)
+  return new SwarmctlError(known, message ?? `the daemon answered ${status}: ${String(body)}`)
 }
 
 /** The answer; an error status is thrown with the daemon's line. */

@@ -85,6 +85,16 @@ const CASES: [
     '2 out of 2 tasks',
   ],
   [
+    'a job that an older version rolled back',
+    service(
+      { ReplicatedJob: { TotalCompletions: 1, MaxConcurrent: 1 } },
+      { UpdateStatus: { State: 'rollback_started', Message: 'as asked' } },
+    ),
+    [task(1, 'complete', 'complete', iteration(2))],
+    'completed',
+    '1 out of 1 tasks',
+  ],
+  [
     'one waits and says why',
     replicated(1),
     [task(1, 'pending')],

@@ -172,6 +172,41 @@ t.test(
   },
 )
 
+t.test(
+  'why of a task that is started again soon, and of an ended one that was unhealthy',
+  async (t) => {
+    const started = await start(t)
+    const service = await web(started)
+    for (const Slot of [1, 2]) {
+      await putTask(started, service, { ID: id(`r${Slot}`), Slot, NodeID: NODE_ID, status: {} })
+    }
+    const failed = (DesiredState: 'ready' | 'shutdown') =>
+      putTask(started, service, {
+        ...{ ID: id('r3'), Slot: 3, NodeID: NODE_ID, DesiredState },
+        status: { State: 'rejected', Err: 'No such image: nosuch:1' },
+      })
+    await failed('ready')
+    const waiting = await started.run('why web')
+    t.match(waiting.out, /web\.3: ended once: No such image/)
+    t.notMatch(waiting.out, /not started again/, 'it waits out its delay')
+    await failed('shutdown')
+    t.match((await started.run('why web')).out, /web\.3: ended and is not started again/)
+
+    await putTask(started, service, { ID: id('r3'), Slot: 3, NodeID: NODE_ID, status: {} })
+    await putTask(started, service, {
+      ...{ ID: id('e0'), Slot: 3, NodeID: NODE_ID, DesiredState: 'shutdown', agoMs: 600_000 },
+      status: { State: 'failed', Err: 'unhealthy container' },
+    })
+    started.node.swarm.container = (taskId) => {
+      if (taskId !== id('e0')) throw new SwarmctlError('UNAVAILABLE', 'gone')
+      return container({ State: { Health: { Status: 'unhealthy', FailingStreak: 3, Log: [] } } })
+    }
+    const well = await started.run('why web')
+    t.match(well.out, /^service web: 3 of 3 tasks run, as it should be\n/)
+    t.notMatch(well.out, 'unhealthy, 3 failed')
+  },
+)
+
 t.test('why of what is well, paused, scaled to nothing, or waiting on its node', async (t) => {
   const started = await start(t)
   const { run, node } = started

@@ -126,7 +126,7 @@ export const convergence = (
   ).length
   const slots = slotLines(counted, wanted, nodes)
   const summary = `${done} out of ${wanted} tasks`
-  const update = updateOutcome(service)
+  const update = isJob(service) ? undefined : updateOutcome(service)
   if (update) return { ...update, summary, slots }
   const lost = [...counted.values()].find(isGivenUp)
   if (lost) {

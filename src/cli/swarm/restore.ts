@@ -27,7 +27,8 @@ const openFile = async (path: string) => {
 const explain = ({ output }: CliContext, restored: Restored): void => {
   output.write(
     `Swarm ${restored.ClusterID} is restored as of ${restored.CreatedAt} (change ${restored.Index}).\n` +
-      `This node (${restored.NodeID}) is its only manager. Workers come back by themselves.\n`,
+      `This node (${restored.NodeID}) is its only manager. Workers come back by themselves.\n` +
+      'The backup\'s manager had the same id: if it was another machine, run "swarmctl leave --force" there too.\n',
   )
   if (restored.RemovedManagers.length > 0) {
     output.write(

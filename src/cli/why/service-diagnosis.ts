@@ -129,6 +129,7 @@ const startingSentence = (facts: ServiceFacts, task: Task, long: string, host: s
 }
 
 const updateSentence = ({ service }: ServiceFacts): string[] => {
+  if (isJob(service)) return []
   const { State, Message } = service.UpdateStatus ?? {}
   switch (State) {
     case 'paused':
@@ -141,7 +142,7 @@ const updateSentence = ({ service }: ServiceFacts): string[] => {
     case 'rollback_started':
       return [`${State === 'updating' ? 'an update' : 'a rollback'} is under way: ${Message}`]
     case 'rollback_completed':
-      return [`the last update failed and was rolled back: ${Message}`]
+      return [`the last update was rolled back: ${Message}`]
     default:
       return []
   }
@@ -165,8 +166,10 @@ const givenUp = (facts: ServiceFacts): Task[] => {
     const seat = seatName(facts, task)
     if (!seats.has(seat) && !newest.has(seat)) newest.set(seat, task)
   }
+  // One that is wanted still waits out the delay before it is started again; a job's stay wanted when they have ended.
+  const isOver = ({ DesiredState }: Task) => isJob(facts.service) || !isWanted(DesiredState)
   return [...newest.values()].filter(
-    ({ Status }) => isTerminal(Status.State) && Status.State !== 'shutdown',
+    (task) => isOver(task) && isTerminal(task.Status.State) && task.Status.State !== 'shutdown',
   )
 }
 
@@ -266,8 +269,8 @@ const restartsOf = (facts: ServiceFacts): Diagnosis['Restarts'] =>
 const checkLine = ({ Start, ExitCode, Output }: HealthCheck): string =>
   `${Start.slice(11, 19)} ${ExitCode === 0 ? 'ok' : `exit code ${ExitCode}`}${Output.trim() === '' ? '' : `: ${Output.trim().split('\n').at(-1)}`}`
 
-const healthOf = (facts: ServiceFacts): Diagnosis['Health'] =>
-  facts.tasks.flatMap((task) => {
+const healthOf = (facts: ServiceFacts, tasks: readonly Task[]): Diagnosis['Health'] =>
+  tasks.flatMap((task) => {
     const health = facts.containers.get(task.ID)?.health
     if (!health || health.Status === 'none') return []
     const streak = health.FailingStreak > 0 ? `, ${health.FailingStreak} failed in a row` : ''
@@ -308,8 +311,9 @@ export const diagnoseService = (
   const isWell = isThere && (isJob(facts.service) || !isRestless(facts))
   const state = task?.state ?? (live[0] ?? facts.tasks[0])?.Status.State ?? 'gone'
   const restarts = restartsOf(facts)
-  const health = healthOf(facts)
-  const sick = health.some(({ Status }) => Status.startsWith('unhealthy'))
+  // The Engine goes on calling a container unhealthy that has ended.
+  const health = healthOf(facts, isPart ? facts.tasks : live)
+  const sick = healthOf(facts, live).some(({ Status }) => Status.startsWith('unhealthy'))
   return {
     Kind: isPart ? 'task' : 'service',
     Name: task?.name ?? facts.service.Spec.Name,

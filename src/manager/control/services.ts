@@ -9,7 +9,7 @@ import {
 } from '../../api/filters.ts'
 import { withReplicasOf } from '../../api/replicas.ts'
 import type { Service } from '../../api/service.ts'
-import { withServiceDefaults } from '../../api/service-defaults.ts'
+import { isJob, withServiceDefaults } from '../../api/service-defaults.ts'
 import type { ServiceSpec } from '../../api/service-spec.ts'
 import { parseServiceRequest, type ServiceRequest } from '../../api/validate/service.ts'
 import { requireFreePorts } from '../allocator/free-ports.ts'
@@ -240,8 +240,11 @@ export const swapSpecs = (service: Service, now: string): Service => {
   if (service.PreviousSpec === undefined) {
     throw precondition(`service ${service.ID} does not have a previous spec`)
   }
+  const back = replaceSpec(service, withReplicasOf(service.PreviousSpec, service.Spec))
+  // A job has no rolling update that would come to an end: its tasks run anew.
+  if (isJob(back.Spec)) return back
   return {
-    ...replaceSpec(service, withReplicasOf(service.PreviousSpec, service.Spec)),
+    ...back,
     UpdateStatus: {
       State: 'rollback_started',
       Message: 'manually requested rollback',

@@ -88,6 +88,19 @@ t.test('a spec from before there was a limit of its size comes back by a rollbac
   t.match(await control.getService(ID), { Spec: { Labels: { large } } })
 })
 
+t.test('a rollback of a job runs it anew, and no rollback is under way for good', async (t) => {
+  const { control } = newControl()
+  const Mode = { ReplicatedJob: { MaxConcurrent: 1, TotalCompletions: 1 } }
+  const { ID } = await control.createService(spec('job', { Mode }))
+  const now = async () => (await control.getService(ID)).Version.Index
+  await control.updateService(ID, await now(), spec('job', { Mode, Labels: { a: 'b' } }))
+  await control.updateService(ID, await now(), {}, { rollback: 'previous' })
+  const job = await control.getService(ID)
+  t.strictSame(job.Spec.Labels, {})
+  t.equal(job.UpdateStatus, undefined)
+  t.ok((job.JobStatus?.JobIteration.Index ?? 0) > 1)
+})
+
 t.test('rollback swaps the specs, and credentials are inherited as asked', async (t) => {
   const { control, store } = newControl()
   const { ID } = await control.createService(spec('web'), { registryAuth: 'first' })
