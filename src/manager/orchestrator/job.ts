@@ -1,6 +1,6 @@
 import type { ServiceSpec } from '../../api/service-spec.ts'
 import { planGlobal } from './global.ts'
-import { NEW_SLOTS_MAX, removal, type ScalePlan } from './replicated.ts'
+import { newSlotsMax, removal, type ScalePlan } from './replicated.ts'
 import { planScheduledRuns } from './scheduled-runs.ts'
 import { groupSlots, type ServiceState, type Slot } from './service-state.ts'
 import { planSlot } from './slot-plan.ts'
@@ -43,7 +43,7 @@ const planReplicatedJob = (state: ServiceState, slots: Map<string, Slot>): Scale
   let busyCount = plans.filter((plan) =>
     plan.active.some((task) => task.Status.State !== 'complete'),
   ).length
-  const slotsMax = slots.size + NEW_SLOTS_MAX
+  const slotsMax = slots.size + newSlotsMax([...slots.values()])
   for (
     let number = 0;
     number < total && busyCount < concurrentMax && plans.length < slotsMax;

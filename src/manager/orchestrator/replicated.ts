@@ -1,5 +1,5 @@
 import type { Task } from '../../api/task.ts'
-import { isWanted } from '../../api/task-state.ts'
+import { compareTaskStates, isWanted } from '../../api/task-state.ts'
 import type { Operation } from './operation.ts'
 import type { ServiceState, Slot } from './service-state.ts'
 import { isFinished, isLive, planSlot, type SlotPlan } from './slot-plan.ts'
@@ -9,6 +9,22 @@ import { isFinished, isLive, planSlot, type SlotPlan } from './slot-plan.ts'
  * end the leader before they can be taken back.
  */
 export const NEW_SLOTS_MAX = 1000
+
+/**
+ * Of one service, slots whose tasks are on their way: more come as these run. Every plan looks at all of a service's tasks, and a leader that
+ * does so with some tens of thousands misses its heartbeats.
+ */
+export const WAITING_SLOTS_MAX = 5000
+
+/** How many slots may come in this plan, beside those that are there. */
+export const newSlotsMax = (slots: readonly Slot[]): number =>
+  Math.max(0, Math.min(NEW_SLOTS_MAX, WAITING_SLOTS_MAX - slots.filter(isWaiting).length))
+
+const isWaiting = ({ tasks }: Slot): boolean =>
+  tasks.some(
+    ({ DesiredState, Status }) =>
+      isWanted(DesiredState) && compareTaskStates(Status.State, 'running') < 0,
+  )
 
 /** The slots that stay, each with its plan, and the operations that bring their number to the wanted one. */
 export interface ScalePlan {
@@ -29,7 +45,7 @@ export const planReplicated = (state: ServiceState, slots: Map<string, Slot>): S
   const operations = [...surplus, ...dead.slice(reusedCount)]
     .flatMap((slot) => slot.tasks)
     .map((task) => removal(task, 'scaled down'))
-  const missing = Math.min(wanted - kept.length, NEW_SLOTS_MAX)
+  const missing = Math.min(wanted - kept.length, newSlotsMax(kept))
   const fresh = freeNumbers(all, missing).map((number) => emptySlot(number))
   return { slots: [...kept, ...fresh].map((slot) => planSlot(slot, state)), operations }
 }

@@ -11,7 +11,11 @@ import {
 } from '../../../src/manager/orchestrator/node-brake.ts'
 import { formatOperation } from '../../../src/manager/orchestrator/operation.ts'
 import { planReap } from '../../../src/manager/orchestrator/reap-plan.ts'
-import { NEW_SLOTS_MAX, pickSurplus } from '../../../src/manager/orchestrator/replicated.ts'
+import {
+  NEW_SLOTS_MAX,
+  pickSurplus,
+  WAITING_SLOTS_MAX,
+} from '../../../src/manager/orchestrator/replicated.ts'
 import { shouldRestart } from '../../../src/manager/orchestrator/restart.ts'
 import { planService } from '../../../src/manager/orchestrator/service-plan.ts'
 import { groupSlots, type ServiceState } from '../../../src/manager/orchestrator/service-state.ts'
@@ -246,6 +250,15 @@ t.test('more tasks than a cluster can hold do not hold up the leader', async (t)
   for (const Mode of modes) {
     const service = { ...webService({ Mode }), JobStatus: { JobIteration: { Index: 0 } } }
     t.equal(plan([], service).lines.length, NEW_SLOTS_MAX)
+    const wanted = Mode?.Replicated === undefined ? 'complete' : 'running'
+    const tasks = (State: TaskState) =>
+      Array.from({ length: WAITING_SLOTS_MAX }, (_, at) =>
+        webTask(`t${at}`, State, {
+          ...{ Slot: at + 1, NodeID: 'n1', DesiredState: wanted, JobIteration: { Index: 0 } },
+        }),
+      )
+    t.equal(plan(tasks('pending'), service).lines.length, 0, 'those that are on their way first')
+    t.equal(plan(tasks('running'), service).lines.length, NEW_SLOTS_MAX)
   }
   const [count, nodes] = [2000, 10]
   const tasks = Array.from({ length: count }, (_, i) =>
