@@ -52,6 +52,10 @@ const sinceMs = (facts: ServiceFacts, time: string): number => facts.nowMs - Dat
 const present = ({ tasks }: ServiceFacts): Task[] =>
   tasks.filter((task) => isWanted(task.DesiredState) && !isTerminal(task.Status.State))
 
+/** Of these alone: the Engine goes on calling a container unhealthy that has ended. */
+const sickOf = (facts: ServiceFacts): Task[] =>
+  present(facts).filter((task) => facts.containers.get(task.ID)?.health?.Status === 'unhealthy')
+
 const isJob = ({ Spec }: Service): boolean =>
   Spec.Mode?.ReplicatedJob !== undefined || Spec.Mode?.GlobalJob !== undefined
 
@@ -180,9 +184,7 @@ const reasonsOf = (facts: ServiceFacts, restarts: Diagnosis['Restarts']): string
       ? ['it wants no tasks: its number of replicas is 0']
       : []
   const waiting = present(facts).filter(({ Status }) => Status.State !== 'running')
-  const sick = present(facts).filter(
-    (task) => facts.containers.get(task.ID)?.health?.Status === 'unhealthy',
-  )
+  const sick = sickOf(facts)
   const never = service.Spec.TaskTemplate.RestartPolicy?.Condition
   const over = isJob(service)
     ? givenUp(facts).filter(({ Status }) => Status.State !== 'complete')
@@ -311,14 +313,12 @@ export const diagnoseService = (
   const isWell = isThere && (isJob(facts.service) || !isRestless(facts))
   const state = task?.state ?? (live[0] ?? facts.tasks[0])?.Status.State ?? 'gone'
   const restarts = restartsOf(facts)
-  // The Engine goes on calling a container unhealthy that has ended.
   const health = healthOf(facts, isPart ? facts.tasks : live)
-  const sick = healthOf(facts, live).some(({ Status }) => Status.startsWith('unhealthy'))
   return {
     Kind: isPart ? 'task' : 'service',
     Name: task?.name ?? facts.service.Spec.Name,
     Summary: isPart ? `is ${state}` : `${done} of ${wanted} tasks ${word}`,
-    AsItShouldBe: isWell && !sick,
+    AsItShouldBe: isWell && sickOf(facts).length === 0,
     Reasons: reasonsOf(facts, restarts),
     Placement: placementOf(facts),
     Restarts: restarts,

@@ -1,19 +1,9 @@
 import t from 'tap'
-import type { Clock } from '../../../src/api/clock.ts'
 import { SwarmctlError } from '../../../src/api/errors.ts'
-import { MemoryProposer } from '../../../src/manager/store/memory-proposer.ts'
-import { StoreState } from '../../../src/manager/store/state.ts'
 import { Store } from '../../../src/manager/store/store.ts'
 import type { Tx } from '../../../src/manager/store/tx.ts'
+import { clock, newStore } from '../../support/new-store.ts'
 import { sampleNode, sampleSecret, sampleTask } from '../../support/objects.ts'
-
-const clock: Clock = { nowMs: () => 1_700_000_000_000, schedule: () => () => {} }
-
-const newStore = () => {
-  const state = new StoreState()
-  const proposer = new MemoryProposer(state)
-  return { state, proposer, store: new Store({ state, proposer, clock }) }
-}
 
 t.test('batch splits by count and by size, and every change takes effect', async (t) => {
   const { store, proposer } = newStore()

@@ -1,22 +1,14 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { Clock } from '../../../src/api/clock.ts'
 import type { ObjectChange } from '../../../src/api/object.ts'
 import { encodeTransaction, type KindedObject } from '../../../src/manager/store/codec.ts'
 import { MemoryProposer } from '../../../src/manager/store/memory-proposer.ts'
 import { StoreState } from '../../../src/manager/store/state.ts'
 import { Store } from '../../../src/manager/store/store.ts'
 import { THIS_TRANSACTION } from '../../../src/manager/store/this-transaction.ts'
+import { clock, newStore } from '../../support/new-store.ts'
 import { sampleNode, sampleSecret, sampleService, sampleTask } from '../../support/objects.ts'
 import { restoreState } from '../../support/restore-state.ts'
-
-const clock: Clock = { nowMs: () => 1_700_000_000_000, schedule: () => () => {} }
-
-const newStore = () => {
-  const state = new StoreState()
-  const proposer = new MemoryProposer(state)
-  return { state, proposer, store: new Store({ state, proposer, clock }) }
-}
 
 t.test('a created object has version and times, and is found by every index', async (t) => {
   const { store } = newStore()
